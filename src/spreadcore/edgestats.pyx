@@ -1,0 +1,95 @@
+"""EdgeStats: mean, maximum, and time above limits of every edge that the engine evaluates.
+
+An episode above a limit starts at the first update above it and ends at the first one not
+above; finish() ends those still open. Used by replays; a live engine runs without it.
+"""
+from libc.math cimport INFINITY
+from libc.stdlib cimport calloc, free
+
+from spreadcore.errors import CoreError, TableFull
+
+
+cdef void edges_add(Edges* e, size_t direction, size_t symbol, double gross, double buy_px,
+                    double sell_px, int64_t at_ns) noexcept nogil:
+    cdef size_t at = direction * e.n_symbols + symbol
+    cdef EdgeCell* c = e.cells + at
+    cdef LimitCell* l
+    cdef size_t i
+    c.n += 1
+    c.sum_bps += gross
+    if gross > c.max_bps or c.n == 1:
+        c.max_bps, c.max_buy_px, c.max_sell_px, c.max_ns = gross, buy_px, sell_px, at_ns
+    for i in range(e.n_limits):
+        l = e.limits + at * e.n_limits + i
+        if gross > e.limit_bps[i]:
+            l.n_above += 1
+            if not l.open:
+                l.open = 1
+                l.episodes += 1
+                l.since_ns = at_ns
+        elif l.open:
+            limit_close(l, at_ns)
+
+
+cdef void limit_close(LimitCell* l, int64_t at_ns) noexcept nogil:
+    cdef int64_t ns = at_ns - l.since_ns
+    l.open = 0
+    l.total_ns += ns
+    if ns > l.longest_ns:
+        l.longest_ns = ns
+
+
+cdef class EdgeStats:
+    """Cells for n_directions x n_symbols and the given limits in bps."""
+
+    def __cinit__(self, size_t n_directions, size_t n_symbols, limits):
+        cdef size_t i
+        self.limits = [float(x) for x in limits]
+        self.edges.n_directions, self.edges.n_symbols = n_directions, n_symbols
+        self.edges.n_limits = len(self.limits)
+        self.edges.cells = <EdgeCell*>calloc(n_directions * n_symbols, sizeof(EdgeCell))
+        self.edges.limits = <LimitCell*>calloc(
+            n_directions * n_symbols * max(1, len(self.limits)), sizeof(LimitCell))
+        self.edges.limit_bps = <double*>calloc(max(1, len(self.limits)), sizeof(double))
+        if not (self.edges.cells and self.edges.limits and self.edges.limit_bps):
+            raise MemoryError
+        for i in range(self.edges.n_limits):
+            if self.limits[i] != self.limits[i]:
+                raise CoreError(f"limit {i}: NaN, expected bps")
+            self.edges.limit_bps[i] = self.limits[i]
+        for i in range(n_directions * n_symbols):
+            self.edges.cells[i].max_bps = -INFINITY
+
+    def __dealloc__(self):
+        free(self.edges.cells)
+        free(self.edges.limits)
+        free(self.edges.limit_bps)
+
+    def finish(self, int64_t at_ns):
+        """End the episodes that are still open."""
+        cdef size_t i
+        cdef size_t n = self.edges.n_directions * self.edges.n_symbols * self.edges.n_limits
+        for i in range(n):
+            if self.edges.limits[i].open:
+                limit_close(self.edges.limits + i, at_ns)
+
+    def result(self, size_t direction, size_t symbol):
+        """Return what was seen of one edge as a dict; prices per coin, ns, bps, seconds."""
+        if direction >= self.edges.n_directions or symbol >= self.edges.n_symbols:
+            raise TableFull(
+                f"edge: direction {direction}, symbol {symbol}, expected below "
+                f"{self.edges.n_directions} and {self.edges.n_symbols}")
+        cdef size_t at = direction * self.edges.n_symbols + symbol
+        cdef EdgeCell* c = self.edges.cells + at
+        if c.n == 0:
+            return {"updates": 0}
+        above = []
+        cdef size_t i
+        cdef LimitCell* l
+        for i in range(self.edges.n_limits):
+            l = self.edges.limits + at * self.edges.n_limits + i
+            above.append({"bps": self.limits[i], "updates": l.n_above, "episodes": l.episodes,
+                          "total_s": l.total_ns / 1e9, "longest_s": l.longest_ns / 1e9})
+        return {"updates": c.n, "mean_bps": c.sum_bps / c.n, "max_bps": c.max_bps,
+                "max_ns": c.max_ns, "max_buy_px": c.max_buy_px, "max_sell_px": c.max_sell_px,
+                "above": above}

@@ -1,0 +1,50 @@
+# The engine: dirty quotes -> directions -> edge -> signal. One process, no Python inside a turn.
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from spreadcore.active cimport Active
+from spreadcore.dirty cimport Dirty
+from spreadcore.edgestats cimport Edges
+from spreadcore.index cimport Index
+from spreadcore.layout cimport MAX_SOURCES, ControlWords, HealthSlot
+from spreadcore.quotes cimport QuoteTable
+from spreadcore.ring cimport Ring
+
+cdef enum:
+    NOTED = 64                  # signals of one turn whose latency is measured
+
+cdef struct DirectionRule:
+    double fees_bps             # entry taker fees of both legs
+    double threshold_bps        # on net
+    double converge_bps         # on net, below the threshold
+
+cdef struct EngineCore:
+    QuoteTable quotes
+    Dirty dirty
+    Index index
+    Active active
+    Ring ring
+    HealthSlot* health          # the engine's own slot
+    const HealthSlot* sources   # slots of the sources, for their beats
+    const ControlWords* control
+    Edges* edges                # NULL unless a replay wants statistics
+    DirectionRule rules[256]
+    int64_t stale_ns[MAX_SOURCES]   # 0: no age limit per symbol
+    bint fresh[MAX_SOURCES]     # the source's beat is young, as of this turn
+    int64_t beat_limit_ns
+    double max_gross_bps
+    double min_notional         # at the touch, both legs, quote currency
+    int64_t sweep_ns            # the whole table is looked at once per this long; 0 = never
+    int64_t swept_at_ns
+    size_t sweep_at             # next symbol
+    int64_t noted_recv_ns[NOTED]
+    size_t n_noted
+
+cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil
+cdef size_t engine_scan(EngineCore* e, int64_t now_ns) noexcept nogil
+cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns,
+                       int64_t park_ns) noexcept nogil
+
+cdef class Engine:
+    cdef:
+        EngineCore core
+        tuple _owned            # everything the pointers point into

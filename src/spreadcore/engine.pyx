@@ -1,0 +1,340 @@
+"""The compiled engine: turns dirty quotes into signals.
+
+A turn takes the dirty symbols of every source, reads each changed slot and the counterparts it
+has by the index, works out gross and net, and pushes a signal where all of the rules hold. Time
+is an argument of a turn; only the run loop reads the clock. It counts, and never logs.
+"""
+from libc.string cimport memset
+
+from spreadcore.active cimport ACTIVE_FREE, ACTIVE_REARM, ACTIVE_SIGNALLED, ActiveTable, active_byte
+from spreadcore.atomics cimport cas8, load8_acquire, load_acquire, now_ns as clock_ns, spin_hint
+from spreadcore.control cimport Control
+from spreadcore.dirty cimport (
+    PARK_TIMEOUT_WITH_WORK,
+    PARK_WORK,
+    DirtySet,
+    dirty_park,
+    dirty_take,
+)
+from spreadcore.edgestats cimport EdgeStats, edges_add
+from spreadcore.health cimport Health, count, histogram_add
+from spreadcore.index cimport IndexEntry, SourceSymbolIndex, index_at
+from spreadcore.layout cimport Quote, Signal
+from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read, quote_slot
+from spreadcore.ring cimport RING_FULL, SignalRing, ring_push
+from spreadcore.spread cimport gross_bps
+
+from spreadcore.layout import ENGINE_COUNTERS
+from spreadcore.errors import CoreError, TableFull
+
+cdef enum:
+    TAKE = 1024                 # dirty symbols taken per source and look
+    SWEEP_CHUNK = 64            # symbols swept per turn at most
+
+cdef enum:                      # in the order of layout.ENGINE_COUNTERS
+    C_TURNS, C_DIRTY, C_PAIRS, C_SIGNALS, C_SUSPECT, C_UNTRADABLE, C_THIN, C_BUSY, C_RING_FULL,
+    C_SWEPT, C_SLEEPS, C_TIMEOUTS_WITH_WORK, C_REARMED, N_ENGINE_COUNTERS
+
+if len(ENGINE_COUNTERS) != N_ENGINE_COUNTERS or ENGINE_COUNTERS[C_REARMED] != "rearmed":
+    raise ImportError("engine: counters differ from layout.ENGINE_COUNTERS")
+
+
+cdef inline void tally(EngineCore* e, int counter) noexcept nogil:
+    count(&e.health.counters[counter], 1)
+
+
+cdef inline bint tradable(const EngineCore* e, size_t source, const Quote* q,
+                          int64_t now_ns) noexcept nogil:
+    if q.recv_ns == 0 or not e.fresh[source]:
+        return False
+    return e.stale_ns[source] == 0 or now_ns - q.recv_ns <= e.stale_ns[source]
+
+
+cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
+                   int64_t now_ns, bint observe) noexcept nogil:
+    """One direction of one symbol: the rules of a signal, cheapest first."""
+    cdef const DirectionRule* rule = e.rules + d
+    cdef double gross, net
+    cdef uint8_t* byte
+    cdef uint8_t state
+    tally(e, C_PAIRS)
+    if buy.recv_ns == 0 or sell.recv_ns == 0:
+        tally(e, C_UNTRADABLE)
+        return
+    gross = gross_bps(buy.ask_px, sell.bid_px)
+    if e.edges != NULL and observe:
+        edges_add(e.edges, d, symbol, gross, buy.ask_px, sell.bid_px, now_ns)
+    if not (tradable(e, e.index.buy_source[d], buy, now_ns)
+            and tradable(e, e.index.sell_source[d], sell, now_ns)):
+        tally(e, C_UNTRADABLE)
+        return
+    if not (gross <= e.max_gross_bps):  # written so that NaN is suspect too
+        tally(e, C_SUSPECT)
+        return
+    net = gross - rule.fees_bps
+    byte = active_byte(&e.active, d, symbol)
+    state = load8_acquire(byte)
+    if state == ACTIVE_REARM and net < rule.converge_bps:
+        if cas8(byte, ACTIVE_REARM, ACTIVE_FREE):
+            tally(e, C_REARMED)
+        return
+    if state != ACTIVE_FREE or not (net >= rule.threshold_bps):
+        return
+    if not (buy.ask_px * buy.ask_qty >= e.min_notional
+            and sell.bid_px * sell.bid_qty >= e.min_notional):
+        tally(e, C_THIN)
+        return
+    if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
+        return
+    signal(e, d, symbol, buy, sell, byte, now_ns)
+
+
+cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
+                 uint8_t* byte, int64_t now_ns) noexcept nogil:
+    cdef Signal s
+    # the byte first: a kill between the two leaves a byte that the tracker can find and free,
+    # never a record whose pair could signal twice
+    if not cas8(byte, ACTIVE_FREE, ACTIVE_SIGNALLED):
+        return
+    memset(&s, 0, sizeof(Signal))
+    s.at_ns = now_ns
+    s.recv_ns = buy.recv_ns if buy.recv_ns > sell.recv_ns else sell.recv_ns
+    s.buy_px, s.sell_px = buy.ask_px, sell.bid_px
+    s.buy_qty, s.sell_qty = buy.ask_qty, sell.bid_qty
+    s.symbol_id, s.direction_id = <unsigned short>symbol, <unsigned char>d
+    if ring_push(&e.ring, &s) == RING_FULL:
+        cas8(byte, ACTIVE_SIGNALLED, ACTIVE_FREE)
+        tally(e, C_RING_FULL)
+        return
+    tally(e, C_SIGNALS)
+    if e.n_noted < NOTED:
+        e.noted_recv_ns[e.n_noted] = s.recv_ns
+        e.n_noted += 1
+
+
+cdef void evaluate_slot(EngineCore* e, size_t source, size_t symbol,
+                        int64_t now_ns) noexcept nogil:
+    """A changed quote against all of its counterparts.
+
+    A busy slot is left alone: its writer marks it dirty after the write, and if the writer
+    died there is nothing to see until it is healed.
+    """
+    cdef const IndexEntry* entry = index_at(&e.index, source, symbol)
+    cdef Quote mine, other
+    cdef size_t d, buy
+    cdef int i
+    tally(e, C_DIRTY)
+    if entry.n == 0:
+        return
+    if quote_read(quote_slot(&e.quotes, source, symbol), &mine) == QUOTE_BUSY:
+        tally(e, C_BUSY)
+        return
+    for i in range(entry.n):
+        d = entry.directions[i]
+        buy = e.index.buy_source[d]
+        if buy == source:
+            if quote_read(quote_slot(&e.quotes, e.index.sell_source[d], symbol),
+                          &other) == QUOTE_BUSY:
+                tally(e, C_BUSY)
+                continue
+            evaluate(e, d, symbol, &mine, &other, now_ns, True)
+        else:
+            if quote_read(quote_slot(&e.quotes, buy, symbol), &other) == QUOTE_BUSY:
+                tally(e, C_BUSY)
+                continue
+            evaluate(e, d, symbol, &other, &mine, now_ns, True)
+
+
+cdef size_t sweep_symbol(EngineCore* e, size_t symbol, int64_t now_ns) noexcept nogil:
+    """Every direction of a symbol once, changed or not; returns how many."""
+    cdef const IndexEntry* entry
+    cdef Quote buy, sell
+    cdef size_t source, d, n = 0
+    cdef int i
+    for source in range(e.index.n_sources):
+        entry = index_at(&e.index, source, symbol)
+        for i in range(entry.n):
+            d = entry.directions[i]
+            if e.index.buy_source[d] != source:
+                continue
+            n += 1
+            if (quote_read(quote_slot(&e.quotes, source, symbol), &buy) == QUOTE_BUSY
+                    or quote_read(quote_slot(&e.quotes, e.index.sell_source[d], symbol),
+                                  &sell) == QUOTE_BUSY):
+                tally(e, C_BUSY)
+                continue
+            evaluate(e, d, symbol, &buy, &sell, now_ns, False)
+    return n
+
+
+cdef void sweep(EngineCore* e, int64_t now_ns) noexcept nogil:
+    """Look at the whole table about once per sweep_ns, a few symbols per turn.
+
+    It finds an update whose writer was killed between slot and bit, and pairs that became
+    tradable or free without a tick of their own.
+    """
+    cdef int64_t due
+    cdef size_t i
+    if e.sweep_ns == 0:
+        return
+    due = (now_ns - e.swept_at_ns) * <int64_t>e.index.n_symbols // e.sweep_ns
+    if due <= 0:
+        return
+    if due > SWEEP_CHUNK:
+        due = SWEEP_CHUNK
+        e.swept_at_ns = now_ns
+    else:
+        e.swept_at_ns += due * e.sweep_ns // <int64_t>e.index.n_symbols
+    for i in range(<size_t>due):
+        sweep_symbol(e, e.sweep_at, now_ns)
+        e.sweep_at = e.sweep_at + 1 if e.sweep_at + 1 < e.index.n_symbols else 0
+    count(&e.health.counters[C_SWEPT], <uint64_t>due)
+
+
+cdef void look_at_beats(EngineCore* e, int64_t now_ns) noexcept nogil:
+    cdef size_t source
+    for source in range(e.quotes.n_sources):
+        e.fresh[source] = (
+            now_ns - <int64_t>load_acquire(&e.sources[source].beat_ns) < e.beat_limit_ns)
+
+
+cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
+    """Evaluate what is dirty, sweep a little; returns the number of dirty quotes."""
+    cdef unsigned int symbols[TAKE]
+    cdef size_t source, i, taken, n = 0
+    look_at_beats(e, now_ns)
+    for source in range(e.quotes.n_sources):
+        taken = dirty_take(&e.dirty, source, symbols, TAKE)
+        for i in range(taken):
+            evaluate_slot(e, source, symbols[i], now_ns)
+        n += taken
+    sweep(e, now_ns)
+    tally(e, C_TURNS)
+    return n
+
+
+cdef size_t engine_scan(EngineCore* e, int64_t now_ns) noexcept nogil:
+    """Evaluate every pair once: what an engine does at its start."""
+    cdef size_t symbol, n = 0
+    look_at_beats(e, now_ns)
+    for symbol in range(e.index.n_symbols):
+        n += sweep_symbol(e, symbol, now_ns)
+    e.swept_at_ns = now_ns
+    return n
+
+
+cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns,
+                       int64_t park_ns) noexcept nogil:
+    cdef int64_t now = clock_ns()
+    cdef int64_t end = now + for_ns
+    cdef int64_t idle_since = now
+    cdef size_t i, total = 0, n
+    cdef int rc
+    while now < end:
+        n = engine_turn(e, now)
+        total += n
+        if e.n_noted:
+            now = clock_ns()
+            for i in range(e.n_noted):
+                histogram_add(&e.health.latency, now - e.noted_recv_ns[i], 1)
+            e.n_noted = 0
+        if n:
+            now = clock_ns()
+            idle_since = now
+            continue
+        if spin_ns < 0 or now - idle_since < spin_ns:
+            spin_hint()
+            now = clock_ns()
+            continue
+        rc = dirty_park(&e.dirty, park_ns if park_ns < end - now else end - now)
+        if rc == PARK_TIMEOUT_WITH_WORK:
+            tally(e, C_TIMEOUTS_WITH_WORK)
+        if rc != PARK_WORK:
+            tally(e, C_SLEEPS)
+        now = clock_ns()
+        idle_since = now
+    return total
+
+
+cdef class Engine:
+    """The engine over mapped sections; the caller holds the 'engine' lease.
+
+    max_gross_bps: above it the two sides are not the same coin (counted suspect).
+    min_notional: quote currency at the touch that both legs need. beat_limit_s: a source
+    silent for longer is not tradable. sweep_s: period of the sweep, 0 = no sweep.
+    """
+
+    def __cinit__(self, Quotes quotes not None, DirtySet dirty not None,
+                  SignalRing ring not None, ActiveTable active not None, Health health not None,
+                  Control control not None, SourceSymbolIndex index not None, *,
+                  double max_gross_bps=3000.0, double min_notional=0.0, double beat_limit_s=2.0,
+                  double sweep_s=1.0):
+        cdef EngineCore* e = &self.core
+        memset(e, 0, sizeof(EngineCore))
+        for owner in (dirty, ring, active, health):
+            if not owner.region.writable:
+                raise CoreError(
+                    f"{owner.region.path}: mapped read-only, expected a writable mapping")
+        if (index.index.n_sources != quotes.table.n_sources
+                or index.index.n_symbols > quotes.table.n_symbols
+                or index.n_directions > active.active.n_directions):
+            raise TableFull(
+                f"index: {index.index.n_sources} sources, {index.index.n_symbols} symbols, "
+                f"{index.n_directions} directions, expected to fit {quotes.table.n_sources}, "
+                f"{quotes.table.n_symbols} and {active.active.n_directions}")
+        e.quotes, e.dirty, e.index = quotes.table, dirty.dirty, index.index
+        e.active, e.ring = active.active, ring.ring
+        e.health = health.slot(health.role("engine"))
+        e.sources = health.slot(0)
+        e.control = control.words
+        e.max_gross_bps, e.min_notional = max_gross_bps, min_notional
+        e.beat_limit_ns = <int64_t>(beat_limit_s * 1e9)
+        e.sweep_ns = <int64_t>(sweep_s * 1e9)
+        self._owned = (quotes, dirty, ring, active, health, control, index)
+
+    def set_rule(self, int direction, double fees_bps, double threshold_bps, double converge_bps):
+        """Set the fees of both legs and the limits on net of one direction, in bps."""
+        if not 0 <= direction < 255:
+            raise TableFull(f"direction id: {direction}, expected 0 to 254")
+        if not converge_bps < threshold_bps:
+            raise CoreError(
+                f"direction {direction}: converge_bps {converge_bps}, expected below "
+                f"threshold_bps {threshold_bps}")
+        self.core.rules[direction] = DirectionRule(fees_bps, threshold_bps, converge_bps)
+
+    def set_stale(self, size_t source, double stale_after_s):
+        """Set the age after which a quote of the source is not tradable; 0 = no limit."""
+        if source >= self.core.quotes.n_sources:
+            raise TableFull(f"source id: {source}, expected below {self.core.quotes.n_sources}")
+        self.core.stale_ns[source] = <int64_t>(stale_after_s * 1e9)
+
+    def observe(self, EdgeStats stats not None):
+        """Feed every evaluation of a changed quote to `stats`, whatever the rules say of it."""
+        if (stats.edges.n_symbols != self.core.index.n_symbols
+                or stats.edges.n_directions < self._owned[6].n_directions):
+            raise CoreError("edge statistics: other symbols or directions than the index has")
+        self._owned += (stats,)
+        self.core.edges = &stats.edges
+
+    def turn(self, int64_t now_ns):
+        """Do one turn as of now_ns; return the number of dirty quotes it took."""
+        self.core.n_noted = 0
+        return engine_turn(&self.core, now_ns)
+
+    def scan(self, int64_t now_ns):
+        """Evaluate every pair once; return how many there are."""
+        return engine_scan(&self.core, now_ns)
+
+    def run(self, double for_s=0.05, double spin_us=0.0, double park_ms=5.0):
+        """Turn for about for_s seconds without the GIL; return the dirty quotes it took.
+
+        spin_us: look that long before parking on the futex; 0 parks at once, -1 never parks.
+        park_ms: the longest sleep; a net, writers wake the engine.
+        """
+        cdef size_t n
+        cdef int64_t for_ns = <int64_t>(for_s * 1e9)
+        cdef int64_t spin_ns = <int64_t>(spin_us * 1e3)
+        cdef int64_t park_ns = <int64_t>(park_ms * 1e6)
+        with nogil:
+            n = engine_run(&self.core, for_ns, spin_ns, park_ns)
+        return n

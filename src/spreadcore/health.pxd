@@ -1,0 +1,38 @@
+# Health slots: identity, beat, counters and latency histograms; one writer each.
+from libc.stdint cimport int64_t, uint64_t
+
+from spreadcore.atomics cimport load_relaxed, store_relaxed
+from spreadcore.layout cimport N_BUCKETS, HealthSlot, Histogram
+from spreadcore.region cimport Region
+
+cdef extern from *:
+    """
+    #define sc_highest_bit(word) (63 - __builtin_clzll(word))
+    """
+    int highest_bit "sc_highest_bit" (uint64_t word) noexcept nogil
+
+# Bucket of a value in ns: 8 per power of two, so a bucket is at most 12.5 % wide.
+cdef inline int bucket_of(int64_t ns) noexcept nogil:
+    cdef uint64_t v = <uint64_t>ns if ns > 0 else 0
+    cdef int top, bucket
+    if v < 8:
+        return <int>v
+    top = highest_bit(v)
+    bucket = (top - 2) * 8 + <int>((v >> (top - 3)) & 7)
+    return bucket if bucket < N_BUCKETS else N_BUCKETS - 1
+
+# single writer: a plain add in two relaxed halves, so that readers never see half a word
+cdef inline void count(uint64_t* counter, uint64_t n) noexcept nogil:
+    store_relaxed(counter, load_relaxed(counter) + n)
+
+cdef inline void histogram_add(Histogram* h, int64_t ns, uint64_t n) noexcept nogil:
+    count(&h.buckets[bucket_of(ns)], n)
+
+cdef class Health:
+    cdef:
+        readonly Region region
+        HealthSlot* slots
+        readonly size_t n_slots
+
+    cdef HealthSlot* slot(self, size_t role) except NULL
+    cdef HealthSlot* _writable(self, size_t role) except NULL

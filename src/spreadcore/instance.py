@@ -1,0 +1,78 @@
+"""An attached instance: its sections as core objects, opened when first asked for."""
+
+from functools import cached_property
+
+from spreadcore.active import ActiveTable
+from spreadcore.control import Control
+from spreadcore.dirty import DirtySet
+from spreadcore.health import Health
+from spreadcore.lease import Lease, lease_held
+from spreadcore.quotes import Quotes
+from spreadcore.region import ROOT, Region, instance_dir
+from spreadcore.ring import SignalRing
+
+
+class Instance:
+    """Sections of the instance `name`; those in `writable` are mapped for writing.
+
+    Raises RegionMissing, RegionRefused or LayoutMismatch at the first section that is not
+    right; the control section is opened at once, so that a wrong name fails here.
+    """
+
+    def __init__(self, name: str, writable: tuple[str, ...] = (), root: str = ROOT) -> None:
+        self.name = name
+        self.directory = instance_dir(name, root)
+        self.writable = writable
+        self._regions: dict[str, Region] = {}
+        self.region("control")
+
+    def region(self, section: str) -> Region:
+        """Return the mapped section."""
+        if section not in self._regions:
+            self._regions[section] = Region(self.directory, section, section in self.writable)
+        return self._regions[section]
+
+    @cached_property
+    def quotes(self) -> Quotes:
+        return Quotes(self.region("quotes"))
+
+    @cached_property
+    def dirty(self) -> DirtySet:
+        return DirtySet(self.region("dirty"))
+
+    @cached_property
+    def ring(self) -> SignalRing:
+        return SignalRing(self.region("signals"))
+
+    @cached_property
+    def active(self) -> ActiveTable:
+        return ActiveTable(self.region("active"))
+
+    @cached_property
+    def health(self) -> Health:
+        return Health(self.region("health"))
+
+    @cached_property
+    def control(self) -> Control:
+        return Control(self.region("control"))
+
+    @property
+    def superseded(self) -> bool:
+        """True once a newer instance took this name."""
+        return self.region("control").superseded
+
+    def lease(self, role: str) -> Lease:
+        """Take the lease of a writing role; LeaseHeld where a live process has it."""
+        return Lease(self.directory, role)
+
+    def lease_held(self, role: str) -> bool:
+        """Return True while a live process holds the lease of that role."""
+        return lease_held(self.directory, role)
+
+    def close(self) -> None:
+        """Unmap everything. BufferError while views or other core objects are alive."""
+        for name in ("quotes", "dirty", "ring", "active", "health", "control"):
+            self.__dict__.pop(name, None)
+        for region in list(self._regions.values()):
+            region.close()
+        self._regions.clear()

@@ -1,0 +1,67 @@
+# The gate between decoded fields and the table: ids, units, prices, slot, dirty bit, wake.
+#
+# Every call carries its link (number of the socket). Per symbol the feed keeps the link that wrote
+# last (its owner) and the last id. Ids are compared while links live side by side and forgotten
+# when the owner closes cold. An equal id is a refresh: the venue repeats an unchanged top.
+from libc.math cimport isfinite
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from spreadcore.dirty cimport Dirty, dirty_mark, dirty_wake
+from spreadcore.health cimport count, histogram_add
+from spreadcore.layout cimport HealthSlot, Quote
+from spreadcore.quotes cimport QuoteTable, quote_slot, quote_write, quote_write_empty
+from spreadcore.region cimport Region
+
+cdef enum:
+    ACCEPTED = 0
+    REFRESHED = 1
+    # else -1 - index into layout.DECLINED
+
+cdef enum IdReset:
+    RESET_NEVER = 0
+    RESET_IS_ONE = 1            # id 1 restarts the sequence
+    RESET_NEWER_TIME = 2        # a lower id with a later venue time restarts it
+
+cdef struct Fields:             # one top of book as decoded, in wire units
+    double bid_px               # NaN: the side is missing
+    double bid_qty
+    double ask_px
+    double ask_qty
+    int64_t venue_ns
+    int64_t update_id           # -1: none
+    uint32_t id_kind            # ids of different kinds are not comparable
+
+cdef struct SymbolState:
+    double multiplier           # coins per listed unit: price of one coin = wire / multiplier
+    double qty_scale            # coins per wire unit of size; NaN = contract size not known
+    int64_t last_id
+    int64_t last_venue_ns
+    int64_t last_recv_ns        # of the last accepted quote, 0 before it
+    uint32_t link               # owner of the slot, 0 = nobody
+    uint8_t id_kind
+    uint8_t known               # 1: subscribed by this feed
+
+cdef struct Intake:
+    QuoteTable quotes
+    Dirty dirty
+    HealthSlot* health
+    SymbolState* states
+    uint32_t source
+    uint32_t n_symbols
+    IdReset id_reset
+    uint64_t n_unflushed        # quotes marked since the last flush
+    int64_t oldest_recv_ns      # of those
+
+cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
+                       int64_t recv_ns) noexcept nogil
+cdef void intake_flush(Intake* k, int64_t now_ns) noexcept nogil
+
+cdef class FeedIntake:
+    cdef:
+        Intake intake
+        Region _quotes
+        Region _dirty
+        Region _health
+        readonly size_t source_id
+
+    cdef SymbolState* _state(self, size_t symbol) except NULL

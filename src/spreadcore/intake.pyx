@@ -1,0 +1,254 @@
+"""The intake of one feed: decoded fields in, quote slots and dirty bits out.
+
+Called by a feed worker for every decoded top of book (a compiled decoder goes before it later).
+Takes receive time as an argument and reads no clock. What it refuses it counts by reason.
+"""
+from libc.math cimport NAN, isnan
+from libc.stdlib cimport calloc, free
+
+from spreadcore.dirty cimport DirtySet
+from spreadcore.health cimport Health
+from spreadcore.layout cimport QuoteSlot
+from spreadcore.quotes cimport Quotes
+from spreadcore.layout import DECLINED, SOURCE_COUNTERS
+from spreadcore.errors import CoreError, TableFull
+
+cdef enum:
+    D_OTHER_CHANNEL, D_BAD_FRAME, D_UNKNOWN_SYMBOL, D_NO_CONTRACT_SIZE, D_NO_SNAPSHOT,
+    D_OLD_ID, D_ONE_SIDED, D_BAD_PRICE, D_CROSSED, N_DECLINED
+
+cdef size_t C_QUOTES = SOURCE_COUNTERS.index("quotes")
+cdef size_t C_REFRESHES = SOURCE_COUNTERS.index("refreshes")
+cdef size_t C_EMPTIED = SOURCE_COUNTERS.index("emptied")
+cdef size_t C_WAKES = SOURCE_COUNTERS.index("wakes")
+cdef size_t C_DECLINED = SOURCE_COUNTERS.index("declined_other_channel")
+
+if len(DECLINED) != N_DECLINED or DECLINED[D_CROSSED] != "crossed":
+    raise ImportError(f"intake: {len(DECLINED)} reasons in layout, expected {N_DECLINED}")
+
+RESETS = {"never": RESET_NEVER, "is_one": RESET_IS_ONE, "newer_time": RESET_NEWER_TIME}
+
+
+cdef inline int decline(Intake* k, int reason) noexcept nogil:
+    count(&k.health.counters[C_DECLINED + reason], 1)
+    return -1 - reason
+
+
+cdef inline void mark(Intake* k, size_t symbol, int64_t recv_ns) noexcept nogil:
+    dirty_mark(&k.dirty, k.source, symbol)
+    if k.n_unflushed == 0:
+        k.oldest_recv_ns = recv_ns
+    k.n_unflushed += 1
+
+
+cdef inline int price_fault(const Fields* f) noexcept nogil:
+    """-1 for a good two-sided top, else the reason."""
+    if isnan(f.bid_px) or isnan(f.ask_px) or isnan(f.bid_qty) or isnan(f.ask_qty):
+        return D_ONE_SIDED
+    if not (isfinite(f.bid_px) and isfinite(f.ask_px) and isfinite(f.bid_qty)
+            and isfinite(f.ask_qty)):
+        return D_BAD_PRICE
+    if not (f.bid_px > 0 and f.ask_px > 0 and f.bid_qty > 0 and f.ask_qty > 0):
+        return D_BAD_PRICE
+    if f.bid_px > f.ask_px:
+        return D_CROSSED
+    return -1
+
+
+cdef inline bint is_old(const Intake* k, const SymbolState* s, const Fields* f) noexcept nogil:
+    if f.update_id < 0 or s.last_id < 0 or f.id_kind != s.id_kind or f.update_id >= s.last_id:
+        return False
+    if k.id_reset == RESET_IS_ONE:
+        return f.update_id != 1
+    if k.id_reset == RESET_NEWER_TIME:
+        return f.venue_ns <= s.last_venue_ns
+    return True
+
+
+cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
+                       int64_t recv_ns) noexcept nogil:
+    cdef SymbolState* s
+    cdef QuoteSlot* slot
+    cdef Quote q
+    cdef int fault
+    cdef bint again
+    if symbol >= k.n_symbols or not k.states[symbol].known:
+        return decline(k, D_UNKNOWN_SYMBOL)
+    s = k.states + symbol
+    if isnan(s.qty_scale):
+        return decline(k, D_NO_CONTRACT_SIZE)
+    if is_old(k, s, f):
+        return decline(k, D_OLD_ID)
+    again = f.update_id >= 0 and f.update_id == s.last_id and f.id_kind == s.id_kind
+    s.link = link
+    s.last_id = f.update_id
+    s.id_kind = <uint8_t>f.id_kind
+    s.last_venue_ns = f.venue_ns
+    slot = quote_slot(&k.quotes, k.source, symbol)
+    fault = price_fault(f)
+    if fault >= 0:
+        quote_write_empty(slot, link)   # the old top is gone, whatever the new one is
+        mark(k, symbol, recv_ns)
+        count(&k.health.counters[C_EMPTIED], 1)
+        return decline(k, fault)
+    q.bid_px = f.bid_px / s.multiplier
+    q.ask_px = f.ask_px / s.multiplier
+    q.bid_qty = f.bid_qty * s.qty_scale
+    q.ask_qty = f.ask_qty * s.qty_scale
+    q.venue_ns = f.venue_ns
+    q.recv_ns = recv_ns
+    q.flags = link
+    quote_write(slot, &q)
+    s.last_recv_ns = recv_ns
+    mark(k, symbol, recv_ns)
+    count(&k.health.counters[C_QUOTES], 1)
+    if again:
+        count(&k.health.counters[C_REFRESHES], 1)
+        return REFRESHED
+    return ACCEPTED
+
+
+cdef void intake_flush(Intake* k, int64_t now_ns) noexcept nogil:
+    """Wake the engine once for all marks of a socket read; their age goes to the histogram."""
+    if k.n_unflushed == 0:
+        return
+    if dirty_wake(&k.dirty):
+        count(&k.health.counters[C_WAKES], 1)
+    histogram_add(&k.health.latency, now_ns - k.oldest_recv_ns, k.n_unflushed)
+    k.n_unflushed = 0
+
+
+cdef class FeedIntake:
+    """Intake of one source; the caller holds the source's lease and is its only writer.
+
+    id_reset: 'never', 'is_one' or 'newer_time' (which lower ids are a new sequence).
+    """
+
+    def __cinit__(self, Region quotes not None, Region dirty not None, Region health not None,
+                  size_t source_id, str id_reset="never"):
+        for region in (quotes, dirty, health):
+            if not region.writable:
+                raise CoreError(f"{region.path}: mapped read-only, expected a writable mapping")
+        if id_reset not in RESETS:
+            raise CoreError(f"id_reset: {id_reset!r}, expected one of {', '.join(RESETS)}")
+        if source_id >= quotes.n_sources:
+            raise TableFull(f"source id: {source_id}, expected below {quotes.n_sources}")
+        self.source_id = source_id
+        self.intake.quotes = Quotes(quotes).table
+        self.intake.dirty = DirtySet(dirty).dirty
+        self.intake.health = Health(health).slot(source_id)
+        self.intake.source = source_id
+        self.intake.n_symbols = quotes.n_symbols
+        self.intake.id_reset = RESETS[id_reset]
+        self.intake.states = <SymbolState*>calloc(quotes.n_symbols, sizeof(SymbolState))
+        if self.intake.states == NULL:
+            raise MemoryError
+        self._quotes, self._dirty, self._health = quotes, dirty, health
+        for region in (self._quotes, self._dirty, self._health):
+            (<Region>region).hold()
+
+    def __dealloc__(self):
+        free(self.intake.states)
+        for region in (self._quotes, self._dirty, self._health):
+            if region is not None:
+                (<Region>region).drop()
+
+    def add_symbol(self, size_t symbol, double multiplier=1.0, double qty_scale=1.0):
+        """Accept quotes of a symbol: coins per listed unit, coins per wire unit of size.
+
+        qty_scale NaN: the contract size is not known, its frames are declined so.
+        """
+        if not (multiplier > 0 and isfinite(multiplier)):
+            raise CoreError(f"symbol {symbol}: multiplier {multiplier}, expected above 0")
+        if not (isnan(qty_scale) or (qty_scale > 0 and isfinite(qty_scale))):
+            raise CoreError(f"symbol {symbol}: qty_scale {qty_scale}, expected above 0 or NaN")
+        cdef SymbolState* s = self._state(symbol)
+        s.multiplier, s.qty_scale = multiplier, qty_scale
+        s.last_id = -1
+        s.known = 1
+
+    def remove_symbol(self, size_t symbol):
+        """Empty the slot and decline further quotes of the symbol."""
+        cdef SymbolState* s = self._state(symbol)
+        if s.known:
+            self._empty(symbol)
+            s.known = 0
+
+    def accept(self, size_t symbol, uint32_t link, double bid_px, double bid_qty, double ask_px,
+               double ask_qty, int64_t venue_ns, int64_t update_id, uint32_t id_kind,
+               int64_t recv_ns):
+        """Pass one top of book (wire units) through the gate into its slot.
+
+        Returns 0 accepted, 1 refreshed (the same id again), or -1 - index into
+        layout.DECLINED. Does not wake: call flush() after the last frame of a socket read.
+        """
+        cdef Fields f
+        f.bid_px, f.bid_qty, f.ask_px, f.ask_qty = bid_px, bid_qty, ask_px, ask_qty
+        f.venue_ns, f.update_id, f.id_kind = venue_ns, update_id, id_kind
+        return intake_accept(&self.intake, symbol, link, &f, recv_ns)
+
+    def decline(self, int reason, uint64_t n=1):
+        """Count a frame that the caller declined: index into layout.DECLINED."""
+        if not 0 <= reason < N_DECLINED:
+            raise CoreError(f"reason: {reason}, expected 0 to {N_DECLINED - 1}")
+        count(&self.intake.health.counters[C_DECLINED + reason], n)
+
+    def flush(self, int64_t now_ns):
+        """Wake the engine once for everything accepted since the last flush."""
+        intake_flush(&self.intake, now_ns)
+
+    def empty_all(self):
+        """Empty every slot of the source that holds a quote; return how many. Does not wake."""
+        cdef size_t symbol
+        cdef QuoteSlot* slot
+        cdef int n = 0
+        for symbol in range(self.intake.n_symbols):
+            slot = quote_slot(&self.intake.quotes, self.source_id, symbol)
+            if slot.quote.recv_ns != 0 or slot.seq & 1:
+                self._empty(symbol)
+                n += 1
+        return n
+
+    def empty_link(self, uint32_t link, bint forget_ids):
+        """Empty what the link still owns; return how many. Does not wake.
+
+        forget_ids: the socket closed, a new one may start from lower ids.
+        """
+        cdef size_t symbol
+        cdef SymbolState* s
+        cdef int n = 0
+        for symbol in range(self.intake.n_symbols):
+            s = self.intake.states + symbol
+            if not s.known or s.link != link:
+                continue
+            self._empty(symbol)
+            n += 1
+            if forget_ids:
+                s.last_id = -1
+                s.link = 0
+        return n
+
+    def last_recv_ns(self, size_t symbol):
+        """Return when the symbol last had an accepted quote, 0 for never."""
+        return self._state(symbol).last_recv_ns
+
+    def silent(self, int64_t since_ns):
+        """Return the symbols whose last accepted quote is older than since_ns (never: not)."""
+        cdef size_t symbol
+        cdef SymbolState* s
+        found = []
+        for symbol in range(self.intake.n_symbols):
+            s = self.intake.states + symbol
+            if s.known and s.last_recv_ns and s.last_recv_ns < since_ns:
+                found.append(symbol)
+        return found
+
+    def _empty(self, size_t symbol):
+        quote_write_empty(quote_slot(&self.intake.quotes, self.source_id, symbol), 0)
+        dirty_mark(&self.intake.dirty, self.source_id, symbol)
+        count(&self.intake.health.counters[C_EMPTIED], 1)
+
+    cdef SymbolState* _state(self, size_t symbol) except NULL:
+        if symbol >= self.intake.n_symbols:
+            raise TableFull(f"symbol id: {symbol}, expected below {self.intake.n_symbols}")
+        return self.intake.states + symbol

@@ -1,0 +1,109 @@
+# Every struct in shared memory, once. Explicit widths and padding; words of different owners on
+# different cache lines. LAYOUT_VERSION rises with any change; docs/layout.md is generated from
+# layout.FIELDS.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    LINE = 64                   # bytes of a cache line
+    LAYOUT_VERSION = 1
+    MAX_SOURCES = 64
+    MAX_SYMBOLS = 16384
+    MAX_DIRECTIONS = 255
+    N_COUNTERS = 64             # u64 counters of a health slot
+    N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^40 ns
+    N_OTHER_ROLES = 8           # health slots after the sources: engine, tracker, supervisor, ...
+
+cdef struct Header:             # first 64 bytes of every section file
+    uint64_t magic              # written last at creation: a half-made file is not attachable
+    uint32_t layout_version
+    uint32_t kind               # which section, see layout.SECTIONS
+    uint64_t layout_hash        # of layout.FIELDS
+    uint64_t generation         # of the instance; rises with every forced re-creation
+    uint64_t ring_id            # drawn at creation; stands in OPEN rows
+    uint32_t n_sources
+    uint32_t n_symbols
+    uint32_t n_directions
+    uint32_t superseded         # 1: a newer instance took this name; detach
+    int64_t created_ns          # CLOCK_BOOTTIME
+
+cdef struct Quote:              # 56 bytes, guarded by QuoteSlot.seq
+    double bid_px               # quote currency per one coin; NaN = empty
+    double ask_px
+    double bid_qty              # coins
+    double ask_qty
+    int64_t venue_ns            # the venue's Unix time, 0 where it gives none
+    int64_t recv_ns             # our CLOCK_BOOTTIME when the socket was read; 0 = empty
+    uint64_t flags              # low 32 bits: link (socket number); the rest reserved
+
+cdef struct QuoteSlot:          # one line; index symbol * n_sources + source
+    uint64_t seq                # odd while its one writer is inside
+    Quote quote
+
+cdef struct WakeLines:          # 128 bytes after the header of the dirty section
+    uint32_t wake               # the futex word; writers add one when they see `sleeping`
+    uint8_t _pad0[60]
+    uint32_t sleeping           # 1 while the engine is (about to be) parked
+    uint8_t _pad1[60]
+# then, per source: its summary words, padded to whole lines; then, per source: its leaf words,
+# padded to whole lines. Leaf bit s of word w = symbol 64 w + s; summary bit w = leaf word w.
+
+cdef struct Signal:             # one ring record, one line
+    uint64_t sequence           # 0, 1, 2, ... of this ring
+    int64_t at_ns               # engine time of the decision
+    int64_t recv_ns             # receive time of the younger leg: what triggered it
+    double buy_px               # ask of the buy leg
+    double sell_px              # bid of the sell leg
+    double buy_qty              # coins at that ask
+    double sell_qty             # coins at that bid
+    uint16_t symbol_id
+    uint8_t direction_id
+    uint8_t _reserved0
+    uint32_t _reserved1
+
+cdef struct RingLines:          # 128 bytes after the header; then capacity records
+    uint64_t head               # next sequence to write; producer's
+    uint8_t _pad0[56]
+    uint64_t tail               # next sequence to read; consumer's
+    uint8_t _pad1[56]
+
+cdef struct Histogram:
+    uint64_t buckets[N_BUCKETS]
+
+cdef struct HealthSlot:         # one per role; one writer
+    uint64_t pid                # shown only; liveness is the lease
+    uint64_t boot_id            # first 64 bits of the kernel's boot id
+    int64_t start_ns            # CLOCK_BOOTTIME
+    uint64_t beat_ns            # CLOCK_BOOTTIME of the last beat; engine reads the sources'
+    uint64_t state              # see layout.STATES
+    uint64_t acked_generation   # of the generated set in use
+    uint64_t restarts           # by the supervisor
+    uint64_t _reserved
+    uint64_t counters[N_COUNTERS]
+    Histogram latency           # sources: receive->slot; engine: receive->signal
+    Histogram reserved
+
+cdef struct ControlWords:       # after the header; one line per word
+    uint64_t pause              # 1: no new signals
+    uint8_t _pad0[56]
+    uint64_t kill               # 1: kill switch (orders, later)
+    uint8_t _pad1[56]
+    uint64_t reload_generation  # newest generated set that everyone should take
+    uint8_t _pad2[56]
+    uint64_t stop               # 1: everyone ends
+    uint8_t _pad3[56]
+
+# bytes of `n` words of 8, padded to whole lines
+cdef inline size_t padded_words(size_t n) noexcept nogil:
+    return (n * 8 + LINE - 1) // LINE * LINE
+
+cdef inline size_t leaf_words(size_t n_symbols) noexcept nogil:
+    return (n_symbols + 63) // 64
+
+cdef inline size_t summary_words(size_t n_symbols) noexcept nogil:
+    return (leaf_words(n_symbols) + 63) // 64
+
+cdef inline size_t ring_capacity(size_t n_directions, size_t n_symbols) noexcept nogil:
+    cdef size_t n = 1
+    while n < n_directions * n_symbols:
+        n *= 2
+    return n

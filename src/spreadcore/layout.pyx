@@ -1,0 +1,200 @@
+"""The shared-memory layout as Python facts: sections, sizes, fields, counters, states.
+
+Structs live in layout.pxd; this module checks their sizes at import, derives FIELDS (from which
+docs/layout.md is generated) and the layout hash that every section carries. No I/O.
+"""
+from hashlib import blake2b
+
+MAGIC = int.from_bytes(b"SPREADC1", "little")
+VERSION = LAYOUT_VERSION
+LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_directions": MAX_DIRECTIONS}
+SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control")
+
+# roles after the sources, in health-slot order
+OTHER_ROLES = ("engine", "tracker", "supervisor", "discover", "server")
+
+STATES = ("off", "starting", "running", "degraded", "stopping")
+
+# byte of the active table
+ACTIVE_STATES = ("free", "signalled", "tracked", "rearm")
+
+# why a frame did not become a quote; `declined` counters stand in this order
+DECLINED = (
+    "other_channel",     # a frame of a channel that we do not read
+    "bad_frame",         # a quote frame that is not what the schema says, or no frame at all
+    "unknown_symbol",
+    "no_contract_size",
+    "no_snapshot",       # a delta before (or not continuing) a snapshot
+    "old_id",
+    "one_sided",
+    "bad_price",         # not finite or not above zero
+    "crossed",           # bid above ask
+)
+
+SOURCE_COUNTERS = (
+    "frames", "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
+    "sockets", "reconnects", "silent_symbols", "resubscribes", "fallback",
+) + tuple(f"declined_{reason}" for reason in DECLINED)
+
+ENGINE_COUNTERS = (
+    "turns", "dirty", "pairs", "signals", "suspect", "untradable", "thin", "busy",
+    "ring_full", "swept", "sleeps", "timeouts_with_work", "rearmed",
+)
+
+TRACKER_COUNTERS = (
+    "opened", "converged", "expired", "lost", "delisted", "open", "rows", "ticks",
+    "ticks_skipped", "recovered", "orphans_freed", "torn_lines", "write_errors",
+)
+
+
+def _fields_of(str struct, list rows):
+    return [(struct, name, offset, size) for name, offset, size in rows]
+
+
+cdef _check_size(str struct, size_t found, size_t expected):
+    if found != expected:
+        raise ImportError(f"layout: {struct} has {found} bytes, expected {expected}")
+
+
+cdef list _header_fields():
+    cdef Header h
+    cdef char* o = <char*>&h
+    return [
+        ("magic", <char*>&h.magic - o, sizeof(h.magic)),
+        ("layout_version", <char*>&h.layout_version - o, sizeof(h.layout_version)),
+        ("kind", <char*>&h.kind - o, sizeof(h.kind)),
+        ("layout_hash", <char*>&h.layout_hash - o, sizeof(h.layout_hash)),
+        ("generation", <char*>&h.generation - o, sizeof(h.generation)),
+        ("ring_id", <char*>&h.ring_id - o, sizeof(h.ring_id)),
+        ("n_sources", <char*>&h.n_sources - o, sizeof(h.n_sources)),
+        ("n_symbols", <char*>&h.n_symbols - o, sizeof(h.n_symbols)),
+        ("n_directions", <char*>&h.n_directions - o, sizeof(h.n_directions)),
+        ("superseded", <char*>&h.superseded - o, sizeof(h.superseded)),
+        ("created_ns", <char*>&h.created_ns - o, sizeof(h.created_ns)),
+    ]
+
+
+cdef list _slot_fields():
+    cdef QuoteSlot s
+    cdef char* o = <char*>&s
+    return [
+        ("seq", <char*>&s.seq - o, sizeof(s.seq)),
+        ("bid_px", <char*>&s.quote.bid_px - o, sizeof(s.quote.bid_px)),
+        ("ask_px", <char*>&s.quote.ask_px - o, sizeof(s.quote.ask_px)),
+        ("bid_qty", <char*>&s.quote.bid_qty - o, sizeof(s.quote.bid_qty)),
+        ("ask_qty", <char*>&s.quote.ask_qty - o, sizeof(s.quote.ask_qty)),
+        ("venue_ns", <char*>&s.quote.venue_ns - o, sizeof(s.quote.venue_ns)),
+        ("recv_ns", <char*>&s.quote.recv_ns - o, sizeof(s.quote.recv_ns)),
+        ("flags", <char*>&s.quote.flags - o, sizeof(s.quote.flags)),
+    ]
+
+
+cdef list _signal_fields():
+    cdef Signal s
+    cdef char* o = <char*>&s
+    return [
+        ("sequence", <char*>&s.sequence - o, sizeof(s.sequence)),
+        ("at_ns", <char*>&s.at_ns - o, sizeof(s.at_ns)),
+        ("recv_ns", <char*>&s.recv_ns - o, sizeof(s.recv_ns)),
+        ("buy_px", <char*>&s.buy_px - o, sizeof(s.buy_px)),
+        ("sell_px", <char*>&s.sell_px - o, sizeof(s.sell_px)),
+        ("buy_qty", <char*>&s.buy_qty - o, sizeof(s.buy_qty)),
+        ("sell_qty", <char*>&s.sell_qty - o, sizeof(s.sell_qty)),
+        ("symbol_id", <char*>&s.symbol_id - o, sizeof(s.symbol_id)),
+        ("direction_id", <char*>&s.direction_id - o, sizeof(s.direction_id)),
+    ]
+
+
+cdef list _ring_fields():
+    cdef RingLines r
+    cdef char* o = <char*>&r
+    return [
+        ("head", <char*>&r.head - o, sizeof(r.head)),
+        ("tail", <char*>&r.tail - o, sizeof(r.tail)),
+    ]
+
+
+cdef list _wake_fields():
+    cdef WakeLines w
+    cdef char* o = <char*>&w
+    return [
+        ("wake", <char*>&w.wake - o, sizeof(w.wake)),
+        ("sleeping", <char*>&w.sleeping - o, sizeof(w.sleeping)),
+    ]
+
+
+cdef list _health_fields():
+    cdef HealthSlot h
+    cdef char* o = <char*>&h
+    return [
+        ("pid", <char*>&h.pid - o, sizeof(h.pid)),
+        ("boot_id", <char*>&h.boot_id - o, sizeof(h.boot_id)),
+        ("start_ns", <char*>&h.start_ns - o, sizeof(h.start_ns)),
+        ("beat_ns", <char*>&h.beat_ns - o, sizeof(h.beat_ns)),
+        ("state", <char*>&h.state - o, sizeof(h.state)),
+        ("acked_generation", <char*>&h.acked_generation - o, sizeof(h.acked_generation)),
+        ("restarts", <char*>&h.restarts - o, sizeof(h.restarts)),
+        ("counters", <char*>&h.counters - o, sizeof(h.counters)),
+        ("latency", <char*>&h.latency - o, sizeof(h.latency)),
+        ("reserved", <char*>&h.reserved - o, sizeof(h.reserved)),
+    ]
+
+
+cdef list _control_fields():
+    cdef ControlWords c
+    cdef char* o = <char*>&c
+    return [
+        ("pause", <char*>&c.pause - o, sizeof(c.pause)),
+        ("kill", <char*>&c.kill - o, sizeof(c.kill)),
+        ("reload_generation", <char*>&c.reload_generation - o, sizeof(c.reload_generation)),
+        ("stop", <char*>&c.stop - o, sizeof(c.stop)),
+    ]
+
+
+_check_size("Header", sizeof(Header), LINE)
+_check_size("QuoteSlot", sizeof(QuoteSlot), LINE)
+_check_size("Signal", sizeof(Signal), LINE)
+_check_size("WakeLines", sizeof(WakeLines), 2 * LINE)
+_check_size("RingLines", sizeof(RingLines), 2 * LINE)
+_check_size("HealthSlot", sizeof(HealthSlot), LINE + 8 * N_COUNTERS + 16 * N_BUCKETS)
+_check_size("ControlWords", sizeof(ControlWords), 4 * LINE)
+
+FIELDS = tuple(
+    _fields_of("Header", _header_fields())
+    + _fields_of("QuoteSlot", _slot_fields())
+    + _fields_of("WakeLines", _wake_fields())
+    + _fields_of("RingLines", _ring_fields())
+    + _fields_of("Signal", _signal_fields())
+    + _fields_of("HealthSlot", _health_fields())
+    + _fields_of("ControlWords", _control_fields())
+)
+# Names are part of the layout: a counter that moved is a layout that changed.
+LAYOUT_HASH = int.from_bytes(
+    blake2b(
+        repr((VERSION, FIELDS, SECTIONS, OTHER_ROLES, STATES, ACTIVE_STATES,
+              SOURCE_COUNTERS, ENGINE_COUNTERS, TRACKER_COUNTERS)).encode(),
+        digest_size=8,
+    ).digest(),
+    "little",
+)
+
+
+def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_directions):
+    """Return the size in bytes of a section file, header included."""
+    cdef size_t body
+    if section == "quotes":
+        body = sizeof(QuoteSlot) * n_sources * n_symbols
+    elif section == "dirty":
+        body = sizeof(WakeLines) + n_sources * (
+            padded_words(summary_words(n_symbols)) + padded_words(leaf_words(n_symbols)))
+    elif section == "signals":
+        body = sizeof(RingLines) + sizeof(Signal) * ring_capacity(n_directions, n_symbols)
+    elif section == "active":
+        body = n_directions * n_symbols
+    elif section == "health":
+        body = sizeof(HealthSlot) * (n_sources + N_OTHER_ROLES)
+    elif section == "control":
+        body = sizeof(ControlWords)
+    else:
+        raise ValueError(f"section: {section!r}, expected one of {', '.join(SECTIONS)}")
+    return sizeof(Header) + body

@@ -1,0 +1,64 @@
+"""The lease of a writing role: an flock, so that liveness is never a matter of a pid."""
+
+import fcntl
+import os
+import time
+
+from spreadcore.errors import LeaseHeld, RegionMissing
+
+TRY_FOR_S = 0.2  # a prober may hold the lock for an instant
+
+
+class Lease:
+    """Hold `lease-<role>` in an instance directory until close() or the end of the process.
+
+    Take it after a fork: a lock taken before is shared with the parent. LeaseHeld names the
+    holder's pid, for people; what counts is the lock.
+    """
+
+    def __init__(self, directory: str, role: str) -> None:
+        self.path = os.path.join(directory, f"lease-{role}")
+        self._fd = _open(self.path)
+        deadline = time.monotonic() + TRY_FOR_S
+        while not _lock(self._fd, fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                self.close()
+                raise LeaseHeld(f"{role}: already running (pid {pid}), expected no other writer")
+            time.sleep(0.01)
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Let go of the lease."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def lease_held(directory: str, role: str) -> bool:
+    """Return True while a live process holds the lease of that role."""
+    path = os.path.join(directory, f"lease-{role}")
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        raise RegionMissing(f"{path}: no such instance, expected a created one") from None
+
+
+def _lock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""The quote table as a Python object: checked writes and torn-free reads of single slots.
+
+Feeds write through intake.pyx and the engine reads the C structs; this face serves tests,
+the tracker and tools. Whole-table reading for notebooks is in table.py.
+"""
+from typing import NamedTuple
+
+from spreadcore.errors import CoreError, TableFull
+
+
+class QuoteTuple(NamedTuple):
+    """One quote: prices per coin, sizes in coins, NaN when empty; ns stamps, 0 when absent."""
+
+    bid_px: float
+    ask_px: float
+    bid_qty: float
+    ask_qty: float
+    venue_ns: int
+    recv_ns: int
+    flags: int
+
+
+cdef class Quotes:
+    """Quote slots of a mapped `quotes` section. One writer per source, any readers."""
+
+    def __cinit__(self, Region region not None):
+        if region.section != "quotes":
+            raise CoreError(f"quotes: section {region.section!r}, expected 'quotes'")
+        self.table.slots = <QuoteSlot*>region.body()
+        self.table.n_sources = region.header().n_sources
+        self.table.n_symbols = region.header().n_symbols
+        self.region = region
+        region.hold()
+
+    def __dealloc__(self):
+        if self.region is not None:
+            self.region.drop()
+
+    cdef QuoteSlot* slot(self, size_t source, size_t symbol) except NULL:
+        if source >= self.table.n_sources or symbol >= self.table.n_symbols:
+            raise TableFull(
+                f"quote slot: source {source}, symbol {symbol}, expected below "
+                f"{self.table.n_sources} and {self.table.n_symbols}")
+        return quote_slot(&self.table, source, symbol)
+
+    def write(self, size_t source, size_t symbol, double bid_px, double ask_px, double bid_qty,
+              double ask_qty, int64_t venue_ns, int64_t recv_ns, uint64_t flags=0):
+        """Store a quote. Only the one writer of `source` may call it."""
+        cdef Quote q = Quote(bid_px, ask_px, bid_qty, ask_qty, venue_ns, recv_ns, flags)
+        cdef QuoteSlot* slot = self.slot(source, symbol)
+        self._check_writable()
+        quote_write(slot, &q)
+
+    def write_empty(self, size_t source, size_t symbol):
+        """Store the empty quote: NaN and recv_ns 0."""
+        cdef QuoteSlot* slot = self.slot(source, symbol)
+        self._check_writable()
+        quote_write_empty(slot, 0)
+
+    def read(self, size_t source, size_t symbol):
+        """Return a QuoteTuple, or None when a writer is inside (or died there)."""
+        cdef Quote q
+        if quote_read(self.slot(source, symbol), &q) == QUOTE_BUSY:
+            return None
+        return QuoteTuple(q.bid_px, q.ask_px, q.bid_qty, q.ask_qty, q.venue_ns, q.recv_ns,
+                          q.flags)
+
+    def sequence(self, size_t source, size_t symbol):
+        """Return the raw sequence word: even = at rest; two more per write."""
+        return load_acquire(&self.slot(source, symbol).seq)
+
+    def snapshot_into(self, unsigned char[::1] out not None):
+        """Copy every slot torn-free into `out` (n_symbols * n_sources slots of 64 bytes).
+
+        The word before each quote holds its even sequence, or an odd one with an empty quote
+        where a writer was inside at every look. Returns the number of such slots.
+        """
+        cdef size_t n = <size_t>self.table.n_sources * self.table.n_symbols
+        if <size_t>out.shape[0] != n * sizeof(QuoteSlot):
+            raise CoreError(
+                f"snapshot: buffer of {out.shape[0]} bytes, expected {n * sizeof(QuoteSlot)}")
+        cdef QuoteSlot* to = <QuoteSlot*>&out[0]
+        cdef size_t i
+        cdef size_t busy = 0
+        with nogil:
+            for i in range(n):
+                to[i].seq = load_acquire(&self.table.slots[i].seq)
+                if quote_read(self.table.slots + i, &to[i].quote) == QUOTE_BUSY:
+                    to[i].seq |= 1
+                    to[i].quote = Quote(NAN, NAN, NAN, NAN, 0, 0, 0)
+                    busy += 1
+                else:
+                    to[i].seq &= ~<uint64_t>1
+        return busy
+
+    def _check_writable(self):
+        if not self.region.writable:
+            raise CoreError(f"{self.region.path}: mapped read-only, expected a writable mapping")

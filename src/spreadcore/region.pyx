@@ -1,0 +1,349 @@
+"""Section files of an instance: create, attach, supersede, unlink.
+
+An instance is a directory `<root>/spreadscan-<name>/` (0700, root is /dev/shm) with one file per
+section (0600). It appears whole: it is made beside its place and renamed in. Attaching refuses
+what is not safely ours (link, owner, kind) and what is not this layout, with one sentence.
+"""
+import errno
+import mmap
+import os
+import re
+import secrets
+import stat
+import struct
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+
+from spreadcore.atomics cimport load32_acquire, now_ns, store32_release, store_release
+from spreadcore.layout cimport (
+    LAYOUT_VERSION,
+    MAX_DIRECTIONS,
+    MAX_SOURCES,
+    MAX_SYMBOLS,
+    Header,
+    Quote,
+    QuoteSlot,
+)
+from spreadcore.layout import LAYOUT_HASH, MAGIC, SECTIONS, section_bytes
+from spreadcore.errors import (
+    CoreError,
+    LayoutMismatch,
+    RegionExists,
+    RegionMissing,
+    RegionRefused,
+    TableFull,
+)
+
+from libc.math cimport NAN
+from libc.stdint cimport uint64_t
+
+ROOT = "/dev/shm"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+def instance_dir(str name, str root=ROOT):
+    """Return the directory of an instance; a name outside [A-Za-z0-9_.-] is refused."""
+    if not _NAME.fullmatch(name):
+        raise CoreError(
+            f"instance: {name!r}, expected 1 to 63 letters, digits, '_', '.' or '-'")
+    return os.path.join(root, f"spreadscan-{name}")
+
+
+cdef class Region:
+    """One section file, mapped. `writable` says how; use attach() or open from Instance."""
+
+    def __cinit__(self, str directory, str section, bint writable=False):
+        self.section = section
+        self.path = os.path.join(directory, section)
+        self.writable = writable
+        fd = _open_ours(self.path, writable)
+        try:
+            size = os.fstat(fd).st_size
+            if size < <Py_ssize_t>sizeof(Header):
+                raise LayoutMismatch(
+                    f"{self.path}: {size} bytes, expected a header of {sizeof(Header)}")
+            prot = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+            self._map = mmap.mmap(fd, size, flags=mmap.MAP_SHARED, prot=prot)
+        finally:
+            os.close(fd)
+        self._pin()
+        self.size = size
+        _check_header(self, section)
+
+    def _pin(self):
+        PyObject_GetBuffer(
+            self._map, &self._view, PyBUF_WRITABLE if self.writable else PyBUF_SIMPLE)
+        self.base = <char*>self._view.buf
+        self._open = True
+
+    def __dealloc__(self):
+        if self._open:
+            PyBuffer_Release(&self._view)
+
+    cdef Header* header(self) except NULL:
+        if not self._open:
+            raise CoreError(f"{self.path}: closed, expected an attached section")
+        return <Header*>self.base
+
+    cdef char* body(self) except NULL:
+        return <char*>self.header() + sizeof(Header)
+
+    cdef void hold(self) noexcept:
+        self._users += 1
+
+    cdef void drop(self) noexcept:
+        self._users -= 1
+
+    def buffer(self):
+        """Return a memoryview (uint8) of the whole file; live views make close() raise."""
+        self.header()
+        return memoryview(self._map)
+
+    def close(self):
+        """Unmap. BufferError while NumPy views or core objects still point into it."""
+        if not self._open:
+            return
+        if self._users:
+            raise BufferError(
+                f"{self.path}: {self._users} object(s) still use it, expected none at close")
+        PyBuffer_Release(&self._view)
+        self._open = False
+        try:
+            self._map.close()
+        except BufferError:
+            self._pin()
+            raise BufferError(
+                f"{self.path}: NumPy views are alive, expected none at close") from None
+
+    @property
+    def n_sources(self):
+        return self.header().n_sources
+
+    @property
+    def n_symbols(self):
+        return self.header().n_symbols
+
+    @property
+    def n_directions(self):
+        return self.header().n_directions
+
+    @property
+    def generation(self):
+        return self.header().generation
+
+    @property
+    def ring_id(self):
+        return self.header().ring_id
+
+    @property
+    def superseded(self):
+        """True once a newer instance took this name: detach and attach again."""
+        return load32_acquire(&self.header().superseded) != 0
+
+    def _supersede(self):
+        store32_release(&self.header().superseded, 1)
+
+
+def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_directions=12,
+           bint force=False, str root=ROOT):
+    """Create the instance and return its generation.
+
+    TableFull for a capacity beyond 64 sources, 16384 symbols or 255 directions; RegionExists
+    where one is there, unless `force`: then the old one is marked superseded and replaced under
+    the next generation. The caller sees to it that no writer is alive.
+    """
+    for what, value, limit in (("sources", n_sources, MAX_SOURCES),
+                               ("symbols", n_symbols, MAX_SYMBOLS),
+                               ("directions", n_directions, MAX_DIRECTIONS)):
+        if not 1 <= value <= limit:
+            raise TableFull(f"capacity: {value} {what}, expected 1 to {limit}")
+    place = instance_dir(name, root)
+    if os.path.lexists(place) and not force:
+        raise RegionExists(f"instance {name!r}: {place} exists, expected a free name")
+    generation = 1
+    if os.path.lexists(place):
+        _check_dir(place)
+        generation = _generation_of(place) + 1
+    making = os.path.join(root, f".{os.path.basename(place)}.{os.getpid()}.new")
+    _remove(making)
+    os.mkdir(making, 0o700)
+    try:
+        ring_id = secrets.randbits(63) | 1
+        for section in SECTIONS:
+            _make_section(making, section, n_sources, n_symbols, n_directions,
+                          generation, ring_id)
+        _take_place(making, place, force)
+    except OSError as error:
+        _remove(making)
+        if error.errno in (errno.ENOSPC, errno.ENOMEM):
+            need = sum(section_bytes(s, n_sources, n_symbols, n_directions) for s in SECTIONS)
+            raise CoreError(
+                f"instance {name!r}: no room in {root}, expected {need} free bytes") from None
+        raise
+    return generation
+
+
+def unlink(str name, str root=ROOT):
+    """Mark the instance superseded and remove its files; readers keep their mapping."""
+    place = instance_dir(name, root)
+    if not os.path.lexists(place):
+        raise RegionMissing(f"instance {name!r}: no {place}, expected a created instance")
+    _check_dir(place)
+    _supersede_all(place)
+    _remove(place)
+
+
+def exists(str name, str root=ROOT):
+    """Return True where an instance of that name is there (of any layout)."""
+    return os.path.lexists(instance_dir(name, root))
+
+
+cdef _make_section(str directory, str section, size_t n_sources, size_t n_symbols,
+                   size_t n_directions, uint64_t generation, uint64_t ring_id):
+    path = os.path.join(directory, section)
+    cdef size_t size = section_bytes(section, n_sources, n_symbols, n_directions)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        # reserve now: a full tmpfs must be an error here, not a SIGBUS in a feed later
+        os.posix_fallocate(fd, 0, size)
+        mapped = mmap.mmap(fd, size)
+    finally:
+        os.close(fd)
+    cdef Py_buffer view
+    PyObject_GetBuffer(mapped, &view, PyBUF_WRITABLE)
+    cdef Header* h = <Header*>view.buf
+    cdef QuoteSlot* slots = <QuoteSlot*>(<char*>view.buf + sizeof(Header))
+    cdef Quote empty = Quote(NAN, NAN, NAN, NAN, 0, 0, 0)
+    cdef size_t i
+    if section == "quotes":
+        for i in range(n_sources * n_symbols):
+            slots[i].quote = empty
+    h.layout_version = LAYOUT_VERSION
+    h.kind = SECTIONS.index(section)
+    h.layout_hash = LAYOUT_HASH
+    h.generation = generation
+    h.ring_id = ring_id
+    h.n_sources = n_sources
+    h.n_symbols = n_symbols
+    h.n_directions = n_directions
+    h.created_ns = now_ns()
+    store_release(&h.magic, MAGIC)
+    PyBuffer_Release(&view)
+    mapped.close()
+
+
+cdef _take_place(str making, str place, bint force):
+    if not force:
+        try:
+            os.rename(making, place)    # refuses a directory that has files
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                _remove(making)
+                raise RegionExists(f"{place}: exists, expected a free name") from None
+            raise
+        return
+    old = making.removesuffix(".new") + ".old"
+    _remove(old)
+    if os.path.lexists(place):
+        _supersede_all(place)
+        os.rename(place, old)
+    os.rename(making, place)
+    _remove(old)
+
+
+cdef _supersede_all(str directory):
+    for section in SECTIONS:
+        try:
+            region = Region(directory, section, True)
+        except CoreError:
+            continue    # broken or of another version: nobody of ours can be reading it
+        region._supersede()
+        region.close()
+
+
+cdef _generation_of(str directory):
+    """The generation of whatever stands there; 0 where it cannot be read."""
+    try:
+        fd = _open_ours(os.path.join(directory, "control"), False)
+    except CoreError:
+        return 0
+    try:
+        head = os.pread(fd, 32, 0)
+    finally:
+        os.close(fd)
+    if len(head) < 32 or int.from_bytes(head[:8], "little") != MAGIC:
+        return 0
+    return struct.unpack_from("<Q", head, 24)[0]
+
+
+cdef _remove(str directory):
+    """Remove a flat directory of ours, whatever is missing in it."""
+    try:
+        entries = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise RegionRefused(f"{directory}: not a directory, expected an instance") from None
+    for entry in entries:
+        os.unlink(os.path.join(directory, entry))
+    os.rmdir(directory)
+
+
+cdef _check_dir(str directory):
+    try:
+        found = os.lstat(directory)
+    except FileNotFoundError:
+        raise RegionMissing(
+            f"{directory}: missing, expected a created instance (spreadscan init)") from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise RegionRefused(f"{directory}: not a directory, expected an instance")
+    if found.st_uid != os.geteuid():
+        raise RegionRefused(
+            f"{directory}: owned by uid {found.st_uid}, expected {os.geteuid()}")
+    if found.st_mode & 0o077:
+        raise RegionRefused(
+            f"{directory}: mode {found.st_mode & 0o777:o}, expected 700")
+
+
+cdef _open_ours(str path, bint writable):
+    """Open a regular file that only we own and link; RegionMissing or RegionRefused else."""
+    _check_dir(os.path.dirname(path))
+    flags = os.O_RDWR if writable else os.O_RDONLY
+    try:
+        # O_NONBLOCK: a FIFO planted here must not hang the open
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise RegionMissing(f"{path}: missing, expected a created instance") from None
+    except OSError as error:
+        raise RegionRefused(f"{path}: {error.strerror}, expected a plain file of ours") from None
+    found = os.fstat(fd)
+    if not (stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+            and found.st_nlink == 1 and not found.st_mode & 0o077):
+        os.close(fd)
+        raise RegionRefused(
+            f"{path}: mode {found.st_mode:o}, uid {found.st_uid}, {found.st_nlink} link(s); "
+            f"expected a regular file 600 of uid {os.geteuid()} with one link")
+    return fd
+
+
+cdef _check_header(Region region, str section):
+    cdef Header* h = region.header()
+    cdef bint fits
+    if h.magic != MAGIC:
+        raise LayoutMismatch(
+            f"{region.path}: magic {h.magic:#x}, expected {MAGIC:#x} (not made by spreadcore)")
+    if h.layout_version != LAYOUT_VERSION or h.layout_hash != LAYOUT_HASH:
+        raise LayoutMismatch(
+            f"{region.path}: layout {h.layout_version}/{h.layout_hash:016x}, expected "
+            f"{LAYOUT_VERSION}/{LAYOUT_HASH:016x} (made by another version; "
+            f"'spreadscan init --force' replaces it)")
+    fits = (section in SECTIONS and h.kind == SECTIONS.index(section)
+            and 1 <= h.n_sources <= MAX_SOURCES and 1 <= h.n_symbols <= MAX_SYMBOLS
+            and 1 <= h.n_directions <= MAX_DIRECTIONS)
+    if not fits:
+        raise LayoutMismatch(
+            f"{region.path}: kind {h.kind}, capacity {h.n_sources} x {h.n_symbols} x "
+            f"{h.n_directions}, expected a {section} section")
+    expected = section_bytes(section, h.n_sources, h.n_symbols, h.n_directions)
+    if region.size != expected:
+        raise LayoutMismatch(f"{region.path}: {region.size} bytes, expected {expected}")

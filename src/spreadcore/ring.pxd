@@ -1,0 +1,55 @@
+# Single-producer single-consumer ring of Signal records.
+#
+# head counts records written, tail records read; both only rise (64 bits do not wrap in practice;
+# differences are taken modulo 2^64, so they may). The producer stores the record, then releases
+# head; the consumer acquires head, reads the record, acts on it (journals it), then releases tail;
+# the producer acquires tail before it reuses a record. Each side keeps a copy of the other's index
+# and loads the shared one only when the copy says full or empty.
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
+
+from spreadcore.atomics cimport load_acquire, load_relaxed, store_release
+from spreadcore.layout cimport RingLines, Signal
+from spreadcore.region cimport Region
+
+cdef enum:
+    RING_OK = 0
+    RING_FULL = 1
+    RING_EMPTY = 2
+
+cdef struct Ring:
+    RingLines* lines
+    Signal* records
+    uint64_t mask               # capacity - 1
+    uint64_t seen_head          # consumer's copy
+    uint64_t seen_tail          # producer's copy
+
+# producer: fills record.sequence
+cdef inline int ring_push(Ring* r, Signal* record) noexcept nogil:
+    cdef uint64_t head = load_relaxed(&r.lines.head)
+    if head - r.seen_tail > r.mask:
+        r.seen_tail = load_acquire(&r.lines.tail)   # pairs with ring_advance
+        if head - r.seen_tail > r.mask:
+            return RING_FULL
+    record.sequence = head
+    memcpy(r.records + (head & r.mask), record, sizeof(Signal))
+    store_release(&r.lines.head, head + 1)          # pairs with ring_peek
+    return RING_OK
+
+# consumer: the oldest unread record stays in place until ring_advance
+cdef inline int ring_peek(Ring* r, Signal* record) noexcept nogil:
+    cdef uint64_t tail = load_relaxed(&r.lines.tail)
+    if tail == r.seen_head:
+        r.seen_head = load_acquire(&r.lines.head)   # pairs with ring_push
+        if tail == r.seen_head:
+            return RING_EMPTY
+    memcpy(record, r.records + (tail & r.mask), sizeof(Signal))
+    return RING_OK
+
+cdef inline void ring_advance(Ring* r) noexcept nogil:
+    store_release(&r.lines.tail, load_relaxed(&r.lines.tail) + 1)   # pairs with ring_push
+
+cdef class SignalRing:
+    cdef:
+        readonly Region region
+        Ring ring

@@ -1,0 +1,106 @@
+"""The live table for notebooks: NumPy views and torn-free snapshots. Imports NumPy when used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spreadcore.layout import FIELDS
+from spreadcore.quotes import Quotes
+from spreadcore.region import ROOT, Region, instance_dir
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_HEADER_BYTES = 64
+_COLUMNS = tuple(name for struct, name, _, _ in FIELDS if struct == "QuoteSlot")
+
+
+def attach(instance: str = "default", root: str = ROOT) -> Table:
+    """Attach read-only to the quote table of a running instance.
+
+    RegionMissing where there is none, LayoutMismatch where another version made it.
+    """
+    return Table(Region(instance_dir(instance, root), "quotes"))
+
+
+class Table:
+    """Live columns `[symbol_id, source_id]`, each a read-only view of shared memory.
+
+    bid_px, ask_px: float64, quote currency per coin, NaN when empty. bid_qty, ask_qty: float64,
+    coins. venue_ns: int64, the venue's Unix time. recv_ns: int64, CLOCK_BOOTTIME, 0 when empty.
+    seq, flags: uint64. Views change while you look and may tear between columns; snapshot()
+    does not tear. Names of the ids are in generated/symbols.txt.
+    """
+
+    bid_px: np.ndarray[Any, Any]
+    ask_px: np.ndarray[Any, Any]
+    bid_qty: np.ndarray[Any, Any]
+    ask_qty: np.ndarray[Any, Any]
+    venue_ns: np.ndarray[Any, Any]
+    recv_ns: np.ndarray[Any, Any]
+    seq: np.ndarray[Any, Any]
+    flags: np.ndarray[Any, Any]
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+
+    def __getattr__(self, name: str) -> np.ndarray[Any, Any]:
+        if name not in _COLUMNS:
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        return self._slots()[name]
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *_COLUMNS})
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_symbols, n_sources)."""
+        return self._region.n_symbols, self._region.n_sources
+
+    @property
+    def superseded(self) -> bool:
+        """True once a newer instance took this name: close and attach again."""
+        return self._region.superseded
+
+    def snapshot(self) -> np.ndarray[Any, Any]:
+        """Return a structured array [symbol_id, source_id] in which no quote is torn.
+
+        Fields as the columns. A slot whose writer was inside at every look (or died there) is
+        empty and has an odd seq.
+        """
+        import numpy as np
+
+        out = np.empty(self.shape, dtype=_slot_dtype())
+        Quotes(self._region).snapshot_into(memoryview(out).cast("B"))
+        return out
+
+    def close(self) -> None:
+        """Unmap. BufferError while views of this table are alive."""
+        self._region.close()
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _slots(self) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        flat = np.frombuffer(self._region.buffer(), dtype=_slot_dtype(), offset=_HEADER_BYTES)
+        return flat.reshape(self.shape)
+
+
+def _slot_dtype() -> np.dtype[Any]:
+    import numpy as np
+
+    kinds = {"seq": "<u8", "flags": "<u8", "venue_ns": "<i8", "recv_ns": "<i8"}
+    rows = [(name, offset) for struct, name, offset, _ in FIELDS if struct == "QuoteSlot"]
+    return np.dtype(
+        {
+            "names": [name for name, _ in rows],
+            "formats": [kinds.get(name, "<f8") for name, _ in rows],
+            "offsets": [offset for _, offset in rows],
+            "itemsize": 64,
+        }
+    )

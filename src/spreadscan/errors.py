@@ -1,0 +1,76 @@
+"""Every error of spreadscan, named by the reaction it asks for.
+
+SpreadError
+├─ ConfigError    stop: a human edits config/ or the command line
+├─ Retry          the same request later
+│  ├─ ConnectionLost
+│  ├─ RateLimited     carries after_s
+│  └─ VenueDown
+├─ Skip           drop this datum and count it
+│  ├─ BadFrame        matched a quote channel, but is not what the schema says
+│  └─ UnknownSymbol
+├─ Refused        they said no: do not repeat
+└─ Halt           state not trusted: stop this process, a human looks
+   ├─ BadGenerated    generated/ is missing, mixed or of another version
+   └─ BadData         a file in data/ is of another version or not ours
+
+Messages read "subject: what was found, what was expected".
+"""
+
+
+class SpreadError(Exception):
+    """Base of every error that spreadscan raises on purpose."""
+
+
+class ConfigError(SpreadError):
+    """A setting or an argument that a human has to change."""
+
+
+class Retry(SpreadError):
+    """The same request may succeed later."""
+
+    after_s: float = 0.0
+
+
+class ConnectionLost(Retry):
+    """The socket closed, was refused or never opened."""
+
+
+class RateLimited(Retry):
+    """The venue asks us to slow down."""
+
+    def __init__(self, message: str, after_s: float) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+class VenueDown(Retry):
+    """The venue answers with a server error or an answer that is no answer."""
+
+
+class Skip(SpreadError):
+    """One datum is unusable; drop it and count it."""
+
+
+class BadFrame(Skip):
+    """A frame of a quote channel whose content is not what its schema says."""
+
+
+class UnknownSymbol(Skip):
+    """A well-formed frame for a symbol that is not ours."""
+
+
+class Refused(SpreadError):
+    """The venue said no; asking again gives the same answer."""
+
+
+class Halt(SpreadError):
+    """Our own state cannot be trusted."""
+
+
+class BadGenerated(Halt):
+    """The set in generated/ is missing, mixed, or of another version."""
+
+
+class BadData(Halt):
+    """A file in data/ is of another version or not ours."""

@@ -1,0 +1,117 @@
+"""Facts shared by every room: sources, directions, instruments, quotes. No I/O."""
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+Market = Literal["spot", "futures"]
+
+
+class Source(NamedTuple):
+    """One price source; `id` is its number in shared memory, for ever."""
+
+    id: int
+    name: str
+    exchange: str
+    market: Market
+
+
+class Direction(NamedTuple):
+    """Buy spot on one source, sell the perpetual on another; `id` is kept for ever."""
+
+    id: int
+    buy_source: int
+    sell_source: int
+
+    @property
+    def name(self) -> str:
+        """Return e.g. 'okx->mexc'."""
+        return f"{SOURCES[self.buy_source].exchange}->{SOURCES[self.sell_source].exchange}"
+
+
+SOURCES: tuple[Source, ...] = tuple(
+    Source(2 * i + j, f"{exchange}-{market}", exchange, market)
+    for i, exchange in enumerate(("binance", "bybit", "mexc", "okx"))
+    for j, market in enumerate(("spot", "futures"))
+)
+SOURCE_BY_NAME: dict[str, Source] = {s.name: s for s in SOURCES}
+
+
+def _directions() -> tuple[Direction, ...]:
+    order = (
+        ("okx", ("mexc", "bybit", "binance")),
+        ("mexc", ("okx", "bybit", "binance")),
+        ("bybit", ("okx", "mexc", "binance")),
+        ("binance", ("okx", "mexc", "bybit")),
+    )
+    pairs = [(buy, sell) for buy, sells in order for sell in sells]
+    return tuple(
+        Direction(i, SOURCE_BY_NAME[f"{buy}-spot"].id, SOURCE_BY_NAME[f"{sell}-futures"].id)
+        for i, (buy, sell) in enumerate(pairs)
+    )
+
+
+DIRECTIONS: tuple[Direction, ...] = _directions()
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """One tradable pair as its venue lists it.
+
+    Prices on the wire are for `multiplier` coins (1000PEPE: 1000); sizes on the wire are
+    contracts of `contract_size` listed units. Price of one coin = wire price / multiplier;
+    size in coins = wire size * contract_size * multiplier. tick is in wire price units;
+    min_qty, max_qty and lot_step in wire size units; min_notional in the quote currency.
+    0 = the venue does not say.
+    """
+
+    venue_symbol: str  # "BTCUSDT", "BTC_USDT", "BTC-USDT-SWAP"
+    base: str  # the coin, multiplier removed: "PEPE"
+    listed_base: str  # as listed: "1000PEPE"
+    quote: str
+    contract_size: float = 1.0
+    multiplier: float = 1.0
+    tick: float = 0.0
+    lot_step: float = 0.0
+    min_qty: float = 0.0
+    max_qty: float = 0.0
+    min_notional: float = 0.0
+    api_tradable: bool = True  # False: shown and scanned, but no order by API
+
+    @property
+    def symbol(self) -> str:
+        """Return the name that all sources share: 'PEPE-USDT'."""
+        return f"{self.base}-{self.quote}"
+
+    @property
+    def qty_scale(self) -> float:
+        """Return coins per one unit of wire size."""
+        return self.contract_size * self.multiplier
+
+
+class Book(NamedTuple):
+    """Top of book as decoded, in wire units; a missing side is NaN in price and size.
+
+    symbol is the venue's own. venue_ns is the venue's Unix time in ns, 0 where it gives none.
+    update_id orders books of one symbol, -1 where there is none; ids of different id_kind
+    (which fall-back path gave it) are not comparable.
+    """
+
+    symbol: str
+    bid_px: float
+    bid_qty: float
+    ask_px: float
+    ask_qty: float
+    venue_ns: int
+    update_id: int
+    id_kind: int = 0
+
+
+class Delta(NamedTuple):
+    """A change of a one-level book: levels (price, size), size 0 deletes. Else as Book."""
+
+    symbol: str
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+    venue_ns: int
+    update_id: int
+    id_kind: int = 0

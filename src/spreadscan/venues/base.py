@@ -1,0 +1,250 @@
+"""What a venue is: a table of facts (VenueSpec), a book schema, and pure functions.
+
+No I/O and no clocks here. Sessions (feeds/) obey the limits of a spec; the simulators (sim/)
+serve a venue through its own `render`; the reference decoder (venues/reference.py) reads a
+BookSchema, and so will the compiled one.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import orjson
+
+from spreadscan.errors import BadFrame
+from spreadscan.types import Book, Instrument, Market
+
+
+class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts about one source; limits are the venue's, obeyed by sessions and simulators."""
+
+    name: str  # "binance-spot"
+    exchange: str
+    market: Market
+    ws_url: str
+    rest_url: str  # scheme and host only; paths come from rest_requests
+    docs_url: str
+    checked: str  # date these facts were last checked, YYYY-MM-DD
+    ping_kind: Literal["server", "client"]  # who sends pings; "client": an application message
+    ping_every_s: float  # client: we send each; server: the venue's own interval
+    pong_deadline_s: float  # without an answer (or a server ping) for this long: reconnect
+    stale_after_s: float  # a symbol silent for longer is not tradable; 0 = silence is health
+    topics_per_frame: int
+    bytes_per_frame: int
+    topics_per_socket: int
+    frames_per_s: float  # frames we may send on one socket
+    connects_per_s: float
+    connects_per_5min: int
+    taker_bps: float
+    validate_batch: int  # symbols per validation socket in discovery
+    ids_per_request: Literal["one", "many"] = "many"  # "one": acks carry no id, one in flight
+    socket_life_s: float = 0.0  # the venue closes sockets at this age; 0 = not known to
+
+
+class Match(NamedTuple):
+    """A condition on a frame: path, pattern ('*' = any run of characters), required.
+
+    Text is compared as it is, a whole number by its decimal digits; nothing else ever matches.
+    A condition that is not required holds when the path is absent (or null).
+    """
+
+    path: str
+    pattern: str
+    required: bool = True
+
+
+class BookSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """Which frames are quotes and where their fields are, as data.
+
+    Paths are dotted keys and indexes ("data.b.0.0"); protobuf paths are field numbers
+    ("315.1"). A path that starts with "." is relative to the root: the first of `roots` that
+    exists in the frame ("" is the frame itself; a trailing ".*" means every element of that
+    list, one book each). A frame with none of its roots is no quote. Tuples of paths are
+    fall-backs: the first that exists counts. An empty list on the way to a price, or an empty
+    string as a price, is a missing side; so is an absent protobuf price. Null is absent.
+    """
+
+    wire: Literal["json", "protobuf"] = "json"
+    match: tuple[Match, ...]
+    roots: tuple[str, ...] = ("",)
+    symbol: str
+    symbol_prefix: str = ""  # cut from the symbol; a symbol without it is another channel
+    bid_px: str
+    bid_qty: str
+    ask_px: str
+    ask_qty: str
+    delta: Match | None = None  # frames for which this holds are deltas with the lists below
+    bids: str = ""
+    asks: str = ""
+    venue_ms: tuple[str, ...] = ()
+    update_id: tuple[str, ...] = ()
+    # An id lower than the last one is old, except: "is_one": id 1 restarts the sequence;
+    # "newer_time": a later venue time says that the sequence was restarted.
+    id_reset: Literal["never", "is_one", "newer_time"] = "never"
+
+
+class Ack(NamedTuple):
+    """A subscribe request was accepted. topics: those named by the answer, else empty."""
+
+    request_id: str = ""
+    topics: tuple[str, ...] = ()
+
+
+class Refusal(NamedTuple):
+    """A request was refused, wholly or for the topics named."""
+
+    text: str
+    request_id: str = ""
+    topics: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()  # a partial refusal: these went through
+
+
+class Pong(NamedTuple):
+    """The answer to a client ping."""
+
+
+class Event(NamedTuple):
+    """An announcement. restart: the venue is about to close this socket."""
+
+    text: str
+    restart: bool = False
+
+
+Control = Ack | Refusal | Pong | Event
+
+
+class InstrumentPage(NamedTuple):
+    """One parsed REST page: pairs that trade now, why others were left out, next cursor."""
+
+    instruments: list[Instrument]
+    skipped: dict[str, int]  # reason -> rows
+    cursor: str = ""
+
+
+class RestRequest(NamedTuple):
+    """One GET: path on the spec's rest_url, query string already escaped ('' for none)."""
+
+    path: str
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """One source: its spec, its schema and its pure functions.
+
+    instruments_request(cursor) -> RestRequest of the page ('' = first).
+    instruments(payload) -> InstrumentPage; raises VenueDown for an error body, BadFrame for
+        what is no instrument list.
+    topic(venue_symbol) -> the name that acks and refusals use for this subscription.
+    subscribe(venue_symbols, request_id) and unsubscribe: ONE text frame; the caller keeps to
+        topics_per_frame and bytes_per_frame.
+    ping(request_id) -> text frame, None where the server pings.
+    classify(frame) -> Control of a frame that is no quote, None if it is neither (data of
+        another channel, or garbage). Never raises.
+    render(book) -> the data frame that the venue would send (bytes; binary for protobuf).
+    """
+
+    spec: VenueSpec
+    schema: BookSchema
+    instruments_request: Callable[[str], RestRequest]
+    instruments: Callable[[bytes], InstrumentPage]
+    topic: Callable[[str], str]
+    subscribe: Callable[[Sequence[str], int], str]
+    unsubscribe: Callable[[Sequence[str], int], str]
+    ping: Callable[[int], str | None]
+    classify: Callable[[bytes], Control | None]
+    render: Callable[[Book], bytes]
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def __str__(self) -> str:
+        return self.spec.name
+
+
+_MULTIPLIER = re.compile(r"^(1000000|10000|1000|1M)(?=[A-Z])")
+_MULTIPLIER_SUFFIX = re.compile(r"(?<=[A-Z])(1000000|10000|1000)$")
+
+
+def split_multiplier(listed_base: str) -> tuple[str, float]:
+    """Return (coin, multiplier) of a listed base: '1000PEPE' -> ('PEPE', 1000.0).
+
+    Prefix 1000, 10000, 1000000 and 1M, suffix as in SHIB1000. '1INCH' stays. Only a guess by
+    name: discovery takes it back where no source lists the bare coin.
+    """
+    for pattern in (_MULTIPLIER, _MULTIPLIER_SUFFIX):
+        found = pattern.search(listed_base)
+        if found:
+            text = found.group(1)
+            coin = listed_base[: found.start()] + listed_base[found.end() :]
+            return coin, 1_000_000.0 if text == "1M" else float(text)
+    return listed_base, 1.0
+
+
+def decimal_text(value: float) -> str:
+    """Return the shortest decimal that reads back as value, without exponent; '' for NaN."""
+    if value != value:
+        return ""
+    text = repr(value)
+    if "e" in text:
+        return format(Decimal(text), "f")
+    return text.removesuffix(".0")
+
+
+def positive_float(text: object) -> float:
+    """Return a number from a venue's decimal text, 0.0 where it is absent or not a number."""
+    if not isinstance(text, (str, int, float)) or isinstance(text, bool):
+        return 0.0
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if 0.0 < value < float("inf") else 0.0
+
+
+def json_object(frame: bytes | memoryview) -> dict[str, Any] | None:
+    """Return the JSON object that frame is, None for anything else. Never raises."""
+    try:
+        value = orjson.loads(frame)
+    except ValueError:
+        return None
+    return value if type(value) is dict else None
+
+
+def page_object(payload: bytes) -> dict[str, Any]:
+    """Return the JSON object of a REST answer; BadFrame shows only how the body begins."""
+    page = json_object(payload)
+    if page is None:
+        raise BadFrame(f"instruments: found {payload[:60]!r}, expected a JSON object")
+    return page
+
+
+def label(value: object) -> str:
+    """Return text as it is and a whole number as its digits: ids, codes; '' for the rest."""
+    if type(value) is str:
+        return value
+    return str(value) if type(value) is int else ""
+
+
+def read_rows(
+    rows: list[Any], read: Callable[[dict[str, Any]], Instrument | str], cursor: str = ""
+) -> InstrumentPage:
+    """Return the page of what `read` makes of each row: an Instrument, or why it is left out.
+
+    A row that is no object counts as "missing_field"; of two rows for one symbol the first stays.
+    """
+    kept: dict[str, Instrument] = {}
+    skipped: dict[str, int] = {}
+    for row in rows:
+        got = read(row) if type(row) is dict else "missing_field"
+        if isinstance(got, Instrument):
+            if got.venue_symbol not in kept:
+                kept[got.venue_symbol] = got
+                continue
+            got = "duplicate"
+        skipped[got] = skipped.get(got, 0) + 1
+    return InstrumentPage(list(kept.values()), skipped, cursor)
