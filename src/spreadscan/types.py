@@ -29,10 +29,12 @@ class Direction(NamedTuple):
         return f"{SOURCES[self.buy_source].exchange}->{SOURCES[self.sell_source].exchange}"
 
 
+_MARKETS: tuple[Market, ...] = ("spot", "futures")
+
 SOURCES: tuple[Source, ...] = tuple(
     Source(2 * i + j, f"{exchange}-{market}", exchange, market)
     for i, exchange in enumerate(("binance", "bybit", "mexc", "okx"))
-    for j, market in enumerate(("spot", "futures"))
+    for j, market in enumerate(_MARKETS)
 )
 SOURCE_BY_NAME: dict[str, Source] = {s.name: s for s in SOURCES}
 

@@ -41,6 +41,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     taker_bps: float
     validate_batch: int  # symbols per validation socket in discovery
     ids_per_request: Literal["one", "many"] = "many"  # "one": acks carry no id, one in flight
+    # what a refusal that names topics is about: those, or the whole request they stood in
+    refuses: Literal["topic", "request"] = "topic"
     socket_life_s: float = 0.0  # the venue closes sockets at this age; 0 = not known to
 
 
@@ -105,6 +107,9 @@ class Refusal(NamedTuple):
 class Pong(NamedTuple):
     """The answer to a client ping."""
 
+    def __bool__(self) -> bool:
+        return True  # a tuple of no fields would be false, and `if control:` overlook it
+
 
 class Event(NamedTuple):
     """An announcement. restart: the venue is about to close this socket."""
@@ -166,6 +171,7 @@ class Venue:
         return self.spec.name
 
 
+_NAME = re.compile(r"""[^\s"',\\]{1,64}""").fullmatch
 _MULTIPLIER = re.compile(r"^(1000000|10000|1000|1M)(?=[A-Z])")
 _MULTIPLIER_SUFFIX = re.compile(r"(?<=[A-Z])(1000000|10000|1000)$")
 
@@ -228,6 +234,18 @@ def label(value: object) -> str:
     if type(value) is str:
         return value
     return str(value) if type(value) is int else ""
+
+
+def name_in(row: dict[str, Any], key: str) -> str:
+    """Return a symbol's or coin's name; '' where it is absent or no name.
+
+    Any script will do, but no blanks, quotes, commas, backslashes or invisible characters:
+    names go into requests, CSV rows and screens as they are.
+    """
+    value = row.get(key)
+    if type(value) is not str or not value.isprintable() or not _NAME(value):
+        return ""
+    return value
 
 
 def read_rows(

@@ -1,0 +1,1 @@
+"""Feeds: a venue's frames over the network into the price table."""

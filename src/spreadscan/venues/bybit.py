@@ -1,0 +1,284 @@
+"""Bybit v5 spot and linear perpetuals: orderbook.1, a snapshot of one level each side.
+
+Docs (checked 2026-11-20): bybit-exchange.github.io/docs/v5 (websocket/public/orderbook,
+ws/connect, market/instrument).
+
+1. Level 1 is snapshot-only now; deltas are still read, as in recordings of 2023.
+2. The symbol is that of the topic: on a relayed instrument data.s differs from it.
+3. An unchanged book is repeated after 3 s with the same "u": a silent symbol is a dead one.
+   u = 1 says that the engine restarted.
+4. One bad topic refuses its whole request; the answer names it, not always with a req_id.
+5. Spot takes 10 topics a request. Topics of one socket may have 21,000 characters in all.
+6. The time of the engine, "cts", stands at top level; frames of 2023 have only "ts".
+7. A rate-limited REST answer is an HTTP 200 with a retCode and no list.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from spreadscan.errors import BadFrame, VenueDown
+from spreadscan.types import Book, Instrument
+from spreadscan.venues.base import (
+    Ack,
+    BookSchema,
+    Control,
+    InstrumentPage,
+    Match,
+    Pong,
+    Refusal,
+    RestRequest,
+    Venue,
+    VenueSpec,
+    decimal_text,
+    json_object,
+    label,
+    name_in,
+    page_object,
+    positive_float,
+    read_rows,
+    split_multiplier,
+)
+
+SPOT_SPEC = VenueSpec(
+    name="bybit-spot",
+    exchange="bybit",
+    refuses="request",
+    market="spot",
+    ws_url="wss://stream.bybit.com/v5/public/spot",
+    rest_url="https://api.bybit.com",
+    docs_url="https://bybit-exchange.github.io/docs/v5/ws/connect",
+    checked="2026-11-20",
+    ping_kind="client",
+    ping_every_s=20.0,
+    pong_deadline_s=30.0,
+    stale_after_s=10.0,
+    topics_per_frame=10,
+    bytes_per_frame=21_000,
+    topics_per_socket=150,
+    frames_per_s=20.0,
+    connects_per_s=5.0,
+    connects_per_5min=500,
+    taker_bps=10.0,
+    validate_batch=50,
+)
+FUTURES_SPEC = msgspec.structs.replace(
+    SPOT_SPEC,
+    name="bybit-futures",
+    market="futures",
+    ws_url="wss://stream.bybit.com/v5/public/linear",
+    topics_per_frame=100,
+    topics_per_socket=200,
+    taker_bps=5.5,
+)
+
+BOOK = BookSchema(
+    match=(Match("topic", "orderbook.1.*"),),
+    symbol="topic",
+    symbol_prefix="orderbook.1.",
+    bid_px="data.b.0.0",
+    bid_qty="data.b.0.1",
+    ask_px="data.a.0.0",
+    ask_qty="data.a.0.1",
+    delta=Match("type", "delta"),
+    bids="data.b",
+    asks="data.a",
+    venue_ms=("cts", "ts"),
+    update_id=("data.u",),
+    id_reset="is_one",
+)
+
+# Symbol types that are plain coins; anything else is skipped by name until someone looks.
+_COIN_TYPES = {"", "innovation", "adventure"}
+_OTHER_TYPES = {
+    "xstocks": "tokenised_stock",
+    "stock": "tradfi",
+    "commodity": "tradfi",
+    "forex": "tradfi",
+}
+# "…,topic:orderbook.1.X", "Invalid symbol :[orderbook.1.X]", "Invalid topic: orderbook.1.X"
+_NAMED_TOPIC = re.compile(r"[\[,:]\s*([A-Za-z]+\.[^\s,\[\]]+)")
+
+
+def spot_instruments_request(cursor: str) -> RestRequest:
+    return _request_page("spot", cursor)
+
+
+def futures_instruments_request(cursor: str) -> RestRequest:
+    return _request_page("linear", cursor)
+
+
+def _request_page(category: str, cursor: str) -> RestRequest:
+    query = f"category={category}&limit=1000"
+    # The venue hands its cursor out escaped; escaping it again loses the page.
+    return RestRequest(
+        "/v5/market/instruments-info", f"{query}&cursor={cursor}" if cursor else query
+    )
+
+
+def spot_instruments(payload: bytes) -> InstrumentPage:
+    rows, cursor = _rows(payload)
+    return read_rows(rows, _spot_instrument, cursor)
+
+
+def futures_instruments(payload: bytes) -> InstrumentPage:
+    rows, cursor = _rows(payload)
+    return read_rows(rows, _futures_instrument, cursor)
+
+
+def _rows(payload: bytes) -> tuple[list[Any], str]:
+    page = page_object(payload)
+    code = label(page.get("retCode"))
+    if code not in ("", "0"):
+        raise VenueDown(f"bybit: {code} {label(page.get('retMsg'))}")
+    result = page.get("result")
+    if type(result) is not dict or type(result.get("list")) is not list:
+        raise BadFrame("bybit instruments: found no list 'result.list', expected one")
+    return result["list"], label(result.get("nextPageCursor"))
+
+
+def _refused(row: dict[str, Any]) -> str:
+    if not (name_in(row, "symbol") and name_in(row, "baseCoin")):
+        return "missing_field"
+    if row.get("quoteCoin") != "USDT":
+        return "not_usdt"
+    if row.get("status") == "PreLaunch" or row.get("isPreListing") is True:
+        return "pre_market"
+    if row.get("status") != "Trading":
+        return "not_trading"
+    kind = label(row.get("symbolType"))
+    return "" if kind in _COIN_TYPES else _OTHER_TYPES.get(kind, "unknown_symbol_type")
+
+
+def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
+    refused = _refused(row)
+    if refused:
+        return refused
+    lot = _object(row, "lotSizeFilter")
+    return _instrument(
+        row,
+        lot_step=positive_float(lot.get("basePrecision")),
+        max_qty=positive_float(lot.get("maxLimitOrderQty", lot.get("maxOrderQty"))),
+        min_notional=positive_float(lot.get("minOrderAmt")),
+    )
+
+
+def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
+    refused = _refused(row)
+    if refused:
+        return refused
+    if row.get("settleCoin") != "USDT":
+        return "not_usdt"
+    if row.get("contractType") != "LinearPerpetual":
+        return "not_perpetual"
+    lot = _object(row, "lotSizeFilter")
+    return _instrument(
+        row,
+        lot_step=positive_float(lot.get("qtyStep")),
+        max_qty=positive_float(lot.get("maxOrderQty")),
+        min_notional=positive_float(lot.get("minNotionalValue")),
+    )
+
+
+def _instrument(
+    row: dict[str, Any], lot_step: float, max_qty: float, min_notional: float
+) -> Instrument:
+    base, multiplier = split_multiplier(row["baseCoin"])
+    return Instrument(
+        venue_symbol=row["symbol"],
+        base=base,
+        listed_base=row["baseCoin"],
+        quote="USDT",
+        multiplier=multiplier,
+        tick=positive_float(_object(row, "priceFilter").get("tickSize")),
+        lot_step=lot_step,
+        min_qty=positive_float(_object(row, "lotSizeFilter").get("minOrderQty")),
+        max_qty=max_qty,
+        min_notional=min_notional,
+    )
+
+
+def _object(row: dict[str, Any], key: str) -> dict[str, Any]:
+    value = row.get(key)
+    return value if type(value) is dict else {}
+
+
+def topic(venue_symbol: str) -> str:
+    return f"orderbook.1.{venue_symbol}"
+
+
+def _request(op: str, venue_symbols: Sequence[str], request_id: int) -> str:
+    args = [topic(s) for s in venue_symbols]
+    return orjson.dumps({"req_id": str(request_id), "op": op, "args": args}).decode()
+
+
+def subscribe(venue_symbols: Sequence[str], request_id: int) -> str:
+    return _request("subscribe", venue_symbols, request_id)
+
+
+def unsubscribe(venue_symbols: Sequence[str], request_id: int) -> str:
+    return _request("unsubscribe", venue_symbols, request_id)
+
+
+def ping(request_id: int) -> str:
+    return f'{{"req_id":"{request_id}","op":"ping"}}'
+
+
+def classify(frame: bytes) -> Control | None:
+    message = json_object(frame)
+    if message is None or "topic" in message:
+        return None
+    op, text = message.get("op"), label(message.get("ret_msg"))
+    if op == "pong" or (op == "ping" and message.get("success") is not False):
+        return Pong()
+    request_id = label(message.get("req_id"))
+    if message.get("success") is True:
+        return Ack(request_id)
+    if message.get("success") is False:
+        return Refusal(text, request_id, tuple(_NAMED_TOPIC.findall(text)))
+    return None
+
+
+def render(book: Book) -> bytes:
+    """Return a snapshot frame, pushed as soon as it was matched; a missing side is []."""
+    ms = book.venue_ns // 1_000_000
+    push, engine = (f'"ts":{ms},', f',"cts":{ms}') if ms else ("", "")
+    ids = f',"u":{book.update_id},"seq":{book.update_id}' if book.update_id >= 0 else ""
+    return (
+        f'{{"topic":"orderbook.1.{book.symbol}",{push}"type":"snapshot",'
+        f'"data":{{"s":"{book.symbol}","b":{_side(book.bid_px, book.bid_qty)},'
+        f'"a":{_side(book.ask_px, book.ask_qty)}{ids}}}{engine}}}'
+    ).encode()
+
+
+def _side(px: float, qty: float) -> str:
+    return f'[["{decimal_text(px)}","{decimal_text(qty)}"]]' if px == px else "[]"
+
+
+SPOT = Venue(
+    spec=SPOT_SPEC,
+    schema=BOOK,
+    instruments_request=spot_instruments_request,
+    instruments=spot_instruments,
+    topic=topic,
+    subscribe=subscribe,
+    unsubscribe=unsubscribe,
+    ping=ping,
+    classify=classify,
+    render=render,
+)
+FUTURES = Venue(
+    spec=FUTURES_SPEC,
+    schema=BOOK,
+    instruments_request=futures_instruments_request,
+    instruments=futures_instruments,
+    topic=topic,
+    subscribe=subscribe,
+    unsubscribe=unsubscribe,
+    ping=ping,
+    classify=classify,
+    render=render,
+)
