@@ -1,0 +1,47 @@
+# The only door. Every target sets up what it needs: Python 3.11 or newer with headers and venv,
+# a C compiler and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SECONDS ?= 60
+MINUTES ?= 5
+export PYTHONDONTWRITEBYTECODE :=
+
+SOURCES := $(wildcard src/spreadcore/*.pyx src/spreadcore/*.pxd src/spreadcore/*.h)
+
+.PHONY: demo test lint format bench stress soak docs clean
+
+demo: .make/dev
+	$(BIN)/spreadscan demo --seconds $(SECONDS) $(ARGS)
+
+test: .make/dev
+	$(BIN)/pytest tests $(ARGS)
+
+lint: .make/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cython-lint src tests benches
+
+format: .make/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .make/dev
+	$(BIN)/pytest benches -p benchmark --benchmark-disable-gc $(ARGS)
+
+# docs/layout.md, from the layout of the compiled library
+docs: .make/dev
+	$(BIN)/python docs/make_layout.py
+
+clean:
+	rm -rf $(VENV) .make build src/*.egg-info src/spreadcore/*.so
+
+.make/venv: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check 'pip>=25.1'
+	mkdir -p .make && touch $@
+
+.make/dev: .make/venv setup.py $(SOURCES)
+	$(BIN)/pip install -q --disable-pip-version-check --group dev -e .
+	touch $@

@@ -1,0 +1,3 @@
+from spreadscan.cli.main import main
+
+main()

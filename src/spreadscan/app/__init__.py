@@ -1,0 +1,1 @@
+"""Putting it together: the one place where config, lists, instance and workers meet."""

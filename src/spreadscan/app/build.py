@@ -1,0 +1,182 @@
+"""Make workers out of config, lists and an instance. Nothing else constructs them."""
+
+from collections.abc import Callable, Mapping
+
+from spreadcore import Instance
+from spreadcore.engine import Engine
+from spreadcore.errors import LayoutMismatch, RegionMissing
+from spreadcore.index import SourceSymbolIndex
+from spreadcore.region import create, exists
+
+from spreadscan.clock import UtcClock, now_ns
+from spreadscan.config import Config
+from spreadscan.errors import ConfigError
+from spreadscan.feeds.worker import FeedWorker
+from spreadscan.lists import Lists
+from spreadscan.tracker import Tracker
+from spreadscan.types import SOURCE_BY_NAME, SOURCES
+from spreadscan.venues import VENUES
+
+WRITABLE = {
+    "feed": ("quotes", "dirty", "health"),
+    "engine": ("dirty", "signals", "active", "health"),
+    "tracker": ("dirty", "signals", "active", "health"),
+    "single": ("quotes", "dirty", "signals", "active", "health"),
+    "supervisor": ("health", "control"),
+    "ctl": ("control",),
+    "reader": (),
+}
+_RUN_FOR_S = 0.05  # the engine comes back to Python at least this often
+
+
+def create_instance(config: Config, *, force: bool = False) -> bool:
+    """Create the instance; False where one of the right capacity is there already.
+
+    force replaces what is there. ConfigError where the one there has another capacity;
+    LayoutMismatch or RegionRefused where it is not usable at all.
+    """
+    capacity = config.capacity
+    if exists(config.instance) and not force:
+        region = Instance(config.instance).region("control")
+        found = (region.n_sources, region.n_symbols, region.n_directions)
+        expected = (capacity.sources, capacity.symbols, capacity.directions)
+        if found != expected:
+            raise ConfigError(
+                f"instance {config.instance!r}: capacity {found}, config says {expected} "
+                "(sources, symbols, directions): `spreadscan init --force` replaces it"
+            )
+        return False
+    if force:
+        _refuse_live(config)
+    create(
+        config.instance,
+        n_sources=capacity.sources,
+        n_symbols=capacity.symbols,
+        n_directions=capacity.directions,
+        force=force,
+    )
+    return True
+
+
+def _refuse_live(config: Config) -> None:
+    try:
+        instance = Instance(config.instance)
+    except (RegionMissing, LayoutMismatch):
+        return
+    live = [role for role in (*config.sources, "engine", "tracker", "supervisor")
+            if instance.lease_held(role)]
+    if live:
+        raise ConfigError(
+            f"instance {config.instance!r}: in use by {', '.join(live)}, expected nobody: "
+            "`spreadscan ctl stop` first"
+        )
+
+
+def open_instance(config: Config, role: str) -> Instance:
+    """Attach with the sections that the role writes mapped for writing."""
+    return Instance(config.instance, WRITABLE[role])
+
+
+def check_lists(config: Config, lists: Lists) -> None:
+    """Refuse lists that do not fit the instance's capacity."""
+    if len(lists.names) > config.capacity.symbols:
+        raise ConfigError(
+            f"capacity.symbols: {config.capacity.symbols}, the generated set has "
+            f"{len(lists.names)} ids: raise it and `spreadscan init --force`"
+        )
+
+
+def active_sources(config: Config, lists: Lists) -> tuple[str, ...]:
+    """Return the enabled sources that the generated set has pairs for."""
+    return tuple(s for s in config.sources if s in lists.sources and lists.sources[s].subscribed)
+
+
+def taker_bps(config: Config, source: str) -> float:
+    """Return the entry taker fee of a source: configured, else the venue's base tier."""
+    own = config.venues.get(source)
+    return VENUES[source].spec.taker_bps if own is None or own.taker_bps is None else own.taker_bps
+
+
+def stale_after_s(config: Config) -> dict[int, float]:
+    """Return by source id the age after which a quote is not tradable, 0 = no limit."""
+    limits = {}
+    for name in config.sources:
+        own = config.venues.get(name)
+        spec = VENUES[name].spec
+        limits[SOURCE_BY_NAME[name].id] = (
+            spec.stale_after_s if own is None or own.stale_after_s is None else own.stale_after_s
+        )
+    return limits
+
+
+def fees_bps(config: Config) -> dict[int, float]:
+    """Return by direction id the entry taker fees of both legs together."""
+    return {
+        d.id: taker_bps(config, SOURCES[d.buy_source].name)
+        + taker_bps(config, SOURCES[d.sell_source].name)
+        for d in config.enabled_directions
+    }
+
+
+def make_feed(config: Config, lists: Lists, source: str, instance: Instance) -> FeedWorker:
+    return FeedWorker(VENUES[source], config, lists, instance)
+
+
+def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
+    return Tracker(
+        instance, config, lists.names, fees_bps(config), stale_after_s(config), utc=UtcClock()
+    )
+
+
+class EngineRunner:
+    """The compiled engine in its loop; run() blocks its thread, without the GIL."""
+
+    def __init__(self, config: Config, lists: Lists, instance: Instance) -> None:
+        self._config = config
+        self._generation = lists.generation
+        self._instance = instance
+        self._role = instance.health.role("engine")
+        directions = config.enabled_directions
+        index = SourceSymbolIndex(
+            config.capacity.sources, config.capacity.symbols, [tuple(d) for d in directions]
+        )
+        for direction in directions:
+            for symbol_id in lists.pairs.get(direction.id, ()):
+                index.add(direction.id, symbol_id)
+        settings = config.engine
+        self.engine = Engine(
+            instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
+            instance.control, index,
+            max_gross_bps=settings.max_gross_bps, min_notional=settings.min_notional_usdt,
+            beat_limit_s=settings.beat_limit_s, sweep_s=settings.sweep_s,
+        )
+        fees = fees_bps(config)
+        for direction in directions:
+            threshold, converge = config.limits_bps(direction)
+            self.engine.set_rule(direction.id, fees[direction.id], threshold, converge)
+        for source_id, seconds in stale_after_s(config).items():
+            self.engine.set_stale(source_id, seconds)
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Scan everything once, then turn until stop() is true. The caller holds the lease."""
+        health, settings = self._instance.health, self._config.engine
+        health.start(self._role, now_ns())
+        health.acknowledge(self._role, self._generation)
+        self.engine.scan(now_ns())
+        while not stop():
+            health.beat(self._role, now_ns())
+            self.engine.run(_RUN_FOR_S, settings.spin_us, settings.park_ms)
+        health.beat(self._role, now_ns(), "off")
+
+
+def roles_of(config: Config, lists: Lists, layout: str) -> Mapping[str, tuple[int, ...]]:
+    """Return the worker roles of a layout in starting order, each with its processors."""
+    cpu = config.cpu
+    if layout == "single":
+        return {"single": cpu.engine or cpu.feeds}
+    # the tracker first: its recovery ends before the engine may signal
+    return {
+        "tracker": cpu.tracker,
+        "engine": cpu.engine,
+        **dict.fromkeys(active_sources(config, lists), cpu.feeds),
+    }

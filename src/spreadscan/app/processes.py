@@ -1,0 +1,185 @@
+"""What runs inside a worker process, from its lease to its last log line."""
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from spreadcore import Instance
+from spreadcore.errors import CoreError, LeaseHeld
+
+from spreadscan import tracker as tracker_room
+from spreadscan.app import build
+from spreadscan.clock import now_ns
+from spreadscan.config import Config
+from spreadscan.errors import ConfigError, Halt, SpreadError
+from spreadscan.lists import Lists
+from spreadscan.logs import facts, start_logging
+
+log = logging.getLogger(__name__)
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+_PR_SET_PDEATHSIG = 1
+
+Stop = Callable[[], bool]
+
+
+class StopFlag:
+    """True after SIGTERM or SIGINT, or once the control section says stop."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._control = instance.control
+        self._signalled = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._signalled = True
+
+    def __call__(self) -> bool:
+        return self._signalled or self._control.stop
+
+
+def preload(config: Config) -> None:
+    """Import what the workers need before they are forked, so that they share its pages."""
+    if config.feeds.loop == "uvloop":
+        import uvloop  # noqa: F401
+    if config.feeds.transport == "aiohttp":
+        import aiohttp  # noqa: F401
+
+
+def run_role(role: str, config: Config, lists: Lists, *, to_stderr: bool = False) -> int:
+    """Run a role in this process until it is told to stop; return the exit code.
+
+    Logs to its own file. Errors that a user can cause are one log line, not a traceback;
+    to_stderr prints them too.
+    """
+    logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
+    try:
+        log.info("started", extra=facts(role=role, pid=os.getpid()))
+        _MAINS.get(role, _feed)(role, config, lists)
+        log.info("stopped", extra=facts(role=role))
+        return EXIT_OK
+    except (ConfigError, LeaseHeld) as error:
+        log.error("not started", extra=facts(role=role, error=str(error)))
+        if to_stderr:
+            print(f"spreadscan: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except (SpreadError, CoreError) as error:
+        log.error("ended", extra=facts(role=role, error=str(error)))
+        if to_stderr:
+            print(f"spreadscan: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    finally:
+        logging_.stop()
+
+
+def pin(processors: tuple[int, ...]) -> None:
+    """Pin this process. ConfigError for processors that are not there."""
+    if not processors:
+        return
+    try:
+        os.sched_setaffinity(0, processors)
+    except OSError:
+        usable = sorted(os.sched_getaffinity(0))
+        raise ConfigError(f"cpu: {list(processors)}, expected some of {usable}") from None
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Ask the kernel for a SIGTERM when the supervisor dies, so that no orphan writes on."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent_pid:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run_async(config: Config, main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on the configured event loop, made in this process."""
+    if config.feeds.loop == "uvloop":
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    else:
+        factory = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)
+
+
+def _feed(source: str, config: Config, lists: Lists) -> None:
+    if source not in lists.sources:
+        raise Halt(f"{source}: not in the generated set, expected a source that was discovered")
+    instance = build.open_instance(config, "feed")
+    lease = instance.lease(source)
+    stop = StopFlag(instance)
+    run_async(config, build.make_feed(config, lists, source, instance).run(stop))
+    lease.close()
+
+
+def _engine(role: str, config: Config, lists: Lists) -> None:
+    instance = build.open_instance(config, "engine")
+    lease = instance.lease("engine")
+    build.EngineRunner(config, lists, instance).run(StopFlag(instance))
+    lease.close()
+
+
+def _tracker(role: str, config: Config, lists: Lists) -> None:
+    instance = build.open_instance(config, "tracker")
+    lease = instance.lease("tracker")
+    stop = StopFlag(instance)
+    run_async(config, _track(build.make_tracker(config, lists, instance), stop))
+    lease.close()
+
+
+async def _track(tracker: tracker_room.Tracker, stop: Stop) -> None:
+    tracker.recover(now_ns())
+    try:
+        await tracker_room.run(tracker, stop)
+    finally:
+        tracker.close(now_ns())
+
+
+def _single(role: str, config: Config, lists: Lists) -> None:
+    """Every worker in this one process: the engine in a thread, the others on one loop."""
+    instance = build.open_instance(config, "single")
+    sources = build.active_sources(config, lists)
+    leases = [instance.lease(name) for name in ("tracker", "engine", *sources)]
+    run_async(config, _single_main(config, lists, instance, sources, StopFlag(instance)))
+    for lease in leases:
+        lease.close()
+
+
+async def _single_main(
+    config: Config, lists: Lists, instance: Instance, sources: tuple[str, ...], stop: Stop
+) -> None:
+    ended = threading.Event()
+
+    def stop_all() -> bool:
+        return stop() or ended.is_set()
+
+    tracker = build.make_tracker(config, lists, instance)
+    tracker.recover(now_ns())
+    engine = build.EngineRunner(config, lists, instance)
+    workers: list[Coroutine[Any, Any, None]] = [
+        tracker_room.run(tracker, stop_all),
+        asyncio.to_thread(engine.run, stop_all),
+        *(build.make_feed(config, lists, s, instance).run(stop_all) for s in sources),
+    ]
+    try:
+        tasks = [asyncio.create_task(worker) for worker in workers]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended.set()  # one ended: by stop, or by an error that gather gives on
+        await asyncio.gather(*tasks)
+    finally:
+        ended.set()
+        tracker.close(now_ns())
+
+
+_MAINS: dict[str, Callable[[str, Config, Lists], None]] = {
+    "engine": _engine,
+    "tracker": _tracker,
+    "single": _single,
+}

@@ -1,0 +1,171 @@
+"""What a running instance says of itself, read from shared memory and /proc; writes nothing."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spreadcore import Instance
+from spreadcore.active import TRACKED
+from spreadcore.layout import DECLINED
+from spreadcore.watch import PairWatch
+
+from spreadscan.app import build
+from spreadscan.clock import now_ns
+from spreadscan.config import Config
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
+
+_ROLES = ("supervisor", "engine", "tracker")
+
+
+def status(instance: Instance, config: Config) -> dict[str, Any]:
+    """Return sources, signals, tracks and latencies; the keys that `demo --json` prints."""
+    health, now = instance.health, now_ns()
+    ids = {name: SOURCE_BY_NAME[name].id for name in config.sources}
+    engine = health.counters(health.role("engine"))
+    tracker = health.counters(health.role("tracker"))
+    ring = instance.ring
+    return {
+        "instance": config.instance,
+        "sources": {name: source_status(instance, name, now) for name in ids},
+        "signals": {
+            "produced": ring.produced,
+            "tracked": ring.read,
+            "queued": ring.queued,
+            "suspect": engine["suspect"],
+        },
+        "tracks": {
+            key: tracker[key] for key in ("opened", "converged", "expired", "lost", "open")
+        },
+        "engine": {key: engine[key] for key in ("dirty", "pairs", "untradable", "thin", "busy",
+                                                "sleeps", "timeouts_with_work")},
+        "latency_ns": {
+            "receive_slot": _quantiles(instance, list(ids.values())),
+            "receive_signal": _quantiles(instance, [health.role("engine")]),
+        },
+        "roles": {role: _role(instance, role, now) for role in (*_ROLES, *ids)},
+        "paused": instance.control.pause,
+    }
+
+
+def source_status(instance: Instance, name: str, now: int) -> dict[str, Any]:
+    """Return one source's sockets, quotes, declined frames and the age of its newest quote."""
+    source_id = SOURCE_BY_NAME[name].id
+    counters = instance.health.counters(source_id)
+    quoted, newest_ns = instance.quotes.survey(source_id)
+    by_reason = {reason: counters[f"declined_{reason}"] for reason in DECLINED}
+    return {
+        "sockets": counters["sockets"],
+        "quotes": counters["quotes"],
+        "declined": sum(by_reason.values()),
+        "declined_by": {reason: n for reason, n in by_reason.items() if n},
+        "age_ms": round((now - newest_ns) / 1e6, 1) if newest_ns else None,
+        "pairs": quoted,
+        "reconnects": counters["reconnects"],
+        "silent_symbols": counters["silent_symbols"],
+    }
+
+
+def _quantiles(instance: Instance, roles: Sequence[int]) -> dict[str, int | None]:
+    p50, p99 = instance.health.quantiles(roles, (0.5, 0.99))
+    return {"p50": p50, "p99": p99}
+
+
+def _role(instance: Instance, role: str, now: int) -> dict[str, Any]:
+    health = instance.health
+    number = SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else health.role(role)
+    info = health.info(number)
+    alive = instance.lease_held(role)
+    return {
+        "alive": alive,
+        "pid": info["pid"],
+        "state": info["state"] if alive else "off",
+        "beat_age_ms": round((now - info["beat_ns"]) / 1e6, 1) if info["beat_ns"] else None,
+        "restarts": info["restarts"],
+        "generation": info["acked_generation"],
+    }
+
+
+def healthy(found: Mapping[str, Any]) -> bool:
+    """Return True where every role of a status is alive and running."""
+    roles: Mapping[str, Mapping[str, Any]] = found["roles"]
+    return all(r["alive"] and r["state"] == "running" for r in roles.values())
+
+
+def live_spreads(instance: Instance, config: Config, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the pairs being tracked now, best net first; sizes in USDT at the touch."""
+    watch = PairWatch(
+        instance.quotes, instance.health, beat_limit_s=config.engine.beat_limit_s,
+        stale_after_s=build.stale_after_s(config),
+    )
+    now = now_ns()
+    watch.look(now)
+    fees = build.fees_bps(config)
+    rows = []
+    for direction_id, symbol_id, state in instance.active.not_free():
+        if state != TRACKED or direction_id not in fees:
+            continue
+        direction = DIRECTIONS[direction_id]
+        pair = watch.read(direction.buy_source, direction.sell_source, symbol_id, now)
+        if pair is None:
+            continue
+        rows.append({
+            "direction": direction.name, "direction_id": direction_id, "symbol_id": symbol_id,
+            "symbol": names[symbol_id] if symbol_id < len(names) else str(symbol_id),
+            "gross_bps": pair.gross_bps, "net_bps": pair.gross_bps - fees[direction_id],
+            "size_usdt": min(
+                pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
+            ),
+            "tradable": pair.tradable,
+        })
+    # NaN (a side is empty just now) sorts last
+    rows.sort(key=lambda r: -r["net_bps"] if r["net_bps"] == r["net_bps"] else float("inf"))
+    return rows
+
+
+class Usage:
+    """Memory and CPU of an instance's processes, from /proc."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._since_ns = now_ns()
+        self._ticks: dict[int, int] = {}
+        self._total = 0
+        self.sample()
+        self._since_ns, self._total = now_ns(), 0
+
+    def pids(self) -> set[int]:
+        """Return the pids of live roles, as their health slots say."""
+        health = self._instance.health
+        pids = {health.info(role)["pid"] for role in range(health.n_slots)} - {0}
+        return {pid for pid in pids if os.path.exists(f"/proc/{pid}/stat")}
+
+    def sample(self) -> None:
+        """Add the CPU time used since the last call; call it while the processes live."""
+        for pid in self.pids():
+            try:
+                with open(f"/proc/{pid}/stat") as file:
+                    fields = file.read().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            ticks = int(fields[11]) + int(fields[12])
+            # a process first seen after the start is counted from its own beginning
+            self._total += ticks - self._ticks.get(pid, 0)
+            self._ticks[pid] = ticks
+
+    def cpu_pct(self) -> float:
+        """Return CPU since construction, in percent of one core."""
+        self.sample()
+        seconds = (now_ns() - self._since_ns) / 1e9
+        return 100.0 * self._total / os.sysconf("SC_CLK_TCK") / max(seconds, 1e-9)
+
+    def pss_mb(self) -> float:
+        """Return the proportional set size of all processes together, in MB."""
+        total_kb = 0
+        for pid in self.pids():
+            try:
+                with open(f"/proc/{pid}/smaps_rollup") as file:
+                    rows = [line for line in file if line.startswith("Pss:")]
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+            total_kb += sum(int(row.split()[1]) for row in rows)
+        return total_kb / 1024

@@ -1,0 +1,227 @@
+"""The supervisor: forks the workers, watches them by pidfd, restarts what dies.
+
+Synchronous, no event loop, no second thread: a fork copies only what is sure to work in the
+child, and the pages of everything imported before it are shared.
+"""
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spreadscan.app import build, processes
+from spreadscan.clock import now_ns
+from spreadscan.config import Config
+from spreadscan.errors import SpreadError
+from spreadscan.lists import Lists
+from spreadscan.logs import facts
+from spreadscan.net.backoff import Backoff
+from spreadscan.types import SOURCE_BY_NAME
+
+log = logging.getLogger(__name__)
+
+_BEAT_MS = 250
+_STOP_WITHIN_S = 4.0
+_STEADY_NS = 60_000_000_000  # a worker that lived this long starts its back-off anew
+_READY_WITHIN_S = 30.0
+
+
+@dataclass(slots=True)
+class _Worker:
+    role: str
+    processors: tuple[int, ...]
+    backoff: Backoff
+    pid: int = 0
+    pidfd: int = -1
+    started_ns: int = 0
+    again_at_ns: int = 0  # when to start it (again); 0 = running or given up
+    given_up: str = ""
+
+
+class Supervisor:
+    """Keeps the workers of one instance running. run() until a signal, ctl stop, or seconds."""
+
+    def __init__(self, config: Config, lists: Lists, layout: str) -> None:
+        self._config = config
+        self._lists = lists
+        self._instance = build.open_instance(config, "supervisor")
+        self._health = self._instance.health
+        self._role = self._health.role("supervisor")
+        self._workers = [
+            _Worker(role, processors, Backoff(0.5, 30.0))
+            for role, processors in build.roles_of(config, lists, layout).items()
+        ]
+        self._stopping = False
+
+    def run(self, seconds: float | None = None, on_ready: Callable[[], None] | None = None) -> int:
+        """Start everything and watch it; return the exit code (3: a worker was given up)."""
+        lease = self._instance.lease("supervisor")
+        self._instance.control.stop = False
+        self._health.start(self._role, now_ns())
+        processes.pin(self._config.cpu.supervisor)
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGTERM, signal.SIGINT)}
+        old_fd = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        gc.collect()
+        gc.freeze()  # what is here now stays shared with the children
+        try:
+            for worker in self._workers:
+                self._start(worker, lease.close)
+                if worker.role == "tracker":
+                    self._wait_ready(worker)
+            if on_ready:
+                on_ready()
+            end_ns = now_ns() + int(seconds * 1e9) if seconds is not None else None
+            self._watch(wake_read, end_ns, lease.close)
+        finally:
+            self._stop_all()
+            signal.set_wakeup_fd(old_fd)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(wake_read)
+            os.close(wake_write)
+            self._health.beat(self._role, now_ns(), "off")
+            lease.close()
+        return 3 if any(w.given_up for w in self._workers) else 0
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._stopping = True
+
+    # -- starting and watching
+
+    def _start(self, worker: _Worker, close_lease: Callable[[], None]) -> None:
+        parent = os.getpid()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                signal.set_wakeup_fd(-1)
+                processes.die_with_parent(parent)
+                close_lease()  # else the supervisor's lease would live as long as its children
+                self._close_pidfds()
+                processes.pin(worker.processors)
+                code = processes.run_role(worker.role, self._config, self._lists)
+            except Exception:
+                # the last place that can tell: start_logging may be what failed
+                logging.getLogger(__name__).exception("worker failed")
+            finally:
+                logging.shutdown()
+                os._exit(code)
+        worker.pid, worker.pidfd = pid, os.pidfd_open(pid)
+        worker.started_ns, worker.again_at_ns = now_ns(), 0
+        log.info("worker started", extra=facts(role=worker.role, worker_pid=pid))
+
+    def _close_pidfds(self) -> None:
+        for worker in self._workers:
+            if worker.pidfd >= 0:
+                os.close(worker.pidfd)
+                worker.pidfd = -1
+
+    def _wait_ready(self, worker: _Worker) -> None:
+        """Wait until the tracker has recovered: only then may the engine signal."""
+        role = self._health.role("tracker")
+        deadline = now_ns() + int(_READY_WITHIN_S * 1e9)
+        while now_ns() < deadline and not self._stopping:
+            info = self._health.info(role)
+            if info["pid"] == worker.pid and info["state"] == "running":
+                return
+            if self._exited(worker, 20):
+                return
+
+    def _exited(self, worker: _Worker, timeout_ms: int) -> bool:
+        poll = select.poll()
+        poll.register(worker.pidfd, select.POLLIN)
+        return bool(poll.poll(timeout_ms))
+
+    def _watch(self, wake_fd: int, end_ns: int | None, close_lease: Callable[[], None]) -> None:
+        while not (self._stopping or self._instance.control.stop):
+            now = now_ns()
+            if end_ns is not None and now >= end_ns:
+                return
+            degraded = any(w.pid == 0 for w in self._workers)
+            self._health.beat(self._role, now, "degraded" if degraded else "running")
+            for worker in self._workers:
+                if worker.again_at_ns and now >= worker.again_at_ns:
+                    self._health.restarted(self._role_number(worker))
+                    self._start(worker, close_lease)
+            poll = select.poll()
+            poll.register(wake_fd, select.POLLIN)
+            by_fd = {w.pidfd: w for w in self._workers if w.pidfd >= 0}
+            for fd in by_fd:
+                poll.register(fd, select.POLLIN)
+            for fd, _ in poll.poll(_BEAT_MS):
+                if fd in by_fd:
+                    self._ended(by_fd[fd])
+
+    def _ended(self, worker: _Worker) -> None:
+        """A worker is gone: plan its next start, or give it up where only a human helps."""
+        code = self._reap(worker)
+        if code == processes.EXIT_USAGE:
+            worker.given_up = f"exit code {code}"
+            log.error("worker given up", extra=facts(role=worker.role, exit_code=code))
+            return
+        if now_ns() - worker.started_ns > _STEADY_NS:
+            worker.backoff.reset()
+        wait_s = worker.backoff.next_s()
+        worker.again_at_ns = now_ns() + int(wait_s * 1e9)
+        log.warning(
+            "worker died",
+            extra=facts(role=worker.role, exit_code=code, restart_s=round(wait_s, 2)),
+        )
+
+    def _reap(self, worker: _Worker) -> int:
+        _, status = os.waitpid(worker.pid, 0)
+        os.close(worker.pidfd)
+        worker.pid, worker.pidfd = 0, -1
+        return os.waitstatus_to_exitcode(status)
+
+    def _role_number(self, worker: _Worker) -> int:
+        if worker.role in SOURCE_BY_NAME:
+            return SOURCE_BY_NAME[worker.role].id
+        name = "engine" if worker.role == "single" else worker.role
+        return int(self._health.role(name))
+
+    # -- stopping
+
+    def _stop_all(self) -> None:
+        """SIGTERM to all, SIGKILL to those that do not end in time."""
+        alive = [w for w in self._workers if w.pid]
+        for worker in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGTERM)
+        deadline = now_ns() + int(_STOP_WITHIN_S * 1e9)
+        for worker in alive:
+            left_ms = max(0, (deadline - now_ns()) // 1_000_000)
+            if not self._exited(worker, left_ms):
+                log.error("worker killed", extra=facts(role=worker.role, after_s=_STOP_WITHIN_S))
+                os.kill(worker.pid, signal.SIGKILL)
+            code = self._reap(worker)
+            log.info("worker ended", extra=facts(role=worker.role, exit_code=code))
+
+
+def in_child(main: Callable[[], None]) -> int:
+    """Run main in a forked child (it may make threads and loops) and return its exit code."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            main()
+            code = 0
+        except SpreadError as error:
+            print(f"spreadscan: {error}", file=sys.stderr)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+

@@ -1,0 +1,72 @@
+"""`spreadscan demo`: the whole scanner on simulated exchanges, for a minute."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spreadscan.app.demo import Demo
+from spreadscan.cli.options import EXIT_DEGRADED, loaded, print_json
+from spreadscan.errors import ConfigError
+
+
+@click.command()
+@click.option("--seconds", default=60.0, show_default=True, help="How long to scan.")
+@click.option("--seed", default=1, show_default=True, help="Which market.")
+@click.option("--rate", default=2000.0, show_default=True, help="Quotes per second, all sources.")
+@click.option("--layout", type=click.Choice(["processes", "single"]), default="processes",
+              show_default=True, help="A process per worker, or all workers in one.")
+@click.option("-c", "--config", "files", multiple=True, metavar="FILE",
+              help="TOML config, instead of config/demo.toml. May be repeated.")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
+              help="Override a setting. May be repeated.")
+@click.option("--json", "as_json", is_flag=True,
+              help="Plain progress; the last line is one JSON object.")
+def demo(seconds: float, seed: int, rate: float, layout: str, files: tuple[str, ...],
+         settings: tuple[str, ...], as_json: bool) -> None:
+    """Run everything on this machine: simulated exchanges, discovery, scanner, live table.
+
+    Afterwards the spreads that were followed are in data/.
+    """
+    from spreadscan.cli.table import LiveTable
+
+    files = files or (_demo_toml(),)
+    config = loaded(files, settings, None).config
+    run = Demo(config, files, settings)
+    click.echo("starting the simulated exchanges", err=True)
+    with run.simulators(seed, rate):
+        run.discover()
+        with run.scanner(layout) as scanner:
+            table = LiveTable(scanner.instance, config, "spreadscan demo", plain=as_json)
+            table.show(seconds, scanner.alive)
+            summary = scanner.finish()
+    if as_json:
+        print_json(summary)
+    else:
+        _say(summary)
+    silent = [name for name, s in summary["sources"].items() if not s["quotes"]]
+    sys.exit(EXIT_DEGRADED if silent or summary["exit_code"] else 0)
+
+
+def _demo_toml() -> str:
+    path = Path("config/demo.toml")
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file here, expected to run in the project's folder")
+    return str(path)
+
+
+def _say(summary: dict[str, Any]) -> None:
+    sources, signals, tracks = summary["sources"], summary["signals"], summary["tracks"]
+    quotes = sum(s["quotes"] for s in sources.values())
+    delivering = sum(bool(s["quotes"]) for s in sources.values())
+    click.echo(
+        f"\n{delivering} of {len(sources)} sources delivered {quotes:,} quotes; "
+        f"{signals['produced']} signals, of which {tracks['converged']} converged, "
+        f"{tracks['expired']} expired, {tracks['lost']} were lost and {tracks['open']} were open "
+        f"at the end; {summary['pss_mb']:.0f} MB, {summary['cpu_pct']:.0f} % of one core "
+        "(simulators and table apart)"
+    )
+    click.echo("files:")
+    for path in summary["files"]:
+        click.echo(f"  {path}  {Path(path).stat().st_size:,} bytes")

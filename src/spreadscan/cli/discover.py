@@ -1,0 +1,125 @@
+"""`spreadscan discover`, and its progress for terminals and for pipes."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from spreadscan.cli.options import config_options, print_json, read_config
+from spreadscan.config import Config
+from spreadscan.discovery import Result
+from spreadscan.discovery import discover as run_discovery
+from spreadscan.discovery.discover import Progress
+from spreadscan.logs import start_logging
+
+
+@click.command()
+@config_options
+@click.option("--fresh", is_flag=True, help="Give ids anew in sorted order.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress to stderr.")
+def discover(files: Any, settings: Any, instance: Any, fresh: bool, as_json: bool) -> None:
+    """Find the pairs of all sources, prove them on the wire, write generated/."""
+    config = read_config(files, settings, instance)
+    result = discover_with_progress(config, fresh=fresh)
+    if as_json:
+        print_json(msgspec.to_builtins(result))
+    else:
+        echo_result(result)
+
+
+def discover_with_progress(config: Config, *, fresh: bool = False) -> Result:
+    """Run discovery and show how it goes on stderr; a bar per source on a terminal."""
+    logging_ = start_logging("discover", config.paths.logs, config.log.level, config.log.keep_mb)
+    try:
+        with _progress() as progress:
+            return asyncio.run(run_discovery(config, progress, fresh=fresh))
+    finally:
+        logging_.stop()
+
+
+def echo_result(result: Result) -> None:
+    """Print what was found, as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("source", title=f"{result.symbols} pairs, generation {result.generation}, "
+                  f"{result.took_s:.1f} s")
+    for name in ("total", "valid", "quiet", "invalid", "took s"):
+        table.add_column(name, justify="right")
+    table.add_column("error")
+    for name, source in result.sources.items():
+        table.add_row(
+            name, str(source.total_pairs), str(source.valid_pairs), str(len(source.quiet_pairs)),
+            str(len(source.invalid_pairs)), f"{source.took_sec:.1f}", source.error,
+        )
+    console.print(table)
+    pairs = ", ".join(f"{name} {n}" for name, n in result.directions.items())
+    console.print(f"pairs per direction: {pairs}", soft_wrap=True)
+    console.print(f"written to {result.folder}/", soft_wrap=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        bars = _Bars(console)
+        with bars.live:
+            yield bars
+    else:
+        yield _Lines()
+
+
+class _Lines:
+    """Progress as plain lines: per source every two seconds at most, and only news."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[float, int]] = {}
+
+    def fetched(self, source: str, pairs: int, error: str) -> None:
+        click.echo(f"{source}: {error or f'{pairs} pairs listed'}", err=True)
+
+    def matched(self, symbols: int, directions: Mapping[str, int]) -> None:
+        pairs = ", ".join(f"{name} {n}" for name, n in directions.items())
+        click.echo(f"{symbols} pairs; per direction: {pairs}", err=True)
+
+    def validating(self, source: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        last, last_done = self._told.get(source, (0.0, -1))
+        if done == last_done or (now - last < 2.0 and done < total):
+            return
+        self._told[source] = now, done
+        click.echo(f"{source}: {done} of {total} pairs proven", err=True)
+
+
+class _Bars:
+    """Progress as one bar per source."""
+
+    def __init__(self, console: Any) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeElapsedColumn
+
+        self._console = console
+        self.live = Progress(
+            TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("pairs proven"), TimeElapsedColumn(), console=console,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def fetched(self, source: str, pairs: int, error: str) -> None:
+        self._console.print(f"{source}: {error or f'{pairs} pairs listed'}", highlight=False)
+
+    def matched(self, symbols: int, directions: Mapping[str, int]) -> None:
+        self._console.print(f"{symbols} pairs over all sources; per direction: " + ", ".join(
+            f"{name} {n}" for name, n in directions.items()), highlight=False)
+
+    def validating(self, source: str, done: int, total: int) -> None:
+        if source not in self._tasks:
+            self._tasks[source] = self.live.add_task(source, total=total)
+        self.live.update(self._tasks[source], completed=done)

@@ -1,0 +1,71 @@
+"""What all commands share: options for the config, errors as sentences, JSON output."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+import orjson
+from spreadcore.errors import CoreError
+
+from spreadscan.config import Config, Loaded, load
+from spreadscan.errors import ConfigError, SpreadError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_DEGRADED = 1, 2, 3
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --config FILE (repeatable), --set KEY=VALUE (repeatable) and --instance NAME."""
+    for option in (
+        click.option("--instance", metavar="NAME", help="Instance in shared memory."),
+        click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
+                     help="Override a setting, e.g. engine.spin_us=-1. May be repeated."),
+        click.option("-c", "--config", "files", metavar="FILE", multiple=True,
+                     type=click.Path(dir_okay=False),
+                     help="TOML config; a later one wins. May be repeated."),
+    ):
+        command = option(command)
+    return command
+
+
+def loaded(files: tuple[str, ...], settings: tuple[str, ...], instance: str | None) -> Loaded:
+    """Return the effective settings of a command line."""
+    flags: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: no '=', expected KEY=VALUE")
+        flags[key.strip()] = value.strip()
+    if instance is not None:
+        flags["instance"] = f'"{instance}"'
+    return load(files, flags)
+
+
+def read_config(
+    files: tuple[str, ...], settings: tuple[str, ...], instance: str | None
+) -> Config:
+    return loaded(files, settings, instance).config
+
+
+def print_json(value: Any, *, indent: bool = False) -> None:
+    """Print one JSON object on one line (or indented), NaN as null."""
+    option = orjson.OPT_INDENT_2 if indent else 0
+    click.echo(orjson.dumps(value, default=str, option=option).decode())
+
+
+def stop_with(error: Exception) -> NoReturn:
+    """Print the error as a sentence and exit: 2 for what config or usage mends, else 1."""
+    click.echo(f"spreadscan: {error}", err=True)
+    sys.exit(EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED)
+
+
+class SentenceGroup(click.Group):
+    """A group whose commands never show a traceback for what a user can cause."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (SpreadError, CoreError) as error:
+            stop_with(error)
+        except KeyboardInterrupt:
+            sys.exit(130)

@@ -1,0 +1,76 @@
+"""`spreadscan replay`: recorded frames through the scanner's own path, each accounted for."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from spreadscan.cli.options import EXIT_USAGE, print_json
+from spreadscan.errors import BadData, ConfigError
+from spreadscan.replay import parse_limits, parse_pairs, play
+from spreadscan.replay.play import Progress as Report
+from spreadscan.replay.report import show
+
+_LONG_BYTES = 256 * 1024  # a bar for less is gone before it is seen
+
+
+@click.command()
+@click.option(
+    "--frames", "folder", metavar="FOLDER", required=True, type=click.Path(path_type=Path),
+    help="Folder with frames.tsv.gz, or with folders named as sources that hold *.jsonl, *.tsv, "
+    "*.log.gz, *.bin or pong.txt; instrument files (*.json) beside them tell contract sizes.",
+)  # fmt: skip
+@click.option(
+    "--directions", metavar="BUY:SELL,...", default="",
+    help="Pairs of sources whose edge is watched, e.g. binance-futures:binance-spot. Gross: no "
+    "fees, no age limits.",
+)  # fmt: skip
+@click.option(
+    "--edges", metavar="BPS,...", default="",
+    help="Limits in bps: updates, episodes and seconds strictly above each, e.g. --edges=-5,0,3.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def replay(folder: Path, directions: str, edges: str, as_json: bool) -> None:
+    """Send recorded frames through decoders, gate, table and engine.
+
+    Accounts for every frame per source: quotes, acks, control, declined by reason, last quotes.
+    The engine takes a turn after each frame, on the clock of the recording.
+    """
+    started = time.monotonic()
+    try:
+        pairs, limits = parse_pairs(directions), parse_limits(edges)
+        if limits and not pairs:
+            raise ConfigError("edges: limits without directions, expected --directions as well")
+        with _bar() as report:
+            result = play(folder, pairs, limits, report)
+    except (BadData, ConfigError) as error:
+        click.echo(f"spreadscan: {error}", err=True)
+        sys.exit(EXIT_USAGE)
+    elapsed_s = time.monotonic() - started
+    rate = result.frames / elapsed_s
+    if as_json:
+        print_json({**result.plain(), "elapsed_s": elapsed_s, "frames_per_s": rate})
+        return
+    show(result, pairs, Console())
+    click.echo(f"{result.frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
+
+
+@contextmanager
+def _bar() -> Iterator[Report]:
+    """Give what to call with (bytes done, bytes in all); it draws on a terminal only."""
+    console = Console(stderr=True)
+    columns = (TextColumn("replaying"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("", total=None, visible=False)
+
+        def report(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, visible=total > _LONG_BYTES)
+
+        yield report

@@ -1,0 +1,124 @@
+"""`spreadscan run` and the single workers `feed`, `engine` and `tracker`."""
+
+import sys
+import time
+from datetime import datetime
+from typing import Any
+
+import click
+
+from spreadscan.app import build, processes
+from spreadscan.app.supervisor import Supervisor, in_child
+from spreadscan.cli.options import config_options, print_json, read_config
+from spreadscan.config import Config
+from spreadscan.errors import BadGenerated, ConfigError
+from spreadscan.lists import Lists, load, read_metadata
+from spreadscan.logs import start_logging
+from spreadscan.types import SOURCE_BY_NAME
+
+
+@click.command()
+@config_options
+@click.option("--layout", type=click.Choice(["processes", "single"]), default="processes",
+              show_default=True, help="A process per worker, or all workers in one.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="End by itself after this long.")
+@click.option("--no-discover", is_flag=True, help="Use generated/ as it is, however old.")
+@click.option("--json", "as_json", is_flag=True, help="Print the final status as JSON.")
+def run(files: Any, settings: Any, instance: Any, layout: str, seconds: float | None,
+        no_discover: bool, as_json: bool) -> None:
+    """Run the scanner: feeds, engine and tracker, restarted when they die.
+
+    Discovers first when generated/ is missing or older than discovery.refresh_h. Ctrl-C or
+    SIGTERM end it within 5 s.
+    """
+    config = read_config(files, settings, instance)
+    build.create_instance(config)
+    if not no_discover:
+        _refresh(config)
+    lists = load(config.paths.generated)
+    build.check_lists(config, lists)
+    processes.preload(config)
+    logging_ = start_logging(
+        "supervisor", config.paths.logs, config.log.level, config.log.keep_mb, direct=True
+    )
+    try:
+        supervisor = Supervisor(config, lists, layout)
+        code = supervisor.run(seconds, lambda: _say_running(config, lists, layout))
+    finally:
+        logging_.stop()
+    if as_json:
+        from spreadscan.app.status import status
+
+        print_json(status(build.open_instance(config, "reader"), config))
+    sys.exit(code)
+
+
+def _say_running(config: Config, lists: Lists, layout: str) -> None:
+    sources = build.active_sources(config, lists)
+    pairs = sum(len(p) for p in lists.pairs.values())
+    click.echo(
+        f"running ({layout}): {len(sources)} sources, {pairs} pairs in "
+        f"{len(config.enabled_directions)} directions; data in {config.paths.data}/, "
+        f"logs in {config.paths.logs}/; Ctrl-C ends it",
+        err=True,
+    )
+
+
+def _refresh(config: Config) -> None:
+    """Discover when the generated set is missing or old; an old set is better than none."""
+    age_h = _age_h(config)
+    if age_h is not None and age_h < config.discovery.refresh_h:
+        return
+
+    def main() -> None:
+        from spreadscan.cli.discover import discover_with_progress
+
+        discover_with_progress(config)
+
+    code = in_child(main)  # it makes threads and a loop, which a forking process may not have
+    if code and age_h is None:
+        raise BadGenerated("discovery failed and there is no earlier set, expected one of both")
+    if code:
+        click.echo(f"discovery failed; going on with the set of {age_h:.0f} h ago", err=True)
+
+
+def _age_h(config: Config) -> float | None:
+    try:
+        metadata = read_metadata(config.paths.generated)
+    except BadGenerated:
+        return None
+    return (time.time() - datetime.fromisoformat(metadata.written).timestamp()) / 3600
+
+
+def _one_worker(role: str, files: Any, settings: Any, instance: Any) -> None:
+    config = read_config(files, settings, instance)
+    lists = load(config.paths.generated)
+    build.check_lists(config, lists)
+    build.create_instance(config)
+    sys.exit(processes.run_role(role, config, lists, to_stderr=True))
+
+
+@click.command()
+@click.argument("source")
+@config_options
+def feed(source: str, files: Any, settings: Any, instance: Any) -> None:
+    """Run the feed of one SOURCE, e.g. binance-spot, until Ctrl-C."""
+    if source not in SOURCE_BY_NAME:
+        raise ConfigError(
+            f"source: {source!r}, expected one of {', '.join(SOURCE_BY_NAME)}"
+        )
+    _one_worker(source, files, settings, instance)
+
+
+@click.command()
+@config_options
+def engine(files: Any, settings: Any, instance: Any) -> None:
+    """Run the engine alone, until Ctrl-C."""
+    _one_worker("engine", files, settings, instance)
+
+
+@click.command()
+@config_options
+def tracker(files: Any, settings: Any, instance: Any) -> None:
+    """Run the tracker alone, until Ctrl-C."""
+    _one_worker("tracker", files, settings, instance)

@@ -1,0 +1,52 @@
+"""`spreadscan init` and `spreadscan config show`."""
+
+from typing import Any
+
+import click
+from spreadcore.region import instance_dir
+
+from spreadscan.app.build import create_instance
+from spreadscan.cli.options import config_options, loaded, print_json, read_config
+from spreadscan.config import flat
+
+
+@click.command()
+@config_options
+@click.option("--force", is_flag=True, help="Replace an instance that is there (nobody may run).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def init(files: Any, settings: Any, instance: Any, force: bool, as_json: bool) -> None:
+    """Create the instance in shared memory.
+
+    Does nothing where one of the same capacity is there already.
+    """
+    config = read_config(files, settings, instance)
+    created = create_instance(config, force=force)
+    place = instance_dir(config.instance)
+    if as_json:
+        print_json({"instance": config.instance, "created": created, "path": place})
+    else:
+        click.echo(f"{place}: {'created' if created else 'is there already'}")
+
+
+@click.group()
+def config() -> None:
+    """Look at the settings."""
+
+
+@config.command("show")
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def config_show(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
+    """Print every effective setting and where it comes from."""
+    found = loaded(files, settings, instance)
+    rows = {
+        key: {"value": value, "origin": found.origins.get(key, "default")}
+        for key, value in flat(found.config).items()
+    }
+    if as_json:
+        print_json({"hash": found.config.hash(), "settings": rows})
+        return
+    width = max(map(len, rows))
+    for key, row in rows.items():
+        click.echo(f"{key:<{width}}  {row['value']!s:<40}  {row['origin']}")
+    click.echo(f"{'config hash':<{width}}  {found.config.hash()}")

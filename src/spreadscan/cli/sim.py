@@ -1,0 +1,71 @@
+"""`spreadscan sim`: the eight exchanges, simulated on loopback."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spreadscan.cli.options import print_json
+from spreadscan.errors import ConfigError
+from spreadscan.sim.server import SimOptions, SimServer, run_sim
+from spreadscan.types import SOURCE_BY_NAME
+
+
+@click.command()
+@click.option("--seed", default=1, show_default=True, help="Which market.")
+@click.option("--rate", default=2000.0, show_default=True, help="Quotes per second, all sources.")
+@click.option("--speed", default=1.0, show_default=True, help="Simulated seconds per second.")
+@click.option("--freeze-after", type=float, metavar="N",
+              help="Nothing moves after N simulated seconds (venues still repeat).")
+@click.option("--port", default=18080, show_default=True,
+              help="First of the ports (+ source id); 0 takes any free ones.")
+@click.option("--source", "sources", multiple=True, help="Only this source. May be repeated.")
+@click.option("--write-config", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write the addresses as a TOML config once every port is open.")
+@click.option("--json", "as_json", is_flag=True, help="Print the addresses as one JSON object.")
+def sim(seed: int, rate: float, speed: float, freeze_after: float | None, port: int,
+        sources: tuple[str, ...], write_config: Path | None, as_json: bool) -> None:
+    """Serve the eight exchanges from a seeded market, until Ctrl-C.
+
+    In another terminal: spreadscan run -c FILE, with the FILE of --write-config.
+    """
+    options = SimOptions(
+        seed=seed, rate=rate, speed=speed, freeze_after_s=freeze_after, port_base=port,
+        sources=sources or tuple(SOURCE_BY_NAME),
+    )
+
+    def ready(server: SimServer) -> None:
+        told: dict[str, Any] = {
+            "seed": seed, "rate": server.market.rate, "speed": speed,
+            "t0_boottime_ns": server.time.t0_boot_ns, "t0_unix_ns": server.time.t0_unix_ns,
+            "pid": os.getpid(),
+            "sources": {
+                name: {"rest_url": rest, "ws_url": ws}
+                for name, (rest, ws) in server.endpoints().items()
+            },
+        }
+        if write_config:
+            _write_config(write_config, told)
+        if as_json:
+            print_json(told)
+            return
+        for name, urls in told["sources"].items():
+            click.echo(f"{name:<16} {urls['rest_url']:<24} {urls['ws_url']}")
+        click.echo(f"seed {seed}, {told['rate']:g} quotes/s, speed {speed:g}; Ctrl-C ends it")
+
+    run_sim(options, ready)
+
+
+def _write_config(path: Path, told: dict[str, Any]) -> None:
+    lines = [f"# addresses of `spreadscan sim` (seed {told['seed']}, rate {told['rate']:g})"]
+    lines += [f"# {key} = {told[key]}" for key in ("t0_boottime_ns", "t0_unix_ns", "pid")]
+    for name, urls in told["sources"].items():
+        lines += ["", f"[venues.{name}]"]
+        lines += [f'{key} = "{url}"' for key, url in urls.items()]
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+        temporary.rename(path)  # whoever waits for the file sees it whole
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}, expected a place to write to") from None

@@ -1,0 +1,168 @@
+"""The live table of `demo` and `top`: sources, spreads, latencies. Plain lines in a pipe."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+from spreadcore import Instance
+
+from spreadscan.app.status import live_spreads, status
+from spreadscan.clock import now_ns
+from spreadscan.config import Config
+from spreadscan.errors import BadGenerated
+from spreadscan.lists import load
+
+_EVERY_S = 0.5
+_LINE_EVERY_S = 5.0
+_TOP = 12
+
+
+class LiveTable:
+    """Reads an instance twice a second and shows it; writes nothing to it."""
+
+    def __init__(
+        self, instance: Instance, config: Config, title: str = "spreadscan", plain: bool = False
+    ) -> None:
+        self._instance = instance
+        self._config = config
+        self._title = title
+        self._names = _names(config)
+        self._last: tuple[int, dict[str, int]] | None = None
+        self._since: dict[tuple[int, int], float] = {}
+        self._console = Console()
+        self._plain = plain or not self._console.is_terminal
+
+    def show(self, seconds: float | None = None, alive: Any = lambda: True) -> None:
+        """Show until `seconds` are over, alive() is false, or Ctrl-C."""
+        end = time.monotonic() + seconds if seconds else float("inf")
+        try:
+            if not self._plain:
+                with Live(console=self._console, auto_refresh=False) as live:
+                    while time.monotonic() < end and alive():
+                        live.update(self._page(end), refresh=True)
+                        time.sleep(min(_EVERY_S, max(0.0, end - time.monotonic())))
+            else:
+                while time.monotonic() < end and alive():
+                    time.sleep(min(_LINE_EVERY_S, max(0.0, end - time.monotonic())))
+                    self._lines()
+        except KeyboardInterrupt:
+            return
+
+    def _page(self, end: float) -> Group:
+        found = status(self._instance, self._config)
+        rates = self._rates(found)
+        spreads = live_spreads(self._instance, self._config, self._names)
+        left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
+        return Group(
+            Text(f"{self._title}: instance {found['instance']}{left}", style="bold"),
+            sources_table(found, rates),
+            self._spreads_table(spreads),
+            Text(_signals_line(found)),
+            Text(_latency_line(found)),
+        )
+
+    def _lines(self) -> None:
+        found = status(self._instance, self._config)
+        rates = self._rates(found)
+        best = live_spreads(self._instance, self._config, self._names)[:1]
+        click.echo(f"{sum(rates.values()):.0f} quotes/s from "
+                   f"{sum(s['sockets'] for s in found['sources'].values())} sockets; "
+                   + _signals_line(found) + "; " + _latency_line(found)
+                   + "".join(f"; best {r['direction']} {r['symbol']} net {r['net_bps']:.1f} bps"
+                             for r in best))
+
+    def _rates(self, found: Mapping[str, Any]) -> dict[str, float]:
+        """Quotes per second of each source since the last look."""
+        now = now_ns()
+        quotes = {name: s["quotes"] for name, s in found["sources"].items()}
+        last_ns, last = self._last or (now, quotes)
+        self._last = now, quotes
+        seconds = max((now - last_ns) / 1e9, 1e-9)
+        return {name: (n - last[name]) / seconds for name, n in quotes.items()}
+
+    def _spreads_table(self, spreads: Sequence[Mapping[str, Any]]) -> Table:
+        now = time.monotonic()
+        keys = [(r["direction_id"], r["symbol_id"]) for r in spreads]
+        self._since = {key: self._since.get(key, now) for key in keys}
+        title = f"live spreads: {len(spreads)}" + (
+            f", best {_TOP} by net" if len(spreads) > _TOP else "")
+        table = Table("direction", "pair", title=title, title_justify="left")
+        for name in ("gross bps", "net bps", "size USDT", "seen for s"):
+            table.add_column(name, justify="right")
+        for row, key in list(zip(spreads, keys, strict=True))[:_TOP]:
+            style = "" if row["tradable"] else "dim"
+            table.add_row(
+                row["direction"], row["symbol"], f"{row['gross_bps']:.1f}",
+                f"{row['net_bps']:.1f}", f"{row['size_usdt']:,.0f}",
+                f"{now - self._since[key]:.0f}", style=style,
+            )
+        return table
+
+
+def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = None) -> Table:
+    """Return the table of sources of a status."""
+    table = Table("source", "state", title="sources", title_justify="left")
+    for name in ("sockets", "pairs", "quotes", "quotes/s", "age ms", "declined", "reconnects"):
+        if rates is not None or name != "quotes/s":
+            table.add_column(name, justify="right")
+    for name, source in found["sources"].items():
+        cells = [str(source["sockets"]), str(source["pairs"]), f"{source['quotes']:,}"]
+        if rates is not None:
+            cells.append(f"{rates[name]:,.0f}")
+        age = source["age_ms"]
+        cells += ["-" if age is None else f"{age:.0f}", f"{source['declined']:,}",
+                  str(source["reconnects"])]
+        state = found["roles"][name]["state"]
+        table.add_row(name, Text(state, style="" if state == "running" else "yellow"), *cells)
+    return table
+
+
+def status_tables(found: Mapping[str, Any]) -> list[Any]:
+    """Return everything that `ctl status` prints for people."""
+    roles = Table("role", "state", title="roles", title_justify="left")
+    for name in ("pid", "beat ms ago", "restarts", "generation"):
+        roles.add_column(name, justify="right")
+    for name, role in found["roles"].items():
+        age = role["beat_age_ms"]
+        roles.add_row(name, role["state"], str(role["pid"] or "-"),
+                      "-" if age is None else f"{age:.0f}", str(role["restarts"]),
+                      str(role["generation"]))
+    paused = [Text("paused: no new signals", style="yellow")] if found["paused"] else []
+    return [roles, sources_table(found), Text(_signals_line(found)), Text(_latency_line(found)),
+            *paused]
+
+
+def _signals_line(found: Mapping[str, Any]) -> str:
+    signals, tracks = found["signals"], found["tracks"]
+    return (
+        f"signals {signals['produced']} = tracked {signals['tracked']} + queued "
+        f"{signals['queued']}, suspect {signals['suspect']}; tracks open {tracks['open']}, "
+        f"converged {tracks['converged']}, expired {tracks['expired']}, lost {tracks['lost']}"
+    )
+
+
+def _latency_line(found: Mapping[str, Any]) -> str:
+    def text(name: str) -> str:
+        q = found["latency_ns"][name]
+        if q["p50"] is None:
+            return "-"
+        return f"{q['p50'] / 1e3:,.0f}/{q['p99'] / 1e3:,.0f} us"
+
+    return (f"p50/p99 receive->slot {text('receive_slot')}, "
+            f"receive->signal {text('receive_signal')}")
+
+
+def _names(config: Config) -> tuple[str, ...]:
+    """Pair names by id; without a generated set ids must do."""
+    if not Path(config.paths.generated, "metadata.json").exists():
+        return ()
+    try:
+        return load(config.paths.generated).names
+    except BadGenerated:
+        return ()

@@ -1,0 +1,346 @@
+"""Settings: one frozen tree, read from TOML, environment and command line.
+
+Order, later wins: defaults below (config/default.toml says the same, with every unit) < files
+given < SPREAD_<SECTION>_<KEY> in the environment < command-line flags. Unknown keys are refused
+with the nearest name. Every value remembers where it came from (`spreadscan config show`).
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from spreadscan.errors import ConfigError
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES, Direction
+
+ENV_PREFIX = "SPREAD_"
+ALL_SOURCES = tuple(s.name for s in SOURCES)
+
+
+class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which pairs: shell patterns on the shared name, e.g. "BTC-*". exclude wins."""
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+
+class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Room in shared memory; fixed when the instance is created."""
+
+    sources: int = 8  # up to 64
+    symbols: int = 1024  # up to 16384
+    directions: int = 12  # up to 255
+
+
+class VenueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may differ from the venue's own table; absent = as in the table."""
+
+    ws_url: str | None = None
+    rest_url: str | None = None
+    taker_bps: float | None = None  # entry taker fee of your account tier
+    stale_after_s: float | None = None  # 0 = no age limit per symbol
+
+
+class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Finding pairs and proving them on the wire."""
+
+    tries: int = 3  # per REST request
+    backoff_ms: tuple[float, ...] = (100.0, 200.0, 400.0)  # before each further try
+    rest_timeout_s: float = 20.0
+    after_ack_s: float = 30.0  # a batch ends this long after its last ack
+    no_new_s: float = 10.0  # or after this long without a newly valid symbol
+    batch_limit_s: float = 90.0  # or this long after its start, connect and all
+    refresh_h: float = 12.0  # `run` discovers again at start when the set is older
+
+
+class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Market-data sockets."""
+
+    transport: Literal["picows", "aiohttp"] = "picows"
+    loop: Literal["uvloop", "asyncio"] = "uvloop"
+    connect_timeout_s: float = 10.0
+    ack_timeout_s: float = 10.0  # an unanswered request is sent again on a new socket
+    max_frame_bytes: int = 1_048_576
+    backoff_base_s: float = 0.5  # doubles, with jitter, until the first valid quote
+    backoff_cap_s: float = 30.0
+    beat_ms: float = 250.0
+    silent_socket_s: float = 60.0  # no quote on a whole socket: empty it and reconnect
+
+
+class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Turning quotes into signals. Limits in bps of the buy price, on net unless said."""
+
+    spin_us: float = 0.0  # look this long before sleeping; 0 parks at once, -1 always spins
+    park_ms: float = 5.0
+    threshold_bps: float = 15.0
+    converge_bps: float = 2.0  # below the threshold
+    max_gross_bps: float = 3000.0  # above it the two sides are not the same coin
+    min_notional_usdt: float = 20.0  # at the touch, on both legs
+    beat_limit_s: float = 2.0  # a source silent for longer is not tradable
+    sweep_s: float = 1.0  # the whole table is looked at about this often
+
+
+class DirectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of one direction; absent = those of [engine]."""
+
+    threshold_bps: float | None = None
+    converge_bps: float | None = None
+
+
+class Tracker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Following spreads into files."""
+
+    grid_ms: float = 200.0
+    expire_after_s: float = 10_800.0
+    lost_after_s: float = 10.0  # a side not tradable for this long ends the track
+    fsync: Literal["never", "open_close", "always"] = "open_close"
+
+
+class Cpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Processors to pin each role to, e.g. [0]; empty = wherever the kernel likes."""
+
+    feeds: tuple[int, ...] = ()
+    engine: tuple[int, ...] = ()
+    tracker: tuple[int, ...] = ()
+    supervisor: tuple[int, ...] = ()
+
+
+class Paths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Folders, relative to the working directory."""
+
+    generated: str = "generated"
+    data: str = "data"
+    logs: str = "logs"
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Logging; one file per process in paths.logs."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    keep_mb: float = 50.0  # per process; the file before it is kept once
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The effective settings of one scanner."""
+
+    instance: str = "default"
+    sources: tuple[str, ...] = ALL_SOURCES
+    universe: Universe = Universe()
+    capacity: Capacity = Capacity()
+    venues: dict[str, VenueSettings] = {}
+    discovery: Discovery = Discovery()
+    feeds: Feeds = Feeds()
+    engine: Engine = Engine()
+    directions: dict[str, DirectionSettings] = {}  # by name: "okx->mexc"
+    tracker: Tracker = Tracker()
+    cpu: Cpu = Cpu()
+    paths: Paths = Paths()
+    log: Log = Log()
+
+    @property
+    def source_ids(self) -> tuple[int, ...]:
+        return tuple(SOURCE_BY_NAME[name].id for name in self.sources)
+
+    @property
+    def enabled_directions(self) -> tuple[Direction, ...]:
+        """Directions whose two sources are both enabled."""
+        ids = set(self.source_ids)
+        return tuple(d for d in DIRECTIONS if {d.buy_source, d.sell_source} <= ids)
+
+    def limits_bps(self, direction: Direction) -> tuple[float, float]:
+        """Return (threshold_bps, converge_bps) of a direction."""
+        own = self.directions.get(direction.name, DirectionSettings())
+        threshold = self.engine.threshold_bps if own.threshold_bps is None else own.threshold_bps
+        converge = self.engine.converge_bps if own.converge_bps is None else own.converge_bps
+        return threshold, converge
+
+    def hash(self) -> str:
+        """Return 8 hex digits that change with any setting; they stand in OPEN rows."""
+        from hashlib import blake2b
+
+        return blake2b(msgspec.json.encode(self, order="sorted"), digest_size=4).hexdigest()
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A config and where each value came from ('engine.spin_us' -> 'default', a file, ...)."""
+
+    config: Config
+    origins: dict[str, str]
+
+
+def load(
+    files: Sequence[str | Path] = (),
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Return the effective settings.
+
+    flags: dotted keys to values ("engine.spin_us": -1); text is read as TOML where it is TOML.
+    Raises ConfigError that names file, key and the nearest known name.
+    """
+    tree: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for file in files:
+        _merge(tree, _read_toml(Path(file)), str(file), origins)
+    for name, text in sorted((os.environ if environ is None else environ).items()):
+        if name.startswith(ENV_PREFIX):
+            _merge(tree, _nest(_env_key(name), text), f"environment {name}", origins)
+    for key, value in (flags or {}).items():
+        _merge(tree, _nest(key, value), "command line", origins)
+    try:
+        config = msgspec.convert(tree, Config, strict=True)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        key = text.rpartition("`$.")[2].rstrip("`") if "`$." in text else ""
+        where = origins.get(key.split("[")[0], "config")
+        raise ConfigError(f"{where}: {key or 'settings'}: {text.partition(' - at')[0]}") from None
+    _check(config, origins)
+    return Loaded(config, origins)
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Return the tree as dotted keys to plain values."""
+    rows: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, inner)
+        elif not isinstance(value, dict):
+            rows[prefix] = value
+
+    walk("", msgspec.to_builtins(config))
+    return rows
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file, expected a TOML config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+
+
+def _merge(tree: dict[str, Any], layer: dict[str, Any], origin: str, origins: dict[str, str]) -> None:
+    def walk(into: dict[str, Any], new: dict[str, Any], struct: Any, prefix: str) -> None:
+        for key, value in new.items():
+            path = f"{prefix}{key}"
+            inner = _field_type(struct, key, path, origin)
+            if isinstance(value, dict) and _is_section(inner):
+                walk(into.setdefault(key, {}), value, inner, f"{path}.")
+            else:
+                into[key] = value
+                origins[path] = origin
+
+    walk(tree, layer, Config, "")
+
+
+def _is_section(kind: Any) -> bool:
+    return _is_table(kind) or (isinstance(kind, type) and issubclass(kind, msgspec.Struct))
+
+
+def _is_table(kind: Any) -> bool:
+    return getattr(kind, "__origin__", None) is dict
+
+
+def _field_type(struct: Any, key: str, path: str, origin: str) -> Any:
+    """Return the type under `key`, or refuse the key with the nearest known name."""
+    if _is_table(struct):
+        known: Sequence[str] = ALL_SOURCES if path.startswith("venues.") else _DIRECTION_NAMES
+        if key not in known:
+            raise _unknown(path, key, known, origin)
+        return get_args(struct)[1]
+    fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
+    if key not in fields:
+        raise _unknown(path, key, list(fields), origin)
+    return fields[key]
+
+
+def _unknown(path: str, key: str, known: Sequence[str], origin: str) -> ConfigError:
+    near = difflib.get_close_matches(key, known, 1, 0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+    return ConfigError(f"{origin}: unknown key {path!r}, {hint}")
+
+
+def _nest(key: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        value = _value_of(value)
+    for part in reversed(_split_key(key)):
+        value = {part: value}
+    result: dict[str, Any] = value
+    return result
+
+
+def _split_key(key: str) -> list[str]:
+    """Split a dotted key; the middle of venues.* and directions.* may hold dots itself."""
+    parts = key.split(".")
+    return [parts[0], ".".join(parts[1:-1]), parts[-1]] if len(parts) > 3 else parts
+
+
+def _value_of(text: str) -> Any:
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _env_key(name: str) -> str:
+    """SPREAD_ENGINE_SPIN_US -> engine.spin_us; the first part that is a section splits."""
+    rest = name.removeprefix(ENV_PREFIX).lower()
+    section, _, key = rest.partition("_")
+    if section in {f.name for f in msgspec.structs.fields(Config)} and key:
+        return f"{section}.{key}"
+    return rest
+
+
+def _check(config: Config, origins: Mapping[str, str]) -> None:
+    """Rules between values, each told with the key to change."""
+
+    def origin(key: str) -> str:
+        return origins.get(key, "default")
+
+    for name in config.sources:
+        if name not in SOURCE_BY_NAME:
+            near = difflib.get_close_matches(name, ALL_SOURCES, 1, 0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ALL_SOURCES)}"
+            raise ConfigError(f"{origin('sources')}: sources: unknown source {name!r}, {hint}")
+    if len(set(config.sources)) != len(config.sources):
+        raise ConfigError(f"{origin('sources')}: sources: one is named twice, expected each once")
+    if not config.enabled_directions:
+        raise ConfigError(
+            f"{origin('sources')}: sources: {', '.join(config.sources) or 'none'}, expected a spot "
+            "and a futures source of different exchanges"
+        )
+    for direction in DIRECTIONS:
+        threshold, converge = config.limits_bps(direction)
+        if not converge < threshold:
+            raise ConfigError(
+                f"{origin('engine.converge_bps')}: converge_bps {converge} of {direction.name}, "
+                f"expected below threshold_bps {threshold}"
+            )
+    for key, value, low in (
+        ("tracker.grid_ms", config.tracker.grid_ms, 1.0),
+        ("tracker.expire_after_s", config.tracker.expire_after_s, 0.001),
+        ("discovery.tries", config.discovery.tries, 1),
+        ("feeds.beat_ms", config.feeds.beat_ms, 1.0),
+        ("capacity.sources", config.capacity.sources, len(SOURCES)),
+        ("capacity.directions", config.capacity.directions, len(DIRECTIONS)),
+        ("capacity.symbols", config.capacity.symbols, 1),
+    ):
+        if not value >= low:
+            raise ConfigError(f"{origin(key)}: {key}: {value}, expected at least {low}")
+    if not config.feeds.beat_ms <= config.engine.beat_limit_s * 500:
+        raise ConfigError(
+            f"{origin('feeds.beat_ms')}: feeds.beat_ms {config.feeds.beat_ms}, expected at most "
+            f"half of engine.beat_limit_s ({config.engine.beat_limit_s} s)"
+        )
+
+
+_DIRECTION_NAMES = [d.name for d in DIRECTIONS]

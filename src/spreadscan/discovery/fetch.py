@@ -1,0 +1,66 @@
+"""Stage 1: the instrument list of every source over REST, page by page, with a few tries."""
+
+import asyncio
+from collections import Counter
+
+import aiohttp
+
+from spreadscan.config import Config
+from spreadscan.errors import RateLimited, Refused, Retry, Skip, VenueDown
+from spreadscan.net import rest
+from spreadscan.types import Instrument
+from spreadscan.venues.base import Venue
+
+_MAX_PAGES = 100
+_MAX_WAIT_S = 5.0  # a venue that asks for longer fails this run
+
+
+class Fetched:
+    """What one source lists. error: why it lists nothing; skipped: rows left out, by reason."""
+
+    def __init__(self) -> None:
+        self.instruments: list[Instrument] = []
+        self.skipped: Counter[str] = Counter()
+        self.error = ""
+
+
+async def fetch(session: aiohttp.ClientSession, venue: Venue, config: Config) -> Fetched:
+    """Return the source's pairs that trade now. Never raises for what a venue can do."""
+    found = Fetched()
+    settings = config.venues.get(venue.name)
+    host = ((settings and settings.rest_url) or venue.spec.rest_url).rstrip("/")
+    cursor, seen = "", {""}
+    try:
+        for _ in range(_MAX_PAGES):
+            request = venue.instruments_request(cursor)
+            url = f"{host}{request.path}" + (f"?{request.query}" if request.query else "")
+            page = venue.instruments(await _get(session, url, config))
+            found.instruments += page.instruments
+            found.skipped.update(page.skipped)
+            cursor = page.cursor
+            if cursor in seen:  # '' after the last page; a venue may also repeat itself
+                return found
+            seen.add(cursor)
+        found.error = f"{venue.name}: more than {_MAX_PAGES} pages"
+    except (Retry, Refused, Skip) as error:
+        found.error = str(error)
+    found.instruments.clear()
+    return found
+
+
+async def _get(session: aiohttp.ClientSession, url: str, config: Config) -> bytes:
+    """GET with the configured tries and back-off; the last error goes up."""
+    settings = config.discovery
+    last: Exception = VenueDown(f"{url}: never asked")
+    for attempt in range(settings.tries):
+        if attempt:
+            pause = settings.backoff_ms[min(attempt, len(settings.backoff_ms)) - 1] / 1e3
+            wait_s = max(pause, last.after_s if isinstance(last, RateLimited) else 0.0)
+            if wait_s > _MAX_WAIT_S:
+                break
+            await asyncio.sleep(wait_s)
+        try:
+            return await rest.get(session, url, settings.rest_timeout_s)
+        except Retry as error:
+            last = error
+    raise last

@@ -1,0 +1,72 @@
+"""Stages 2 and 3: one name per coin over all sources, stable ids, directions by intersection."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from msgspec.structs import replace
+
+from spreadscan.config import Config, Universe
+from spreadscan.errors import ConfigError
+from spreadscan.types import SOURCES, Instrument
+
+
+def normalise(
+    listed: Mapping[str, Sequence[Instrument]], universe: Universe
+) -> tuple[dict[str, dict[str, Instrument]], dict[str, Counter[str]]]:
+    """Return (per source: shared name -> instrument, rows left out by reason).
+
+    A multiplier read from a name (1000PEPE) holds only where some source lists the bare coin;
+    else the listed base is the coin (1000X may be a name). Two listings of one coin on one
+    source: the one with the smaller multiplier stays.
+    """
+    bare = {i.base for rows in listed.values() for i in rows if i.multiplier == 1.0}
+    kept: dict[str, dict[str, Instrument]] = {}
+    dropped: dict[str, Counter[str]] = {}
+    for source, rows in listed.items():
+        kept[source], dropped[source] = {}, Counter()
+        for instrument in sorted(rows, key=lambda i: (i.multiplier, i.venue_symbol)):
+            if instrument.multiplier != 1.0 and instrument.base not in bare:
+                instrument = replace(instrument, base=instrument.listed_base, multiplier=1.0)
+            if instrument.symbol in kept[source]:
+                dropped[source]["duplicate"] += 1
+            elif not _wanted(instrument.symbol, universe):
+                dropped[source]["not_in_universe"] += 1
+            else:
+                kept[source][instrument.symbol] = instrument
+    return kept, dropped
+
+
+def _wanted(symbol: str, universe: Universe) -> bool:
+    return any(fnmatchcase(symbol, p) for p in universe.include) and not any(
+        fnmatchcase(symbol, p) for p in universe.exclude
+    )
+
+
+def assign_ids(
+    symbols: Collection[str], previous: Sequence[str], capacity: int
+) -> tuple[tuple[str, ...], frozenset[int]]:
+    """Return (name by id, retired ids): known names keep their ids, new ones follow sorted.
+
+    ConfigError where more ids are needed than the table has room for.
+    """
+    known = set(previous)
+    names = (*previous, *sorted(s for s in symbols if s not in known))
+    if len(names) > capacity:
+        raise ConfigError(
+            f"capacity.symbols: {len(names)} ids needed ({len(set(symbols))} pairs listed now, "
+            f"{len(previous)} ids given before), expected at most {capacity}: raise it and "
+            "re-create the instance, or start ids afresh with `discover --fresh`"
+        )
+    present = set(symbols)
+    return names, frozenset(i for i, name in enumerate(names) if name not in present)
+
+
+def direction_pairs(config: Config, symbols: Mapping[str, Collection[str]]) -> dict[int, list[str]]:
+    """Return per enabled direction the names that both of its sources list, sorted."""
+    pairs = {}
+    for direction in config.enabled_directions:
+        buy = symbols.get(SOURCES[direction.buy_source].name, ())
+        sell = symbols.get(SOURCES[direction.sell_source].name, ())
+        pairs[direction.id] = sorted(set(buy) & set(sell))
+    return pairs

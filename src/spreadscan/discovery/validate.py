@@ -1,0 +1,155 @@
+"""Stage 4: every pair proven on the wire, through the feed's own session and decoder."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from spreadscan.clock import now_ns
+from spreadscan.config import Config
+from spreadscan.errors import Retry
+from spreadscan.feeds.session import Session
+from spreadscan.feeds.worker import connect_limit
+from spreadscan.lists import State
+from spreadscan.net.backoff import Backoff
+from spreadscan.net.ratelimit import RateLimit
+from spreadscan.types import Book
+from spreadscan.venues.base import Venue
+
+_LOOK_S = 0.1
+
+Verdict = tuple[State, str]  # state, reason
+
+
+def price_fault(book: Book) -> str:
+    """Return why the gate would refuse this top of book, '' when it would not."""
+    numbers = (book.bid_px, book.bid_qty, book.ask_px, book.ask_qty)
+    if any(math.isnan(x) for x in numbers):
+        return "one_sided"
+    if not all(0.0 < x < math.inf for x in numbers):
+        return "bad_price"
+    return "crossed" if book.bid_px > book.ask_px else ""
+
+
+class Validation:
+    """Verdicts of one source. proven: venue symbols that gave a valid update."""
+
+    def __init__(
+        self, venue: Venue, config: Config, on_progress: Callable[[int], None] | None = None
+    ) -> None:
+        self.venue = venue
+        self.proven: set[str] = set()
+        self.faults: dict[str, str] = {}  # venue symbol -> last price fault
+        self.refusals: dict[str, str] = {}
+        self.declined: dict[str, int] = {}
+        self.connected = False
+        self.error = ""
+        self.took_s = 0.0
+        self._config = config
+        self._on_progress = on_progress or (lambda done: None)
+        settings = config.venues.get(venue.name)
+        self._url = (settings and settings.ws_url) or venue.spec.ws_url
+
+    async def run(self, symbols: Sequence[str]) -> None:
+        """Subscribe to every venue symbol, in batches side by side, until each has ended."""
+        started = now_ns()
+        connects = connect_limit(self.venue.spec)
+        size = self.venue.spec.validate_batch
+        batches = [symbols[i : i + size] for i in range(0, len(symbols), size)]
+        await asyncio.gather(*(self._batch(batch, connects) for batch in batches))
+        self.took_s = (now_ns() - started) / 1e9
+
+    def verdict(self, symbol: str) -> Verdict:
+        """Return valid, invalid with its reason, or quiet for a pair that said nothing."""
+        if symbol in self.proven:
+            return "valid", ""
+        if symbol in self.refusals:
+            return "invalid", f"refused: {self.refusals[symbol]}"
+        if symbol in self.faults:
+            return "invalid", f"invalid_prices: {self.faults[symbol]}"
+        return "quiet", "no update"
+
+    async def _batch(self, symbols: Sequence[str], connects: RateLimit) -> None:
+        settings = self._config.discovery
+        deadline = now_ns() + int(settings.batch_limit_s * 1e9)
+        backoff = Backoff(self._config.feeds.backoff_base_s, self._config.feeds.backoff_cap_s)
+        while missing := [s for s in symbols if s not in self.proven and s not in self.refusals]:
+            left_s = (deadline - now_ns()) / 1e9
+            if left_s <= 0:
+                return
+            session = Session(self.venue, missing, self._url, _Sink(self), self._config.feeds)
+            try:
+                async with asyncio.timeout(left_s):
+                    await connects.take()
+                    if await self._until_done(session, missing):
+                        return
+                    await asyncio.sleep(backoff.next_s())
+            except TimeoutError:
+                return
+            except Retry as error:
+                self.error = str(error)
+                await asyncio.sleep(min(backoff.next_s(), max(0.0, left_s)))
+
+    async def _until_done(self, session: Session, symbols: Sequence[str]) -> bool:
+        """Run the session; True when the batch has ended, False when the socket closed first."""
+        settings = self._config.discovery
+        running = asyncio.create_task(session.run())
+        new_ns, proven = now_ns(), 0
+        try:
+            while True:
+                done, _ = await asyncio.wait({running}, timeout=_LOOK_S)
+                if done:
+                    self.error = running.result()
+                    return False
+                now = now_ns()
+                self.connected = self.connected or session.opened_ns > 0
+                count = sum(s in self.proven for s in symbols)
+                self._on_progress(len(self.proven) + len(self.refusals))
+                if count > proven:
+                    new_ns, proven = now, count
+                if count + len(session.refused) >= len(symbols):
+                    return True
+                if not session.all_answered:
+                    new_ns = now
+                    continue
+                quiet_s = (now - max(new_ns, session.answered_ns)) / 1e9
+                if quiet_s >= settings.no_new_s:
+                    return True
+                if (now - session.answered_ns) / 1e9 >= settings.after_ack_s:
+                    return True
+        finally:
+            session.close("validated")
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+class _Sink:
+    """What a validation session tells."""
+
+    def __init__(self, validation: Validation) -> None:
+        self._validation = validation
+
+    def book(self, book: Book, recv_ns: int) -> bool:
+        fault = price_fault(book)
+        if fault:
+            self._validation.faults[book.symbol] = fault
+            return False
+        self._validation.proven.add(book.symbol)
+        return True
+
+    def declined(self, reason: str) -> None:
+        counts = self._validation.declined
+        counts[reason] = counts.get(reason, 0) + 1
+
+    def refused(self, symbol: str, text: str) -> None:
+        self._validation.refusals[symbol] = text
+
+    def control(self, kind: str) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+
+def verdicts(validation: Validation, names: Mapping[str, str]) -> dict[str, Verdict]:
+    """Return shared name -> verdict, given shared name -> venue symbol."""
+    return {name: validation.verdict(symbol) for name, symbol in names.items()}

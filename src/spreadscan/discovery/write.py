@@ -1,0 +1,108 @@
+"""Stage 5: the set into its folder, so that at every instant one whole set is there."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from spreadscan.clock import iso_utc
+from spreadscan.errors import ConfigError
+from spreadscan.lists import (
+    FORMAT,
+    Metadata,
+    SourceList,
+    encode_directions,
+    encode_source,
+    encode_symbols,
+    hash_of,
+)
+from spreadscan.types import DIRECTIONS, SOURCES
+
+
+def write_set(
+    folder: str | Path,
+    *,
+    generation: int,
+    names: Sequence[str],
+    retired: frozenset[int],
+    pairs: Mapping[int, Sequence[int]],
+    sources: Mapping[str, SourceList],
+    report: str,
+    unix_ns: int,
+) -> None:
+    """Write every file of the set, metadata.json last. ConfigError where the folder refuses.
+
+    The same arguments give the same bytes, metadata.json and the report aside.
+    """
+    root = Path(folder)
+    files = {
+        "symbols.bin": encode_symbols(names, retired),
+        "directions.bin": encode_directions(pairs),
+        **{f"source_symbols/{name}.json": encode_source(s) for name, s in sources.items()},
+        "symbols.txt": _symbols_text(names, retired),
+        "directions.txt": _directions_text(names, pairs),
+    }
+    metadata = Metadata(
+        format=FORMAT,
+        generation=generation,
+        written=iso_utc(unix_ns),
+        sources=tuple(sources),
+        symbols=len(names) - len(retired),
+        hashes={name: hash_of(content) for name, content in files.items()},
+    )
+    try:
+        (root / "source_symbols").mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_file(root / name, content)
+        write_file(root / "validation_report.txt", report.encode())
+        write_file(
+            root / "metadata.json",
+            msgspec.json.format(msgspec.json.encode(metadata), indent=1) + b"\n",
+        )
+        for old in (root / "source_symbols").iterdir():
+            if f"source_symbols/{old.name}" not in files:
+                old.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"paths.generated: {error.filename or root}: {error.strerror}, expected a folder "
+            "that can be written"
+        ) from None
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace path by content so that a reader, or a power cut, sees the old or the new whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _symbols_text(names: Sequence[str], retired: frozenset[int]) -> bytes:
+    marks = {i: "\tretired" for i in retired}
+    rows = [f"{i}\t{name}{marks.get(i, '')}\n" for i, name in enumerate(names)]
+    return "".join(["# id\tpair\n", *rows]).encode()
+
+
+def _directions_text(names: Sequence[str], pairs: Mapping[int, Sequence[int]]) -> bytes:
+    parts = []
+    for direction in DIRECTIONS:
+        if direction.id in pairs:
+            ids = sorted(pairs[direction.id])
+            buy, sell = SOURCES[direction.buy_source].name, SOURCES[direction.sell_source].name
+            parts.append(
+                f"{direction.id}\t{direction.name}\tbuy {buy}, sell {sell}, {len(ids)} pairs\n"
+            )
+            parts.extend(f"\t{names[i]}\n" for i in ids)
+    return "".join(parts).encode()

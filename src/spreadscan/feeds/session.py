@@ -1,0 +1,258 @@
+"""One socket's life: open, subscribe, keep alive, until it closes.
+
+Used by the feed workers and by validation in discovery. It obeys the limits of the venue's spec
+and knows nothing of the table: books go to a sink.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from spreadscan.clock import now_ns
+from spreadscan.config import Feeds
+from spreadscan.feeds.reader import BookSink, FrameReader
+from spreadscan.feeds.shards import requests
+from spreadscan.net.ratelimit import per_second
+from spreadscan.net.transport import Socket, connect
+from spreadscan.venues.base import Ack, Control, Event, Pong, Refusal, Venue
+
+_TICK_S = 0.25  # how often deadlines are looked at
+_RESUBSCRIBE_EVERY_NS = 30_000_000_000  # per symbol whose deltas lead nowhere
+_SILENCE_NEEDS = 10  # symbols on a socket before its silence means anything
+
+
+class SessionSink(BookSink, Protocol):
+    """A book sink that also hears of control messages and of the end of a socket read."""
+
+    def flush(self) -> None:
+        """A socket read has been read to its end."""
+
+    def control(self, kind: str) -> None:
+        """Count 'acks', 'refusals', 'control' or 'resubscribes'."""
+
+    def refused(self, symbol: str, text: str) -> None:
+        """The venue refuses this venue symbol for good."""
+
+
+@dataclass(slots=True)
+class _Request:
+    open_topics: dict[str, str]  # topic -> venue symbol, not yet answered
+    sent_ns: int = 0
+
+
+class Session:
+    """One socket for the given venue symbols. run() once; then look at the attributes.
+
+    valid: quotes that passed the gate. refused: venue symbol -> text. answered_ns: when the
+    last subscribe request was answered, 0 before; all_answered says that none is open.
+    """
+
+    def __init__(
+        self, venue: Venue, symbols: Sequence[str], url: str, sink: SessionSink, settings: Feeds
+    ) -> None:
+        self.venue = venue
+        self.symbols = tuple(symbols)
+        self.refused: dict[str, str] = {}
+        self.opened_ns = 0
+        self.answered_ns = 0
+        self._url = url
+        self._sink = sink
+        self._settings = settings
+        self._reader = FrameReader(venue, sink)
+        self._socket: Socket | None = None
+        self._queue: deque[tuple[bool, list[str]]] = deque()  # (subscribe?, symbols)
+        self._open: dict[int, _Request] = {}
+        self._next_id = 1
+        self._pace = per_second(venue.spec.frames_per_s)
+        self._answered = asyncio.Event()
+        self._last_frame_ns = 0
+        self._last_quote_ns = 0
+        self._last_ping_ns = 0
+        self._resubscribed_ns: dict[str, int] = {}
+        self._why_closed = ""
+
+    @property
+    def valid(self) -> int:
+        return self._reader.valid
+
+    @property
+    def all_answered(self) -> bool:
+        return bool(self.answered_ns) and not self._open and not self._queue
+
+    async def run(self) -> str:
+        """Open the socket, subscribe, and return why it closed. ConnectionLost: never opened."""
+        self._socket = await connect(
+            self._settings.transport,
+            self._url,
+            self,
+            timeout_s=self._settings.connect_timeout_s,
+            max_frame_bytes=self._settings.max_frame_bytes,
+        )
+        self.opened_ns = self._last_frame_ns = self._last_quote_ns = now_ns()
+        self._last_ping_ns = self.opened_ns
+        self._queue.extend((True, batch) for batch in requests(self.venue, self.symbols))
+        tasks = [asyncio.create_task(self._send_requests()), asyncio.create_task(self._watch())]
+        try:
+            closed = await self._socket.wait_closed()
+            return self._why_closed or closed
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            self._socket.close()
+
+    def close(self, why: str) -> None:
+        """Close the socket; run() returns `why`."""
+        if self._socket and not self._why_closed:
+            self._why_closed = why
+            self._socket.close()
+
+    # -- what the transport calls
+
+    def on_message(self, payload: bytes, recv_ns: int) -> None:
+        self._last_frame_ns = recv_ns
+        valid = self._reader.valid
+        control = self._reader.read(payload, recv_ns)
+        if control is not None:
+            self._on_control(control)
+        elif self._reader.valid != valid:
+            self._last_quote_ns = recv_ns
+        elif self._reader.need_snapshot:
+            self._resubscribe(recv_ns)
+
+    def on_ping(self, recv_ns: int) -> None:
+        self._last_frame_ns = recv_ns
+
+    def on_flush(self) -> None:
+        self._sink.flush()
+
+    # -- subscribing: one code path for the first time, for the rest of a refused request, and
+    #    for a symbol that needs a new snapshot
+
+    async def _send_requests(self) -> None:
+        one_at_a_time = self.venue.spec.ids_per_request == "one"
+        while True:
+            while not self._queue or (one_at_a_time and self._open):
+                self._answered.clear()
+                await self._answered.wait()
+            await self._pace.take()
+            subscribe, symbols = self._queue.popleft()
+            request_id = self._next_id
+            self._next_id += 1
+            assert self._socket
+            if not subscribe:
+                self._socket.send(self.venue.unsubscribe(symbols, request_id))
+                continue
+            topics = {self.venue.topic(s): s for s in symbols}
+            self._open[request_id] = _Request(topics, now_ns())
+            self._socket.send(self.venue.subscribe(symbols, request_id))
+
+    def _resubscribe(self, at_ns: int) -> None:
+        """Ask again for symbols whose deltas came without a snapshot."""
+        for symbol in self._reader.need_snapshot:
+            last = self._resubscribed_ns.get(symbol, -_RESUBSCRIBE_EVERY_NS)
+            if symbol in self.symbols and at_ns - last >= _RESUBSCRIBE_EVERY_NS:
+                self._resubscribed_ns[symbol] = at_ns
+                self._queue.extend(((False, [symbol]), (True, [symbol])))
+                self._sink.control("resubscribes")
+                self._answered.set()
+        self._reader.need_snapshot.clear()
+
+    def _on_control(self, control: Control) -> None:
+        match control:
+            case Ack():
+                self._sink.control("acks")
+                self._on_ack(control)
+            case Refusal():
+                self._sink.control("refusals")
+                self._on_refusal(control)
+            case Event(restart=True):
+                self._sink.control("control")
+                self.close(f"announced by the venue: {control.text}")
+            case Pong() | Event():
+                self._sink.control("control")
+
+    def _on_ack(self, ack: Ack) -> None:
+        request_id = self._find(ack.request_id, ack.topics)
+        if request_id is None:
+            return
+        self._settle(request_id, ack.topics or tuple(self._open[request_id].open_topics))
+
+    def _on_refusal(self, refusal: Refusal) -> None:
+        request_id = self._find(refusal.request_id, refusal.topics)
+        if request_id is None:
+            return
+        topics = self._open[request_id].open_topics
+        named = [t for t in refusal.topics if t in topics]
+        whole = not named or self.venue.spec.refuses == "request"
+        if not named and len(topics) == 1:
+            named = list(topics)
+        for topic in named:
+            self.refused[topics[topic]] = refusal.text
+            self._sink.refused(topics[topic], refusal.text)
+        rest = [s for t, s in topics.items() if t not in named]
+        if not whole:
+            self._settle(request_id, (*named, *refusal.accepted))
+            return
+        self._settle(request_id, tuple(topics))
+        if named and rest:
+            self._queue.append((True, rest))
+        elif rest:  # refused without saying for what: halve it until one is left
+            self._queue.extend(((True, rest[::2]), (True, rest[1::2])))
+        self._answered.set()
+
+    def _find(self, request_id: str, topics: Sequence[str]) -> int | None:
+        """Return the open request an answer belongs to: by id, by topic, else the oldest."""
+        if request_id.isdecimal() and int(request_id) in self._open:
+            return int(request_id)
+        for topic in topics:
+            for number, request in self._open.items():
+                if topic in request.open_topics:
+                    return number
+        if topics or request_id:
+            return None
+        return next(iter(self._open), None)
+
+    def _settle(self, request_id: int, topics: Sequence[str]) -> None:
+        request = self._open[request_id]
+        for topic in topics:
+            request.open_topics.pop(topic, None)
+        self.answered_ns = now_ns()
+        if not request.open_topics:
+            del self._open[request_id]
+            self._answered.set()
+
+    # -- deadlines
+
+    async def _watch(self) -> None:
+        spec, settings = self.venue.spec, self._settings
+        while True:
+            await asyncio.sleep(_TICK_S)
+            now = now_ns()
+            if spec.ping_kind == "client" and now - self._last_ping_ns >= spec.ping_every_s * 1e9:
+                self._last_ping_ns = now
+                await self._ping()
+            if now - self._last_frame_ns > spec.pong_deadline_s * 1e9:
+                self.close(f"nothing received for {spec.pong_deadline_s:g} s")
+            elif any(
+                now - request.sent_ns > settings.ack_timeout_s * 1e9
+                for request in self._open.values()
+            ):
+                self.close(f"a request unanswered for {settings.ack_timeout_s:g} s")
+            elif (
+                len(self.symbols) - len(self.refused) >= _SILENCE_NEEDS
+                and now - self._last_quote_ns > settings.silent_socket_s * 1e9
+            ):
+                self.close(f"no quote for {settings.silent_socket_s:g} s")
+
+    async def _ping(self) -> None:
+        text = self.venue.ping(self._next_id)
+        self._next_id += 1
+        if text is not None and self._socket:
+            await self._pace.take()
+            self._socket.send(text)

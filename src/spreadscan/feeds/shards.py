@@ -1,0 +1,32 @@
+"""Which symbols share a socket, and which share a request."""
+
+from collections.abc import Iterator, Sequence
+
+from spreadscan.venues.base import Venue
+
+
+def shards(symbols: Sequence[str], per_socket: int) -> list[list[str]]:
+    """Split symbols into the fewest sockets of at most per_socket, evenly filled."""
+    if not symbols:
+        return []
+    n = -(-len(symbols) // per_socket)
+    return [list(symbols[i::n]) for i in range(n)]
+
+
+def requests(venue: Venue, symbols: Sequence[str]) -> Iterator[list[str]]:
+    """Split symbols into subscribe requests that keep to topics and bytes per frame."""
+    batch: list[str] = []
+    for symbol in symbols:
+        longer = [*batch, symbol]
+        too_many = len(longer) > venue.spec.topics_per_frame
+        # ids have up to 10 digits; the longest id shows the longest frame
+        if batch and (
+            too_many
+            or len(venue.subscribe(longer, 9_999_999_999).encode()) > venue.spec.bytes_per_frame
+        ):
+            yield batch
+            batch = [symbol]
+        else:
+            batch = longer
+    if batch:
+        yield batch

@@ -1,0 +1,187 @@
+"""The feed of one source: sockets for all of its pairs, quotes into the shared table.
+
+Holds the source's lease, empties its slots before the first socket opens, and keeps each socket
+open for ever: reconnects with a back-off that resets on a valid quote, within the venue's
+connect limits. What a closed socket still owned is emptied.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from spreadcore import Instance
+from spreadcore.intake import FeedIntake
+from spreadcore.layout import DECLINED, SOURCE_COUNTERS
+
+from spreadscan.clock import now_ns
+from spreadscan.config import Config
+from spreadscan.errors import Halt, Retry
+from spreadscan.feeds.session import Session
+from spreadscan.feeds.shards import shards
+from spreadscan.lists import Lists
+from spreadscan.logs import facts
+from spreadscan.net.backoff import Backoff
+from spreadscan.net.ratelimit import RateLimit
+from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.venues.base import Venue, VenueSpec
+
+log = logging.getLogger(__name__)
+
+_REASON = {name: i for i, name in enumerate(DECLINED)}
+_COUNTER = {name: i for i, name in enumerate(SOURCE_COUNTERS)}
+_SILENCE_LOOK_S = 1.0
+
+
+def connect_limit(spec: VenueSpec) -> RateLimit:
+    """Return the venue's limit on new sockets; all workers of a source share one."""
+    return RateLimit((1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0))
+
+
+class FeedWorker:
+    """The feed of one source. run() until stop() says so; sections are mapped writable."""
+
+    def __init__(self, venue: Venue, config: Config, lists: Lists, instance: Instance) -> None:
+        self.venue = venue
+        self.source_id = SOURCE_BY_NAME[venue.name].id
+        self._config = config
+        self._instance = instance
+        self._generation = lists.generation
+        self._settings = config.venues.get(venue.name)
+        self._url = (self._settings and self._settings.ws_url) or venue.spec.ws_url
+        self._listed = lists.sources[venue.name].subscribed
+        self._ids = {row.instrument.venue_symbol: row.symbol_id for row in self._listed}
+        self._connects = connect_limit(venue.spec)
+        self._next_link = 1
+        self._sessions: dict[int, Session] = {}
+        self._silent: set[int] = set()
+        self.intake = FeedIntake(
+            instance.region("quotes"),
+            instance.region("dirty"),
+            instance.region("health"),
+            self.source_id,
+            venue.schema.id_reset,
+        )
+
+    async def run(self, stop: Callable[[], bool]) -> None:
+        """Feed the table until stop() is true. The caller holds the lease of the source."""
+        health = self._instance.health
+        health.start(self.source_id, now_ns())
+        health.acknowledge(self.source_id, self._generation)
+        self.intake.empty_all()
+        for row in self._listed:
+            self.intake.add_symbol(
+                row.symbol_id, row.instrument.multiplier, row.instrument.qty_scale
+            )
+        groups = shards(list(self._ids), self.venue.spec.topics_per_socket)
+        tasks = [asyncio.create_task(self._keep_open(group)) for group in groups]
+        tasks.append(asyncio.create_task(self._look_for_silence()))
+        try:
+            await self._beat(stop, tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.intake.empty_all()
+            health.beat(self.source_id, now_ns(), "off")
+
+    async def _beat(self, stop: Callable[[], bool], tasks: list[asyncio.Task[None]]) -> None:
+        health, sockets = self._instance.health, _COUNTER["sockets"]
+        while not stop():
+            open_sessions = sum(s.opened_ns > 0 for s in self._sessions.values())
+            health.set(self.source_id, sockets, open_sessions)
+            state = "running" if open_sessions == len(tasks) - 1 else "degraded"
+            health.beat(self.source_id, now_ns(), state)
+            if self._instance.superseded:
+                raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
+            done, _ = await asyncio.wait(tasks, timeout=self._config.feeds.beat_ms / 1e3)
+            for task in done:
+                task.result()  # tasks here never end by themselves: this raises what ended one
+
+    async def _keep_open(self, symbols: list[str]) -> None:
+        """One socket's symbols: connect, live, empty, wait, again."""
+        settings = self._config.feeds
+        backoff = Backoff(settings.backoff_base_s, settings.backoff_cap_s)
+        while True:
+            await self._connects.take()
+            link = self._next_link
+            self._next_link += 1
+            session = Session(self.venue, symbols, self._url, _Sink(self, link), settings)
+            self._sessions[link] = session
+            try:
+                reason = await session.run()
+            except Retry as error:
+                reason = str(error)
+            finally:
+                del self._sessions[link]
+                emptied = self.intake.empty_link(link, True)
+            if session.valid:
+                backoff.reset()
+            wait_s = backoff.next_s()
+            self.count("reconnects")
+            log.warning(
+                "feed socket closed",
+                extra=facts(source=self.venue.name, link=link, reason=reason, emptied=emptied,
+                            retry_s=round(wait_s, 2)),
+            )
+            await asyncio.sleep(wait_s)
+
+    async def _look_for_silence(self) -> None:
+        """Warn once per pair that has been silent for longer than its source allows."""
+        own = self._settings.stale_after_s if self._settings else None
+        limit_s = self.venue.spec.stale_after_s if own is None else own
+        names = {row.symbol_id: row.symbol for row in self._listed}
+        while True:
+            await asyncio.sleep(_SILENCE_LOOK_S)
+            if not limit_s:
+                continue
+            silent = set(self.intake.silent(now_ns() - int(limit_s * 1e9)))
+            for symbol_id in sorted(silent - self._silent):
+                self.count("silent_symbols")
+                log.warning(
+                    "pair silent",
+                    extra=facts(source=self.venue.name, symbol=names[symbol_id], limit_s=limit_s),
+                )
+            self._silent = silent
+
+    # -- what sessions tell
+
+    def accept(self, link: int, book: Book, recv_ns: int) -> bool:
+        symbol_id = self._ids.get(book.symbol)
+        if symbol_id is None:
+            self.intake.decline(_REASON["unknown_symbol"])
+            return False
+        return bool(
+            self.intake.accept(
+                symbol_id, link, book.bid_px, book.bid_qty, book.ask_px, book.ask_qty,
+                book.venue_ns, book.update_id, book.id_kind, recv_ns,
+            )
+            >= 0
+        )
+
+    def count(self, name: str) -> None:
+        self._instance.health.add(self.source_id, _COUNTER[name])
+
+    def declined(self, reason: str) -> None:
+        self.intake.decline(_REASON[reason])
+
+    def refused(self, symbol: str, text: str) -> None:
+        log.warning(
+            "pair refused", extra=facts(source=self.venue.name, symbol=symbol, text=text[:200])
+        )
+
+
+class _Sink:
+    """What one session tells its worker, with the session's link."""
+
+    def __init__(self, worker: FeedWorker, link: int) -> None:
+        self._worker = worker
+        self._link = link
+        self.control = worker.count
+        self.declined = worker.declined
+        self.refused = worker.refused
+
+    def book(self, book: Book, recv_ns: int) -> bool:
+        return self._worker.accept(self._link, book, recv_ns)
+
+    def flush(self) -> None:
+        self._worker.intake.flush(now_ns())

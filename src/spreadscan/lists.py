@@ -1,0 +1,172 @@
+"""The generated set: ids, instruments and directions that every process reads.
+
+Written whole by discovery, read by feeds, engine, tracker and tools. metadata.json is written
+last and holds the hashes of the others, so a mixed or half-written set is refused.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from spreadscan.errors import BadGenerated
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
+
+FORMAT = 1
+SYMBOLS_MAGIC = b"SPRDSYM1"
+DIRECTIONS_MAGIC = b"SPRDDIR1"
+
+State = Literal["valid", "quiet", "invalid"]
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """One pair of one source. quiet: listed, but silent during validation; kept."""
+
+    symbol_id: int
+    symbol: str
+    state: State
+    reason: str = ""
+    instrument: Instrument
+
+
+class SourceList(msgspec.Struct, frozen=True, kw_only=True):
+    """All pairs of a source, in order of symbol id."""
+
+    source: str
+    symbols: tuple[Listed, ...]
+
+    @property
+    def subscribed(self) -> tuple[Listed, ...]:
+        """Those that a feed subscribes to."""
+        return tuple(s for s in self.symbols if s.state != "invalid")
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What the set is; hashes by file name (blake2b, 16 bytes, hex)."""
+
+    format: int
+    generation: int
+    written: str  # UTC
+    sources: tuple[str, ...]
+    symbols: int  # ids in use
+    hashes: dict[str, str]
+
+
+class Lists(msgspec.Struct, frozen=True, kw_only=True):
+    """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids."""
+
+    generation: int
+    names: tuple[str, ...]
+    retired: frozenset[int]
+    pairs: dict[int, tuple[int, ...]]
+    sources: dict[str, SourceList]
+
+
+def encode_symbols(names: Sequence[str], retired: frozenset[int]) -> bytes:
+    """Return symbols.bin: magic, u32 count, then per id u8 retired, u8 length, UTF-8 name."""
+    parts = [SYMBOLS_MAGIC, struct.pack("<I", len(names))]
+    for symbol_id, name in enumerate(names):
+        text = name.encode()
+        parts.append(struct.pack("<BB", symbol_id in retired, len(text)) + text)
+    return b"".join(parts)
+
+
+def encode_directions(pairs: Mapping[int, Sequence[int]]) -> bytes:
+    """Return directions.bin: magic, u32 count, then per direction u8 id, buy, sell, 0, u32 n,
+    n u16 symbol ids, rising."""
+    parts = [DIRECTIONS_MAGIC, struct.pack("<I", len(pairs))]
+    for direction in DIRECTIONS:
+        if direction.id not in pairs:
+            continue
+        ids = sorted(pairs[direction.id])
+        parts.append(struct.pack("<BBBBI", *direction, 0, len(ids)))
+        parts.append(struct.pack(f"<{len(ids)}H", *ids))
+    return b"".join(parts)
+
+
+def encode_source(listed: SourceList) -> bytes:
+    """Return source_symbols/<source>.json: one object per line for people and grep."""
+    rows = b",\n".join(msgspec.json.encode(row) for row in listed.symbols)
+    return b'{"source":' + msgspec.json.encode(listed.source) + b',"symbols":[\n' + rows + b"\n]}\n"
+
+
+def hash_of(content: bytes) -> str:
+    """Return the hash that metadata.json keeps of a file."""
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def read_metadata(folder: str | Path) -> Metadata:
+    """Return metadata.json. BadGenerated where it is missing, broken or of another format."""
+    path = Path(folder) / "metadata.json"
+    try:
+        metadata = msgspec.json.decode(path.read_bytes(), type=Metadata)
+    except FileNotFoundError:
+        raise BadGenerated(
+            f"{path}: missing, expected a set of `spreadscan discover`"
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadGenerated(f"{path}: {error}, expected metadata of discovery") from None
+    if metadata.format != FORMAT:
+        raise BadGenerated(f"{path}: format {metadata.format}, expected {FORMAT}")
+    return metadata
+
+
+def load(folder: str | Path) -> Lists:
+    """Return the set in `folder`. BadGenerated names the file that is missing or mixed."""
+    root = Path(folder)
+    metadata = read_metadata(root)
+    contents: dict[str, bytes] = {}
+    for name, expected in metadata.hashes.items():
+        try:
+            contents[name] = (root / name).read_bytes()
+        except OSError as error:
+            raise BadGenerated(f"{root / name}: {error.strerror}, expected a whole set") from None
+        if hash_of(contents[name]) != expected:
+            raise BadGenerated(
+                f"{root / name}: not of generation {metadata.generation}, expected one set "
+                "(run `spreadscan discover`)"
+            )
+    try:
+        names, retired = _decode_symbols(contents["symbols.bin"])
+        pairs = _decode_directions(contents["directions.bin"])
+        sources = {
+            source: msgspec.json.decode(contents[f"source_symbols/{source}.json"], type=SourceList)
+            for source in metadata.sources
+        }
+    except (KeyError, struct.error, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise BadGenerated(f"{root}: {error!r}, expected a set of `spreadscan discover`") from None
+    for source, listed in sources.items():
+        if source not in SOURCE_BY_NAME or any(s.symbol_id >= len(names) for s in listed.symbols):
+            raise BadGenerated(f"{root}: {source}: ids beyond symbols.bin, expected one set")
+    return Lists(
+        generation=metadata.generation, names=names, retired=retired, pairs=pairs, sources=sources
+    )
+
+
+def _decode_symbols(content: bytes) -> tuple[tuple[str, ...], frozenset[int]]:
+    if content[:8] != SYMBOLS_MAGIC:
+        raise BadGenerated(f"symbols.bin: begins {content[:8]!r}, expected {SYMBOLS_MAGIC!r}")
+    (count,) = struct.unpack_from("<I", content, 8)
+    names, retired, at = [], set(), 12
+    for symbol_id in range(count):
+        gone, length = struct.unpack_from("<BB", content, at)
+        names.append(content[at + 2 : at + 2 + length].decode())
+        at += 2 + length
+        if gone:
+            retired.add(symbol_id)
+    return tuple(names), frozenset(retired)
+
+
+def _decode_directions(content: bytes) -> dict[int, tuple[int, ...]]:
+    if content[:8] != DIRECTIONS_MAGIC:
+        raise BadGenerated(f"directions.bin: begins {content[:8]!r}, expected {DIRECTIONS_MAGIC!r}")
+    (count,) = struct.unpack_from("<I", content, 8)
+    pairs, at = {}, 12
+    for _ in range(count):
+        direction, _, _, _, n = struct.unpack_from("<BBBBI", content, at)
+        pairs[direction] = struct.unpack_from(f"<{n}H", content, at + 8)
+        at += 8 + 2 * n
+    return pairs

@@ -1,0 +1,1 @@
+"""Getting bytes in and out: WebSocket transports, REST, back-off, rate limits."""

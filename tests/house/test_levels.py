@@ -1,0 +1,125 @@
+"""Imports go down only. The table below is the house's plan; change it with the code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src"
+
+# level of each room; a module may import lower levels, and its own room
+LEVELS = {
+    "spreadscan.errors": 0,
+    "spreadscan.types": 0,
+    "spreadscan.clock": 0,
+    "spreadscan.config": 0,
+    "spreadscan.logs": 0,
+    "spreadscan.lists": 0,
+    "spreadscan.net": 1,
+    "spreadscan.venues": 2,
+    "spreadscan.feeds": 3,
+    "spreadscan.discovery": 4,
+    "spreadscan.tracker": 4,
+    "spreadscan.replay": 4,
+    "spreadscan.app": 5,
+    "spreadscan.sim": 5,
+    "spreadscan.cli": 6,
+}
+# narrower than their level allows
+ONLY_UP_TO = {"spreadscan.sim": 2}
+# the facts of level 0 lean on each other in this order only
+FACTS = ["errors", "types", "clock", "logs", "config", "lists"]
+
+
+def room_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import, expected absolute ones"
+            # `from spreadscan import config` names a module, not an attribute
+            found |= (
+                {f"spreadscan.{alias.name}" for alias in node.names}
+                if node.module == "spreadscan"
+                else {node.module}
+            )
+    return found
+
+
+MODULES = sorted((SRC / "spreadscan").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SRC)))
+def test_imports_go_down(path: Path) -> None:
+    module = ".".join(path.relative_to(SRC).with_suffix("").parts)
+    room = room_of(module)
+    if room in ("spreadscan.__init__", "spreadscan.__main__"):
+        return
+    level = LEVELS[room]
+    limit = ONLY_UP_TO.get(room, level)
+    for target in imports(path):
+        if not target.startswith("spreadscan.") or room_of(target) == room:
+            continue
+        if room_of(target) == "spreadscan.__version__":
+            continue
+        if level == 0:
+            theirs, ours = FACTS.index(target.split(".")[1]), FACTS.index(room.split(".")[1])
+            assert theirs < ours, f"{module} imports {target}: beside or above it"
+        else:
+            assert LEVELS[room_of(target)] <= limit, f"{module} imports {target}: above it"
+            assert LEVELS[room_of(target)] < level, f"{module} imports {target}: beside it"
+
+
+def test_every_room_has_a_level() -> None:
+    rooms = {
+        f"spreadscan.{p.stem}"
+        for p in (SRC / "spreadscan").iterdir()
+        if (p.is_dir() or p.suffix == ".py") and not p.name.startswith("__")
+    } - {"spreadscan.py"}
+    assert rooms == set(LEVELS)
+
+
+CORE_ORDER = [
+    "errors", "lease", "layout", "region", "quotes", "dirty", "ring", "active", "control",
+    "index", "health", "intake", "spread", "tradable", "edgestats", "watch", "engine",
+    "instance", "table", "__init__",
+]  # fmt: skip
+
+
+def core_imports(path: Path) -> set[str]:
+    if path.suffix == ".py":
+        names = imports(path)
+    else:
+        lines = path.read_text("utf-8").splitlines()
+        names = {
+            line.split()[1]
+            for line in lines
+            if line.startswith(("from spreadcore.", "cimport spreadcore."))
+        }
+    return {n.split(".")[1] for n in names if n.startswith("spreadcore.")}
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(p for p in (SRC / "spreadcore").iterdir() if p.suffix in (".py", ".pyx", ".pxd")),
+    ids=lambda p: p.name,
+)
+def test_the_core_is_built_from_below(path: Path) -> None:
+    if path.stem == "atomics":
+        assert core_imports(path) == set()
+        return
+    ours = CORE_ORDER.index(path.stem)
+    for target in core_imports(path) - {"atomics", path.stem}:
+        assert CORE_ORDER.index(target) < ours, f"{path.name} imports spreadcore.{target}"
+
+
+@pytest.mark.parametrize("path", sorted((SRC / "spreadcore").glob("*.py*")), ids=lambda p: p.name)
+def test_the_core_knows_no_asyncio_and_no_venue(path: Path) -> None:
+    text = path.read_text("utf-8").lower()
+    for word in ("asyncio", "binance", "bybit", "mexc", "okx"):
+        assert word not in text, f"{path.name} speaks of {word}"
