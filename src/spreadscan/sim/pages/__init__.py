@@ -1,0 +1,95 @@
+"""The REST pages of the simulated venues: instruments and time, in each venue's own shape.
+
+Every list carries a few rows that a scanner of USDT pairs has to leave out.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from spreadscan.sim.pages import binance, bybit, mexc, okx
+from spreadscan.types import SOURCES, Instrument
+
+__all__ = ["HEADERS", "INSTRUMENT_PATHS", "TIME_PATHS", "Pages", "time_page"]
+
+INSTRUMENT_PATHS: dict[str, str] = {
+    "binance-spot": "/api/v3/exchangeInfo",
+    "binance-futures": "/fapi/v1/exchangeInfo",
+    "bybit-spot": "/v5/market/instruments-info",
+    "bybit-futures": "/v5/market/instruments-info",
+    "mexc-spot": "/api/v3/exchangeInfo",
+    "mexc-futures": "/api/v1/contract/detail",
+    "okx-spot": "/api/v5/public/instruments",
+    "okx-futures": "/api/v5/public/instruments",
+}
+TIME_PATHS: dict[str, str] = {
+    "binance-spot": "/api/v3/time",
+    "binance-futures": "/fapi/v1/time",
+    "bybit-spot": "/v5/market/time",
+    "bybit-futures": "/v5/market/time",
+    "mexc-spot": "/api/v3/time",
+    "mexc-futures": "/api/v1/contract/ping",
+    "okx-spot": "/api/v5/public/time",
+    "okx-futures": "/api/v5/public/time",
+}
+# What a well-behaved client looks at before it asks again.
+HEADERS: dict[str, dict[str, str]] = {
+    "binance-spot": {"X-MBX-USED-WEIGHT-1M": "20"},
+    "binance-futures": {"X-MBX-USED-WEIGHT-1M": "1"},
+    "bybit-spot": {"X-Bapi-Limit": "600", "X-Bapi-Limit-Status": "599"},
+    "bybit-futures": {"X-Bapi-Limit": "600", "X-Bapi-Limit-Status": "599"},
+}
+
+
+class Pages:
+    """The instrument pages of all sources; rendered once, Bybit's linear list page by page."""
+
+    def __init__(
+        self,
+        instruments: Sequence[Sequence[Instrument]],
+        unix_ms: int,
+        bybit_page_rows: int = bybit.PAGE_ROWS,
+    ) -> None:
+        by_name = dict(zip((s.name for s in SOURCES), instruments, strict=True))
+        self._unix_ms = unix_ms
+        self._bybit_page_rows = bybit_page_rows
+        self._bybit = {
+            "spot": bybit.spot_rows(by_name["bybit-spot"]),
+            "linear": bybit.linear_rows(by_name["bybit-futures"]),
+        }
+        self._okx = {
+            "SPOT": okx.page(okx.spot_rows(by_name["okx-spot"])),
+            "SWAP": okx.page(okx.swap_rows(by_name["okx-futures"])),
+            "FUTURES": okx.page([]),
+        }
+        self._whole: dict[str, bytes] = {
+            "binance-spot": binance.spot_page(by_name["binance-spot"], unix_ms),
+            "binance-futures": binance.futures_page(by_name["binance-futures"], unix_ms),
+            "mexc-spot": mexc.spot_page(by_name["mexc-spot"], unix_ms),
+            "mexc-futures": mexc.futures_page(by_name["mexc-futures"]),
+        }
+
+    def get(self, source_name: str, query: Mapping[str, str]) -> bytes:
+        """Return the body that the source answers to INSTRUMENT_PATHS with this query."""
+        exchange = source_name.partition("-")[0]
+        if exchange == "bybit":
+            rows = self._bybit.get(query.get("category", ""))
+            return bybit.page(rows, query, self._unix_ms, self._bybit_page_rows)
+        if exchange == "okx":
+            return self._okx.get(query.get("instType", ""), okx.UNKNOWN_TYPE)
+        return self._whole[source_name]
+
+
+def time_page(source_name: str, unix_ns: int) -> bytes:
+    """Return the body that the source answers to TIME_PATHS."""
+    ms = unix_ns // 1_000_000
+    exchange = source_name.partition("-")[0]
+    body: dict[str, object] = {"serverTime": ms}
+    if exchange == "bybit":
+        result = {"timeSecond": str(ms // 1000), "timeNano": str(unix_ns)}
+        body = {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": ms}
+    elif exchange == "okx":
+        body = {"code": "0", "data": [{"ts": str(ms)}], "msg": ""}
+    elif source_name == "mexc-futures":
+        body = {"success": True, "code": 0, "data": ms}
+    return orjson.dumps(body)

@@ -1,0 +1,82 @@
+"""What the simulated REST pages list is what the venues' own parsers keep of them."""
+
+from urllib.parse import parse_qsl
+
+import orjson
+import pytest
+
+from spreadscan.errors import VenueDown
+from spreadscan.sim.market import Market
+from spreadscan.sim.pages import INSTRUMENT_PATHS, TIME_PATHS, Pages, time_page
+from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.venues import VENUES
+
+NOW_MS = 1_795_132_800_123
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return Market(seed=1)
+
+
+@pytest.fixture(scope="module")
+def pages(market: Market) -> Pages:
+    return Pages(market.instruments, NOW_MS)
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_a_parser_finds_exactly_the_universe(market: Market, pages: Pages, name: str) -> None:
+    venue = VENUES[name]
+    found: list[Instrument] = []
+    skipped: dict[str, int] = {}
+    cursor, n_pages = "", 0
+    while cursor or not n_pages:
+        request = venue.instruments_request(cursor)
+        assert INSTRUMENT_PATHS[name] == request.path
+        page = venue.instruments(pages.get(name, dict(parse_qsl(request.query))))
+        found += page.instruments
+        for reason, n in page.skipped.items():
+            skipped[reason] = skipped.get(reason, 0) + n
+        cursor, n_pages = page.cursor, n_pages + 1
+    by_symbol = {i.venue_symbol: i for i in found}
+    assert len(found) == len(by_symbol)
+    assert {i.venue_symbol: i for i in market.instruments[SOURCE_BY_NAME[name].id]} == by_symbol
+    assert sum(skipped.values()) >= 3
+    assert (3 if name == "bybit-futures" else 1) == n_pages
+
+
+def test_bybit_gives_the_pages_that_limit_and_cursor_ask_for(pages: Pages) -> None:
+    ask = {"category": "linear", "limit": "50"}
+    first = orjson.loads(pages.get("bybit-futures", ask))["result"]
+    assert 50 == len(first["list"])
+    assert "%3D" in first["nextPageCursor"]
+    assert "&" not in first["nextPageCursor"]
+    once = dict(parse_qsl(f"category=linear&limit=50&cursor={first['nextPageCursor']}"))
+    second = orjson.loads(pages.get("bybit-futures", once))["result"]
+    assert first["list"][-1]["symbol"] < second["list"][0]["symbol"]
+    escaped_again = ask | {"cursor": first["nextPageCursor"]}
+    with pytest.raises(VenueDown, match="10001"):
+        VENUES["bybit-futures"].instruments(pages.get("bybit-futures", escaped_again))
+
+
+def test_bybit_default_page_is_500_and_spot_is_one_page(market: Market) -> None:
+    pages = Pages(market.instruments, NOW_MS, bybit_page_rows=1_000)
+    linear = orjson.loads(pages.get("bybit-futures", {"category": "linear"}))["result"]
+    assert 394 < len(linear["list"]) <= 500
+    assert "" == linear["nextPageCursor"]
+    spot = orjson.loads(pages.get("bybit-spot", {"category": "spot", "limit": "10"}))["result"]
+    assert len(spot["list"]) > 394
+    assert "nextPageCursor" not in spot
+
+
+def test_unknown_kinds_are_errors_inside_http_200(pages: Pages) -> None:
+    for name in ("bybit-spot", "okx-spot"):
+        with pytest.raises(VenueDown):
+            VENUES[name].instruments(pages.get(name, {}))
+
+
+@pytest.mark.parametrize("name", TIME_PATHS)
+def test_time_pages_show_the_venue_clock(name: str) -> None:
+    body = time_page(name, NOW_MS * 1_000_000 + 5)
+    assert str(NOW_MS).encode() in body
+    assert isinstance(orjson.loads(body), dict)
