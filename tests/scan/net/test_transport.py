@@ -1,23 +1,15 @@
 """One suite for both transports, against a server that sends exactly these bytes."""
 
 import asyncio
-import importlib.util
-import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
+from scan.net import raw_server as raw
 
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError, ConnectionLost
 from spreadscan.net.transport import Socket, connect
-
-spec = importlib.util.spec_from_file_location("raw_server", Path(__file__).parent / "raw_server.py")
-assert spec and spec.loader
-raw = importlib.util.module_from_spec(spec)
-sys.modules["raw_server"] = raw
-spec.loader.exec_module(raw)
 
 TRANSPORTS = ("picows", "aiohttp")
 LOOPS = ("asyncio", "uvloop")

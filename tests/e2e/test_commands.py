@@ -1,0 +1,169 @@
+"""What a user can do wrong gives one sentence and a stable exit code, never a traceback."""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from e2e.conftest import ROOT, Scanner, Simulators, spreadscan, until
+from spreadcore.region import create, exists, unlink
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    import secrets
+
+    name = f"test-{secrets.token_hex(4)}"
+    yield name
+    if exists(name):
+        unlink(name)
+
+
+def sentence(done: object, code: int, *words: str) -> str:
+    """Return stderr after checking that it is one sentence with these words."""
+    assert code == done.returncode, done.stderr  # type: ignore[attr-defined]
+    text: str = done.stderr.strip().splitlines()[-1]  # type: ignore[attr-defined]
+    assert "Traceback" not in done.stderr  # type: ignore[attr-defined]
+    for word in words:
+        assert word in text
+    return text
+
+
+def test_an_unknown_key_names_file_and_nearest(folder: Path) -> None:
+    (folder / "my.toml").write_text("[engine]\nthreshhold_bps = 3\n")
+    done = spreadscan("config", "show", "-c", "my.toml", cwd=folder)
+    sentence(done, 2, "my.toml", "engine.threshhold_bps", "'threshold_bps'")
+
+
+def test_an_unknown_source_is_named(folder: Path) -> None:
+    sentence(spreadscan("feed", "binance-sport", cwd=folder), 2, "'binance-sport'", "binance-spot")
+
+
+def test_config_show_tells_where_a_value_comes_from(folder: Path) -> None:
+    done = spreadscan(
+        "config", "show", "--json", "-c", str(ROOT / "config" / "demo.toml"),
+        "--set", "engine.spin_us=-1", cwd=folder,
+    )
+    assert done.returncode == 0
+    settings = json.loads(done.stdout)["settings"]
+    assert {"value": -1.0, "origin": "command line"} == settings["engine.spin_us"]
+    assert settings["tracker.expire_after_s"]["origin"].endswith("demo.toml")
+    assert settings["engine.park_ms"]["origin"] == "default"
+
+
+def test_init_twice_and_by_force(folder: Path, name: str) -> None:
+    first = spreadscan("init", "--instance", name, "--json", cwd=folder)
+    assert json.loads(first.stdout)["created"] is True
+    again = spreadscan("init", "--instance", name, "--json", cwd=folder)
+    assert json.loads(again.stdout)["created"] is False
+    forced = spreadscan("init", "--instance", name, "--force", "--json", cwd=folder)
+    assert json.loads(forced.stdout)["created"] is True
+
+
+def test_an_instance_of_another_capacity_is_refused(folder: Path, name: str) -> None:
+    create(name, n_symbols=64)
+    done = spreadscan("init", "--instance", name, cwd=folder)
+    sentence(done, 2, "capacity", "init --force")
+
+
+def test_shared_memory_of_another_version_is_refused(folder: Path, name: str) -> None:
+    create(name)
+    path = Path(f"/dev/shm/spreadscan-{name}/control")
+    content = bytearray(path.read_bytes())
+    content[8] ^= 1  # the layout version
+    path.write_bytes(content)
+    sentence(spreadscan("ctl", "status", "--instance", name, cwd=folder), 1, "layout", "expected")
+
+
+def test_no_instance_and_no_set(folder: Path, name: str) -> None:
+    sentence(spreadscan("ctl", "status", "--instance", name, cwd=folder), 1, "spreadscan init")
+    sentence(spreadscan("engine", "--instance", name, cwd=folder), 1, "metadata.json", "missing")
+
+
+def test_unreachable_venues_write_nothing(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: every connection is refused
+        port = taken.getsockname()[1]
+        sources = json.dumps(["okx-spot", "bybit-futures"])
+        done = spreadscan(
+            "discover", "--set", f"sources={sources}",
+            "--set", f"venues.okx-spot.rest_url=http://127.0.0.1:{port}",
+            "--set", f"venues.bybit-futures.rest_url=http://127.0.0.1:{port}", cwd=folder,
+        )
+    sentence(done, 1, "0 of 2 sources", "nothing was written", "okx-spot")
+    assert not (folder / "generated").exists()
+
+
+def test_a_port_in_use_is_named(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = spreadscan("sim", "--port", str(port), "--source", "binance-spot", cwd=folder)
+    sentence(done, 2, str(port))
+
+
+def test_second_writers_are_refused(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
+) -> None:
+    sim = simulators()
+    scan = scanner(sim)
+    common = ("--instance", scan.name, "-c", str(sim.config))
+    pids = {n: str(r["pid"]) for n, r in scan.status()["roles"].items()}
+    for role, arguments in {
+        "mexc-spot": ("feed", "mexc-spot"), "engine": ("engine",), "tracker": ("tracker",),
+    }.items():
+        done = spreadscan(*arguments, *common, cwd=scan.folder)
+        sentence(done, 2, role, "already running", pids[role])
+    done = spreadscan("run", "--no-discover", *common, cwd=scan.folder)
+    sentence(done, 1, "supervisor", "already running", pids["supervisor"])
+    forced = spreadscan("init", "--force", "--instance", scan.name, cwd=scan.folder)
+    sentence(forced, 2, "in use by")
+    assert scan.process.poll() is None
+
+
+def test_ctl_steers(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
+) -> None:
+    scan = scanner(simulators())
+    until(lambda: scan.ctl("status").returncode == 0, "every role running")
+    text = scan.ctl("status").stdout
+    for word in ("okx-futures", "receive->signal", "tracked"):
+        assert word in text
+    instance = scan.attach()
+    until(lambda: instance.ring.produced, "a signal")
+    assert "paused" in scan.ctl("pause").stdout
+    paused_at = until(lambda: instance.control.pause and instance.ring.produced, "the pause")
+    engine = instance.health.role("engine")
+    turns = instance.health.counters(engine)["turns"]
+    until(lambda: instance.health.counters(engine)["turns"] > turns + 200, "the engine's turns")
+    assert instance.ring.produced <= paused_at + 1  # one may have been under way
+    assert "resumed" in scan.ctl("resume").stdout
+    until(lambda: instance.ring.produced > paused_at + 1, "signals again")
+    assert "stopped" in scan.ctl("stop").stdout
+    assert scan.process.wait(10) == 0
+
+
+def test_an_old_capacity_of_ids_is_told(folder: Path, discovered: Path, name: str) -> None:
+    (folder / "generated").symlink_to(discovered)
+    done = spreadscan(
+        "run", "--no-discover", "--instance", name, "--set", "capacity.symbols=64", cwd=folder
+    )
+    sentence(done, 2, "capacity.symbols", "680")
+
+
+def test_a_mixed_set_is_refused(folder: Path, discovered: Path, name: str) -> None:
+    import shutil
+
+    shutil.copytree(discovered, folder / "generated")
+    (folder / "generated" / "directions.bin").write_bytes(b"SPRDDIR1\0\0\0\0")
+    done = spreadscan("run", "--no-discover", "--instance", name, cwd=folder)
+    sentence(done, 1, "directions.bin", "generation 1")

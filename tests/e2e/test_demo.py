@@ -1,0 +1,44 @@
+"""The demo as a user starts it, for its JSON: the shape is a promise."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from e2e.conftest import ROOT, spreadscan
+from e2e.oracle import event_rows
+
+from spreadscan.types import SOURCES
+
+pytestmark = pytest.mark.e2e
+
+
+def test_demo_json(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    shutil.copy(ROOT / "config" / "demo.toml", tmp_path / "config")
+    done = spreadscan("demo", "--seconds", "20", "--json", cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert [s.name for s in SOURCES] == list(summary["sources"])
+    for name, source in summary["sources"].items():
+        assert source["sockets"] >= 2, name
+        assert source["quotes"] > 500, name
+        assert source["declined"] == 0, name
+        assert source["age_ms"] < 6000, name
+    signals, tracks = summary["signals"], summary["tracks"]
+    assert signals["produced"] == signals["tracked"] + signals["queued"]
+    assert signals["suspect"] > 0  # the market holds pairs that are two coins of one name
+    assert tracks["opened"] == signals["tracked"]
+    assert tracks["converged"] > 0
+    assert tracks["opened"] == (
+        tracks["converged"] + tracks["expired"] + tracks["lost"] + tracks["open"]
+    )
+    rows = [r for r in event_rows(tmp_path / "data") if r["event"] == "OPEN"]
+    assert list(range(signals["tracked"])) == [int(r["sequence"]) for r in rows]
+    for name in ("receive_slot", "receive_signal"):
+        assert 0 < summary["latency_ns"][name]["p50"] <= summary["latency_ns"][name]["p99"]
+    assert 0 < summary["pss_mb"] < 1000
+    assert 0 < summary["cpu_pct"] < 200
+    assert summary["files"]
+    for path in summary["files"]:
+        assert (tmp_path / path).stat().st_size > 0

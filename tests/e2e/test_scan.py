@@ -1,0 +1,239 @@
+"""The whole scanner against the simulated market: every number, every spread, both transports
+and both layouts. Real processes throughout; the truth is worked out by brute force.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import spreadcore
+from e2e import oracle
+from e2e.conftest import RATE, SEED, Scanner, Simulators, until
+
+from spreadscan.app.build import fees_bps
+from spreadscan.clock import now_ns
+from spreadscan.config import load
+from spreadscan.lists import Lists
+from spreadscan.lists import load as load_lists
+from spreadscan.sim.market import Market
+from spreadscan.types import SOURCE_BY_NAME, SOURCES
+
+pytestmark = pytest.mark.e2e
+
+SCAN_S = 26.0
+# quotes of every pair are known this long after the sockets are open: all tick within 6 s
+KNOWN_AFTER_S = 7.0
+COMBINATIONS = [
+    ("processes", "picows"), ("processes", "aiohttp"), ("single", "picows"), ("single", "aiohttp"),
+]  # fmt: skip
+
+
+@pytest.fixture(params=COMBINATIONS, ids="-".join)
+def run(request: pytest.FixtureRequest) -> tuple[str, str]:
+    layout, transport = request.param
+    return layout, transport
+
+
+def all_sockets_open(instance: spreadcore.Instance, expected: dict[str, int]) -> bool:
+    sockets = {
+        s.name: instance.health.counters(s.id)["sockets"] for s in SOURCES
+    }
+    return sockets == expected
+
+
+# 460 pairs at 200 a socket, and so on: the fewest that the venues' limits allow
+SOCKETS = {
+    "binance-spot": 3, "binance-futures": 3, "bybit-spot": 3, "bybit-futures": 2,
+    "mexc-spot": 19, "mexc-futures": 4, "okx-spot": 3, "okx-futures": 3,
+}  # fmt: skip
+
+
+def test_it_finds_what_the_market_holds_and_nothing_else(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner], run: tuple[str, str]
+) -> None:
+    layout, transport = run
+    sim = simulators("--freeze-after", str(SCAN_S))
+    scan = scanner(sim, "--set", f'feeds.transport="{transport}"', layout=layout)
+    lists = load_lists(scan.folder / "generated")
+    market = Market(SEED, RATE, SCAN_S)
+    with_sizes = scan.attach()
+    until(lambda: all_sockets_open(with_sizes, SOCKETS), "every socket of every source")
+    opened_ns = now_ns() - sim.t0_boottime_ns
+    time.sleep(max(0.0, SCAN_S + 1.5 - (now_ns() - sim.t0_boottime_ns) / 1e9))
+
+    check_table_equals_market(scan, lists, market, int(SCAN_S * 1e9))
+
+    latency = scan.status()["latency_ns"]
+    assert scan.stop() == 0
+    check_files(scan, with_sizes)
+    check_spreads(scan, sim, lists, market, opened_ns)
+    for name in ("receive_slot", "receive_signal"):
+        assert 0 < latency[name]["p50"] <= latency[name]["p99"]
+
+
+def check_table_equals_market(scan: Scanner, lists: Lists, market: Market, at_ns: int) -> None:
+    """Every slot holds the published top of the frozen market, in coins and per coin."""
+    index = oracle.listings(lists, market)
+    with spreadcore.attach(scan.name) as table:
+        seen = table.snapshot()
+    compared = 0
+    for source in SOURCES:
+        for row in lists.sources[source.name].subscribed:
+            touch = market.touch(source.id, index[source.id, row.symbol], at_ns)
+            slot = seen[row.symbol_id, source.id]
+            if row.state == "quiet":
+                assert math.isnan(slot["bid_px"]), f"{source.name} {row.symbol} never ticks"
+                continue
+            assert touch is not None
+            for name, value in zip(("bid_px", "bid_qty", "ask_px", "ask_qty"), touch, strict=True):
+                # one rounding each: the venue's text, the contract size, the multiplier
+                assert slot[name] == pytest.approx(value, rel=1e-12, abs=0), (
+                    f"{source.name} {row.symbol} {name}"
+                )
+            compared += 1
+    assert compared > 3300
+
+
+def check_files(scan: Scanner, instance: spreadcore.Instance) -> None:
+    """Whole lines, every sequence once, and the sum that always holds."""
+    ring = instance.ring
+    assert ring.produced == ring.read + ring.queued
+    rows = oracle.event_rows(scan.folder / "data")
+    sequences = [int(r["sequence"]) for r in rows if r["event"] == "OPEN"]
+    assert list(range(ring.read)) == sequences
+    assert ring.read > 10
+    closes = [r["track_id"] for r in rows if r["event"] == "CLOSE"]
+    assert len(closes) == len(set(closes))
+    opened = {r["track_id"] for r in rows if r["event"] == "OPEN"}
+    snapshots = 0
+    for path in (scan.folder / "data").glob("*.csv"):
+        assert path.read_bytes().endswith(b"\n")
+    for path in (scan.folder / "data").glob("snapshots-*.csv"):
+        for row in oracle.read_csv(path):
+            assert row["track_id"] in opened
+            snapshots += 1
+    assert snapshots > 100
+
+
+def check_spreads(
+    scan: Scanner, sim: Simulators, lists: Lists, market: Market, opened_ns: int
+) -> None:
+    config = load([Path(__file__).parents[2] / "config" / "demo.toml"], environ={}).config
+    rules = oracle.Rules(
+        fees_bps(config), config.engine.threshold_bps, config.engine.converge_bps,
+        config.engine.max_gross_bps, config.engine.min_notional_usdt,
+        int(config.tracker.expire_after_s * 1e9),
+    )
+    rows = oracle.event_rows(scan.folder / "data")
+
+    def to_sim_ns(text: str) -> int:
+        return int(datetime.fromisoformat(text).timestamp() * 1e9) - sim.t0_unix_ns
+
+    tracks = oracle.tracks_of(rows, to_sim_ns)
+    index = oracle.listings(lists, market)
+    since = opened_ns + int(KNOWN_AFTER_S * 1e9)
+    frozen = int(SCAN_S * 1e9)
+    missed, doubled, ends, untrue = [], [], [], []
+    found_edges = judged_ends = 0
+    for direction in config.enabled_directions:
+        for symbol_id in lists.pairs[direction.id]:
+            symbol = lists.names[symbol_id]
+            edges = oracle.Edges(
+                market, direction.id, index[direction.buy_source, symbol],
+                index[direction.sell_source, symbol], 0, frozen, rules,
+            )
+            here = tracks.get((direction.id, symbol), [])
+            name = f"{direction.name} {symbol}"
+            for start, end in oracle.clear_edges(edges, rules, since):
+                found_edges += 1
+                in_time = [t for t in here if start - 50_000_000 <= t.at_ns <= start + oracle.WITHIN_NS]
+                during = [t for t in here if start - 50_000_000 <= t.at_ns < end]
+                if not in_time:
+                    missed.append(f"{name} from {start / 1e9:.3f} to {end / 1e9:.3f} s")
+                elif len(during) > 1:
+                    doubled.append(f"{name} from {start / 1e9:.3f} s: {len(during)} signals")
+            for track in here:
+                highest = edges.highest(track.at_ns - 300_000_000, track.at_ns + 50_000_000)
+                if highest < rules.threshold_bps - oracle.MARGIN_BPS:
+                    untrue.append(f"{name} at {track.at_ns / 1e9:.3f} s: {highest:.2f} bps")
+                expected = oracle.expected_end(edges, rules, track.at_ns, frozen)
+                if expected == "?":
+                    continue
+                judged_ends += 1
+                by_then = track.reason if track.reason and track.closed_ns <= frozen else ""
+                if by_then != expected:
+                    ends.append(f"{name} at {track.at_ns / 1e9:.3f} s: {by_then!r}, not {expected!r}")
+    assert [] == missed
+    assert [] == doubled
+    assert [] == untrue
+    assert [] == ends
+    assert found_edges > 10
+    assert judged_ends > 10
+
+
+def test_everything_ends_within_5_s_of_a_signal(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
+) -> None:
+    sim = simulators()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        scan = scanner(sim)
+        pids = [r["pid"] for r in scan.status()["roles"].values() if r["pid"]]
+        began = time.monotonic()
+        assert scan.stop(number) == 0
+        # the promise to users, with room for a busy machine; not a measure of speed
+        assert time.monotonic() - began < 8.0
+        for pid in pids:
+            assert not Path(f"/proc/{pid}").exists()
+
+
+def test_what_dies_is_started_again(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
+) -> None:
+    import os
+
+    sim = simulators()
+    scan = scanner(sim)
+    instance = scan.attach()
+    until(lambda: instance.ring.read > 0, "a signal")
+    for role in ("okx-futures", "engine", "tracker"):
+        source = SOURCE_BY_NAME.get(role)
+        number = source.id if source else instance.health.role(role)
+        pid = instance.health.info(number)["pid"]
+        others = {
+            s.name: instance.health.info(s.id)["pid"] for s in SOURCES if s.name != role
+        }
+        os.kill(pid, signal.SIGKILL)
+        until(
+            lambda number=number, pid=pid: instance.health.info(number)["pid"] != pid
+            and instance.health.info(number)["state"] == "running",
+            f"{role} to run again",
+        )
+        assert instance.health.info(number)["restarts"] == 1
+        assert others == {s: instance.health.info(SOURCE_BY_NAME[s].id)["pid"] for s in others}
+    before = instance.ring.read
+    until(lambda: instance.ring.read > before, "a signal after the restarts")
+    assert scan.stop() == 0
+    assert instance.ring.produced == instance.ring.read + instance.ring.queued
+    rows = oracle.event_rows(scan.folder / "data")
+    assert list(range(instance.ring.read)) == [
+        int(r["sequence"]) for r in rows if r["event"] == "OPEN"
+    ]
+    closes = [r["track_id"] for r in rows if r["event"] == "CLOSE"]
+    assert len(closes) == len(set(closes))
+    assert any(r["event"] == "GAP" for r in rows)
+
+
+def test_the_children_go_with_their_supervisor(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
+) -> None:
+    scan = scanner(simulators())
+    pids = [r["pid"] for n, r in scan.status()["roles"].items() if r["pid"] and n != "supervisor"]
+    assert len(pids) == 10
+    scan.process.kill()
+    scan.process.wait(10)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "every child's end")
+    assert scan.ctl("stop").returncode == 2  # nothing is running, and it says so
