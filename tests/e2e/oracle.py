@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spreadscan.lists import Lists
-from spreadscan.sim.market import Market
+from spreadscan.sim.market import Market, Touch
 from spreadscan.types import DIRECTIONS, SOURCES
 
 MARGIN_BPS = 2.0
@@ -40,25 +40,46 @@ class Open:
     closed_ns: int
 
 
+class Steps:
+    """The published top of every listing as steps over time, from one walk over all ticks."""
+
+    def __init__(self, market: Market, t0: int, t1: int) -> None:
+        self.begin, self.end = t0, t1
+        self._steps: dict[tuple[int, int], list[tuple[int, Touch]]] = {}
+        for source in SOURCES:
+            for index in range(len(market.instruments[source.id])):
+                touch = market.touch(source.id, index, t0)
+                if touch is not None:
+                    self._steps[source.id, index] = [(t0, touch)]
+        for t, source_id, index in market.ticks(t0, t1):
+            touch = market.touch(source_id, index, t)
+            assert touch is not None
+            self._steps[source_id, index].append((t, touch))
+
+    def of(self, source_id: int, index: int) -> list[tuple[int, Touch]]:
+        """Return (time, touch) in order of time; nothing for a dead listing."""
+        return self._steps.get((source_id, index), [])
+
+
 class Edges:
     """The net edge of one pair over time: steps at the ticks of either leg."""
 
-    def __init__(
-        self, market: Market, direction: int, buy: int, sell: int, t0: int, t1: int, rules: Rules
-    ) -> None:
+    def __init__(self, steps: Steps, direction: int, buy: int, sell: int, rules: Rules) -> None:
         d = DIRECTIONS[direction]
-        times = set(market.tick_times(d.buy_source, buy, t0, t1))
-        times |= set(market.tick_times(d.sell_source, sell, t0, t1))
         self.steps: list[tuple[int, float, bool]] = []  # time, net, takeable
-        for t in sorted(times | {t0}):
-            b, s = market.touch(d.buy_source, buy, t), market.touch(d.sell_source, sell, t)
+        self.end = steps.end
+        legs: list[Touch | None] = [None, None]
+        ticks = [(t, 0, touch) for t, touch in steps.of(d.buy_source, buy)]
+        ticks += [(t, 1, touch) for t, touch in steps.of(d.sell_source, sell)]
+        for t, leg, touch in sorted(ticks, key=lambda tick: tick[0]):
+            legs[leg] = touch
+            b, s = legs
             if b is None or s is None:
                 continue
             gross = (s.bid_px / b.ask_px - 1.0) * 1e4
             enough = min(b.ask_px * b.ask_qty, s.bid_px * s.bid_qty) >= rules.min_notional
             takeable = enough and gross <= rules.max_gross_bps
             self.steps.append((t, gross - rules.fees_bps[direction], takeable))
-        self.end = t1
 
     def spans(self) -> Iterator[tuple[int, int, float, bool]]:
         """Yield (from, to, net, takeable)."""

@@ -137,14 +137,15 @@ def check_spreads(
     index = oracle.listings(lists, market)
     since = opened_ns + int(KNOWN_AFTER_S * 1e9)
     frozen = int(SCAN_S * 1e9)
+    steps = oracle.Steps(market, 0, frozen)
     missed, doubled, ends, untrue = [], [], [], []
     found_edges = judged_ends = 0
     for direction in config.enabled_directions:
         for symbol_id in lists.pairs[direction.id]:
             symbol = lists.names[symbol_id]
             edges = oracle.Edges(
-                market, direction.id, index[direction.buy_source, symbol],
-                index[direction.sell_source, symbol], 0, frozen, rules,
+                steps, direction.id, index[direction.buy_source, symbol],
+                index[direction.sell_source, symbol], rules,
             )
             here = tracks.get((direction.id, symbol), [])
             name = f"{direction.name} {symbol}"

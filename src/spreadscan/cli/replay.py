@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from spreadscan.cli.options import EXIT_USAGE, print_json
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.replay import parse_limits, parse_pairs, play
-from spreadscan.replay.play import Progress as Report
+from spreadscan.replay.player import Progress as Report
 from spreadscan.replay.report import show
 
 _LONG_BYTES = 256 * 1024  # a bar for less is gone before it is seen

@@ -33,7 +33,8 @@ class LiveTable:
         self._config = config
         self._title = title
         self._names = _names(config)
-        self._last: tuple[int, dict[str, int]] | None = None
+        self._last = now_ns(), {name: 0 for name in config.sources}
+        self._rates(status(instance, config))
         self._since: dict[tuple[int, int], float] = {}
         self._console = Console()
         self._plain = plain or not self._console.is_terminal
@@ -81,7 +82,7 @@ class LiveTable:
         """Quotes per second of each source since the last look."""
         now = now_ns()
         quotes = {name: s["quotes"] for name, s in found["sources"].items()}
-        last_ns, last = self._last or (now, quotes)
+        last_ns, last = self._last
         self._last = now, quotes
         seconds = max((now - last_ns) / 1e9, 1e-9)
         return {name: (n - last[name]) / seconds for name, n in quotes.items()}

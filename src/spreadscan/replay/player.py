@@ -1,0 +1,238 @@
+"""Play recorded frames: reader, gate, slot and an engine turn for each, one after the other.
+
+Nothing is conflated and no clock is read: receive time, the engine's now and the beats of the
+sources are the recorded time. One file is one session: own links; update ids, one-level books
+and quotes are forgotten at its end.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from spreadcore.layout import DECLINED
+
+from spreadscan.errors import BadData
+from spreadscan.feeds.reader import FrameReader
+from spreadscan.replay.account import Account, FileAccount, LastQuote, Result
+from spreadscan.replay.frames import FrameFile, find
+from spreadscan.replay.requests import Pair
+from spreadscan.replay.symbols import Listing, Symbols, instruments_in
+from spreadscan.replay.table import SYMBOLS_MAX, ReplayTable
+from spreadscan.types import SOURCE_BY_NAME, SOURCES, Book, Instrument
+from spreadscan.venues import VENUES
+from spreadscan.venues.base import Ack, Control, Pong, Refusal
+
+_REASON = {name: i for i, name in enumerate(DECLINED)}
+_EMPTYING = frozenset({"one_sided", "bad_price", "crossed"})  # the gate empties the slot for these
+_FRAMES_PER_REPORT = 2048
+
+Progress = Callable[[int, int], None]  # (bytes read, bytes in all files)
+
+
+def play(
+    folder: Path,
+    pairs: Sequence[Pair] = (),
+    limits: Sequence[float] = (),
+    progress: Progress | None = None,
+    n_symbols: int = SYMBOLS_MAX,
+) -> Result:
+    """Play every frame of a folder and return what became of each.
+
+    pairs: directions to watch, with limits on gross in bps. n_symbols: room in the table; frames
+    of symbols beyond it are declined as unknown_symbol. ConfigError or BadData for a folder or
+    file that cannot be played, CoreError where shared memory has no room.
+    """
+    files = find(folder)
+    total = sum(file.size for file in files)
+    player = Player(ReplayTable(pairs, limits, n_symbols), n_symbols)
+    done = 0
+    for file in files:
+
+        def report(at: int, before: int = done) -> None:
+            if progress:
+                progress(before + at, total)
+
+        player.play(file, report)
+        done += file.size
+    if not player.n_frames:
+        raise BadData(f"{folder}: no frame in {len(files)} file(s), expected at least one")
+    return player.result()
+
+
+class Player:
+    """The state of a replay that outlives a file."""
+
+    def __init__(self, table: ReplayTable, n_symbols: int) -> None:
+        self.table = table
+        self.symbols = Symbols(n_symbols, table.watch)
+        self.n_frames = 0
+        self._files: list[FileAccount] = []
+        self._next_link = 1
+        self._instruments: dict[tuple[Path, str], Mapping[str, Instrument]] = {}
+
+    def play(self, file: FrameFile, report: Callable[[int], None]) -> None:
+        """Play one file as one session of each of its sources."""
+        sessions: dict[str, Session] = {}
+        source_ids: list[int] = []
+        turn = self.table.turn
+        n, recv_ns = 0, 0
+        if file.source:
+            sessions[file.source] = self.session(file, file.source)
+            source_ids.append(SOURCE_BY_NAME[file.source].id)
+        for recv_ns, source, payload in file.frames():
+            session = sessions.get(source)
+            if session is None:
+                session = sessions[source] = self.session(file, source)
+                source_ids.append(SOURCE_BY_NAME[source].id)
+            session.take(payload, recv_ns)
+            turn(source_ids, recv_ns)
+            n += 1
+            if n % _FRAMES_PER_REPORT == 0:
+                report(file.position)
+        self.n_frames += n
+        self.table.end_episodes(recv_ns)
+        accounts = {source: session.close() for source, session in sessions.items()}
+        turn(source_ids, recv_ns)
+        self._files.append(FileAccount(file.name, accounts))
+        report(file.size)
+
+    def session(self, file: FrameFile, source: str) -> "Session":
+        """Return a fresh session of a source, with a link of its own."""
+        directory = file.path.parent
+        if (directory, source) not in self._instruments:
+            self._instruments[directory, source] = instruments_in(directory, source)
+        link = self._next_link
+        self._next_link += 1
+        known = self._instruments[directory, source]
+        return Session(self.table, self.symbols, source, link, known, f"{file.name}: {source}")
+
+    def result(self) -> Result:
+        """Return all accounts, checked, sources in the order of their ids."""
+        totals = {source.name: Account() for source in SOURCES}
+        for file in self._files:
+            for name, account in file.sources.items():
+                totals[name].add(account)
+        seen = {name for file in self._files for name in file.sources}
+        return Result(
+            self.n_frames,
+            {name: account for name, account in totals.items() if name in seen},
+            self._files,
+            self.table.edges(self.symbols.names),
+        )
+
+
+class Session:
+    """One source in one file: its link, its reader, its account."""
+
+    def __init__(
+        self,
+        table: ReplayTable,
+        symbols: Symbols,
+        source: str,
+        link: int,
+        instruments: Mapping[str, Instrument],
+        name: str,
+    ) -> None:
+        self.account = Account()
+        self._table = table
+        self._symbols = symbols
+        self._source = source
+        self._link = link
+        self._instruments = instruments
+        self._name = name
+        self._intake = table.intake(source)
+        self._reader = FrameReader(VENUES[source], self)
+        self._listed: dict[str, Listing | None] = {}
+        self._written: dict[str, tuple[int, int]] = {}  # venue symbol -> (update id, quotes)
+        self._passed = 0  # quotes of this frame
+        self._reason = ""  # why the first quote of this frame did not pass
+
+    def take(self, payload: bytes, recv_ns: int) -> None:
+        """Read one frame and account for it."""
+        account = self.account
+        if account.frames == 0:
+            account.first_recv_ns = recv_ns
+        elif recv_ns < account.last_recv_ns:
+            account.steps_back += 1
+        account.last_recv_ns = recv_ns
+        account.frames += 1
+        self._passed, self._reason = 0, ""
+        control = self._reader.read(payload, recv_ns)
+        self._intake.flush(recv_ns)
+        if self._passed:
+            account.quote_frames += 1
+            account.quotes += self._passed
+        elif control is not None:
+            self._count(control)
+        elif self._reason:
+            account.declined[self._reason] = account.declined.get(self._reason, 0) + 1
+
+    def _count(self, control: Control) -> None:
+        account = self.account
+        if isinstance(control, Ack):
+            account.acks += 1
+            return
+        account.control += 1
+        if isinstance(control, Refusal):
+            account.refusals += 1
+        elif isinstance(control, Pong):
+            account.pongs += 1
+        else:
+            account.events += 1
+
+    # -- what the reader tells
+
+    def book(self, book: Book, recv_ns: int) -> bool:
+        """Put one top of book through the gate; its slot and bit are written there."""
+        name = book.symbol
+        listing = self._listed[name] if name in self._listed else self._list(name)
+        if listing is None:
+            self.declined("unknown_symbol")
+            return False
+        code = self._intake.accept(
+            listing.symbol_id, self._link, book.bid_px, book.bid_qty, book.ask_px, book.ask_qty,
+            book.venue_ns, book.update_id, book.id_kind, recv_ns,
+        )  # fmt: skip
+        quotes = self._written[name][1] if name in self._written else 0
+        if code >= 0:
+            self._written[name] = (book.update_id, quotes + 1)
+            self._passed += 1
+            self.account.refreshes += code
+            return True
+        reason = DECLINED[-1 - code]
+        self._reason = self._reason or reason
+        if reason in _EMPTYING:
+            self._written[name] = (book.update_id, quotes)
+        elif reason == "no_contract_size" and name not in self.account.without_contract_size:
+            self.account.without_contract_size.append(name)
+        return False
+
+    def declined(self, reason: str) -> None:
+        """Count what the reader gave up on."""
+        self._intake.decline(_REASON[reason])
+        self._reason = self._reason or reason
+
+    def _list(self, venue_symbol: str) -> Listing | None:
+        instrument = self._instruments.get(venue_symbol)
+        listing = self._symbols.place(self._source, venue_symbol, instrument)
+        if listing:
+            self._intake.add_symbol(listing.symbol_id, listing.multiplier, listing.qty_scale)
+        self._listed[venue_symbol] = listing
+        return listing
+
+    def close(self) -> Account:
+        """Read the last quotes back, then empty the slots and forget the ids."""
+        account = self.account
+        account.check(self._name)
+        account.span_ns = account.last_recv_ns - account.first_recv_ns
+        for venue_symbol, (update_id, quotes) in self._written.items():
+            listing = self._listed[venue_symbol]
+            if listing is None:
+                continue
+            slot = self._table.read(self._source, listing.symbol_id)
+            account.last[venue_symbol] = LastQuote(
+                symbol=listing.symbol, bid_px=slot.bid_px, bid_qty=slot.bid_qty,
+                ask_px=slot.ask_px, ask_qty=slot.ask_qty, venue_ns=slot.venue_ns,
+                recv_ns=slot.recv_ns, update_id=update_id, quotes=quotes,
+            )  # fmt: skip
+        self._intake.empty_link(self._link, True)
+        return account

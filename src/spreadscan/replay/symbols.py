@@ -1,0 +1,88 @@
+"""Symbols of a recording: an id each in order of appearance, a name that sources share, units.
+
+A recording tells venue symbols only. Instrument files (REST answers) that lie beside the frames
+tell coin, multiplier and contract size; without them the name is read from the venue symbol and
+prices and sizes stay as they are, except where sizes are contracts.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from spreadscan.errors import BadData, BadFrame, VenueDown
+from spreadscan.types import Instrument
+from spreadscan.venues import VENUES
+
+# Their sizes are contracts: unusable without the contract's size. All others count coins (or
+# the listed thousands of them).
+CONTRACT_SOURCES = frozenset({"mexc-futures", "okx-futures"})
+
+# BTCUSDT, BTC_USDT, BTC-USDT, BTC-USDT-SWAP; dated and other quotes keep the venue's name
+_is_usdt_pair = re.compile(r"([^-_]+)[-_]?USDT(?:-SWAP)?").fullmatch
+
+
+class Listing(NamedTuple):
+    """What the gate has to know about one venue symbol."""
+
+    symbol_id: int
+    symbol: str
+    multiplier: float
+    qty_scale: float  # coins per unit of wire size; NaN = contract size not known
+
+
+class Symbols:
+    """Hands out ids and names; one for a whole replay. `new` is told of every new id."""
+
+    def __init__(self, capacity: int, new: Callable[[int], None]) -> None:
+        self.names: list[str] = []  # by id
+        self._capacity = capacity
+        self._new = new
+        self._ids: dict[str, int] = {}
+        self._owner: dict[tuple[str, str], str] = {}  # (source, name) -> venue symbol
+
+    def place(
+        self, source: str, venue_symbol: str, instrument: Instrument | None
+    ) -> Listing | None:
+        """Return the listing of a venue symbol, None where the table has no room for it."""
+        wanted = instrument.symbol if instrument else shared_name(venue_symbol)
+        # two listings of one coin on one source must not share a slot
+        for name in (wanted, venue_symbol, f"{source}/{venue_symbol}"):
+            if self._owner.setdefault((source, name), venue_symbol) == venue_symbol:
+                break
+        symbol_id = self._ids.get(name)
+        if symbol_id is None:
+            if len(self.names) == self._capacity:
+                return None
+            symbol_id = self._ids[name] = len(self.names)
+            self.names.append(name)
+            self._new(symbol_id)
+        if instrument:
+            return Listing(symbol_id, name, instrument.multiplier, instrument.qty_scale)
+        return Listing(symbol_id, name, 1.0, math.nan if source in CONTRACT_SOURCES else 1.0)
+
+
+def shared_name(venue_symbol: str) -> str:
+    """Return 'BTC-USDT' for any venue's spelling of it, other symbols as they are."""
+    found = _is_usdt_pair(venue_symbol)
+    return f"{found[1]}-USDT" if found else venue_symbol
+
+
+def instruments_in(directory: Path, source: str) -> Mapping[str, Instrument]:
+    """Return by venue symbol what the instrument files of a folder say; later names win.
+
+    Files that are no instrument list of that source are left alone.
+    """
+    found: dict[str, Instrument] = {}
+    for path in sorted(directory.glob("*.json")):
+        try:
+            page = VENUES[source].instruments(path.read_bytes())
+        except (BadFrame, VenueDown):
+            continue
+        except OSError as error:
+            raise BadData(
+                f"{path}: cannot be read: {error.strerror}, expected a file that can"
+            ) from None
+        found |= {i.venue_symbol: i for i in page.instruments}
+    return found

@@ -1,0 +1,116 @@
+"""The table of a replay: private shared memory, the gate of every source, the compiled engine.
+
+The same sections, intake and engine as in a live scanner, on the clock of the recording.
+"""
+
+import math
+import os
+import secrets
+from collections.abc import Sequence
+
+from spreadcore import Instance
+from spreadcore.edgestats import EdgeStats
+from spreadcore.engine import Engine
+from spreadcore.index import SourceSymbolIndex
+from spreadcore.intake import FeedIntake
+from spreadcore.layout import LIMITS, SECTIONS
+from spreadcore.quotes import QuoteTuple
+from spreadcore.region import create, exists, unlink
+
+from spreadscan.errors import Halt
+from spreadscan.replay.account import Above, Edge
+from spreadscan.replay.requests import Pair
+from spreadscan.types import SOURCE_BY_NAME, SOURCES
+from spreadscan.venues import VENUES
+
+SYMBOLS_MAX: int = LIMITS["n_symbols"]  # symbols are met on the way: room for as many as ids go
+
+
+class ReplayTable:
+    """One table for a whole replay. Nothing of it stays in /dev/shm, whatever happens.
+
+    CoreError where there is no room for it.
+    """
+
+    def __init__(
+        self, pairs: Sequence[Pair], limits: Sequence[float], n_symbols: int = SYMBOLS_MAX
+    ) -> None:
+        self._pairs = pairs
+        self._instance = _private_instance(n_symbols, max(1, len(pairs)))
+        self._intakes: dict[str, FeedIntake] = {}
+        self._index = SourceSymbolIndex(
+            len(SOURCES),
+            n_symbols,
+            [
+                (i, SOURCE_BY_NAME[pair.buy].id, SOURCE_BY_NAME[pair.sell].id)
+                for i, pair in enumerate(pairs)
+            ],
+        )
+        self._engine = Engine(
+            self._instance.quotes, self._instance.dirty, self._instance.ring,
+            self._instance.active, self._instance.health, self._instance.control, self._index,
+            sweep_s=0.0,  # only updates count, and each of them once
+        )  # fmt: skip
+        for i in range(len(pairs)):
+            self._engine.set_rule(i, 0.0, math.inf, 0.0)  # edges are watched, never signalled
+        self._stats = EdgeStats(max(1, len(pairs)), n_symbols, list(limits))
+        if pairs:
+            self._engine.observe(self._stats)
+
+    def intake(self, source: str) -> FeedIntake:
+        """Return the gate of a source."""
+        if source not in self._intakes:
+            region = self._instance.region
+            self._intakes[source] = FeedIntake(
+                region("quotes"), region("dirty"), region("health"),
+                SOURCE_BY_NAME[source].id, VENUES[source].schema.id_reset,
+            )  # fmt: skip
+        return self._intakes[source]
+
+    def watch(self, symbol_id: int) -> None:
+        """Let every pair compare a symbol from now on."""
+        for i in range(len(self._pairs)):
+            self._index.add(i, symbol_id)
+
+    def turn(self, sources: Sequence[int], now_ns: int) -> None:
+        """Let the sources be alive as of now_ns, and the engine look at what changed."""
+        beat = self._instance.health.beat
+        for source_id in sources:
+            beat(source_id, now_ns)
+        self._engine.turn(now_ns)
+
+    def end_episodes(self, at_ns: int) -> None:
+        """End what is above a limit: the recording goes no further."""
+        self._stats.finish(at_ns)
+
+    def read(self, source: str, symbol_id: int) -> QuoteTuple:
+        """Return what a slot holds, never torn."""
+        quote = self._instance.quotes.read(SOURCE_BY_NAME[source].id, symbol_id)
+        if quote is None:
+            raise Halt(f"{source}: slot {symbol_id} has a writer inside, expected it at rest")
+        return quote
+
+    def edges(self, names: Sequence[str]) -> list[Edge]:
+        """Return what was seen of every pair and symbol that had both sides; names by id."""
+        found = []
+        for i, pair in enumerate(self._pairs):
+            for symbol_id, symbol in enumerate(names):
+                row = self._stats.result(i, symbol_id)
+                if row["updates"]:
+                    row["above"] = [Above(**limit) for limit in row["above"]]
+                    found.append(Edge(buy=pair.buy, sell=pair.sell, symbol=symbol, **row))
+        return found
+
+
+def _private_instance(n_symbols: int, n_directions: int) -> Instance:
+    """Map an instance of its own and take its name away at once: a kill leaves no files."""
+    name = f"replay-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        create(name, n_sources=len(SOURCES), n_symbols=n_symbols, n_directions=n_directions)
+        instance = Instance(name, ("quotes", "dirty", "signals", "active", "health"))
+        for section in SECTIONS:
+            instance.region(section)
+    finally:
+        if exists(name):
+            unlink(name)
+    return instance

@@ -1,0 +1,55 @@
+"""Folders of frames written by hand."""
+
+import gzip
+
+import pytest
+
+
+def spot(bid, ask, update_id, symbol="BTCUSDT", qty=1):
+    """A bookTicker of binance-spot."""
+    return (
+        f'{{"stream":"{symbol.lower()}@bookTicker","data":{{"u":{update_id},"s":"{symbol}",'
+        f'"b":"{bid}","B":"{qty}","a":"{ask}","A":"{qty}"}}}}'
+    )
+
+
+def futures(bid, ask, update_id, symbol="BTCUSDT", qty=1):
+    """A bookTicker of binance-futures, matched at 1 s after the epoch."""
+    return (
+        f'{{"stream":"{symbol.lower()}@bookTicker","data":{{"e":"bookTicker","u":{update_id},'
+        f'"s":"{symbol}","b":"{bid}","B":"{qty}","a":"{ask}","A":"{qty}","T":1000,"E":1000}}}}'
+    )
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file into the folder under test; .gz is compressed. Returns the folder."""
+
+    def write(name, content):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        raw = content if isinstance(content, bytes) else content.encode()
+        path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def record(write):
+    """Write frames.tsv.gz from (recv_ns, venue, frame) rows. Returns the folder."""
+
+    def record(*rows, name="frames.tsv.gz"):
+        return write(name, "".join(f"{t}\t{venue}\t{frame}\n" for t, venue, frame in rows))
+
+    return record
+
+
+@pytest.fixture
+def spot_frame():
+    return spot
+
+
+@pytest.fixture
+def futures_frame():
+    return futures
