@@ -1,10 +1,12 @@
 """The active table as a Python object: read a state, or move it along one allowed arrow."""
+cimport cython
 from spreadcore.layout import ACTIVE_STATES
 from spreadcore.errors import CoreError, TableFull
 
 FREE, SIGNALLED, TRACKED, REARM = range(4)
 
 
+@cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class ActiveTable:
     """States of a mapped `active` section, one byte per (direction, symbol)."""
 

@@ -1,8 +1,10 @@
 """Control words as a Python object. Written by the supervisor or `ctl`, read by everyone."""
+cimport cython
 from spreadcore.atomics cimport load_acquire, store_release
 from spreadcore.errors import CoreError
 
 
+@cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class Control:
     """Words of a mapped `control` section. Setting one needs a writable mapping."""
 

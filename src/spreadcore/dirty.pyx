@@ -3,10 +3,12 @@
 Feeds mark through intake.pyx and the engine takes through the C functions of dirty.pxd (whose
 head comment is the argument for correctness). This face serves the tracker, tests and tools.
 """
+cimport cython
 from spreadcore.layout cimport leaf_words, padded_words, summary_words
 from spreadcore.errors import CoreError, TableFull
 
 
+@cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class DirtySet:
     """Bitmaps and wake word of a mapped `dirty` section; marking needs a writable mapping."""
 

@@ -5,9 +5,10 @@ from spreadcore.active cimport Active
 from spreadcore.dirty cimport Dirty
 from spreadcore.edgestats cimport Edges
 from spreadcore.index cimport Index
-from spreadcore.layout cimport MAX_SOURCES, ControlWords, HealthSlot
+from spreadcore.layout cimport ControlWords, HealthSlot
 from spreadcore.quotes cimport QuoteTable
 from spreadcore.ring cimport Ring
+from spreadcore.tradable cimport Tradable
 
 cdef enum:
     NOTED = 64                  # signals of one turn whose latency is measured
@@ -24,13 +25,10 @@ cdef struct EngineCore:
     Active active
     Ring ring
     HealthSlot* health          # the engine's own slot
-    const HealthSlot* sources   # slots of the sources, for their beats
     const ControlWords* control
     Edges* edges                # NULL unless a replay wants statistics
     DirectionRule rules[256]
-    int64_t stale_ns[MAX_SOURCES]   # 0: no age limit per symbol
-    bint fresh[MAX_SOURCES]     # the source's beat is young, as of this turn
-    int64_t beat_limit_ns
+    Tradable rule               # as of this turn
     double max_gross_bps
     double min_notional         # at the touch, both legs, quote currency
     int64_t sweep_ns            # the whole table is looked at once per this long; 0 = never

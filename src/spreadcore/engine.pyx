@@ -23,6 +23,7 @@ from spreadcore.layout cimport Quote, Signal
 from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read, quote_slot
 from spreadcore.ring cimport RING_FULL, SignalRing, ring_push
 from spreadcore.spread cimport gross_bps
+from spreadcore.tradable cimport look_at_beats, tradable
 
 from spreadcore.layout import ENGINE_COUNTERS
 from spreadcore.errors import CoreError, TableFull
@@ -43,16 +44,12 @@ cdef inline void tally(EngineCore* e, int counter) noexcept nogil:
     count(&e.health.counters[counter], 1)
 
 
-cdef inline bint tradable(const EngineCore* e, size_t source, const Quote* q,
-                          int64_t now_ns) noexcept nogil:
-    if q.recv_ns == 0 or not e.fresh[source]:
-        return False
-    return e.stale_ns[source] == 0 or now_ns - q.recv_ns <= e.stale_ns[source]
-
-
 cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
-                   int64_t now_ns, bint observe) noexcept nogil:
-    """One direction of one symbol: the rules of a signal, cheapest first."""
+                   int64_t now_ns, bint changed) noexcept nogil:
+    """One direction of one symbol: the rules of a signal, cheapest first.
+
+    changed: a quote of it has just come; else it is swept, which is no news for statistics.
+    """
     cdef const DirectionRule* rule = e.rules + d
     cdef double gross, net
     cdef uint8_t* byte
@@ -62,10 +59,10 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
         tally(e, C_UNTRADABLE)
         return
     gross = gross_bps(buy.ask_px, sell.bid_px)
-    if e.edges != NULL and observe:
+    if e.edges != NULL and changed:
         edges_add(e.edges, d, symbol, gross, buy.ask_px, sell.bid_px, now_ns)
-    if not (tradable(e, e.index.buy_source[d], buy, now_ns)
-            and tradable(e, e.index.sell_source[d], sell, now_ns)):
+    if not (tradable(&e.rule, e.index.buy_source[d], buy, now_ns)
+            and tradable(&e.rule, e.index.sell_source[d], sell, now_ns)):
         tally(e, C_UNTRADABLE)
         return
     if not (gross <= e.max_gross_bps):  # written so that NaN is suspect too
@@ -86,11 +83,11 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
         return
     if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
         return
-    signal(e, d, symbol, buy, sell, byte, now_ns)
+    signal(e, d, symbol, buy, sell, byte, now_ns, changed)
 
 
 cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
-                 uint8_t* byte, int64_t now_ns) noexcept nogil:
+                 uint8_t* byte, int64_t now_ns, bint changed) noexcept nogil:
     cdef Signal s
     # the byte first: a kill between the two leaves a byte that the tracker can find and free,
     # never a record whose pair could signal twice
@@ -107,7 +104,7 @@ cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const
         tally(e, C_RING_FULL)
         return
     tally(e, C_SIGNALS)
-    if e.n_noted < NOTED:
+    if changed and e.n_noted < NOTED:   # a swept pair's age says nothing of our speed
         e.noted_recv_ns[e.n_noted] = s.recv_ns
         e.n_noted += 1
 
@@ -119,11 +116,14 @@ cdef void evaluate_slot(EngineCore* e, size_t source, size_t symbol,
     A busy slot is left alone: its writer marks it dirty after the write, and if the writer
     died there is nothing to see until it is healed.
     """
-    cdef const IndexEntry* entry = index_at(&e.index, source, symbol)
+    cdef const IndexEntry* entry
     cdef Quote mine, other
     cdef size_t d, buy
     cdef int i
     tally(e, C_DIRTY)
+    if symbol >= e.index.n_symbols:     # the index may be smaller than the table
+        return
+    entry = index_at(&e.index, source, symbol)
     if entry.n == 0:
         return
     if quote_read(quote_slot(&e.quotes, source, symbol), &mine) == QUOTE_BUSY:
@@ -173,36 +173,32 @@ cdef void sweep(EngineCore* e, int64_t now_ns) noexcept nogil:
     It finds an update whose writer was killed between slot and bit, and pairs that became
     tradable or free without a tick of their own.
     """
+    cdef int64_t n_symbols = e.index.n_symbols
+    cdef int64_t elapsed = now_ns - e.swept_at_ns
     cdef int64_t due
     cdef size_t i
-    if e.sweep_ns == 0:
+    if e.sweep_ns <= 0 or elapsed <= 0:
         return
-    due = (now_ns - e.swept_at_ns) * <int64_t>e.index.n_symbols // e.sweep_ns
-    if due <= 0:
-        return
+    if elapsed >= e.sweep_ns:           # apart: days times 16,384 symbols would leave 64 bits
+        due = n_symbols
+        e.swept_at_ns = now_ns
+    else:
+        due = elapsed * n_symbols // e.sweep_ns
+        e.swept_at_ns += due * e.sweep_ns // n_symbols
     if due > SWEEP_CHUNK:
         due = SWEEP_CHUNK
         e.swept_at_ns = now_ns
-    else:
-        e.swept_at_ns += due * e.sweep_ns // <int64_t>e.index.n_symbols
     for i in range(<size_t>due):
         sweep_symbol(e, e.sweep_at, now_ns)
         e.sweep_at = e.sweep_at + 1 if e.sweep_at + 1 < e.index.n_symbols else 0
     count(&e.health.counters[C_SWEPT], <uint64_t>due)
 
 
-cdef void look_at_beats(EngineCore* e, int64_t now_ns) noexcept nogil:
-    cdef size_t source
-    for source in range(e.quotes.n_sources):
-        e.fresh[source] = (
-            now_ns - <int64_t>load_acquire(&e.sources[source].beat_ns) < e.beat_limit_ns)
-
-
 cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
     """Evaluate what is dirty, sweep a little; returns the number of dirty quotes."""
     cdef unsigned int symbols[TAKE]
     cdef size_t source, i, taken, n = 0
-    look_at_beats(e, now_ns)
+    look_at_beats(&e.rule, now_ns)
     for source in range(e.quotes.n_sources):
         taken = dirty_take(&e.dirty, source, symbols, TAKE)
         for i in range(taken):
@@ -216,7 +212,7 @@ cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
 cdef size_t engine_scan(EngineCore* e, int64_t now_ns) noexcept nogil:
     """Evaluate every pair once: what an engine does at its start."""
     cdef size_t symbol, n = 0
-    look_at_beats(e, now_ns)
+    look_at_beats(&e.rule, now_ns)
     for symbol in range(e.index.n_symbols):
         n += sweep_symbol(e, symbol, now_ns)
     e.swept_at_ns = now_ns
@@ -228,6 +224,7 @@ cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns,
     cdef int64_t now = clock_ns()
     cdef int64_t end = now + for_ns
     cdef int64_t idle_since = now
+    cdef int64_t left
     cdef size_t i, total = 0, n
     cdef int rc
     while now < end:
@@ -246,7 +243,10 @@ cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns,
             spin_hint()
             now = clock_ns()
             continue
-        rc = dirty_park(&e.dirty, park_ns if park_ns < end - now else end - now)
+        left = end - now
+        if left <= 0:
+            break               # a negative time-out would wait for ever
+        rc = dirty_park(&e.dirty, park_ns if 0 <= park_ns < left else left)
         if rc == PARK_TIMEOUT_WITH_WORK:
             tally(e, C_TIMEOUTS_WITH_WORK)
         if rc != PARK_WORK:
@@ -275,6 +275,8 @@ cdef class Engine:
             if not owner.region.writable:
                 raise CoreError(
                     f"{owner.region.path}: mapped read-only, expected a writable mapping")
+        for owner in (dirty, ring, active, health, control):
+            quotes.region.check_same(owner.region)
         if (index.index.n_sources != quotes.table.n_sources
                 or index.index.n_symbols > quotes.table.n_symbols
                 or index.n_directions > active.active.n_directions):
@@ -285,10 +287,11 @@ cdef class Engine:
         e.quotes, e.dirty, e.index = quotes.table, dirty.dirty, index.index
         e.active, e.ring = active.active, ring.ring
         e.health = health.slot(health.role("engine"))
-        e.sources = health.slot(0)
+        e.rule.sources = health.slot(0)
+        e.rule.n_sources = quotes.table.n_sources
         e.control = control.words
         e.max_gross_bps, e.min_notional = max_gross_bps, min_notional
-        e.beat_limit_ns = <int64_t>(beat_limit_s * 1e9)
+        e.rule.beat_limit_ns = <int64_t>(beat_limit_s * 1e9)
         e.sweep_ns = <int64_t>(sweep_s * 1e9)
         self._owned = (quotes, dirty, ring, active, health, control, index)
 
@@ -306,7 +309,7 @@ cdef class Engine:
         """Set the age after which a quote of the source is not tradable; 0 = no limit."""
         if source >= self.core.quotes.n_sources:
             raise TableFull(f"source id: {source}, expected below {self.core.quotes.n_sources}")
-        self.core.stale_ns[source] = <int64_t>(stale_after_s * 1e9)
+        self.core.rule.stale_ns[source] = <int64_t>(stale_after_s * 1e9)
 
     def observe(self, EdgeStats stats not None):
         """Feed every evaluation of a changed quote to `stats`, whatever the rules say of it."""
@@ -329,7 +332,7 @@ cdef class Engine:
         """Turn for about for_s seconds without the GIL; return the dirty quotes it took.
 
         spin_us: look that long before parking on the futex; 0 parks at once, -1 never parks.
-        park_ms: the longest sleep; a net, writers wake the engine.
+        park_ms: the longest sleep, -1 to the end of for_s; a net, writers wake the engine.
         """
         cdef size_t n
         cdef int64_t for_ns = <int64_t>(for_s * 1e9)

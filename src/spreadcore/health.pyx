@@ -3,6 +3,7 @@
 Roles 0 .. n_sources-1 are the sources, then layout.OTHER_ROLES. Counters live in shared memory
 with labels (layout.SOURCE_COUNTERS and its sisters), so that looking costs the hot path nothing.
 """
+cimport cython
 import os
 
 from spreadcore.atomics cimport load_acquire, store_release
@@ -17,6 +18,7 @@ from spreadcore.layout import (
 from spreadcore.errors import CoreError, TableFull
 
 
+@cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class Health:
     """Slots of a mapped `health` section. A role's slot has one writer: the lease holder."""
 

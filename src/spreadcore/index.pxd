@@ -25,4 +25,4 @@ cdef class SourceSymbolIndex:
         readonly size_t n_directions
         readonly size_t n_pairs
 
-    cdef _add_one(self, size_t source, size_t symbol, uint8_t direction)
+    cdef IndexEntry* _room(self, size_t source, size_t symbol, int direction) except NULL

@@ -5,6 +5,7 @@ data (a pair of sources), so more of them are more rows here and no more code.
 """
 from libc.stdlib cimport calloc, free
 
+from spreadcore.layout cimport MAX_SOURCES, MAX_SYMBOLS
 from spreadcore.errors import CoreError, TableFull
 
 
@@ -13,6 +14,10 @@ cdef class SourceSymbolIndex:
 
     def __cinit__(self, size_t n_sources, size_t n_symbols, directions):
         """directions: sequence of (direction_id, buy_source, sell_source)."""
+        if not (1 <= n_sources <= MAX_SOURCES and 1 <= n_symbols <= MAX_SYMBOLS):
+            raise TableFull(
+                f"index: {n_sources} sources, {n_symbols} symbols, expected 1 to {MAX_SOURCES} "
+                f"and 1 to {MAX_SYMBOLS}")
         self.index.entries = <IndexEntry*>calloc(n_sources * n_symbols, sizeof(IndexEntry))
         if self.index.entries == NULL:
             raise MemoryError
@@ -29,6 +34,8 @@ cdef class SourceSymbolIndex:
                 raise CoreError(
                     f"direction {direction}: sources {buy} and {sell}, expected two below "
                     f"{n_sources}")
+            if self.index.buy_source[<size_t>direction] != 255:
+                raise CoreError(f"direction {direction}: given twice, expected once")
             self.index.buy_source[direction] = buy
             self.index.sell_source[direction] = sell
             self.n_directions = max(self.n_directions, direction + 1)
@@ -42,12 +49,14 @@ cdef class SourceSymbolIndex:
             raise CoreError(f"direction {direction}: unknown, expected one given at creation")
         if symbol >= self.index.n_symbols:
             raise TableFull(f"symbol id: {symbol}, expected below {self.index.n_symbols}")
-        cdef size_t source
-        for source in (self.index.buy_source[direction], self.index.sell_source[direction]):
-            self._add_one(source, symbol, direction)
+        cdef IndexEntry* buy = self._room(self.index.buy_source[direction], symbol, direction)
+        cdef IndexEntry* sell = self._room(self.index.sell_source[direction], symbol, direction)
+        _append(buy, direction)
+        _append(sell, direction)
         self.n_pairs += 1
 
-    cdef _add_one(self, size_t source, size_t symbol, uint8_t direction):
+    cdef IndexEntry* _room(self, size_t source, size_t symbol, int direction) except NULL:
+        """The entry of one side, once it is sure that the direction may be added there."""
         cdef IndexEntry* entry = self.index.entries + symbol * self.index.n_sources + source
         cdef int i
         for i in range(entry.n):
@@ -57,8 +66,7 @@ cdef class SourceSymbolIndex:
         if entry.n == INDEX_ROOM:
             raise TableFull(
                 f"source {source}, symbol {symbol}: more than {INDEX_ROOM} directions")
-        entry.directions[entry.n] = direction
-        entry.n += 1
+        return entry
 
     def directions_of(self, size_t source, size_t symbol):
         """Return the direction ids of a (source, symbol), in order of adding."""
@@ -74,3 +82,8 @@ cdef class SourceSymbolIndex:
         if not 0 <= direction < 255 or self.index.buy_source[direction] == 255:
             raise CoreError(f"direction {direction}: unknown, expected one given at creation")
         return self.index.buy_source[direction], self.index.sell_source[direction]
+
+
+cdef void _append(IndexEntry* entry, int direction) noexcept:
+    entry.directions[entry.n] = <uint8_t>direction
+    entry.n += 1

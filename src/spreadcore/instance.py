@@ -27,9 +27,15 @@ class Instance:
         self.region("control")
 
     def region(self, section: str) -> Region:
-        """Return the mapped section."""
+        """Return the mapped section.
+
+        LayoutMismatch where the instance has been re-created since this one was attached.
+        """
         if section not in self._regions:
-            self._regions[section] = Region(self.directory, section, section in self.writable)
+            region = Region(self.directory, section, section in self.writable)
+            if section != "control":
+                self._regions["control"].check_same(region)
+            self._regions[section] = region
         return self._regions[section]
 
     @cached_property

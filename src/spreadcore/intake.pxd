@@ -29,7 +29,7 @@ cdef struct Fields:             # one top of book as decoded, in wire units
     double ask_qty
     int64_t venue_ns
     int64_t update_id           # -1: none
-    uint32_t id_kind            # ids of different kinds are not comparable
+    uint8_t id_kind             # ids of different kinds are not comparable
 
 cdef struct SymbolState:
     double multiplier           # coins per listed unit: price of one coin = wire / multiplier

@@ -3,6 +3,7 @@
 Called by a feed worker for every decoded top of book (a compiled decoder goes before it later).
 Takes receive time as an argument and reads no clock. What it refuses it counts by reason.
 """
+cimport cython
 from libc.math cimport NAN, isnan
 from libc.stdlib cimport calloc, free
 
@@ -55,6 +56,13 @@ cdef inline int price_fault(const Fields* f) noexcept nogil:
     return -1
 
 
+cdef inline bint storable(const Quote* q) noexcept nogil:
+    """Still finite and above zero, once in coins and per coin."""
+    return (isfinite(q.bid_px) and isfinite(q.ask_px) and isfinite(q.bid_qty)
+            and isfinite(q.ask_qty) and q.bid_px > 0 and q.ask_px > 0 and q.bid_qty > 0
+            and q.ask_qty > 0)
+
+
 cdef inline bint is_old(const Intake* k, const SymbolState* s, const Fields* f) noexcept nogil:
     if f.update_id < 0 or s.last_id < 0 or f.id_kind != s.id_kind or f.update_id >= s.last_id:
         return False
@@ -82,19 +90,21 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
     again = f.update_id >= 0 and f.update_id == s.last_id and f.id_kind == s.id_kind
     s.link = link
     s.last_id = f.update_id
-    s.id_kind = <uint8_t>f.id_kind
+    s.id_kind = f.id_kind
     s.last_venue_ns = f.venue_ns
     slot = quote_slot(&k.quotes, k.source, symbol)
     fault = price_fault(f)
+    q.bid_px = f.bid_px / s.multiplier
+    q.ask_px = f.ask_px / s.multiplier
+    q.bid_qty = f.bid_qty * s.qty_scale
+    q.ask_qty = f.ask_qty * s.qty_scale
+    if fault < 0 and not storable(&q):
+        fault = D_BAD_PRICE
     if fault >= 0:
         quote_write_empty(slot, link)   # the old top is gone, whatever the new one is
         mark(k, symbol, recv_ns)
         count(&k.health.counters[C_EMPTIED], 1)
         return decline(k, fault)
-    q.bid_px = f.bid_px / s.multiplier
-    q.ask_px = f.ask_px / s.multiplier
-    q.bid_qty = f.bid_qty * s.qty_scale
-    q.ask_qty = f.ask_qty * s.qty_scale
     q.venue_ns = f.venue_ns
     q.recv_ns = recv_ns
     q.flags = link
@@ -118,6 +128,7 @@ cdef void intake_flush(Intake* k, int64_t now_ns) noexcept nogil:
     k.n_unflushed = 0
 
 
+@cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class FeedIntake:
     """Intake of one source; the caller holds the source's lease and is its only writer.
 
@@ -129,6 +140,8 @@ cdef class FeedIntake:
         for region in (quotes, dirty, health):
             if not region.writable:
                 raise CoreError(f"{region.path}: mapped read-only, expected a writable mapping")
+        quotes.check_same(dirty)
+        quotes.check_same(health)
         if id_reset not in RESETS:
             raise CoreError(f"id_reset: {id_reset!r}, expected one of {', '.join(RESETS)}")
         if source_id >= quotes.n_sources:
@@ -168,14 +181,17 @@ cdef class FeedIntake:
         s.known = 1
 
     def remove_symbol(self, size_t symbol):
-        """Empty the slot and decline further quotes of the symbol."""
+        """Empty the slot and decline further quotes of the symbol. Wakes the engine."""
         cdef SymbolState* s = self._state(symbol)
         if s.known:
             self._empty(symbol)
             s.known = 0
+            s.link = 0
+            s.last_recv_ns = 0
+            dirty_wake(&self.intake.dirty)
 
     def accept(self, size_t symbol, uint32_t link, double bid_px, double bid_qty, double ask_px,
-               double ask_qty, int64_t venue_ns, int64_t update_id, uint32_t id_kind,
+               double ask_qty, int64_t venue_ns, int64_t update_id, uint8_t id_kind,
                int64_t recv_ns):
         """Pass one top of book (wire units) through the gate into its slot.
 
@@ -198,7 +214,7 @@ cdef class FeedIntake:
         intake_flush(&self.intake, now_ns)
 
     def empty_all(self):
-        """Empty every slot of the source that holds a quote; return how many. Does not wake."""
+        """Empty every slot of the source that holds a quote, wake the engine; return how many."""
         cdef size_t symbol
         cdef QuoteSlot* slot
         cdef int n = 0
@@ -207,10 +223,11 @@ cdef class FeedIntake:
             if slot.quote.recv_ns != 0 or slot.seq & 1:
                 self._empty(symbol)
                 n += 1
+        dirty_wake(&self.intake.dirty)
         return n
 
     def empty_link(self, uint32_t link, bint forget_ids):
-        """Empty what the link still owns; return how many. Does not wake.
+        """Empty what the link still owns, wake the engine; return how many.
 
         forget_ids: the socket closed, a new one may start from lower ids.
         """
@@ -226,6 +243,7 @@ cdef class FeedIntake:
             if forget_ids:
                 s.last_id = -1
                 s.link = 0
+        dirty_wake(&self.intake.dirty)
         return n
 
     def last_recv_ns(self, size_t symbol):
@@ -233,13 +251,16 @@ cdef class FeedIntake:
         return self._state(symbol).last_recv_ns
 
     def silent(self, int64_t since_ns):
-        """Return the symbols whose last accepted quote is older than since_ns (never: not)."""
+        """Return the symbols whose last accepted quote is older than since_ns.
+
+        Not those that never had one, and not those whose socket has closed.
+        """
         cdef size_t symbol
         cdef SymbolState* s
         found = []
         for symbol in range(self.intake.n_symbols):
             s = self.intake.states + symbol
-            if s.known and s.last_recv_ns and s.last_recv_ns < since_ns:
+            if s.known and s.link and s.last_recv_ns and s.last_recv_ns < since_ns:
                 found.append(symbol)
         return found
 

@@ -10,7 +10,7 @@ cdef enum:
     MAX_SYMBOLS = 16384
     MAX_DIRECTIONS = 255
     N_COUNTERS = 64             # u64 counters of a health slot
-    N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^40 ns
+    N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^42 ns
     N_OTHER_ROLES = 8           # health slots after the sources: engine, tracker, supervisor, ...
 
 cdef struct Header:             # first 64 bytes of every section file

@@ -32,7 +32,7 @@ DECLINED = (
 )
 
 SOURCE_COUNTERS = (
-    "frames", "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
+    "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
     "sockets", "reconnects", "silent_symbols", "resubscribes", "fallback",
 ) + tuple(f"declined_{reason}" for reason in DECLINED)
 

@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 
-from spreadcore.errors import LeaseHeld, RegionMissing
+from spreadcore.errors import LeaseHeld, RegionMissing, RegionRefused
 
 TRY_FOR_S = 0.2  # a prober may hold the lock for an instant
 
@@ -54,6 +54,8 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
         raise RegionMissing(f"{path}: no such instance, expected a created one") from None
+    except OSError as error:
+        raise RegionRefused(f"{path}: {error.strerror}, expected a plain file of ours") from None
 
 
 def _lock(fd: int, kind: int) -> bool:

@@ -44,13 +44,15 @@ cdef inline void quote_write(QuoteSlot* slot, const Quote* q) noexcept nogil:
         store_relaxed(to + i, words[i])
     store_release(&slot.seq, odd + 1)   # pairs with load_acquire in quote_read
 
-cdef inline int quote_read(const QuoteSlot* slot, Quote* q) noexcept nogil:
+# `at` gets the even seq under which the quote was read, or the odd one that was in the way
+cdef inline int quote_read_at(const QuoteSlot* slot, Quote* q, uint64_t* at) noexcept nogil:
     cdef uint64_t words[QUOTE_WORDS]
     cdef uint64_t seq
     cdef const uint64_t* source = <const uint64_t*>&slot.quote
     cdef int i, look
     for look in range(READ_TRIES):
         seq = load_acquire(&slot.seq)
+        at[0] = seq
         if seq & 1:
             spin_hint()
             continue
@@ -60,7 +62,12 @@ cdef inline int quote_read(const QuoteSlot* slot, Quote* q) noexcept nogil:
         if load_relaxed(&slot.seq) == seq:
             memcpy(q, words, sizeof(Quote))
             return QUOTE_OK
+    at[0] |= 1
     return QUOTE_BUSY
+
+cdef inline int quote_read(const QuoteSlot* slot, Quote* q) noexcept nogil:
+    cdef uint64_t at
+    return quote_read_at(slot, q, &at)
 
 cdef inline void quote_write_empty(QuoteSlot* slot, uint64_t flags) noexcept nogil:
     cdef Quote q = Quote(NAN, NAN, NAN, NAN, 0, 0, flags)

@@ -3,6 +3,7 @@
 Feeds write through intake.pyx and the engine reads the C structs; this face serves tests,
 the tracker and tools. Whole-table reading for notebooks is in table.py.
 """
+cimport cython
 from typing import NamedTuple
 
 from spreadcore.errors import CoreError, TableFull
@@ -20,6 +21,7 @@ class QuoteTuple(NamedTuple):
     flags: int
 
 
+@cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class Quotes:
     """Quote slots of a mapped `quotes` section. One writer per source, any readers."""
 
@@ -69,11 +71,29 @@ cdef class Quotes:
         """Return the raw sequence word: even = at rest; two more per write."""
         return load_acquire(&self.slot(source, symbol).seq)
 
+    def survey(self, size_t source):
+        """Return (slots of the source that hold a quote, newest recv_ns among them or 0)."""
+        self.slot(source, 0)
+        cdef Quote q
+        cdef size_t symbol
+        cdef size_t n = 0
+        cdef int64_t newest = 0
+        with nogil:
+            for symbol in range(self.table.n_symbols):
+                if quote_read(quote_slot(&self.table, source, symbol), &q) == QUOTE_BUSY:
+                    continue
+                if q.recv_ns != 0:
+                    n += 1
+                    if q.recv_ns > newest:
+                        newest = q.recv_ns
+        return n, newest
+
     def snapshot_into(self, unsigned char[::1] out not None):
         """Copy every slot torn-free into `out` (n_symbols * n_sources slots of 64 bytes).
 
-        The word before each quote holds its even sequence, or an odd one with an empty quote
-        where a writer was inside at every look. Returns the number of such slots.
+        The word before each quote holds the even sequence that it was read under, or an odd
+        one with an empty quote where a writer was inside at every look. Returns the number of
+        such slots.
         """
         cdef size_t n = <size_t>self.table.n_sources * self.table.n_symbols
         if <size_t>out.shape[0] != n * sizeof(QuoteSlot):
@@ -84,13 +104,9 @@ cdef class Quotes:
         cdef size_t busy = 0
         with nogil:
             for i in range(n):
-                to[i].seq = load_acquire(&self.table.slots[i].seq)
-                if quote_read(self.table.slots + i, &to[i].quote) == QUOTE_BUSY:
-                    to[i].seq |= 1
+                if quote_read_at(self.table.slots + i, &to[i].quote, &to[i].seq) == QUOTE_BUSY:
                     to[i].quote = Quote(NAN, NAN, NAN, NAN, 0, 0, 0)
                     busy += 1
-                else:
-                    to[i].seq &= ~<uint64_t>1
         return busy
 
     def _check_writable(self):

@@ -11,10 +11,12 @@ import re
 import secrets
 import stat
 import struct
+import sys
+import tempfile
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 
-from spreadcore.atomics cimport load32_acquire, now_ns, store32_release, store_release
+from spreadcore.atomics cimport load32_acquire, now_ns, store_release
 from spreadcore.layout cimport (
     LAYOUT_VERSION,
     MAX_DIRECTIONS,
@@ -24,7 +26,7 @@ from spreadcore.layout cimport (
     Quote,
     QuoteSlot,
 )
-from spreadcore.layout import LAYOUT_HASH, MAGIC, SECTIONS, section_bytes
+from spreadcore.layout import FIELDS, LAYOUT_HASH, MAGIC, SECTIONS, section_bytes
 from spreadcore.errors import (
     CoreError,
     LayoutMismatch,
@@ -94,6 +96,22 @@ cdef class Region:
     cdef void drop(self) noexcept:
         self._users -= 1
 
+    def check_same(self, Region other not None):
+        """Raise LayoutMismatch unless `other` is a section of this very instance.
+
+        Sections are opened one by one; a forced re-creation in between would mix two.
+        """
+        cdef Header* a = self.header()
+        cdef Header* b = other.header()
+        if (a.ring_id != b.ring_id or a.generation != b.generation
+                or a.n_sources != b.n_sources or a.n_symbols != b.n_symbols
+                or a.n_directions != b.n_directions):
+            raise LayoutMismatch(
+                f"{other.path}: generation {b.generation}, capacity {b.n_sources} x "
+                f"{b.n_symbols} x {b.n_directions}, expected {a.generation} and {a.n_sources} x "
+                f"{a.n_symbols} x {a.n_directions} as {self.section} has (re-created meanwhile? "
+                f"attach again)")
+
     def buffer(self):
         """Return a memoryview (uint8) of the whole file; live views make close() raise."""
         self.header()
@@ -140,8 +158,11 @@ cdef class Region:
         """True once a newer instance took this name: detach and attach again."""
         return load32_acquire(&self.header().superseded) != 0
 
-    def _supersede(self):
-        store32_release(&self.header().superseded, 1)
+    @property
+    def truncated(self):
+        """True once somebody cut the file short: touching the rest would be a SIGBUS."""
+        self.header()
+        return self._map.size() < <Py_ssize_t>self.size
 
 
 def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_directions=12,
@@ -164,18 +185,17 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_dire
     if os.path.lexists(place):
         _check_dir(place)
         generation = _generation_of(place) + 1
-    making = os.path.join(root, f".{os.path.basename(place)}.{os.getpid()}.new")
-    _remove(making)
-    os.mkdir(making, 0o700)
+    # a random name: whatever others plant in a shared root, we neither follow nor remove it
+    making = tempfile.mkdtemp(prefix=f".{os.path.basename(place)}.", dir=root)
     try:
         ring_id = secrets.randbits(63) | 1
         for section in SECTIONS:
             _make_section(making, section, n_sources, n_symbols, n_directions,
                           generation, ring_id)
         _take_place(making, place, force)
-    except OSError as error:
+    except BaseException as error:
         _remove(making)
-        if error.errno in (errno.ENOSPC, errno.ENOMEM):
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.ENOMEM):
             need = sum(section_bytes(s, n_sources, n_symbols, n_directions) for s in SECTIONS)
             raise CoreError(
                 f"instance {name!r}: no room in {root}, expected {need} free bytes") from None
@@ -237,13 +257,11 @@ cdef _take_place(str making, str place, bint force):
         try:
             os.rename(making, place)    # refuses a directory that has files
         except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                _remove(making)
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise RegionExists(f"{place}: exists, expected a free name") from None
             raise
         return
-    old = making.removesuffix(".new") + ".old"
-    _remove(old)
+    old = making + ".old"
     if os.path.lexists(place):
         _supersede_all(place)
         os.rename(place, old)
@@ -251,14 +269,19 @@ cdef _take_place(str making, str place, bint force):
     _remove(old)
 
 
+# magic, generation and superseded stand at these offsets in every version of the layout, so that
+# a new version can tell the readers of an old one that they were replaced
 cdef _supersede_all(str directory):
     for section in SECTIONS:
         try:
-            region = Region(directory, section, True)
+            fd = _open_ours(os.path.join(directory, section), True)
         except CoreError:
-            continue    # broken or of another version: nobody of ours can be reading it
-        region._supersede()
-        region.close()
+            continue    # not safely ours, so nobody of ours is reading it
+        try:
+            if _is_section(os.pread(fd, sizeof(Header), 0)):
+                os.pwrite(fd, (1).to_bytes(4, sys.byteorder), _offset("superseded"))
+        finally:
+            os.close(fd)
 
 
 cdef _generation_of(str directory):
@@ -268,22 +291,29 @@ cdef _generation_of(str directory):
     except CoreError:
         return 0
     try:
-        head = os.pread(fd, 32, 0)
+        head = os.pread(fd, sizeof(Header), 0)
     finally:
         os.close(fd)
-    if len(head) < 32 or int.from_bytes(head[:8], "little") != MAGIC:
+    if not _is_section(head):
         return 0
-    return struct.unpack_from("<Q", head, 24)[0]
+    return struct.unpack_from("=Q", head, _offset("generation"))[0]
+
+
+cdef bint _is_section(bytes head):
+    return len(head) == sizeof(Header) and struct.unpack_from("=Q", head)[0] == MAGIC
+
+
+cdef size_t _offset(str field):
+    return next(offset for struct, name, offset, _ in FIELDS if (struct, name) == ("Header", field))
 
 
 cdef _remove(str directory):
     """Remove a flat directory of ours, whatever is missing in it."""
     try:
+        _check_dir(directory)
         entries = os.listdir(directory)
-    except FileNotFoundError:
+    except (RegionMissing, FileNotFoundError):
         return
-    except NotADirectoryError:
-        raise RegionRefused(f"{directory}: not a directory, expected an instance") from None
     for entry in entries:
         os.unlink(os.path.join(directory, entry))
     os.rmdir(directory)

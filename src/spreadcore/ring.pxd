@@ -4,7 +4,8 @@
 # differences are taken modulo 2^64, so they may). The producer stores the record, then releases
 # head; the consumer acquires head, reads the record, acts on it (journals it), then releases tail;
 # the producer acquires tail before it reuses a record. Each side keeps a copy of the other's index
-# and loads the shared one only when the copy says full or empty.
+# and loads the shared one only when the copy says full or empty, or makes no sense: a copy may be
+# older than what another process of the same role has done since (a restarted, forked consumer).
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
@@ -39,7 +40,7 @@ cdef inline int ring_push(Ring* r, Signal* record) noexcept nogil:
 # consumer: the oldest unread record stays in place until ring_advance
 cdef inline int ring_peek(Ring* r, Signal* record) noexcept nogil:
     cdef uint64_t tail = load_relaxed(&r.lines.tail)
-    if tail == r.seen_head:
+    if r.seen_head - tail - 1 > r.mask:             # no unread record that we know of
         r.seen_head = load_acquire(&r.lines.head)   # pairs with ring_push
         if tail == r.seen_head:
             return RING_EMPTY

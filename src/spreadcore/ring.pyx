@@ -3,10 +3,13 @@
 One producer and one consumer at a time, each holding its lease. `produced == read + queued`
 always; the consumer advances only after what it did with a record is safe.
 """
+cimport cython
 from typing import NamedTuple
 
+from libc.stdint cimport uint8_t, uint16_t
+
 from spreadcore.layout cimport ring_capacity
-from spreadcore.errors import CoreError, RingFull
+from spreadcore.errors import CoreError, RingFull, TableFull
 
 
 class SignalTuple(NamedTuple):
@@ -23,6 +26,7 @@ class SignalTuple(NamedTuple):
     direction_id: int
 
 
+@cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class SignalRing:
     """Ring of a mapped `signals` section; `ring_id` names it in OPEN rows."""
 
@@ -67,14 +71,18 @@ cdef class SignalRing:
         cdef uint64_t tail = load_acquire(&self.ring.lines.tail)
         return load_acquire(&self.ring.lines.head) - tail
 
-    def push(self, int symbol_id, int direction_id, int64_t at_ns, int64_t recv_ns,
+    def push(self, size_t symbol_id, size_t direction_id, int64_t at_ns, int64_t recv_ns,
              double buy_px, double sell_px, double buy_qty, double sell_qty):
         """Append a record and return its sequence; RingFull without a live consumer."""
         self._check_writable()
+        if symbol_id >= self.region.n_symbols or direction_id >= self.region.n_directions:
+            raise TableFull(
+                f"signal: symbol {symbol_id}, direction {direction_id}, expected below "
+                f"{self.region.n_symbols} and {self.region.n_directions}")
         cdef Signal s
         s.at_ns, s.recv_ns = at_ns, recv_ns
         s.buy_px, s.sell_px, s.buy_qty, s.sell_qty = buy_px, sell_px, buy_qty, sell_qty
-        s.symbol_id, s.direction_id = symbol_id, direction_id
+        s.symbol_id, s.direction_id = <uint16_t>symbol_id, <uint8_t>direction_id
         s._reserved0 = 0
         s._reserved1 = 0
         if ring_push(&self.ring, &s) == RING_FULL:

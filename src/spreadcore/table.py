@@ -71,7 +71,7 @@ class Table:
         import numpy as np
 
         out = np.empty(self.shape, dtype=_slot_dtype())
-        Quotes(self._region).snapshot_into(memoryview(out).cast("B"))
+        Quotes(self._region).snapshot_into(out.data.cast("B"))
         return out
 
     def close(self) -> None:

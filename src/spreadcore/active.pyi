@@ -1,0 +1,16 @@
+from typing import Final
+
+from spreadcore.region import Region
+
+FREE: Final[int]
+SIGNALLED: Final[int]
+TRACKED: Final[int]
+REARM: Final[int]
+
+class ActiveTable:
+    def __init__(self, region: Region) -> None: ...
+    @property
+    def region(self) -> Region: ...
+    def state(self, direction: int, symbol: int) -> int: ...
+    def move(self, direction: int, symbol: int, old: int, new: int) -> bool: ...
+    def not_free(self) -> list[tuple[int, int, int]]: ...

@@ -1,0 +1,33 @@
+from spreadcore.active import ActiveTable
+from spreadcore.control import Control
+from spreadcore.dirty import DirtySet
+from spreadcore.edgestats import EdgeStats
+from spreadcore.health import Health
+from spreadcore.index import SourceSymbolIndex
+from spreadcore.quotes import Quotes
+from spreadcore.ring import SignalRing
+
+class Engine:
+    def __init__(
+        self,
+        quotes: Quotes,
+        dirty: DirtySet,
+        ring: SignalRing,
+        active: ActiveTable,
+        health: Health,
+        control: Control,
+        index: SourceSymbolIndex,
+        *,
+        max_gross_bps: float = 3000.0,
+        min_notional: float = 0.0,
+        beat_limit_s: float = 2.0,
+        sweep_s: float = 1.0,
+    ) -> None: ...
+    def set_rule(
+        self, direction: int, fees_bps: float, threshold_bps: float, converge_bps: float
+    ) -> None: ...
+    def set_stale(self, source: int, stale_after_s: float) -> None: ...
+    def observe(self, stats: EdgeStats) -> None: ...
+    def turn(self, now_ns: int) -> int: ...
+    def scan(self, now_ns: int) -> int: ...
+    def run(self, for_s: float = 0.05, spin_us: float = 0.0, park_ms: float = 5.0) -> int: ...

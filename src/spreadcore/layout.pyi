@@ -1,0 +1,17 @@
+from typing import Final
+
+MAGIC: Final[int]
+VERSION: Final[int]
+LIMITS: Final[dict[str, int]]
+SECTIONS: Final[tuple[str, ...]]
+OTHER_ROLES: Final[tuple[str, ...]]
+STATES: Final[tuple[str, ...]]
+ACTIVE_STATES: Final[tuple[str, ...]]
+DECLINED: Final[tuple[str, ...]]
+SOURCE_COUNTERS: Final[tuple[str, ...]]
+ENGINE_COUNTERS: Final[tuple[str, ...]]
+TRACKER_COUNTERS: Final[tuple[str, ...]]
+FIELDS: Final[tuple[tuple[str, str, int, int], ...]]
+LAYOUT_HASH: Final[int]
+
+def section_bytes(section: str, n_sources: int, n_symbols: int, n_directions: int) -> int: ...

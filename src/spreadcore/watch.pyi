@@ -1,0 +1,34 @@
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from spreadcore.health import Health
+from spreadcore.quotes import Quotes
+
+class PairTuple(NamedTuple):
+    buy_bid: float
+    buy_ask: float
+    buy_bid_qty: float
+    buy_ask_qty: float
+    sell_bid: float
+    sell_ask: float
+    sell_bid_qty: float
+    sell_ask_qty: float
+    buy_age_ns: int
+    sell_age_ns: int
+    gross_bps: float
+    exit_bps: float
+    tradable: bool
+
+class PairWatch:
+    def __init__(
+        self,
+        quotes: Quotes,
+        health: Health,
+        *,
+        beat_limit_s: float = 2.0,
+        stale_after_s: Mapping[int, float] | None = None,
+    ) -> None: ...
+    def look(self, now_ns: int) -> None: ...
+    def read(
+        self, buy_source: int, sell_source: int, symbol: int, now_ns: int
+    ) -> PairTuple | None: ...

@@ -1,0 +1,75 @@
+"""PairWatch: both legs of a pair as of one moment, judged by the engine's own rule."""
+from typing import NamedTuple
+
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from spreadcore.health cimport Health
+from spreadcore.layout cimport Quote
+from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read
+from spreadcore.spread cimport exit_bps, gross_bps
+from spreadcore.tradable cimport Tradable, look_at_beats, tradable
+
+from spreadcore.errors import TableFull
+
+
+class PairTuple(NamedTuple):
+    """Both legs: prices per coin, sizes in coins, ages in ns (-1 = empty), edges in bps.
+
+    NaN prices, sizes and edges where a leg is empty. tradable: both legs are.
+    """
+
+    buy_bid: float
+    buy_ask: float
+    buy_bid_qty: float
+    buy_ask_qty: float
+    sell_bid: float
+    sell_ask: float
+    sell_bid_qty: float
+    sell_ask_qty: float
+    buy_age_ns: int
+    sell_age_ns: int
+    gross_bps: float
+    exit_bps: float
+    tradable: bool
+
+
+cdef class PairWatch:
+    """Reader of pairs. beat_limit_s as the engine has it; stale_after_s by source id."""
+
+    cdef:
+        Quotes quotes
+        Health health
+        Tradable rule
+
+    def __cinit__(self, Quotes quotes not None, Health health not None, *,
+                  double beat_limit_s=2.0, stale_after_s=None):
+        memset(&self.rule, 0, sizeof(Tradable))
+        self.quotes, self.health = quotes, health
+        self.rule.sources = health.slot(0)
+        self.rule.n_sources = quotes.table.n_sources
+        self.rule.beat_limit_ns = <int64_t>(beat_limit_s * 1e9)
+        for source, seconds in (stale_after_s or {}).items():
+            if not 0 <= source < quotes.table.n_sources:
+                raise TableFull(
+                    f"source id: {source}, expected below {quotes.table.n_sources}")
+            self.rule.stale_ns[<size_t>source] = <int64_t>(<double>seconds * 1e9)
+
+    def look(self, int64_t now_ns):
+        """Take the sources' beats as of now_ns; read() judges by the last look."""
+        look_at_beats(&self.rule, now_ns)
+
+    def read(self, size_t buy_source, size_t sell_source, size_t symbol, int64_t now_ns):
+        """Return a PairTuple, or None while a writer is inside one of the two slots."""
+        cdef Quote b, s
+        if (quote_read(self.quotes.slot(buy_source, symbol), &b) == QUOTE_BUSY
+                or quote_read(self.quotes.slot(sell_source, symbol), &s) == QUOTE_BUSY):
+            return None
+        cdef bint known = b.recv_ns != 0 and s.recv_ns != 0
+        cdef bint good = (tradable(&self.rule, buy_source, &b, now_ns)
+                          and tradable(&self.rule, sell_source, &s, now_ns))
+        return PairTuple(
+            b.bid_px, b.ask_px, b.bid_qty, b.ask_qty, s.bid_px, s.ask_px, s.bid_qty, s.ask_qty,
+            now_ns - b.recv_ns if b.recv_ns else -1, now_ns - s.recv_ns if s.recv_ns else -1,
+            gross_bps(b.ask_px, s.bid_px) if known else float("nan"),
+            exit_bps(b.bid_px, s.ask_px) if known else float("nan"), bool(good))

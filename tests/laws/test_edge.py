@@ -1,0 +1,205 @@
+"""Laws of the arithmetic: an edge is the exact fraction, rounded; no NaN ever signals."""
+
+import math
+import os
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from spreadcore import Instance, region
+from spreadcore.active import FREE, SIGNALLED
+from spreadcore.engine import Engine
+from spreadcore.health import bucket_index, bucket_upper_ns
+from spreadcore.index import SourceSymbolIndex
+from spreadcore.layout import SECTIONS
+from spreadcore.spread import edge_exit_bps, edge_gross_bps, edge_net_bps
+
+# One rounding each in s/b, in -1 and in *1e4. The first is relative to the ratio, so near a ratio
+# of 1 the edge itself, a small difference, has no relative bound: its absolute one is what holds.
+UNIT = Fraction(1, 2**53)
+ROUNDINGS = 4
+
+prices = st.floats(1e-12, 1e9)
+near = st.floats(0.7, 1.3)  # ratios within the 3,000 bps beyond which nothing is signalled
+fees = st.floats(-50.0, 200.0)
+
+
+def exact_gross(buy: float, sell: float) -> Fraction:
+    return (Fraction(sell) / Fraction(buy) - 1) * 10_000
+
+
+def allowed(buy: float, sell: float) -> Fraction:
+    """The error in bps that ROUNDINGS roundings may leave."""
+    return ROUNDINGS * UNIT * 10_000 * max(Fraction(1), Fraction(sell) / Fraction(buy))
+
+
+@given(prices, prices)
+@example(1e-12, 1e9)
+@example(1e9, 1e-12)
+@example(0.1, 0.3)
+def test_gross_is_the_exact_fraction_rounded(buy, sell):
+    found = Fraction(edge_gross_bps(buy, sell))
+    assert abs(found - exact_gross(buy, sell)) <= allowed(buy, sell)
+
+
+@given(prices, near)
+def test_the_ratio_comes_back_to_a_part_in_ten_to_the_twelve(buy, ratio):
+    """Well below any tick: 1e-12 of a price, whatever the price is."""
+    sell = buy * ratio
+    found = Fraction(edge_gross_bps(buy, sell)) / 10_000 + 1
+    exact = Fraction(sell) / Fraction(buy)
+    assert abs(found / exact - 1) < Fraction(1, 10**12)
+
+
+@given(prices, near, fees)
+def test_net_is_gross_less_the_fees(buy, ratio, fee):
+    sell = buy * ratio
+    found = Fraction(edge_net_bps(buy, sell, fee))
+    exact = exact_gross(buy, sell) - Fraction(fee)
+    assert abs(found - exact) <= allowed(buy, sell) + UNIT * abs(exact) * 2
+
+
+@given(prices, near)
+def test_exit_is_the_exact_fraction_rounded(buy_bid, ratio):
+    sell_ask = buy_bid * ratio
+    found = Fraction(edge_exit_bps(buy_bid, sell_ask))
+    assert abs(found - exact_gross(buy_bid, sell_ask)) <= allowed(buy_bid, sell_ask)
+
+
+@given(prices, prices)
+def test_no_price_difference_has_the_wrong_sign(buy, sell):
+    gross = edge_gross_bps(buy, sell)
+    if sell > buy:
+        assert gross >= 0
+    elif sell < buy:
+        assert gross <= 0
+    else:
+        assert 0 == gross
+
+
+@given(prices, near, st.integers(-40, 40))
+def test_an_edge_does_not_depend_on_the_unit(buy, ratio, power):
+    """Price per coin or per 1024 coins: a power of two changes no bit of the edge."""
+    sell = buy * ratio
+    assert edge_gross_bps(buy, sell) == edge_gross_bps(buy * 2.0**power, sell * 2.0**power)
+
+
+# -- the engine decides by the same arithmetic
+
+
+class Judge:
+    """One pair in front of an engine."""
+
+    def __init__(self, instance, **options):
+        self.instance = instance
+        index = SourceSymbolIndex(2, 1, [(0, 0, 1)])
+        index.add(0, 0)
+        self.engine = Engine(
+            instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
+            instance.control, index, sweep_s=0.0, **options,
+        )  # fmt: skip
+        for source in (0, 1):
+            instance.health.beat(source, 10**12)
+
+    def signals(self, buy, sell):
+        """Whether quotes (bid, ask, bid_qty, ask_qty) of both legs make a signal."""
+        self.instance.quotes.write(0, 0, *buy, 0, 10**12)
+        self.instance.quotes.write(1, 0, *sell, 0, 10**12)
+        self.instance.dirty.mark(0, 0)
+        self.engine.turn(10**12)
+        if self.instance.ring.peek() is None:
+            return False
+        self.instance.ring.advance()
+        assert self.instance.active.move(0, 0, SIGNALLED, FREE)
+        return True
+
+
+@pytest.fixture(scope="module")
+def instance():
+    name = f"test-edge-{os.getpid()}"
+    region.create(name, n_sources=2, n_symbols=1, n_directions=1, force=True)
+    yield Instance(name, writable=SECTIONS)
+    region.unlink(name)
+
+
+qtys = st.floats(1e-9, 1e9)
+
+
+@settings(max_examples=500, deadline=None)
+@given(prices, near, qtys, qtys, fees, st.floats(0.0, 100.0), st.floats(0.0, 1e6))
+def test_a_signal_is_where_the_fractions_say(
+    instance, buy, ratio, ask_qty, bid_qty, fee, threshold, min_notional
+):
+    sell = buy * ratio
+    net = exact_gross(buy, sell) - Fraction(fee)
+    margin = allowed(buy, sell) + UNIT * abs(net) * 2
+    assume(abs(net - Fraction(threshold)) > margin)
+    notionals = [Fraction(buy) * Fraction(ask_qty), Fraction(sell) * Fraction(bid_qty)]
+    assume(all(abs(n - Fraction(min_notional)) > 2 * UNIT * n for n in notionals))
+    assume(abs(exact_gross(buy, sell) - 3_000) > margin)
+    judge = Judge(instance, min_notional=min_notional)
+    judge.engine.set_rule(0, fee, threshold, threshold - 1.0)
+    expected = (
+        net > Fraction(threshold)
+        and exact_gross(buy, sell) < 3_000
+        and min(notionals) > Fraction(min_notional)
+    )
+    found = judge.signals((buy, buy, 1.0, ask_qty), (sell, sell, bid_qty, 1.0))
+    assert expected == found
+
+
+STRANGE = [math.nan, math.inf, -math.inf, 0.0, -0.0, 5e-324, -5e-324, 1.7976931348623157e308]
+strange = st.one_of(st.sampled_from(STRANGE), st.floats(0.0, 1e300))
+
+
+@settings(max_examples=500, deadline=None)
+@given(*[st.tuples(strange, strange, strange, strange)] * 2, st.sampled_from([0.0, 10.0]))
+@example((1.0, math.nan, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0), 0.0)
+@example((1.0, 1.0, 1.0, 1.0), (math.nan, 1.0, 1.0, 1.0), 0.0)
+@example((1.0, 1.0, 1.0, math.nan), (1.001, 1.1, 1.0, 1.0), 10.0)
+@example((1.0, 1.0, 1.0, 100.0), (1.001, 1.1, math.nan, 1.0), 10.0)
+def test_what_is_no_number_never_signals(instance, buy, sell, min_notional):
+    """Straight into the table, past the gate: the engine's own comparisons must hold."""
+    judge = Judge(instance, min_notional=min_notional)
+    judge.engine.set_rule(0, 0.0, 1.0, 0.0)
+    if judge.signals(buy, sell):
+        _, ask, _, ask_qty = buy
+        bid, _, bid_qty, _ = sell
+        assert 0 < ask < bid < math.inf
+        assert bid / ask <= 1.3 + 1e-9
+        assert ask * ask_qty >= min_notional
+        assert bid * bid_qty >= min_notional
+
+
+# -- histogram buckets
+
+
+@given(st.integers(0, 2**42 - 1))
+@example(7)
+@example(8)
+@example(2**42 - 1)
+def test_a_bucket_is_at_most_an_eighth_wide(ns):
+    bucket = bucket_index(ns)
+    upper = bucket_upper_ns(bucket)
+    lower = bucket_upper_ns(bucket - 1) + 1 if bucket else 0
+    assert lower <= ns <= upper
+    assert (upper - lower) * 8 < max(lower, 8)
+
+
+def test_buckets_tile_the_whole_range():
+    uppers = [bucket_upper_ns(bucket) for bucket in range(320)]
+    assert sorted(set(uppers)) == uppers
+    assert 2**42 - 1 == uppers[-1]
+    for bucket, upper in enumerate(uppers[:-1]):
+        assert (bucket, bucket + 1) == (bucket_index(upper), bucket_index(upper + 1))
+
+
+@given(st.integers(-(2**63), -1))
+def test_a_clock_that_stepped_back_counts_as_nothing(ns):
+    assert 0 == bucket_index(ns)
+
+
+@given(st.integers(2**42, 2**63 - 1))
+def test_what_is_longer_than_an_hour_ends_in_the_last_bucket(ns):
+    assert 319 == bucket_index(ns)
