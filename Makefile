@@ -4,12 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
-MINUTES ?= 5
 export PYTHONDONTWRITEBYTECODE :=
 
 SOURCES := $(wildcard src/spreadcore/*.pyx src/spreadcore/*.pxd src/spreadcore/*.h)
 
-.PHONY: demo test lint format bench stress soak docs clean
+.PHONY: demo test lint format bench docs clean
 
 demo: .make/dev
 	$(BIN)/spreadscan demo --seconds $(SECONDS) $(ARGS)
@@ -28,7 +27,7 @@ format: .make/dev
 	$(BIN)/ruff format .
 
 bench: .make/dev
-	$(BIN)/pytest benches -p benchmark --benchmark-disable-gc $(ARGS)
+	$(BIN)/pytest benches $(ARGS)
 
 # docs/layout.md, from the layout of the compiled library
 docs: .make/dev
@@ -38,6 +37,7 @@ clean:
 	rm -rf $(VENV) .make build src/*.egg-info src/spreadcore/*.so
 
 .make/venv: pyproject.toml
+	@echo "setting up $(VENV) and building the extensions: about a minute, once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check 'pip>=25.1'
 	mkdir -p .make && touch $@

@@ -22,17 +22,25 @@ SEED = 7
 RATE = 2000.0
 
 
-def spreadscan(*arguments: str, cwd: Path, timeout: float = 120.0) -> "subprocess.CompletedProcess[str]":
+def spreadscan(
+    *arguments: str, cwd: Path, timeout: float = 120.0
+) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end; output as text."""
     return subprocess.run(
         [sys.executable, "-m", "spreadscan", *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False, env=environment(),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env=environment(),
     )
 
 
 def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("SPREAD_")} | {
-        "NO_COLOR": "1", "COLUMNS": "200",
+        "NO_COLOR": "1",
+        "COLUMNS": "200",
     }
 
 
@@ -89,9 +97,26 @@ def simulators(tmp_path: Path) -> Iterator[Callable[..., Simulators]]:
     def start(*arguments: str, seed: int = SEED, rate: float = RATE) -> Simulators:
         config = tmp_path / f"sim{len(running)}.toml"
         process = subprocess.Popen(
-            [sys.executable, "-m", "spreadscan", "sim", "--port", "0", "--json",
-             "--seed", str(seed), "--rate", str(rate), "--write-config", str(config), *arguments],
-            cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment(),
+            [
+                sys.executable,
+                "-m",
+                "spreadscan",
+                "sim",
+                "--port",
+                "0",
+                "--json",
+                "--seed",
+                str(seed),
+                "--rate",
+                str(rate),
+                "--write-config",
+                str(config),
+                *arguments,
+            ],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
         )
         running.append(process)
         assert process.stdout
@@ -112,9 +137,23 @@ def discovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("discovered")
     config = folder / "sim.toml"
     process = subprocess.Popen(
-        [sys.executable, "-m", "spreadscan", "sim", "--port", "0", "--seed", str(SEED),
-         "--rate", str(RATE), "--write-config", str(config)],
-        cwd=folder, stdout=subprocess.DEVNULL, env=environment(),
+        [
+            sys.executable,
+            "-m",
+            "spreadscan",
+            "sim",
+            "--port",
+            "0",
+            "--seed",
+            str(SEED),
+            "--rate",
+            str(RATE),
+            "--write-config",
+            str(config),
+        ],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        env=environment(),
     )
     try:
         until(config.exists, "the simulators' addresses")
@@ -131,15 +170,33 @@ def scanner(tmp_path: Path, discovered: Path) -> Iterator[Callable[..., Scanner]
     """Start `spreadscan run` on a discovered set; it ends, and its instance goes, with the test."""
     running: list[Scanner] = []
 
-    def start(sim: Simulators, *arguments: str, layout: str = "processes", wait: bool = True) -> Scanner:
+    def start(
+        sim: Simulators, *arguments: str, layout: str = "processes", wait: bool = True
+    ) -> Scanner:
         name = f"test-{secrets.token_hex(4)}"
         if not (tmp_path / "generated").exists():
             shutil.copytree(discovered, tmp_path / "generated")
         process = subprocess.Popen(
-            [sys.executable, "-m", "spreadscan", "run", "--no-discover", "--instance", name,
-             "-c", str(ROOT / "config" / "demo.toml"), "-c", str(sim.config),
-             "--layout", layout, *arguments],
-            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            [
+                sys.executable,
+                "-m",
+                "spreadscan",
+                "run",
+                "--no-discover",
+                "--instance",
+                name,
+                "-c",
+                str(ROOT / "config" / "demo.toml"),
+                "-c",
+                str(sim.config),
+                "--layout",
+                layout,
+                *arguments,
+            ],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
             env=environment(),
         )
         found = Scanner(tmp_path, name, process)
@@ -148,8 +205,12 @@ def scanner(tmp_path: Path, discovered: Path) -> Iterator[Callable[..., Scanner]
             until(lambda: exists(name) or process.poll() is not None, "the instance")
             instance = found.attach()
             role = instance.health.role("supervisor")
-            until(lambda: instance.health.info(role)["state"] == "running"
-                  or process.poll() is not None, "the supervisor")
+            until(
+                lambda: (
+                    instance.health.info(role)["state"] == "running" or process.poll() is not None
+                ),
+                "the supervisor",
+            )
             assert process.poll() is None, process.stderr and process.stderr.read()
             instance.close()
         return found

@@ -100,7 +100,7 @@ def clear_edges(edges: Edges, rules: Rules, since: int) -> list[tuple[int, int]]
     """
     high, low = rules.threshold_bps + MARGIN_BPS, rules.threshold_bps - MARGIN_BPS
     found, start, armed = [], None, False
-    for a, b, net, takeable in edges.spans():
+    for a, _b, net, takeable in edges.spans():
         if takeable and net >= high:
             if start is None and armed and a >= since:
                 start = a

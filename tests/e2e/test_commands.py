@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from e2e.conftest import ROOT, Scanner, Simulators, spreadscan, until
 from spreadcore.region import create, exists, unlink
+
+from e2e.conftest import ROOT, Scanner, Simulators, spreadscan, until
 
 pytestmark = pytest.mark.e2e
 
@@ -49,8 +50,14 @@ def test_an_unknown_source_is_named(folder: Path) -> None:
 
 def test_config_show_tells_where_a_value_comes_from(folder: Path) -> None:
     done = spreadscan(
-        "config", "show", "--json", "-c", str(ROOT / "config" / "demo.toml"),
-        "--set", "engine.spin_us=-1", cwd=folder,
+        "config",
+        "show",
+        "--json",
+        "-c",
+        str(ROOT / "config" / "demo.toml"),
+        "--set",
+        "engine.spin_us=-1",
+        cwd=folder,
     )
     assert done.returncode == 0
     settings = json.loads(done.stdout)["settings"]
@@ -94,9 +101,14 @@ def test_unreachable_venues_write_nothing(folder: Path) -> None:
         port = taken.getsockname()[1]
         sources = json.dumps(["okx-spot", "bybit-futures"])
         done = spreadscan(
-            "discover", "--set", f"sources={sources}",
-            "--set", f"venues.okx-spot.rest_url=http://127.0.0.1:{port}",
-            "--set", f"venues.bybit-futures.rest_url=http://127.0.0.1:{port}", cwd=folder,
+            "discover",
+            "--set",
+            f"sources={sources}",
+            "--set",
+            f"venues.okx-spot.rest_url=http://127.0.0.1:{port}",
+            "--set",
+            f"venues.bybit-futures.rest_url=http://127.0.0.1:{port}",
+            cwd=folder,
         )
     sentence(done, 1, "0 of 2 sources", "nothing was written", "okx-spot")
     assert not (folder / "generated").exists()
@@ -119,7 +131,9 @@ def test_second_writers_are_refused(
     common = ("--instance", scan.name, "-c", str(sim.config))
     pids = {n: str(r["pid"]) for n, r in scan.status()["roles"].items()}
     for role, arguments in {
-        "mexc-spot": ("feed", "mexc-spot"), "engine": ("engine",), "tracker": ("tracker",),
+        "mexc-spot": ("feed", "mexc-spot"),
+        "engine": ("engine",),
+        "tracker": ("tracker",),
     }.items():
         done = spreadscan(*arguments, *common, cwd=scan.folder)
         sentence(done, 2, role, "already running", pids[role])
@@ -130,9 +144,7 @@ def test_second_writers_are_refused(
     assert scan.process.poll() is None
 
 
-def test_ctl_steers(
-    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
-) -> None:
+def test_ctl_steers(simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]) -> None:
     scan = scanner(simulators())
     until(lambda: scan.ctl("status").returncode == 0, "every role running")
     text = scan.ctl("status").stdout

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from e2e.conftest import ROOT, spreadscan
 from e2e.oracle import event_rows
-
 from spreadscan.types import SOURCES
 
 pytestmark = pytest.mark.e2e

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import spreadcore
+
 from e2e import oracle
 from e2e.conftest import RATE, SEED, Scanner, Simulators, until
-
 from spreadscan.app.build import fees_bps
 from spreadscan.clock import now_ns
 from spreadscan.config import load
@@ -39,9 +39,7 @@ def run(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 
 def all_sockets_open(instance: spreadcore.Instance, expected: dict[str, int]) -> bool:
-    sockets = {
-        s.name: instance.health.counters(s.id)["sockets"] for s in SOURCES
-    }
+    sockets = {s.name: instance.health.counters(s.id)["sockets"] for s in SOURCES}
     return sockets == expected
 
 
@@ -124,8 +122,11 @@ def check_spreads(
 ) -> None:
     config = load([Path(__file__).parents[2] / "config" / "demo.toml"], environ={}).config
     rules = oracle.Rules(
-        fees_bps(config), config.engine.threshold_bps, config.engine.converge_bps,
-        config.engine.max_gross_bps, config.engine.min_notional_usdt,
+        fees_bps(config),
+        config.engine.threshold_bps,
+        config.engine.converge_bps,
+        config.engine.max_gross_bps,
+        config.engine.min_notional_usdt,
         int(config.tracker.expire_after_s * 1e9),
     )
     rows = oracle.event_rows(scan.folder / "data")
@@ -144,14 +145,19 @@ def check_spreads(
         for symbol_id in lists.pairs[direction.id]:
             symbol = lists.names[symbol_id]
             edges = oracle.Edges(
-                steps, direction.id, index[direction.buy_source, symbol],
-                index[direction.sell_source, symbol], rules,
+                steps,
+                direction.id,
+                index[direction.buy_source, symbol],
+                index[direction.sell_source, symbol],
+                rules,
             )
             here = tracks.get((direction.id, symbol), [])
             name = f"{direction.name} {symbol}"
             for start, end in oracle.clear_edges(edges, rules, since):
                 found_edges += 1
-                in_time = [t for t in here if start - 50_000_000 <= t.at_ns <= start + oracle.WITHIN_NS]
+                in_time = [
+                    t for t in here if start - 50_000_000 <= t.at_ns <= start + oracle.WITHIN_NS
+                ]
                 during = [t for t in here if start - 50_000_000 <= t.at_ns < end]
                 if not in_time:
                     missed.append(f"{name} from {start / 1e9:.3f} to {end / 1e9:.3f} s")
@@ -167,7 +173,9 @@ def check_spreads(
                 judged_ends += 1
                 by_then = track.reason if track.reason and track.closed_ns <= frozen else ""
                 if by_then != expected:
-                    ends.append(f"{name} at {track.at_ns / 1e9:.3f} s: {by_then!r}, not {expected!r}")
+                    ends.append(
+                        f"{name} at {track.at_ns / 1e9:.3f} s: {by_then!r}, not {expected!r}"
+                    )
     assert [] == missed
     assert [] == doubled
     assert [] == untrue
@@ -204,13 +212,13 @@ def test_what_dies_is_started_again(
         source = SOURCE_BY_NAME.get(role)
         number = source.id if source else instance.health.role(role)
         pid = instance.health.info(number)["pid"]
-        others = {
-            s.name: instance.health.info(s.id)["pid"] for s in SOURCES if s.name != role
-        }
+        others = {s.name: instance.health.info(s.id)["pid"] for s in SOURCES if s.name != role}
         os.kill(pid, signal.SIGKILL)
         until(
-            lambda number=number, pid=pid: instance.health.info(number)["pid"] != pid
-            and instance.health.info(number)["state"] == "running",
+            lambda number=number, pid=pid: (
+                instance.health.info(number)["pid"] != pid
+                and instance.health.info(number)["state"] == "running"
+            ),
             f"{role} to run again",
         )
         assert instance.health.info(number)["restarts"] == 1

@@ -63,8 +63,11 @@ def _refuse_live(config: Config) -> None:
         instance = Instance(config.instance)
     except (RegionMissing, LayoutMismatch):
         return
-    live = [role for role in (*config.sources, "engine", "tracker", "supervisor")
-            if instance.lease_held(role)]
+    live = [
+        role
+        for role in (*config.sources, "engine", "tracker", "supervisor")
+        if instance.lease_held(role)
+    ]
     if live:
         raise ConfigError(
             f"instance {config.instance!r}: in use by {', '.join(live)}, expected nobody: "
@@ -145,10 +148,17 @@ class EngineRunner:
                 index.add(direction.id, symbol_id)
         settings = config.engine
         self.engine = Engine(
-            instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
-            instance.control, index,
-            max_gross_bps=settings.max_gross_bps, min_notional=settings.min_notional_usdt,
-            beat_limit_s=settings.beat_limit_s, sweep_s=settings.sweep_s,
+            instance.quotes,
+            instance.dirty,
+            instance.ring,
+            instance.active,
+            instance.health,
+            instance.control,
+            index,
+            max_gross_bps=settings.max_gross_bps,
+            min_notional=settings.min_notional_usdt,
+            beat_limit_s=settings.beat_limit_s,
+            sweep_s=settings.sweep_s,
         )
         fees = fees_bps(config)
         for direction in directions:

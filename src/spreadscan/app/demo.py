@@ -38,8 +38,17 @@ class Demo:
         """Start the simulators on free ports and let the later children know them."""
         with tempfile.TemporaryDirectory(prefix="spreadscan-demo-") as folder:
             addresses = Path(folder) / "sim.toml"
-            command = ["sim", "--port", "0", "--seed", str(seed), "--rate", str(rate),
-                       "--write-config", str(addresses)]
+            command = [
+                "sim",
+                "--port",
+                "0",
+                "--seed",
+                str(seed),
+                "--rate",
+                str(rate),
+                "--write-config",
+                str(addresses),
+            ]
             with _child(command, quiet=True) as child:
                 _wait_for(addresses.exists, child, "the simulators")
                 self._arguments += ["--config", str(addresses)]
@@ -47,8 +56,9 @@ class Demo:
 
     def discover(self) -> None:
         """Run discovery; its progress goes to this terminal."""
-        done = subprocess.run([*_SPREADSCAN, "discover", *self._arguments], check=False,
-                              stdout=subprocess.DEVNULL)
+        done = subprocess.run(
+            [*_SPREADSCAN, "discover", *self._arguments], check=False, stdout=subprocess.DEVNULL
+        )
         if done.returncode:
             raise SpreadError(f"demo: discovery ended with exit code {done.returncode}")
 
@@ -63,7 +73,8 @@ class Demo:
                 supervisor = instance.health.role("supervisor")
                 _wait_for(
                     lambda: instance.health.info(supervisor)["state"] in ("running", "degraded"),
-                    child, "the scanner",
+                    child,
+                    "the scanner",
                 )
                 yield Scanner(self, instance, child)
         finally:
@@ -100,9 +111,12 @@ class Scanner:
         _end(self._child)
         final = status(self.instance, self._demo.config)
         summary |= {
-            "signals": final["signals"], "tracks": final["tracks"],
-            "pss_mb": round(pss_mb, 1), "cpu_pct": round(cpu_pct, 1),
-            "files": self._demo.new_files(), "exit_code": self._child.returncode,
+            "signals": final["signals"],
+            "tracks": final["tracks"],
+            "pss_mb": round(pss_mb, 1),
+            "cpu_pct": round(cpu_pct, 1),
+            "files": self._demo.new_files(),
+            "exit_code": self._child.returncode,
         }
         self.instance.close()
         if died or self._child.returncode not in (0, 3):

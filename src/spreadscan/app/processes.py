@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from importlib import import_module
 from typing import Any
 
 from spreadcore import Instance
@@ -48,16 +49,15 @@ class StopFlag:
 def preload(config: Config) -> None:
     """Import what the workers need before they are forked, so that they share its pages."""
     if config.feeds.loop == "uvloop":
-        import uvloop  # noqa: F401
-    if config.feeds.transport == "aiohttp":
-        import aiohttp  # noqa: F401
+        import_module("uvloop")
+    import_module(f"spreadscan.net.{config.feeds.transport}_socket")
 
 
 def run_role(role: str, config: Config, lists: Lists, *, to_stderr: bool = False) -> int:
     """Run a role in this process until it is told to stop; return the exit code.
 
-    Logs to its own file. Errors that a user can cause are one log line, not a traceback;
-    to_stderr prints them too.
+    Logs to its own file. Errors that a user can cause are one log line, not a traceback. What
+    only a human can mend ends with EXIT_USAGE and goes to stderr too (to_stderr: all of it).
     """
     logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
     try:
@@ -65,16 +65,12 @@ def run_role(role: str, config: Config, lists: Lists, *, to_stderr: bool = False
         _MAINS.get(role, _feed)(role, config, lists)
         log.info("stopped", extra=facts(role=role))
         return EXIT_OK
-    except (ConfigError, LeaseHeld) as error:
-        log.error("not started", extra=facts(role=role, error=str(error)))
-        if to_stderr:
-            print(f"spreadscan: {error}", file=sys.stderr)
-        return EXIT_USAGE
     except (SpreadError, CoreError) as error:
-        log.error("ended", extra=facts(role=role, error=str(error)))
-        if to_stderr:
+        for_good = isinstance(error, (ConfigError, Halt, LeaseHeld))
+        log.error("ended", extra=facts(role=role, for_good=for_good, error=str(error)))
+        if to_stderr or for_good:
             print(f"spreadscan: {error}", file=sys.stderr)
-        return EXIT_FAILED
+        return EXIT_USAGE if for_good else EXIT_FAILED
     finally:
         logging_.stop()
 

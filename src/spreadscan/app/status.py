@@ -33,11 +33,19 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
             "queued": ring.queued,
             "suspect": engine["suspect"],
         },
-        "tracks": {
-            key: tracker[key] for key in ("opened", "converged", "expired", "lost", "open")
+        "tracks": {key: tracker[key] for key in ("opened", "converged", "expired", "lost", "open")},
+        "engine": {
+            key: engine[key]
+            for key in (
+                "dirty",
+                "pairs",
+                "untradable",
+                "thin",
+                "busy",
+                "sleeps",
+                "timeouts_with_work",
+            )
         },
-        "engine": {key: engine[key] for key in ("dirty", "pairs", "untradable", "thin", "busy",
-                                                "sleeps", "timeouts_with_work")},
         "latency_ns": {
             "receive_slot": _quantiles(instance, list(ids.values())),
             "receive_signal": _quantiles(instance, [health.role("engine")]),
@@ -94,7 +102,9 @@ def healthy(found: Mapping[str, Any]) -> bool:
 def live_spreads(instance: Instance, config: Config, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return the pairs being tracked now, best net first; sizes in USDT at the touch."""
     watch = PairWatch(
-        instance.quotes, instance.health, beat_limit_s=config.engine.beat_limit_s,
+        instance.quotes,
+        instance.health,
+        beat_limit_s=config.engine.beat_limit_s,
         stale_after_s=build.stale_after_s(config),
     )
     now = now_ns()
@@ -108,15 +118,20 @@ def live_spreads(instance: Instance, config: Config, names: Sequence[str]) -> li
         pair = watch.read(direction.buy_source, direction.sell_source, symbol_id, now)
         if pair is None:
             continue
-        rows.append({
-            "direction": direction.name, "direction_id": direction_id, "symbol_id": symbol_id,
-            "symbol": names[symbol_id] if symbol_id < len(names) else str(symbol_id),
-            "gross_bps": pair.gross_bps, "net_bps": pair.gross_bps - fees[direction_id],
-            "size_usdt": min(
-                pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
-            ),
-            "tradable": pair.tradable,
-        })
+        rows.append(
+            {
+                "direction": direction.name,
+                "direction_id": direction_id,
+                "symbol_id": symbol_id,
+                "symbol": names[symbol_id] if symbol_id < len(names) else str(symbol_id),
+                "gross_bps": pair.gross_bps,
+                "net_bps": pair.gross_bps - fees[direction_id],
+                "size_usdt": min(
+                    pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
+                ),
+                "tradable": pair.tradable,
+            }
+        )
     # NaN (a side is empty just now) sorts last
     rows.sort(key=lambda r: -r["net_bps"] if r["net_bps"] == r["net_bps"] else float("inf"))
     return rows

@@ -40,7 +40,7 @@ class _Worker:
     pidfd: int = -1
     started_ns: int = 0
     again_at_ns: int = 0  # when to start it (again); 0 = running or given up
-    given_up: str = ""
+    given_up: bool = False
 
 
 class Supervisor:
@@ -164,8 +164,13 @@ class Supervisor:
         """A worker is gone: plan its next start, or give it up where only a human helps."""
         code = self._reap(worker)
         if code == processes.EXIT_USAGE:
-            worker.given_up = f"exit code {code}"
+            worker.given_up = True
             log.error("worker given up", extra=facts(role=worker.role, exit_code=code))
+            print(
+                f"spreadscan: {worker.role} is given up until somebody mends it; "
+                f"see {self._config.paths.logs}/{worker.role}.log",
+                file=sys.stderr,
+            )
             return
         if now_ns() - worker.started_ns > _STEADY_NS:
             worker.backoff.reset()
@@ -224,4 +229,3 @@ def in_child(main: Callable[[], None]) -> int:
             os._exit(code)
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)
-

@@ -15,16 +15,40 @@ from spreadscan.errors import ConfigError
 @click.option("--seconds", default=60.0, show_default=True, help="How long to scan.")
 @click.option("--seed", default=1, show_default=True, help="Which market.")
 @click.option("--rate", default=2000.0, show_default=True, help="Quotes per second, all sources.")
-@click.option("--layout", type=click.Choice(["processes", "single"]), default="processes",
-              show_default=True, help="A process per worker, or all workers in one.")
-@click.option("-c", "--config", "files", multiple=True, metavar="FILE",
-              help="TOML config, instead of config/demo.toml. May be repeated.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
-              help="Override a setting. May be repeated.")
-@click.option("--json", "as_json", is_flag=True,
-              help="Plain progress; the last line is one JSON object.")
-def demo(seconds: float, seed: int, rate: float, layout: str, files: tuple[str, ...],
-         settings: tuple[str, ...], as_json: bool) -> None:
+@click.option(
+    "--layout",
+    type=click.Choice(["processes", "single"]),
+    default="processes",
+    show_default=True,
+    help="A process per worker, or all workers in one.",
+)
+@click.option(
+    "-c",
+    "--config",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="TOML config, instead of config/demo.toml. May be repeated.",
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override a setting. May be repeated.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Plain progress; the last line is one JSON object."
+)
+def demo(
+    seconds: float,
+    seed: int,
+    rate: float,
+    layout: str,
+    files: tuple[str, ...],
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Run everything on this machine: simulated exchanges, discovery, scanner, live table.
 
     Afterwards the spreads that were followed are in data/.
@@ -46,7 +70,18 @@ def demo(seconds: float, seed: int, rate: float, layout: str, files: tuple[str, 
     else:
         _say(summary)
     silent = [name for name, s in summary["sources"].items() if not s["quotes"]]
-    sys.exit(EXIT_DEGRADED if silent or summary["exit_code"] else 0)
+    down = [name for name, role in summary["roles"].items() if not role["alive"]]
+    if silent or down:
+        click.echo(
+            "degraded: "
+            + "; ".join(
+                f"{what}: {', '.join(names)}"
+                for what, names in (("no quotes from", silent), ("not running", down))
+                if names
+            ),
+            err=True,
+        )
+    sys.exit(EXIT_DEGRADED if silent or down or summary["exit_code"] else 0)
 
 
 def _demo_toml() -> str:

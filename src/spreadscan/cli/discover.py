@@ -47,15 +47,22 @@ def echo_result(result: Result) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table("source", title=f"{result.symbols} pairs, generation {result.generation}, "
-                  f"{result.took_s:.1f} s")
+    table = Table(
+        "source",
+        title=f"{result.symbols} pairs, generation {result.generation}, {result.took_s:.1f} s",
+    )
     for name in ("total", "valid", "quiet", "invalid", "took s"):
         table.add_column(name, justify="right")
     table.add_column("error")
     for name, source in result.sources.items():
         table.add_row(
-            name, str(source.total_pairs), str(source.valid_pairs), str(len(source.quiet_pairs)),
-            str(len(source.invalid_pairs)), f"{source.took_sec:.1f}", source.error,
+            name,
+            str(source.total_pairs),
+            str(source.valid_pairs),
+            str(len(source.quiet_pairs)),
+            str(len(source.invalid_pairs)),
+            f"{source.took_sec:.1f}",
+            source.error,
         )
     console.print(table)
     pairs = ", ".join(f"{name} {n}" for name, n in result.directions.items())
@@ -102,13 +109,22 @@ class _Bars:
     """Progress as one bar per source."""
 
     def __init__(self, console: Any) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
         self._console = console
         self.live = Progress(
-            TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("pairs proven"), TimeElapsedColumn(), console=console,
+            TextColumn("{task.description:<16}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("pairs proven"),
+            TimeElapsedColumn(),
+            console=console,
         )
         self._tasks: dict[str, Any] = {}
 
@@ -116,8 +132,11 @@ class _Bars:
         self._console.print(f"{source}: {error or f'{pairs} pairs listed'}", highlight=False)
 
     def matched(self, symbols: int, directions: Mapping[str, int]) -> None:
-        self._console.print(f"{symbols} pairs over all sources; per direction: " + ", ".join(
-            f"{name} {n}" for name, n in directions.items()), highlight=False)
+        self._console.print(
+            f"{symbols} pairs over all sources; per direction: "
+            + ", ".join(f"{name} {n}" for name, n in directions.items()),
+            highlight=False,
+        )
 
     def validating(self, source: str, done: int, total: int) -> None:
         if source not in self._tasks:

@@ -18,11 +18,22 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --config FILE (repeatable), --set KEY=VALUE (repeatable) and --instance NAME."""
     for option in (
         click.option("--instance", metavar="NAME", help="Instance in shared memory."),
-        click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
-                     help="Override a setting, e.g. engine.spin_us=-1. May be repeated."),
-        click.option("-c", "--config", "files", metavar="FILE", multiple=True,
-                     type=click.Path(dir_okay=False),
-                     help="TOML config; a later one wins. May be repeated."),
+        click.option(
+            "--set",
+            "settings",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Override a setting, e.g. engine.spin_us=-1. May be repeated.",
+        ),
+        click.option(
+            "-c",
+            "--config",
+            "files",
+            metavar="FILE",
+            multiple=True,
+            type=click.Path(dir_okay=False),
+            help="TOML config; a later one wins. May be repeated.",
+        ),
     ):
         command = option(command)
     return command
@@ -41,9 +52,7 @@ def loaded(files: tuple[str, ...], settings: tuple[str, ...], instance: str | No
     return load(files, flags)
 
 
-def read_config(
-    files: tuple[str, ...], settings: tuple[str, ...], instance: str | None
-) -> Config:
+def read_config(files: tuple[str, ...], settings: tuple[str, ...], instance: str | None) -> Config:
     return loaded(files, settings, instance).config
 
 

@@ -19,13 +19,25 @@ from spreadscan.types import SOURCE_BY_NAME
 
 @click.command()
 @config_options
-@click.option("--layout", type=click.Choice(["processes", "single"]), default="processes",
-              show_default=True, help="A process per worker, or all workers in one.")
+@click.option(
+    "--layout",
+    type=click.Choice(["processes", "single"]),
+    default="processes",
+    show_default=True,
+    help="A process per worker, or all workers in one.",
+)
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="End by itself after this long.")
 @click.option("--no-discover", is_flag=True, help="Use generated/ as it is, however old.")
 @click.option("--json", "as_json", is_flag=True, help="Print the final status as JSON.")
-def run(files: Any, settings: Any, instance: Any, layout: str, seconds: float | None,
-        no_discover: bool, as_json: bool) -> None:
+def run(
+    files: Any,
+    settings: Any,
+    instance: Any,
+    layout: str,
+    seconds: float | None,
+    no_discover: bool,
+    as_json: bool,
+) -> None:
     """Run the scanner: feeds, engine and tracker, restarted when they die.
 
     Discovers first when generated/ is missing or older than discovery.refresh_h. Ctrl-C or
@@ -104,9 +116,7 @@ def _one_worker(role: str, files: Any, settings: Any, instance: Any) -> None:
 def feed(source: str, files: Any, settings: Any, instance: Any) -> None:
     """Run the feed of one SOURCE, e.g. binance-spot, until Ctrl-C."""
     if source not in SOURCE_BY_NAME:
-        raise ConfigError(
-            f"source: {source!r}, expected one of {', '.join(SOURCE_BY_NAME)}"
-        )
+        raise ConfigError(f"source: {source!r}, expected one of {', '.join(SOURCE_BY_NAME)}")
     _one_worker(source, files, settings, instance)
 
 

@@ -16,29 +16,56 @@ from spreadscan.types import SOURCE_BY_NAME
 @click.option("--seed", default=1, show_default=True, help="Which market.")
 @click.option("--rate", default=2000.0, show_default=True, help="Quotes per second, all sources.")
 @click.option("--speed", default=1.0, show_default=True, help="Simulated seconds per second.")
-@click.option("--freeze-after", type=float, metavar="N",
-              help="Nothing moves after N simulated seconds (venues still repeat).")
-@click.option("--port", default=18080, show_default=True,
-              help="First of the ports (+ source id); 0 takes any free ones.")
+@click.option(
+    "--freeze-after",
+    type=float,
+    metavar="N",
+    help="Nothing moves after N simulated seconds (venues still repeat).",
+)
+@click.option(
+    "--port",
+    default=18080,
+    show_default=True,
+    help="First of the ports (+ source id); 0 takes any free ones.",
+)
 @click.option("--source", "sources", multiple=True, help="Only this source. May be repeated.")
-@click.option("--write-config", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-              help="Write the addresses as a TOML config once every port is open.")
+@click.option(
+    "--write-config",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the addresses as a TOML config once every port is open.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as one JSON object.")
-def sim(seed: int, rate: float, speed: float, freeze_after: float | None, port: int,
-        sources: tuple[str, ...], write_config: Path | None, as_json: bool) -> None:
+def sim(
+    seed: int,
+    rate: float,
+    speed: float,
+    freeze_after: float | None,
+    port: int,
+    sources: tuple[str, ...],
+    write_config: Path | None,
+    as_json: bool,
+) -> None:
     """Serve the eight exchanges from a seeded market, until Ctrl-C.
 
     In another terminal: spreadscan run -c FILE, with the FILE of --write-config.
     """
     options = SimOptions(
-        seed=seed, rate=rate, speed=speed, freeze_after_s=freeze_after, port_base=port,
+        seed=seed,
+        rate=rate,
+        speed=speed,
+        freeze_after_s=freeze_after,
+        port_base=port,
         sources=sources or tuple(SOURCE_BY_NAME),
     )
 
     def ready(server: SimServer) -> None:
         told: dict[str, Any] = {
-            "seed": seed, "rate": server.market.rate, "speed": speed,
-            "t0_boottime_ns": server.time.t0_boot_ns, "t0_unix_ns": server.time.t0_unix_ns,
+            "seed": seed,
+            "rate": server.market.rate,
+            "speed": speed,
+            "t0_boottime_ns": server.time.t0_boot_ns,
+            "t0_unix_ns": server.time.t0_unix_ns,
             "pid": os.getpid(),
             "sources": {
                 name: {"rest_url": rest, "ws_url": ws}

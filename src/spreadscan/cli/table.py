@@ -66,17 +66,24 @@ class LiveTable:
             self._spreads_table(spreads),
             Text(_signals_line(found)),
             Text(_latency_line(found)),
+            *_troubles(found),
         )
 
     def _lines(self) -> None:
         found = status(self._instance, self._config)
         rates = self._rates(found)
         best = live_spreads(self._instance, self._config, self._names)[:1]
-        click.echo(f"{sum(rates.values()):.0f} quotes/s from "
-                   f"{sum(s['sockets'] for s in found['sources'].values())} sockets; "
-                   + _signals_line(found) + "; " + _latency_line(found)
-                   + "".join(f"; best {r['direction']} {r['symbol']} net {r['net_bps']:.1f} bps"
-                             for r in best))
+        click.echo(
+            f"{sum(rates.values()):.0f} quotes/s from "
+            f"{sum(s['sockets'] for s in found['sources'].values())} sockets; "
+            + _signals_line(found)
+            + "; "
+            + _latency_line(found)
+            + "".join(f"; {line}" for line in _troubles(found))
+            + "".join(
+                f"; best {r['direction']} {r['symbol']} net {r['net_bps']:.1f} bps" for r in best
+            )
+        )
 
     def _rates(self, found: Mapping[str, Any]) -> dict[str, float]:
         """Quotes per second of each source since the last look."""
@@ -92,16 +99,21 @@ class LiveTable:
         keys = [(r["direction_id"], r["symbol_id"]) for r in spreads]
         self._since = {key: self._since.get(key, now) for key in keys}
         title = f"live spreads: {len(spreads)}" + (
-            f", best {_TOP} by net" if len(spreads) > _TOP else "")
+            f", best {_TOP} by net" if len(spreads) > _TOP else ""
+        )
         table = Table("direction", "pair", title=title, title_justify="left")
         for name in ("gross bps", "net bps", "size USDT", "seen for s"):
             table.add_column(name, justify="right")
         for row, key in list(zip(spreads, keys, strict=True))[:_TOP]:
             style = "" if row["tradable"] else "dim"
             table.add_row(
-                row["direction"], row["symbol"], f"{row['gross_bps']:.1f}",
-                f"{row['net_bps']:.1f}", f"{row['size_usdt']:,.0f}",
-                f"{now - self._since[key]:.0f}", style=style,
+                row["direction"],
+                row["symbol"],
+                f"{row['gross_bps']:.1f}",
+                f"{row['net_bps']:.1f}",
+                f"{row['size_usdt']:,.0f}",
+                f"{now - self._since[key]:.0f}",
+                style=style,
             )
         return table
 
@@ -117,8 +129,11 @@ def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = 
         if rates is not None:
             cells.append(f"{rates[name]:,.0f}")
         age = source["age_ms"]
-        cells += ["-" if age is None else f"{age:.0f}", f"{source['declined']:,}",
-                  str(source["reconnects"])]
+        cells += [
+            "-" if age is None else f"{age:.0f}",
+            f"{source['declined']:,}",
+            str(source["reconnects"]),
+        ]
         state = found["roles"][name]["state"]
         table.add_row(name, Text(state, style="" if state == "running" else "yellow"), *cells)
     return table
@@ -131,12 +146,30 @@ def status_tables(found: Mapping[str, Any]) -> list[Any]:
         roles.add_column(name, justify="right")
     for name, role in found["roles"].items():
         age = role["beat_age_ms"]
-        roles.add_row(name, role["state"], str(role["pid"] or "-"),
-                      "-" if age is None else f"{age:.0f}", str(role["restarts"]),
-                      str(role["generation"]))
-    paused = [Text("paused: no new signals", style="yellow")] if found["paused"] else []
-    return [roles, sources_table(found), Text(_signals_line(found)), Text(_latency_line(found)),
-            *paused]
+        roles.add_row(
+            name,
+            role["state"],
+            str(role["pid"] or "-"),
+            "-" if age is None else f"{age:.0f}",
+            str(role["restarts"]),
+            str(role["generation"]),
+        )
+    return [
+        roles,
+        sources_table(found),
+        Text(_signals_line(found)),
+        Text(_latency_line(found)),
+        *_troubles(found),
+    ]
+
+
+def _troubles(found: Mapping[str, Any]) -> list[Text]:
+    """One line per thing that a user should not overlook."""
+    down = [name for name, role in found["roles"].items() if not role["alive"]]
+    lines = [f"not running: {', '.join(down)}"] if down else []
+    if found["paused"]:
+        lines.append("paused: no new signals")
+    return [Text(line, style="bold yellow") for line in lines]
 
 
 def _signals_line(found: Mapping[str, Any]) -> str:
@@ -155,8 +188,7 @@ def _latency_line(found: Mapping[str, Any]) -> str:
             return "-"
         return f"{q['p50'] / 1e3:,.0f}/{q['p99'] / 1e3:,.0f} us"
 
-    return (f"p50/p99 receive->slot {text('receive_slot')}, "
-            f"receive->signal {text('receive_signal')}")
+    return f"p50/p99 receive->slot {text('receive_slot')}, receive->signal {text('receive_signal')}"
 
 
 def _names(config: Config) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 """GET with the venue's ways of saying no sorted by what to do next. aiohttp underneath."""
 
-import asyncio
 import email.utils
 import time
 
 import aiohttp
+from yarl import URL
 
 from spreadscan.errors import ConnectionLost, RateLimited, Refused, VenueDown
 
@@ -18,25 +18,23 @@ async def get(session: aiohttp.ClientSession, url: str, timeout_s: float) -> byt
     Raises RateLimited (429, 418: after_s from Retry-After), VenueDown (5xx, HTML, over-long),
     Refused (other 4xx, region blocks), ConnectionLost (no connection, time-out).
     """
+    whole = URL(url, encoded=True)  # complete and escaped: cursors must go out verbatim
+    body = bytearray()
     try:
-        # the URL is complete and escaped; cursors must go out verbatim
-        from yarl import URL
-
-        async with session.get(
-            URL(url, encoded=True), timeout=aiohttp.ClientTimeout(total=timeout_s)
-        ) as answer:
-            body = await answer.content.read(MAX_BODY_BYTES + 1)
-            while len(body) <= MAX_BODY_BYTES and not answer.content.at_eof():
-                body += await answer.content.read(MAX_BODY_BYTES + 1 - len(body))
+        async with session.get(whole, timeout=aiohttp.ClientTimeout(total=timeout_s)) as answer:
+            async for part in answer.content.iter_any():
+                body += part
+                if len(body) > MAX_BODY_BYTES:
+                    break
             _check(url, answer, body)
-            return body
+            return bytes(body)
+    except TimeoutError:  # before OSError, which it is a kind of
+        raise ConnectionLost(f"{url}: no answer within {timeout_s:g} s") from None
     except (aiohttp.ClientError, OSError) as error:
         raise ConnectionLost(f"{url}: {_words(error)}") from None
-    except asyncio.TimeoutError:
-        raise ConnectionLost(f"{url}: no answer within {timeout_s:g} s") from None
 
 
-def _check(url: str, answer: aiohttp.ClientResponse, body: bytes) -> None:
+def _check(url: str, answer: aiohttp.ClientResponse, body: bytearray) -> None:
     status = answer.status
     if status in (418, 429):
         after_s = retry_after_s(answer.headers.get("Retry-After"))
@@ -58,18 +56,17 @@ def _check(url: str, answer: aiohttp.ClientResponse, body: bytes) -> None:
 
 def retry_after_s(text: str | None, default_s: float = 60.0) -> float:
     """Return the seconds of a Retry-After header: a number or an HTTP date."""
-    if text is None:
-        return default_s
-    if text.strip().isascii() and text.strip().isdigit():
+    text = (text or "").strip()
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
-        at = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        at = email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):  # no date, or a year that the C library cannot place
         return default_s
-    return max(0.0, at.timestamp() - time.time())
+    return max(0.0, at - time.time())
 
 
-def _is_html(answer: aiohttp.ClientResponse, body: bytes) -> bool:
+def _is_html(answer: aiohttp.ClientResponse, body: bytearray) -> bool:
     return "html" in answer.headers.get("Content-Type", "") or body.lstrip()[:1] == b"<"
 
 

@@ -1,0 +1,104 @@
+"""The aiohttp transport: a task takes messages off its queue, one flush per turn of the loop."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import aiohttp
+
+from spreadscan.clock import now_ns
+from spreadscan.errors import ConnectionLost
+from spreadscan.net.transport import Listener, Socket
+
+# A peer that is gone answers no close frame, and until a socket has closed its quotes stand.
+_CLOSE_WAIT_S = 0.5
+
+
+class AiohttpSocket:
+    """One open socket; made by open_socket()."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._session: aiohttp.ClientSession
+        self._ws: aiohttp.ClientWebSocketResponse
+        self._task: asyncio.Task[str]
+        self._sends: set[asyncio.Task[None]] = set()
+        self._recv_ns = 0
+        self._closing = ""
+
+    async def open(self, url: str, max_frame_bytes: int) -> None:
+        self._session = aiohttp.ClientSession()
+        try:
+            self._ws = await self._session.ws_connect(
+                url,
+                autoping=False,
+                autoclose=True,
+                max_msg_size=max_frame_bytes,
+                compress=0,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_WAIT_S),
+            )
+        except BaseException:
+            await self._session.close()
+            raise
+        self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> str:
+        try:
+            async for message in self._ws:
+                if not self._recv_ns:
+                    self._recv_ns = now_ns()
+                    asyncio.get_running_loop().call_soon(self._flush)
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._listener.on_message(message.data.encode(), self._recv_ns)
+                elif message.type is aiohttp.WSMsgType.BINARY:
+                    self._listener.on_message(message.data, self._recv_ns)
+                elif message.type is aiohttp.WSMsgType.PING:
+                    self._spawn(self._ws.pong(message.data))
+                    self._listener.on_ping(self._recv_ns)
+                elif message.type is aiohttp.WSMsgType.PONG:
+                    self._listener.on_ping(self._recv_ns)
+        finally:
+            await self._ws.close()
+            await self._session.close()
+        code = self._ws.close_code
+        return self._closing or (
+            f"closed by the venue ({code})" if code and code != 1006 else "connection lost"
+        )
+
+    def _flush(self) -> None:
+        self._recv_ns = 0
+        self._listener.on_flush()
+
+    def _spawn(self, sending: Any) -> None:
+        async def send() -> None:
+            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                await sending  # a socket that closed meanwhile tells it through wait_closed
+
+        task = asyncio.create_task(send())
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
+
+    def send(self, text: str) -> None:
+        if not self._task.done():
+            self._spawn(self._ws.send_str(text))
+
+    def close(self) -> None:
+        if not self._task.done():
+            self._closing = self._closing or "closed by us"
+            self._spawn(self._ws.close())
+
+    async def wait_closed(self) -> str:
+        return await asyncio.shield(self._task)
+
+
+async def open_socket(
+    url: str, listener: Listener, timeout_s: float, max_frame_bytes: int
+) -> Socket:
+    """Open one. ConnectionLost where the handshake fails; OSError, TimeoutError as they come."""
+    socket = AiohttpSocket(listener)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await socket.open(url, max_frame_bytes)
+    except aiohttp.ClientError as error:
+        raise ConnectionLost(f"{url}: {str(error) or type(error).__name__}") from None
+    return socket

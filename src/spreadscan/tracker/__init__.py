@@ -1,0 +1,12 @@
+"""The tracker: follows every spread the engine found, five times a second, into text files.
+
+`Tracker` does the work, synchronously, with time as an argument; `run` is its loop. The files
+can be read back, also while they grow, with `read_rows(path, SIGNALS)` and `SNAPSHOTS`.
+"""
+
+from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
+from spreadscan.tracker.journal import read_rows
+from spreadscan.tracker.loop import run
+from spreadscan.tracker.tracker import Tracker
+
+__all__ = ["SIGNALS", "SNAPSHOTS", "Tracker", "read_rows", "run"]

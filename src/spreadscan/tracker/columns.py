@@ -1,0 +1,147 @@
+"""What stands in the text files: columns with units, header lines, the spelling of numbers.
+
+No I/O. docs/data-files.md shows the same tables; a test compares.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from spreadcore.watch import PairTuple
+
+
+class Column(NamedTuple):
+    """One column; an empty field means that there is no such value."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+class Format(NamedTuple):
+    """A kind of file: line 1 is a comment with name, version and units, line 2 the names."""
+
+    name: str
+    version: int
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the column names in order."""
+        return tuple(c.name for c in self.columns)
+
+    @property
+    def tag(self) -> str:
+        """Return how line 1 begins in every file of this kind and version."""
+        return f"# spreadscan {self.name} v{self.version}"
+
+    @property
+    def header(self) -> bytes:
+        """Return the two lines that every file begins with."""
+        return f"{self.tag}; {_UNITS}\n{','.join(self.names)}\n".encode()
+
+    def row(self, values: Mapping[str, str]) -> str:
+        """Return a whole line; columns without a value stay empty."""
+        return ",".join([values.get(name, "") for name in self.names]) + "\n"
+
+
+_UNITS = (
+    "time UTC; px in quote currency per coin; qty in coins; bps of the buy price; "
+    "_s seconds; _ms milliseconds; _ns nanoseconds"
+)
+_TIME = "UTC, ISO 8601, microseconds"
+_PX = "quote currency per coin"
+
+SIGNALS = Format(
+    "signals",
+    1,
+    (
+        Column("time", _TIME, "OPEN: the engine's decision; CLOSE, GAP: the tracker's look"),
+        Column("event", "text", "OPEN, CLOSE or GAP"),
+        Column("track_id", "text", "joins events and snapshots; never used twice in a folder"),
+        Column("ring_id", "integer", "signal ring; another one once the instance is re-created"),
+        Column("sequence", "integer", "number of the signal in its ring: 0, 1, 2, ..."),
+        Column("direction", "text", "exchange of the spot leg -> exchange of the perpetual leg"),
+        Column("direction_id", "integer", "number of the direction, kept for ever"),
+        Column("symbol", "text", "name that all sources share, BTC-USDT"),
+        Column("symbol_id", "integer", "number of the symbol in the generated set"),
+        Column("buy_px", _PX, "ask of the spot leg: what buying costs"),
+        Column("buy_qty", "coins", "size at buy_px"),
+        Column("sell_px", _PX, "bid of the perpetual leg: what selling gives"),
+        Column("sell_qty", "coins", "size at sell_px"),
+        Column("buy_bid", _PX, "CLOSE: bid of the spot leg, to work out the round trip"),
+        Column("sell_ask", _PX, "CLOSE: ask of the perpetual leg"),
+        Column("gross_bps", "bps", "(sell_px / buy_px - 1) * 10000"),
+        Column("net_bps", "bps", "gross_bps - fees_bps"),
+        Column("exit_bps", "bps", "CLOSE: (sell_ask / buy_bid - 1) * 10000, cost of closing now"),
+        Column("fees_bps", "bps", "entry taker fees of both legs, as of OPEN"),
+        Column(
+            "peak_net_bps", "bps", "CLOSE: highest net seen, of OPEN and looks since OPEN or GAP"
+        ),
+        Column("peak_time", _TIME, "CLOSE: when that was"),
+        Column("duration_s", "s", "CLOSE: from OPEN to the look that ended it"),
+        Column("gap_s", "s", "GAP: how long nobody looked or nothing could be written"),
+        Column("reason", "text", "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED; GAP: DOWN, LATE"),
+        Column("at_ns", "ns", "the moment of `time` on CLOCK_BOOTTIME, for intervals in one ring"),
+        Column("config_hash", "text", "8 hex digits that change with any setting"),
+    ),
+)
+
+SNAPSHOTS = Format(
+    "snapshots",
+    1,
+    (
+        Column("track_id", "text", "as in the signals file"),
+        Column("time", _TIME, "moment of the look, the same for all tracks of a tick"),
+        Column("buy_bid", _PX, "bid of the spot leg; empty where that leg has no quote"),
+        Column("buy_bid_qty", "coins", "size at buy_bid"),
+        Column("buy_ask", _PX, "ask of the spot leg"),
+        Column("buy_ask_qty", "coins", "size at buy_ask"),
+        Column("sell_bid", _PX, "bid of the perpetual leg"),
+        Column("sell_bid_qty", "coins", "size at sell_bid"),
+        Column("sell_ask", _PX, "ask of the perpetual leg"),
+        Column("sell_ask_qty", "coins", "size at sell_ask"),
+        Column("buy_age_ms", "ms", "since the spot quote was received"),
+        Column("sell_age_ms", "ms", "since the perpetual quote was received"),
+        Column("gross_bps", "bps", "(sell_bid / buy_ask - 1) * 10000"),
+        Column("net_bps", "bps", "gross_bps - the track's fees_bps"),
+        Column("exit_bps", "bps", "(sell_ask / buy_bid - 1) * 10000"),
+    ),
+)
+
+# what a reader of CSV, of comments or of lines would stumble over
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f",#\u0085\u2028\u2029]')
+
+
+def safe_text(name: str) -> str:
+    """Return a name as it may stand in a field: what would break a line becomes '_'."""
+    return _UNSAFE.sub("_", name)
+
+
+def number(value: float) -> str:
+    """Return the shortest text that reads back as the same double; NaN is empty."""
+    return repr(value) if value == value else ""
+
+
+def bps(value: float) -> str:
+    """Return bps with four decimals; NaN is empty."""
+    return f"{value:.4f}" if value == value else ""
+
+
+def seconds(ns: int) -> str:
+    """Return ns as seconds with six decimals."""
+    return f"{ns / 1e9:.6f}"
+
+
+def snapshot_row(track_id: str, time: str, pair: PairTuple, fees_bps: float) -> str:
+    """Return the snapshot line of one track, some 130 bytes."""
+    bb, ba, bbq, baq, sb, sa, sbq, saq, buy_age, sell_age, gross, exit_, _ = pair
+    net = gross - fees_bps
+    if net == net:  # both legs have a quote: no field can be empty
+        return (
+            f"{track_id},{time},{bb!r},{bbq!r},{ba!r},{baq!r},{sb!r},{sbq!r},{sa!r},{saq!r},"
+            f"{buy_age / 1e6:.1f},{sell_age / 1e6:.1f},{gross:.4f},{net:.4f},{exit_:.4f}\n"
+        )
+    sides = ",".join([number(x) for x in (bb, bbq, ba, baq, sb, sbq, sa, saq)])
+    ages = ",".join(["" if age < 0 else f"{age / 1e6:.1f}" for age in (buy_age, sell_age)])
+    return f"{track_id},{time},{sides},{ages},{bps(gross)},{bps(net)},{bps(exit_)}\n"

@@ -1,0 +1,138 @@
+"""Rows of the signals file: OPEN, GAP and CLOSE, and when each is dated."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from spreadcore.ring import SignalTuple
+from spreadcore.watch import PairTuple
+
+from spreadscan.clock import iso_utc
+from spreadscan.tracker.columns import SIGNALS, bps, number, safe_text, seconds
+from spreadscan.tracker.recovery import OpenRow
+from spreadscan.tracker.track import Reason, Track, track_id
+from spreadscan.types import Direction
+
+# fields that all rows of a track share
+FIXED = (
+    "track_id", "ring_id", "sequence", "direction", "direction_id", "symbol", "symbol_id",
+    "fees_bps",
+)  # fmt: skip
+
+
+class Utc(Protocol):
+    """What the tracker asks of a clock.UtcClock."""
+
+    def utc_ns(self, boottime_ns: int) -> int:
+        """Return the Unix time in ns of a BOOTTIME stamp."""
+
+
+class Event(NamedTuple):
+    """A row on its way to the signals file of `day`, and what happens once it stands there."""
+
+    day: str
+    row: str
+    reason: Reason | None = None  # counted
+    track: Track | None = None  # ends, and its pair is free
+
+
+class EventRows:
+    """Writes the rows' text. symbols: names by symbol id."""
+
+    def __init__(self, utc: Utc, ring_id: int, symbols: Sequence[str], config_hash: str) -> None:
+        self._utc = utc
+        self._ring_id = ring_id
+        self._symbols = symbols
+        self._config_hash = config_hash
+
+    def fixed(self, signal: SignalTuple, direction: Direction, fees_bps: float) -> dict[str, str]:
+        """Return the fields that all rows of the signal's track share."""
+        known = signal.symbol_id < len(self._symbols)
+        return {
+            "track_id": track_id(self._ring_id, signal.sequence),
+            "ring_id": str(self._ring_id),
+            "sequence": str(signal.sequence),
+            "direction": direction.name,
+            "direction_id": str(direction.id),
+            "symbol": safe_text(self._symbols[signal.symbol_id]) if known else "",
+            "symbol_id": str(signal.symbol_id),
+            "fees_bps": bps(fees_bps),
+        }
+
+    def open(self, track: Track, signal: SignalTuple, gross_bps: float) -> Event:
+        """Return the OPEN row: the engine's moment and prices."""
+        return self._event(
+            "OPEN",
+            track.columns,
+            signal.at_ns,
+            buy_px=number(signal.buy_px),
+            buy_qty=number(signal.buy_qty),
+            sell_px=number(signal.sell_px),
+            sell_qty=number(signal.sell_qty),
+            gross_bps=bps(gross_bps),
+            net_bps=bps(gross_bps - track.fees_bps),
+        )
+
+    def gap(self, track: Track, gap_ns: int, now_ns: int, reason: str) -> Event:
+        """Return the GAP row: DOWN, no tracker; LATE, no look or no room on the disk."""
+        return self._event("GAP", track.columns, now_ns, gap_s=seconds(gap_ns), reason=reason)
+
+    def close(self, track: Track, reason: Reason, pair: PairTuple | None, now_ns: int) -> Event:
+        """Return the CLOSE row, with the prices of the last look where there was one."""
+        prices: dict[str, str] = {}
+        if pair is not None:
+            prices = {
+                "buy_px": number(pair.buy_ask),
+                "buy_qty": number(pair.buy_ask_qty),
+                "sell_px": number(pair.sell_bid),
+                "sell_qty": number(pair.sell_bid_qty),
+                "buy_bid": number(pair.buy_bid),
+                "sell_ask": number(pair.sell_ask),
+                "gross_bps": bps(pair.gross_bps),
+                "net_bps": bps(pair.gross_bps - track.fees_bps),
+                "exit_bps": bps(pair.exit_bps),
+            }
+        event = self._event(
+            "CLOSE",
+            track.columns,
+            now_ns,
+            peak_net_bps=bps(track.peak_net_bps),
+            peak_time=iso_utc(self._utc.utc_ns(track.peak_ns)),
+            duration_s=seconds(now_ns - track.opened_ns),
+            reason=reason,
+            **prices,
+        )
+        return event._replace(reason=reason, track=track)
+
+    def lost(self, row: OpenRow, now_ns: int) -> Event:
+        """Return the CLOSE row of a track whose ring is no more: it lasted to its last row."""
+        gap_ns = max(0, self._utc.utc_ns(now_ns) - row.seen_unix_ns)
+        event = self._event(
+            "CLOSE",
+            {name: row.columns[name] for name in FIXED},
+            now_ns,
+            peak_net_bps=bps(row.net_bps),
+            peak_time=row.columns["time"],
+            duration_s=seconds(row.seen_unix_ns - row.unix_ns),
+            gap_s=seconds(gap_ns),
+            reason="LOST",
+        )
+        return event._replace(reason="LOST")
+
+    def _event(self, event: str, columns: Mapping[str, str], at_ns: int, **values: str) -> Event:
+        time = iso_utc(self._utc.utc_ns(at_ns))
+        row = SIGNALS.row(
+            {
+                **columns,
+                "event": event,
+                "time": time,
+                "at_ns": str(at_ns),
+                "config_hash": self._config_hash,
+                **values,
+            }
+        )
+        return Event(day_of(time), row)
+
+
+def day_of(time: str) -> str:
+    """Return the YYYYMMDD of an ISO time."""
+    return f"{time[:4]}{time[5:7]}{time[8:10]}"

@@ -1,0 +1,41 @@
+"""The tracker's loop: OPEN rows within some 20 ms, looks on the grid."""
+
+import asyncio
+from collections.abc import Callable
+
+from spreadscan.clock import now_ns
+from spreadscan.errors import Halt
+from spreadscan.tracker.tracker import Tracker
+
+_POLL_NS = 20_000_000
+_BEAT_NS = 200_000_000
+_SHORTEST_S = 0.001  # uvloop rounds to ms; a shorter sleep would spin until the deadline
+
+
+async def run(tracker: Tracker, stop: Callable[[], bool]) -> None:
+    """Run a recovered tracker until stop() is true; the caller holds the lease and closes it.
+
+    Deadlines are absolute, so ticks never drift; late ones are skipped, not replayed. Halt once
+    a newer instance took the name.
+    """
+    health, role = tracker.instance.health, tracker.role
+    health.start(role, now_ns())
+    due_ns = tracker.next_tick_ns(now_ns())
+    beat_ns = 0
+    while not stop():
+        now = now_ns()
+        if now >= due_ns:
+            tracker.tick(now)
+            due_ns = tracker.next_tick_ns(now)
+        else:
+            tracker.poll(now)
+        if now - beat_ns >= _BEAT_NS:
+            beat_ns = now
+            health.beat(role, now, "degraded" if tracker.failing else "running")
+            if tracker.instance.superseded:
+                raise Halt("tracker: the instance was replaced, expected to own it")
+        if tracker.unsynced:
+            await asyncio.to_thread(tracker.sync)
+        wake_ns = min(due_ns, now + _POLL_NS)
+        await asyncio.sleep(max((wake_ns - now_ns()) / 1e9, _SHORTEST_S))
+    health.beat(role, now_ns(), "off")

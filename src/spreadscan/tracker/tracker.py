@@ -1,0 +1,319 @@
+"""The tracker: signals from the ring become tracks, tracks become rows, ends free the pair.
+
+Order is what a kill at any point rests on: the OPEN row, the active byte, then the ring's tail;
+the CLOSE row, the active byte, then the dirty bit that lets the engine look again. Where the
+disk refuses a row, what follows it waits, and the same row is tried again at the next tick.
+Synchronous; time is an argument.
+"""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+
+from spreadcore import Instance
+from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
+from spreadcore.layout import TRACKER_COUNTERS
+from spreadcore.ring import SignalTuple
+from spreadcore.spread import edge_gross_bps
+from spreadcore.watch import PairWatch
+
+from spreadscan.clock import UtcClock, iso_utc
+from spreadscan.config import Config
+from spreadscan.errors import BadData, Halt
+from spreadscan.logs import facts
+from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS, snapshot_row
+from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of
+from spreadscan.tracker.journal import LineFile
+from spreadscan.tracker.recovery import OpenRow, Orphans, Pair, read_journal
+from spreadscan.tracker.track import Limits, Track
+from spreadscan.types import DIRECTIONS
+
+log = logging.getLogger(__name__)
+
+_COUNTER = {name: i for i, name in enumerate(TRACKER_COUNTERS)}
+_GAP_NS = 5_000_000_000  # a track without a row for longer gets a GAP row
+_MAX_WAITING = 20_000  # snapshot rows kept while the disk refuses them, some 4 MB
+_NAN = float("nan")
+
+
+class Tracker:
+    """Follows every signal of an instance; the caller holds the 'tracker' lease.
+
+    instance: signals, active, dirty and health are mapped for writing. symbols: names by symbol
+    id. fees_bps: both legs together, by direction id. stale_after_s: by source id. Call
+    recover() first, then tick() on the grid and, between, poll(). BadData where a file in the
+    data folder is not ours; a disk that refuses is waited for.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        config: Config,
+        symbols: Sequence[str],
+        fees_bps: Mapping[int, float],
+        stale_after_s: Mapping[int, float],
+        *,
+        utc: Utc | None = None,
+    ) -> None:
+        settings = config.tracker
+        self.instance = instance
+        self.role: int = instance.health.role("tracker")
+        self._config = config
+        self._fees_bps = fees_bps
+        self._utc = utc or UtcClock()
+        self._ring = instance.ring
+        self._active = instance.active
+        self._dirty = instance.dirty
+        self._watch = PairWatch(
+            instance.quotes,
+            instance.health,
+            beat_limit_s=config.engine.beat_limit_s,
+            stale_after_s=stale_after_s,
+        )
+        self._rows = EventRows(self._utc, self._ring.ring_id, symbols, config.hash())
+        self._limits = Limits(int(settings.expire_after_s * 1e9), int(settings.lost_after_s * 1e9))
+        self._grid_ns = int(settings.grid_ms * 1e6)
+        self._gap_ns = max(_GAP_NS, 3 * self._grid_ns)
+        self._slot: int | None = None  # of the grid, at the last tick
+        folder, fsync = config.paths.data, settings.fsync
+        self._signals = LineFile(folder, SIGNALS, self._count, fsync=fsync != "never")
+        self._snapshots = LineFile(folder, SNAPSHOTS, self._count, fsync=fsync == "always")
+        self._tracks: dict[Pair, Track] = {}
+        self._journalled: set[int] = set()  # sequences found as OPEN rows at recovery
+        self._ended: dict[Pair, str] = {}  # reason of each pair's last CLOSE
+        self._outbox: list[Event] = []  # rows of the signals file but OPEN, oldest first
+        self._waiting: list[tuple[str, list[str]]] = []  # snapshot rows by hour
+        self._orphans = Orphans()
+
+    def recover(self, now_ns: int) -> None:
+        """Take up what the files say is open; ends before the engine may start."""
+        folder = self._config.paths.data
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise BadData(f"{folder}: {error.strerror}, expected a folder for data") from None
+        region = self._ring.region
+        capacity = min(region.n_directions, len(DIRECTIONS)), region.n_symbols
+        expire_after_s = self._config.tracker.expire_after_s
+        now_unix_ns = self._utc.utc_ns(now_ns)
+        found = read_journal(
+            folder, self._ring.ring_id, capacity, now_unix_ns, expire_after_s, self._count
+        )
+        self._journalled, self._ended = found.sequences, found.ended
+        for row in found.open:
+            if row.ring_id == self._ring.ring_id:
+                self._resume(row, now_ns, now_unix_ns)
+            else:
+                self._outbox.append(self._rows.lost(row, now_ns))
+        if found.open:
+            log.info(
+                "tracks resumed",
+                extra=facts(resumed=len(self._tracks), lost=len(found.open) - len(self._tracks)),
+            )
+        self._flush()
+        self._set_levels()
+
+    def poll(self, now_ns: int) -> None:
+        """Write what waits in the ring as OPEN rows; cheap where nothing does."""
+        if self._ring.queued and not self._signals.failing:
+            self._drain(now_ns)
+            self._set_levels()
+
+    def tick(self, now_ns: int) -> None:
+        """Drain the ring, look once at every track, write, end what has ended."""
+        slot = now_ns // self._grid_ns
+        if self._slot is not None and slot > self._slot + 1:
+            self._count("ticks_skipped", slot - self._slot - 1)
+        self._slot = slot
+        self._count("ticks")
+        self._drain(now_ns)
+        self._look(now_ns)
+        self._flush()
+        self._write_snapshots()
+        self._free_orphans(now_ns)
+        self._set_levels()
+
+    def next_tick_ns(self, now_ns: int) -> int:
+        """Return the next multiple of the grid on CLOCK_BOOTTIME, after now_ns."""
+        return (now_ns // self._grid_ns + 1) * self._grid_ns
+
+    def sync(self) -> None:
+        """Wait for the disk. May take long: call it beside the loop, but never beside tick().
+
+        A kill loses no written row whether synced or not; a power cut takes the instance with
+        it, so rows may be synced after the bytes have moved.
+        """
+        self._signals.sync()
+        self._snapshots.sync()
+
+    def close(self, now_ns: int) -> None:
+        """Write what can be written and close the files; open tracks are resumed next time."""
+        self._drain(now_ns)
+        self._write_snapshots()
+        self._set_levels()
+        self._signals.close()
+        self._snapshots.close()
+
+    @property
+    def unsynced(self) -> bool:
+        """True while sync() has something to do, by the fsync policy."""
+        return self._signals.unsynced or self._snapshots.unsynced
+
+    @property
+    def failing(self) -> bool:
+        """True while the disk refuses rows."""
+        return self._signals.failing or self._snapshots.failing
+
+    # -- opening
+
+    def _drain(self, now_ns: int) -> None:
+        if not self._flush():
+            return
+        while (signal := self._ring.peek()) is not None:
+            if signal.sequence not in self._journalled and not self._open(signal, now_ns):
+                return
+            self._make_tracked(signal.direction_id, signal.symbol_id)
+            self._ring.advance()
+        self._flush()
+
+    def _open(self, signal: SignalTuple, now_ns: int) -> bool:
+        """Write the OPEN row and follow the pair; False where the disk refuses."""
+        if signal.direction_id >= len(DIRECTIONS):
+            raise Halt(
+                f"signal {signal.sequence}: direction {signal.direction_id}, expected below "
+                f"{len(DIRECTIONS)}"
+            )
+        direction = DIRECTIONS[signal.direction_id]
+        fees = self._fees_bps.get(direction.id, _NAN)
+        gross = edge_gross_bps(signal.buy_px, signal.sell_px)
+        track = Track(
+            direction,
+            signal.symbol_id,
+            self._rows.fixed(signal, direction, fees),
+            fees_bps=fees,
+            converge_bps=self._config.limits_bps(direction)[1],
+            opened_ns=signal.at_ns,
+            net_bps=gross - fees,
+        )
+        event = self._rows.open(track, signal, gross)
+        if not self._signals.write(event.day, [event.row]):
+            return False
+        self._adopt(track, now_ns)
+        return True
+
+    def _adopt(self, track: Track, now_ns: int) -> None:
+        """Follow a track. One pair, one track: another is there only where files were edited."""
+        pair = track.direction_id, track.symbol_id
+        old = self._tracks.get(pair)
+        if old is not None:
+            event = self._rows.close(old, "LOST", None, now_ns)
+            self._outbox.append(event._replace(track=None))  # the pair is the new one's
+        self._tracks[pair] = track
+
+    def _make_tracked(self, direction_id: int, symbol_id: int) -> None:
+        state = SIGNALLED  # as it should be; else whatever it is
+        while not self._active.move(direction_id, symbol_id, state, TRACKED):
+            state = self._active.state(direction_id, symbol_id)
+            if state == TRACKED:
+                return
+
+    def _resume(self, row: OpenRow, now_ns: int, now_unix_ns: int) -> None:
+        direction = DIRECTIONS[row.pair[0]]
+        # same ring, so same boot: at_ns tells the age whatever became of the wall clock
+        age_ns = now_ns - row.at_ns if row.at_ns <= now_ns else max(0, now_unix_ns - row.unix_ns)
+        track = Track(
+            direction,
+            row.pair[1],
+            {name: row.columns[name] for name in FIXED},
+            fees_bps=row.fees_bps,
+            converge_bps=self._config.limits_bps(direction)[1],
+            opened_ns=now_ns - age_ns,
+            net_bps=row.net_bps,
+        )
+        track.seen_ns = now_ns
+        self._adopt(track, now_ns)
+        self._make_tracked(*row.pair)
+        gap_ns = max(0, now_unix_ns - row.seen_unix_ns)
+        self._outbox.append(self._rows.gap(track, gap_ns, now_ns, "DOWN"))
+        self._count("recovered")
+
+    # -- following
+
+    def _look(self, now_ns: int) -> None:
+        time = iso_utc(self._utc.utc_ns(now_ns))
+        has_room = sum(len(rows) for _, rows in self._waiting) < _MAX_WAITING
+        rows = []
+        self._watch.look(now_ns)
+        for track in self._tracks.values():
+            if track.ending:
+                continue
+            pair = self._watch.read(track.buy_source, track.sell_source, track.symbol_id, now_ns)
+            if pair is not None and has_room:
+                if now_ns - track.seen_ns >= self._gap_ns:
+                    gap_ns = now_ns - track.seen_ns
+                    self._outbox.append(self._rows.gap(track, gap_ns, now_ns, "LATE"))
+                track.seen_ns = now_ns
+                rows.append(snapshot_row(track.id, time, pair, track.fees_bps))
+            track.ending = track.step(pair, now_ns, self._limits)
+            if track.ending:
+                self._outbox.append(self._rows.close(track, track.ending, pair, now_ns))
+        if rows:
+            self._waiting.append((f"{day_of(time)}-{time[11:13]}", rows))
+
+    def _free_orphans(self, now_ns: int) -> None:
+        freed = 0
+        for pair, state in self._orphans.look(now_ns, self._active, self._ring, self._tracks):
+            freed += self._release(pair, state, self._ended.get(pair))
+        if freed:
+            self._dirty.wake()
+            self._count("orphans_freed", freed)
+            log.warning("orphaned pairs freed", extra=facts(pairs=freed))
+
+    # -- writing
+
+    def _flush(self) -> bool:
+        """Write the rows on their way, a day's in one write, and do what follows them."""
+        while self._outbox:
+            day = self._outbox[0].day
+            events = [event for event in self._outbox if event.day == day]
+            if not self._signals.write(day, [event.row for event in events]):
+                return False
+            self._outbox = [event for event in self._outbox if event.day != day]
+            for event in events:
+                self._written(event)
+            if any(event.track for event in events):
+                self._dirty.wake()
+        return True
+
+    def _written(self, event: Event) -> None:
+        if event.reason:
+            self._count(event.reason.lower())
+        if event.reason and event.track:
+            pair = event.track.direction_id, event.track.symbol_id
+            del self._tracks[pair]
+            self._ended[pair] = event.reason
+            self._release(pair, TRACKED, event.reason)
+
+    def _release(self, pair: Pair, state: int, reason: str | None) -> bool:
+        """Move the byte on and, where the pair may signal again, mark it for the engine."""
+        new = REARM if reason == "EXPIRED" else FREE
+        moved: bool = self._active.move(*pair, state, new)
+        if moved and new == FREE and pair[0] < len(DIRECTIONS):
+            self._dirty.mark(DIRECTIONS[pair[0]].buy_source, pair[1])
+        return moved
+
+    def _write_snapshots(self) -> None:
+        while self._waiting:
+            stamp, rows = self._waiting[0]
+            if not self._snapshots.write(stamp, rows):
+                return
+            del self._waiting[0]
+
+    def _set_levels(self) -> None:
+        health = self.instance.health
+        # the tail is the number of signals that have an OPEN row, whatever died when
+        health.set(self.role, _COUNTER["opened"], self._ring.read)
+        health.set(self.role, _COUNTER["open"], len(self._tracks))
+
+    def _count(self, name: str, n: int = 1) -> None:
+        self.instance.health.add(self.role, _COUNTER[name], n)

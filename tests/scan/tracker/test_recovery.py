@@ -1,0 +1,408 @@
+"""What a tracker takes up when it comes back, whatever its files look like."""
+
+import random
+from pathlib import Path
+
+import pytest
+from spreadcore import active
+
+from scan.tracker.conftest import MS, START_NS, Market, S
+from spreadscan.errors import BadData
+from spreadscan.tracker import SIGNALS, SNAPSHOTS
+from spreadscan.tracker.recovery import unix_ns
+
+
+def test_an_open_track_is_resumed_after_a_gap(market):
+    market.signal(0, 40.0)
+    market.step(market.started(), 5)
+    market.now += 7 * S
+    tracker = market.started()
+    counters = market.counters()
+    assert (1, 1, 1) == tuple(counters[c] for c in ("recovered", "open", "opened"))
+    opened, gap = market.events()
+    assert gap == opened | {
+        "event": "GAP", "reason": "DOWN", "time": "2026-11-20T12:00:08.000000Z",
+        "gap_s": "7.000000", "at_ns": str(START_NS + 8 * S), "buy_px": "", "buy_qty": "",
+        "sell_px": "", "sell_qty": "", "gross_bps": "", "net_bps": "",
+    }  # fmt: skip
+    assert active.TRACKED == market.state(0)
+    market.spread(0, 60.0)
+    market.step(tracker)
+    market.spread(0, 0.0)
+    market.step(tracker)
+    close = market.events()[2]
+    assert ("CONVERGED", "8.400000", "50.0000", "2026-11-20T12:00:08.200000Z") == tuple(
+        close[c] for c in ("reason", "duration_s", "peak_net_bps", "peak_time"))  # fmt: skip
+    assert active.FREE == market.state(0)
+
+
+def test_the_peak_of_a_resumed_track_is_its_open_row_s(market):
+    market.signal(0, 40.0)
+    market.step(market.started())
+    tracker = market.started()
+    market.spread(0, 0.0)
+    market.step(tracker)
+    assert ("30.0000", "2026-11-20T12:00:00.000000Z") == tuple(
+        market.events()[-1][c] for c in ("peak_net_bps", "peak_time"))  # fmt: skip
+
+
+def test_a_closed_track_is_not_resumed(market):
+    market.signal(0, 40.0)
+    tracker = market.started()
+    market.step(tracker)
+    market.spread(0, 0.0)
+    market.step(tracker)
+    market.step(market.started(), 5)
+    assert [("OPEN", "0", ""), ("CLOSE", "0", "CONVERGED")] == market.kinds()
+    assert 0 == market.counters()["recovered"]
+
+
+def test_what_outlived_its_time_meanwhile_expires_at_the_first_tick(market):
+    market.signal(0, 40.0)
+    market.step(market.started(), 5)
+    market.now += 120 * S
+    market.step(market.started())
+    assert [("OPEN", "0", ""), ("GAP", "0", "DOWN"), ("CLOSE", "0", "EXPIRED")] == market.kinds()
+    assert "121.200000" == market.events()[2]["duration_s"]
+    assert active.REARM == market.state(0)
+
+
+def test_the_age_survives_a_step_of_the_wall_clock(market):
+    market.signal(0, 40.0)
+    market.step(market.started(), 5)
+    market.utc.shift_ns = -3600 * S
+    tracker = market.started()
+    assert "0.000000" == market.events()[1]["gap_s"]
+    market.spread(0, 0.0)
+    market.step(tracker)
+    assert "1.200000" == market.events()[2]["duration_s"]
+
+
+def test_a_close_that_a_clock_put_back_filed_before_the_open_counts(market):
+    market.now += 12 * 3600 * S  # 00:00 of the 21st
+    market.signal(0, 40.0)
+    tracker = market.started()
+    market.step(tracker)
+    market.utc.shift_ns = -3600 * S
+    market.spread(0, 0.0)
+    market.step(tracker)
+    assert [("CLOSE", "0", "CONVERGED"), ("OPEN", "0", "")] == market.kinds()
+    market.step(market.started())
+    assert 2 == len(market.events())
+    assert 0 == market.counters()["recovered"]
+
+
+def test_tracks_of_another_ring_are_lost(market, make_instance):
+    market.signal(0, 40.0)
+    market.step(market.started(), 5)
+    market.instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+    market.now += 30 * S
+    tracker = market.started()
+    opened, close = market.events()
+    assert close == opened | {
+        "event": "CLOSE", "reason": "LOST", "time": "2026-11-20T12:00:31.000000Z",
+        "duration_s": "1.000000", "gap_s": "30.000000", "peak_net_bps": "30.0000",
+        "peak_time": "2026-11-20T12:00:00.000000Z", "at_ns": str(START_NS + 31 * S),
+        "buy_px": "", "buy_qty": "", "sell_px": "", "sell_qty": "", "gross_bps": "",
+        "net_bps": "",
+    }  # fmt: skip
+    assert [] == market.instance.active.not_free()
+    assert (1, 0, 0) == tuple(market.counters()[c] for c in ("lost", "recovered", "open"))
+    assert 0 == market.signal(0, 40.0)  # sequences begin again: not taken for the old one
+    market.step(tracker)
+    assert ("OPEN", "0", "") == market.kinds()[-1]
+    assert market.events()[0]["track_id"] != market.events()[-1]["track_id"]
+    market.step(market.started())
+    assert 4 == len(market.events())  # one GAP more, no second CLOSE
+
+
+def test_a_track_of_days_ago_is_found_after_a_long_stand_still(market):
+    """The instance lived on, nobody tracked: the files are old, and the newest there are."""
+    market.signal(0, 40.0)
+    market.step(market.started())
+    market.now += 40 * 86_400 * S
+    market.started()
+    assert 1 == market.counters()["recovered"]
+    assert ["signals-20261120.csv", "signals-20261230.csv"] == [
+        path.name for path in sorted(market.folder.glob("signals-*"))]  # fmt: skip
+
+
+def test_old_files_are_not_read(market):
+    market.folder.mkdir()
+    for name in ("signals-20261101.csv", "signals-99999999.csv", "signals-x.csv", "notes.txt"):
+        (market.folder / name).write_text("not ours\n")
+    (market.folder / "snapshots-20261119-23.csv").touch()
+    market.started()
+
+
+@pytest.mark.parametrize("day", ["20261119", "20261120", "20991231"])
+def test_a_foreign_file_that_may_matter_is_refused(market, day):
+    market.folder.mkdir()
+    path = market.folder / f"signals-{day}.csv"
+    path.write_text("# spreadscan signals v2; later\ntime\n")
+    with pytest.raises(BadData) as caught:
+        market.started()
+    assert f"{path}: begins '# spreadscan signals v2', expected '# spreadscan signals v1'" == str(
+        caught.value)  # fmt: skip
+
+
+def test_a_foreign_snapshots_file_is_refused(market):
+    market.folder.mkdir()
+    path = market.folder / "snapshots-20261120-11.csv"
+    path.write_text("x\n")
+    with pytest.raises(BadData, match=r"snapshots-20261120-11\.csv: begins 'x'"):
+        market.started()
+
+
+def test_a_data_folder_that_is_a_file_is_refused(market):
+    market.folder.write_text("")
+    with pytest.raises(BadData, match="data: File exists, expected a folder"):
+        market.started()
+
+
+def test_a_kill_between_open_row_and_tail_opens_once(market):
+    market.signal(0, 40.0)
+    market.started().poll(market.now)
+    market.instance.ring._start_at(0)  # as if the tail had not moved yet
+    market.instance.ring.push(0, 0, market.now, market.now, 100.0, 100.4, 4.0, 3.0)
+    market.instance.active.move(0, 0, active.TRACKED, active.SIGNALLED)
+    tracker = market.started()
+    assert active.TRACKED == market.state(0)
+    market.step(tracker)
+    assert [("OPEN", "0", ""), ("GAP", "0", "DOWN")] == market.kinds()
+    assert 0 == market.instance.ring.queued
+    assert 1 == market.counters()["opened"]
+
+
+# -- orphans
+
+
+def orphan(market: Market, state: int) -> None:
+    assert market.instance.active.move(0, 0, active.FREE, state)
+
+
+@pytest.mark.parametrize("state", [active.SIGNALLED, active.TRACKED])
+def test_an_orphan_is_freed_at_the_second_look(market, state):
+    orphan(market, state)
+    tracker = market.started()
+    market.step(tracker, 5)
+    assert state == market.state(0)  # looked at 0.2 s
+    market.step(tracker)
+    assert active.FREE == market.state(0)
+    assert [0] == market.instance.dirty.take(6)
+    assert 1 == market.counters()["orphans_freed"]
+
+
+def test_an_orphan_of_an_expired_track_rearms(market):
+    market.signal(0, 40.0)
+    tracker = market.started(tracker__expire_after_s=1.0)
+    market.step(tracker, 5)
+    assert active.REARM == market.state(0)
+    market.instance.active.move(0, 0, active.REARM, active.TRACKED)  # killed before the byte
+    market.instance.dirty.take(6)
+    tracker = market.started()
+    market.step(tracker, 6)
+    assert active.REARM == market.state(0)
+    assert [] == market.instance.dirty.take(6)
+
+
+def test_only_the_last_close_counts(market):
+    tracker = market.started(tracker__expire_after_s=1.0)
+    market.signal(0, 40.0)
+    market.step(tracker, 5)
+    market.instance.active.move(0, 0, active.REARM, active.FREE)
+    market.signal(0, 40.0)
+    market.spread(0, 0.0)
+    market.step(tracker)
+    assert ["EXPIRED", "CONVERGED"] == [r for _, _, r in market.kinds() if r]
+    orphan(market, active.TRACKED)
+    market.step(market.started(), 6)
+    assert active.FREE == market.state(0)
+
+
+def test_rearm_is_no_orphan(market):
+    orphan(market, active.REARM)
+    market.step(market.started(), 20)
+    assert active.REARM == market.state(0)
+
+
+def test_a_record_on_its_way_is_no_orphan(market):
+    """The ring is not empty: the tracker may be behind."""
+    tracker = market.started()
+    market.signal(1, 40.0)
+    orphan(market, active.SIGNALLED)
+    tracker._drain = lambda now_ns: None
+    market.step(tracker, 20)
+    assert active.SIGNALLED == market.state(0)
+
+
+def test_a_byte_that_was_free_between_the_looks_is_no_orphan(market):
+    tracker = market.started()
+    orphan(market, active.SIGNALLED)
+    market.step(tracker)
+    market.instance.active.move(0, 0, active.SIGNALLED, active.FREE)
+    market.step(tracker, 5)
+    orphan(market, active.SIGNALLED)
+    market.step(tracker, 9)
+    assert active.SIGNALLED == market.state(0)
+    market.step(tracker)
+    assert active.FREE == market.state(0)
+
+
+def test_a_track_that_is_followed_is_no_orphan(market):
+    market.signal(0, 40.0)
+    market.step(market.started(), 30)
+    assert 0 == market.counters()["orphans_freed"]
+
+
+# -- files that were cut, torn and flipped
+
+
+def written(market: Market) -> tuple[Path, Path]:
+    """Twenty signals, half of them closed, as a killed tracker leaves them."""
+    tracker = market.started()
+    for symbol in range(20):
+        market.signal(symbol, 40.0)
+        market.step(tracker)
+    for symbol in range(10):
+        market.spread(symbol, 0.0)
+        market.step(tracker)
+    return next(market.folder.glob("signals-*")), next(market.folder.glob("snapshots-*"))
+
+
+def whole_rows(content: bytes, header: bytes) -> list[bytes]:
+    if len(content) < len(header):
+        return []
+    return content[len(header) :].split(b"\n")[:-1]
+
+
+def test_a_signals_file_cut_anywhere_loses_no_whole_row(market):
+    signals, _ = written(market)
+    full = signals.read_bytes()
+    first = max(0, len(full) - 2048)
+    for size in (*range(0, len(SIGNALS.header) + 300, 3), *range(first, len(full) + 1)):
+        signals.write_bytes(full[:size])
+        before = market.counters()
+        tracker = market.started()
+        rows = whole_rows(full[:size], SIGNALS.header)
+        content = signals.read_bytes() if signals.exists() else b""
+        assert rows == whole_rows(content, SIGNALS.header)[: len(rows)]
+        opened = {row.split(b",")[2] for row in rows if b",OPEN," in row}
+        closed = {row.split(b",")[2] for row in rows if b",CLOSE," in row}
+        after = market.counters()
+        assert len(opened - closed) == after["recovered"] - before["recovered"] == after["open"]
+        whole = size == 0 or (size >= len(SIGNALS.header) and full[size - 1 : size] == b"\n")
+        assert int(not whole) == after["torn_lines"] - before["torn_lines"]
+        tracker.close(market.now)
+
+
+def test_a_snapshots_file_cut_anywhere_is_gone_on_with(market):
+    signals, snapshots = written(market)
+    events, full = signals.read_bytes(), snapshots.read_bytes()
+    for size in (*range(0, 400, 5), *range(len(full) - 2048, len(full) + 1, 3)):
+        signals.write_bytes(events)
+        snapshots.write_bytes(full[:size])
+        tracker = market.started()
+        market.step(tracker)
+        tracker.close(market.now)
+        content = snapshots.read_bytes()
+        rows = whole_rows(full[:size], SNAPSHOTS.header)
+        assert content.startswith(SNAPSHOTS.header)
+        assert rows == whole_rows(content, SNAPSHOTS.header)[: len(rows)]
+        assert {len(SNAPSHOTS.names)} == {
+            len(row.split(b",")) for row in whole_rows(content, SNAPSHOTS.header)
+        }
+
+
+def test_the_gap_is_counted_from_the_last_whole_snapshot(market):
+    market.signal(0, 40.0)
+    market.step(market.started(), 5)
+    path = next(market.folder.glob("snapshots-*"))
+    path.write_bytes(path.read_bytes()[:-1])  # the one of 1.0 s
+    market.now = START_NS + 3 * S
+    market.started()
+    assert "2.200000" == market.events()[1]["gap_s"]
+
+
+def test_the_gap_is_counted_over_the_turn_of_an_hour(market):
+    market.now += 3600 * S - 300 * MS
+    market.signal(0, 40.0)
+    tracker = market.started()
+    market.step(tracker, 1)
+    market.signal(1, 40.0)
+    market.instance.quotes.write_empty(5, 0)
+    market.step(tracker, 1)
+    assert 2 == len(list(market.folder.glob("snapshots-*")))
+    path = market.folder / "snapshots-20261120-13.csv"
+    rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([r for r in rows if not r.split(",")[0].endswith("-000000")]))
+    market.now += 5 * S
+    market.started()
+    gaps = {e["sequence"]: e["gap_s"] for e in market.events() if e["event"] == "GAP"}
+    assert {"0": "5.200000", "1": "5.000000"} == gaps
+
+
+def test_a_broken_line_in_the_middle_is_skipped_and_counted(market):
+    signals, _ = written(market)
+    lines = signals.read_bytes().split(b"\n")
+    lines[5] = lines[5][:40]  # an OPEN of one of the closed
+    lines[26] = b"\x00" * 80  # the CLOSE of another
+    signals.write_bytes(b"\n".join(lines))
+    market.started()
+    counters = market.counters()
+    assert (2, 11) == (counters["torn_lines"], counters["recovered"])
+
+
+BAD_FIELDS = {
+    "time": ["", "now", "2026-11-20 12:00:00.000000Z ", "2026-13-20T12:00:00.000000Z"],
+    "event": ["", "OPEN ", "open"],
+    "ring_id": ["", "0x12", "12.0"],
+    "sequence": ["", "-", "1e3"],
+    "direction_id": ["", "12", "-1"],
+    "symbol_id": ["", "64", "-1"],
+    "net_bps": ["much"],
+    "fees_bps": ["-"],
+    "at_ns": ["", "1.5"],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(f, v) for f, values in BAD_FIELDS.items() for v in values]
+)
+def test_a_row_that_makes_no_sense_is_skipped(market, field, value):
+    market.signal(0, 40.0)
+    market.started().poll(market.now)
+    path = next(market.folder.glob("signals-*"))
+    row = path.read_text().splitlines()[2].split(",")
+    row[SIGNALS.names.index(field)] = value
+    with path.open("a") as file:
+        file.write(",".join(row) + "\n")
+    market.started()
+    counters = market.counters()
+    assert (1, 1) == (counters["torn_lines"], counters["recovered"])
+
+
+def test_flipped_bytes_are_survived(market):
+    signals, snapshots = written(market)
+    contents = {path: path.read_bytes() for path in (signals, snapshots)}
+    rng = random.Random(7)
+    for _ in range(300):
+        for path, content in contents.items():
+            flipped = bytearray(content)
+            for _ in range(rng.randrange(1, 12)):
+                at = rng.randrange(len(content.split(b"\n")[0]), len(content))
+                flipped[at] = rng.choice([0, 10, 13, 34, 44, 48, 57, 255, flipped[at] ^ 1])
+            path.write_bytes(flipped)
+        try:
+            tracker = market.started()
+            market.step(tracker)
+            tracker.close(market.now)
+        except BadData as error:  # the header itself
+            assert "expected" in str(error)  # noqa: PT017
+        for extra in set(market.folder.iterdir()) - set(contents):
+            extra.unlink()
+
+
+def test_unix_ns_undoes_iso_utc():
+    assert 1_795_176_000_123_456_000 == unix_ns("2026-11-20T12:00:00.123456Z")
+    assert 0 == unix_ns("1970-01-01T00:00:00.000000Z")
