@@ -11,7 +11,14 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 DEBUG = os.environ.get("SPREADCORE_DEBUG") == "1"
-CFLAGS = ["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-sign-compare"]
+CFLAGS = [
+    "-std=c11",
+    "-D_GNU_SOURCE",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-function",
+    "-Wno-sign-compare",
+]
 CFLAGS += ["-O0", "-g", "-fsanitize=address,undefined"] if DEBUG else ["-O2"]
 LDFLAGS = ["-fsanitize=address,undefined"] if DEBUG else []
 DIRECTIVES = {

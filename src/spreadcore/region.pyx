@@ -64,8 +64,11 @@ cdef class Region:
             if size < <Py_ssize_t>sizeof(Header):
                 raise LayoutMismatch(
                     f"{self.path}: {size} bytes, expected a header of {sizeof(Header)}")
-            prot = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
-            self._map = mmap.mmap(fd, size, flags=mmap.MAP_SHARED, prot=prot)
+            prot, flags = mmap.PROT_READ, mmap.MAP_SHARED
+            if writable:
+                # a writer's first touch of a page would be a fault in the middle of a turn
+                prot, flags = prot | mmap.PROT_WRITE, flags | mmap.MAP_POPULATE
+            self._map = mmap.mmap(fd, size, flags=flags, prot=prot)
         finally:
             os.close(fd)
         self._pin()
