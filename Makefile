@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
-export PYTHONDONTWRITEBYTECODE :=
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SOURCES := $(wildcard src/spreadcore/*.pyx src/spreadcore/*.pxd src/spreadcore/*.h)
 

@@ -13,30 +13,30 @@ cdef void edges_add(Edges* e, size_t direction, size_t symbol, double gross, dou
                     double sell_px, int64_t at_ns) noexcept nogil:
     cdef size_t at = direction * e.n_symbols + symbol
     cdef EdgeCell* c = e.cells + at
-    cdef LimitCell* l
+    cdef LimitCell* cell
     cdef size_t i
     c.n += 1
     c.sum_bps += gross
     if gross > c.max_bps or c.n == 1:
         c.max_bps, c.max_buy_px, c.max_sell_px, c.max_ns = gross, buy_px, sell_px, at_ns
     for i in range(e.n_limits):
-        l = e.limits + at * e.n_limits + i
+        cell = e.limits + at * e.n_limits + i
         if gross > e.limit_bps[i]:
-            l.n_above += 1
-            if not l.open:
-                l.open = 1
-                l.episodes += 1
-                l.since_ns = at_ns
-        elif l.open:
-            limit_close(l, at_ns)
+            cell.n_above += 1
+            if not cell.open:
+                cell.open = 1
+                cell.episodes += 1
+                cell.since_ns = at_ns
+        elif cell.open:
+            limit_close(cell, at_ns)
 
 
-cdef void limit_close(LimitCell* l, int64_t at_ns) noexcept nogil:
-    cdef int64_t ns = at_ns - l.since_ns
-    l.open = 0
-    l.total_ns += ns
-    if ns > l.longest_ns:
-        l.longest_ns = ns
+cdef void limit_close(LimitCell* cell, int64_t at_ns) noexcept nogil:
+    cdef int64_t ns = at_ns - cell.since_ns
+    cell.open = 0
+    cell.total_ns += ns
+    if ns > cell.longest_ns:
+        cell.longest_ns = ns
 
 
 cdef class EdgeStats:
@@ -85,11 +85,12 @@ cdef class EdgeStats:
             return {"updates": 0}
         above = []
         cdef size_t i
-        cdef LimitCell* l
+        cdef LimitCell* cell
         for i in range(self.edges.n_limits):
-            l = self.edges.limits + at * self.edges.n_limits + i
-            above.append({"bps": self.limits[i], "updates": l.n_above, "episodes": l.episodes,
-                          "total_s": l.total_ns / 1e9, "longest_s": l.longest_ns / 1e9})
+            cell = self.edges.limits + at * self.edges.n_limits + i
+            above.append({
+                "bps": self.limits[i], "updates": cell.n_above, "episodes": cell.episodes,
+                "total_s": cell.total_ns / 1e9, "longest_s": cell.longest_ns / 1e9})
         return {"updates": c.n, "mean_bps": c.sum_bps / c.n, "max_bps": c.max_bps,
                 "max_ns": c.max_ns, "max_buy_px": c.max_buy_px, "max_sell_px": c.max_sell_px,
                 "above": above}

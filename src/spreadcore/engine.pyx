@@ -176,7 +176,7 @@ cdef void sweep(EngineCore* e, int64_t now_ns) noexcept nogil:
     cdef int64_t n_symbols = e.index.n_symbols
     cdef int64_t elapsed = now_ns - e.swept_at_ns
     cdef int64_t due
-    cdef size_t i
+    cdef size_t _i
     if e.sweep_ns <= 0 or elapsed <= 0:
         return
     if elapsed >= e.sweep_ns:           # apart: days times 16,384 symbols would leave 64 bits
@@ -188,7 +188,7 @@ cdef void sweep(EngineCore* e, int64_t now_ns) noexcept nogil:
     if due > SWEEP_CHUNK:
         due = SWEEP_CHUNK
         e.swept_at_ns = now_ns
-    for i in range(<size_t>due):
+    for _i in range(<size_t>due):
         sweep_symbol(e, e.sweep_at, now_ns)
         e.sweep_at = e.sweep_at + 1 if e.sweep_at + 1 < e.index.n_symbols else 0
     count(&e.health.counters[C_SWEPT], <uint64_t>due)

@@ -4,7 +4,7 @@ Called by a feed worker for every decoded top of book (a compiled decoder goes b
 Takes receive time as an argument and reads no clock. What it refuses it counts by reason.
 """
 cimport cython
-from libc.math cimport NAN, isnan
+from libc.math cimport isnan
 from libc.stdlib cimport calloc, free
 
 from spreadcore.dirty cimport DirtySet

@@ -49,8 +49,8 @@ cdef inline void quote_write(QuoteSlot* slot, const Quote* q) noexcept nogil:
 cdef inline int quote_read_at(const QuoteSlot* slot, Quote* q, uint64_t* at) noexcept nogil:
     cdef uint64_t word, seq
     cdef const uint64_t* source = <const uint64_t*>&slot.quote
-    cdef int i, look
-    for look in range(READ_TRIES):
+    cdef int i, _look
+    for _look in range(READ_TRIES):
         seq = load_acquire(&slot.seq)
         at[0] = seq
         if seq & 1:

@@ -141,7 +141,9 @@ class EngineRunner:
         self._role = instance.health.role("engine")
         directions = config.enabled_directions
         index = SourceSymbolIndex(
-            config.capacity.sources, config.capacity.symbols, [tuple(d) for d in directions]
+            config.capacity.sources,
+            config.capacity.symbols,
+            [(d.id, d.buy_source, d.sell_source) for d in directions],
         )
         for direction in directions:
             for symbol_id in lists.pairs.get(direction.id, ()):

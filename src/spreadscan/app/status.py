@@ -110,7 +110,7 @@ def live_spreads(instance: Instance, config: Config, names: Sequence[str]) -> li
     now = now_ns()
     watch.look(now)
     fees = build.fees_bps(config)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for direction_id, symbol_id, state in instance.active.not_free():
         if state != TRACKED or direction_id not in fees:
             continue

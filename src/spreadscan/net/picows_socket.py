@@ -10,7 +10,7 @@ from spreadscan.errors import ConnectionLost
 from spreadscan.net.transport import Listener, Socket
 
 
-class PicowsSocket(picows.WSListener):  # type: ignore[misc]  # the package ships no base type
+class PicowsSocket(picows.WSListener):
     """One open socket; made by open_socket()."""
 
     def __init__(self, listener: Listener, max_frame_bytes: int) -> None:
