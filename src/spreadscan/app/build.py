@@ -126,9 +126,13 @@ def make_feed(config: Config, lists: Lists, source: str, instance: Instance) -> 
 
 
 def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
-    return Tracker(
+    """Return a tracker that has recovered what the files say is open."""
+    tracker = Tracker(
         instance, config, lists.names, fees_bps(config), stale_after_s(config), utc=UtcClock()
     )
+    tracker.recover(now_ns())
+    instance.health.acknowledge(tracker.role, lists.generation)
+    return tracker
 
 
 class EngineRunner:

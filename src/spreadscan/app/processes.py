@@ -131,7 +131,6 @@ def _tracker(role: str, config: Config, lists: Lists) -> None:
 
 
 async def _track(tracker: tracker_room.Tracker, stop: Stop) -> None:
-    tracker.recover(now_ns())
     try:
         await tracker_room.run(tracker, stop)
     finally:
@@ -157,7 +156,6 @@ async def _single_main(
         return stop() or ended.is_set()
 
     tracker = build.make_tracker(config, lists, instance)
-    tracker.recover(now_ns())
     engine = build.EngineRunner(config, lists, instance)
     workers: list[Coroutine[Any, Any, None]] = [
         tracker_room.run(tracker, stop_all),

@@ -1,7 +1,11 @@
 """What a running instance says of itself, read from shared memory and /proc; writes nothing."""
 
+import csv
 import os
+import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from spreadcore import Instance
@@ -12,6 +16,7 @@ from spreadcore.watch import PairWatch
 from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.tracker.columns import SIGNALS
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 
 _ROLES = ("supervisor", "engine", "tracker")
@@ -99,8 +104,42 @@ def healthy(found: Mapping[str, Any]) -> bool:
     return all(r["alive"] and r["state"] == "running" for r in roles.values())
 
 
-def live_spreads(instance: Instance, config: Config, names: Sequence[str]) -> list[dict[str, Any]]:
+class OpenTimes:
+    """When each open track began, from the OPEN rows of the data files, read as they grow."""
+
+    def __init__(self, instance: Instance, folder: str) -> None:
+        self._ring_id = str(instance.ring.ring_id)
+        self._folder = Path(folder)
+        self._offsets: dict[Path, int] = {}
+        self._opened_s: dict[tuple[int, int], float] = {}
+
+    def read(self) -> Mapping[tuple[int, int], float]:
+        """Return (direction id, symbol id) -> Unix time of the OPEN row, of what is open now."""
+        for path in sorted(self._folder.glob(f"{SIGNALS.name}-*.csv")):
+            with path.open("rb") as file:
+                file.seek(self._offsets.get(path, 0))
+                text = file.read()
+            whole = text[: text.rfind(b"\n") + 1]  # the last line may still be on its way
+            self._offsets[path] = self._offsets.get(path, 0) + len(whole)
+            rows = csv.DictReader(whole.decode().splitlines(), fieldnames=SIGNALS.names)
+            for row in rows:
+                if row["ring_id"] == self._ring_id:
+                    self._take(row)
+        return self._opened_s
+
+    def _take(self, row: Mapping[str, str]) -> None:
+        pair = int(row["direction_id"]), int(row["symbol_id"])
+        if row["event"] == "OPEN":
+            self._opened_s[pair] = datetime.fromisoformat(row["time"]).timestamp()
+        elif row["event"] == "CLOSE":
+            self._opened_s.pop(pair, None)
+
+
+def live_spreads(
+    instance: Instance, config: Config, names: Sequence[str], opened: OpenTimes
+) -> list[dict[str, Any]]:
     """Return the pairs being tracked now, best net first; sizes in USDT at the touch."""
+    opened_s, now_s = opened.read(), time.time()
     watch = PairWatch(
         instance.quotes,
         instance.health,
@@ -130,6 +169,7 @@ def live_spreads(instance: Instance, config: Config, names: Sequence[str]) -> li
                     pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
                 ),
                 "tradable": pair.tradable,
+                "age_s": now_s - opened_s.get((direction_id, symbol_id), now_s),
             }
         )
     # NaN (a side is empty just now) sorts last

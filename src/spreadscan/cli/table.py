@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from spreadcore import Instance
 
-from spreadscan.app.status import live_spreads, status
+from spreadscan.app.status import OpenTimes, live_spreads, status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
@@ -35,7 +35,7 @@ class LiveTable:
         self._names = _names(config)
         self._last = now_ns(), {name: 0 for name in config.sources}
         self._rates(status(instance, config))
-        self._since: dict[tuple[int, int], float] = {}
+        self._opened = OpenTimes(instance, config.paths.data)
         self._console = Console()
         self._plain = plain or not self._console.is_terminal
 
@@ -58,7 +58,7 @@ class LiveTable:
     def _page(self, end: float) -> Group:
         found = status(self._instance, self._config)
         rates = self._rates(found)
-        spreads = live_spreads(self._instance, self._config, self._names)
+        spreads = live_spreads(self._instance, self._config, self._names, self._opened)
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
         return Group(
             Text(f"{self._title}: instance {found['instance']}{left}", style="bold"),
@@ -72,7 +72,7 @@ class LiveTable:
     def _lines(self) -> None:
         found = status(self._instance, self._config)
         rates = self._rates(found)
-        best = live_spreads(self._instance, self._config, self._names)[:1]
+        best = live_spreads(self._instance, self._config, self._names, self._opened)[:1]
         click.echo(
             f"{sum(rates.values()):.0f} quotes/s from "
             f"{sum(s['sockets'] for s in found['sources'].values())} sockets; "
@@ -95,16 +95,13 @@ class LiveTable:
         return {name: (n - last[name]) / seconds for name, n in quotes.items()}
 
     def _spreads_table(self, spreads: Sequence[Mapping[str, Any]]) -> Table:
-        now = time.monotonic()
-        keys = [(r["direction_id"], r["symbol_id"]) for r in spreads]
-        self._since = {key: self._since.get(key, now) for key in keys}
         title = f"live spreads: {len(spreads)}" + (
             f", best {_TOP} by net" if len(spreads) > _TOP else ""
         )
         table = Table("direction", "pair", title=title, title_justify="left")
-        for name in ("gross bps", "net bps", "size USDT", "seen for s"):
+        for name in ("gross bps", "net bps", "size USDT", "age s"):
             table.add_column(name, justify="right")
-        for row, key in list(zip(spreads, keys, strict=True))[:_TOP]:
+        for row in spreads[:_TOP]:
             style = "" if row["tradable"] else "dim"
             table.add_row(
                 row["direction"],
@@ -112,7 +109,7 @@ class LiveTable:
                 f"{row['gross_bps']:.1f}",
                 f"{row['net_bps']:.1f}",
                 f"{row['size_usdt']:,.0f}",
-                f"{now - self._since[key]:.0f}",
+                f"{row['age_s']:.0f}",
                 style=style,
             )
         return table
@@ -121,7 +118,7 @@ class LiveTable:
 def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = None) -> Table:
     """Return the table of sources of a status."""
     table = Table("source", "state", title="sources", title_justify="left")
-    for name in ("sockets", "pairs", "quotes", "quotes/s", "age ms", "declined", "reconnects"):
+    for name in ("sockets", "pairs", "quotes", "quotes/s", "age ms", "declined", "reconn."):
         if rates is not None or name != "quotes/s":
             table.add_column(name, justify="right")
     for name, source in found["sources"].items():
