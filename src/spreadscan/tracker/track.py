@@ -9,6 +9,7 @@ from spreadscan.types import Direction
 
 Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
 
 
 class Limits(NamedTuple):
@@ -19,8 +20,12 @@ class Limits(NamedTuple):
 
 
 def track_id(ring_id: int, sequence: int) -> str:
-    """Return e.g. '0f3a5b21c9d4-000017'; sorts by age within a ring."""
-    return f"{ring_id & 0xFFFF_FFFF_FFFF:012x}-{sequence:06d}"
+    """Return e.g. '3q5k0d9t-00017'; sorts by age within a ring of up to 100,000 signals.
+
+    It stands in every snapshot, so it is short: 40 of the ring id's 63 random bits.
+    """
+    ring = "".join([_DIGITS[ring_id >> shift & 31] for shift in range(35, -1, -5)])
+    return f"{ring}-{sequence:05d}"
 
 
 class Track:

@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 _COUNTER = {name: i for i, name in enumerate(TRACKER_COUNTERS)}
 _GAP_NS = 5_000_000_000  # a track without a row for longer gets a GAP row
 _MAX_WAITING = 20_000  # snapshot rows kept while the disk refuses them, some 4 MB
-_NAN = float("nan")
 
 
 class Tracker:
@@ -94,11 +93,9 @@ class Tracker:
             raise BadData(f"{folder}: {error.strerror}, expected a folder for data") from None
         region = self._ring.region
         capacity = min(region.n_directions, len(DIRECTIONS)), region.n_symbols
-        expire_after_s = self._config.tracker.expire_after_s
         now_unix_ns = self._utc.utc_ns(now_ns)
-        found = read_journal(
-            folder, self._ring.ring_id, capacity, now_unix_ns, expire_after_s, self._count
-        )
+        back_s = self._config.tracker.expire_after_s
+        found = read_journal(folder, self._ring.ring_id, capacity, now_unix_ns, back_s, self._count)
         self._journalled, self._ended = found.sequences, found.ended
         for row in found.open:
             if row.ring_id == self._ring.ring_id:
@@ -128,7 +125,8 @@ class Tracker:
         self._count("ticks")
         self._drain(now_ns)
         self._look(now_ns)
-        self._flush()
+        if not self._signals.failing:  # it was tried a moment ago
+            self._flush()
         self._write_snapshots()
         self._free_orphans(now_ns)
         self._set_levels()
@@ -184,7 +182,7 @@ class Tracker:
                 f"{len(DIRECTIONS)}"
             )
         direction = DIRECTIONS[signal.direction_id]
-        fees = self._fees_bps.get(direction.id, _NAN)
+        fees = self._fees_bps.get(direction.id, float("nan"))
         gross = edge_gross_bps(signal.buy_px, signal.sell_px)
         track = Track(
             direction,
@@ -233,8 +231,8 @@ class Tracker:
         track.seen_ns = now_ns
         self._adopt(track, now_ns)
         self._make_tracked(*row.pair)
-        gap_ns = max(0, now_unix_ns - row.seen_unix_ns)
-        self._outbox.append(self._rows.gap(track, gap_ns, now_ns, "DOWN"))
+        gap_ns = now_unix_ns - row.seen_unix_ns
+        self._outbox.append(self._rows.gap(track, max(0, gap_ns), now_ns, "DOWN"))
         self._count("recovered")
 
     # -- following

@@ -96,15 +96,20 @@ def test_a_track_that_ends_on_a_full_disk_keeps_its_pair(make_story, monkeypatch
         story.prices()
         tracker.tick(story.market.now)
     world.plan = lambda n, name: ("fail", 0) if name == "write" else None
+    world.names.clear()
+    story.market.signal(10)
     for _ in range(20):  # pair 0 converges; longer than two looks for orphans
         story.prices()
         tracker.tick(story.market.now)
+    assert ["write"] * 40 == world.names  # a try per file and tick
     instance = story.market.instance
-    assert 4 == instance.ring.produced
+    assert (5, 1) == (instance.ring.produced, instance.ring.queued)
     assert 2 == instance.active.state(0, 0)
     world.plan = lambda n, name: None
     story.prices()
     tracker.tick(story.market.now)
+    assert 0 == instance.ring.queued
+    assert ["OPEN"] * 4 + ["CLOSE"] == [e["event"] for e in story.market.events()][:5]
     close = next(e for e in story.market.events() if e["event"] == "CLOSE")
     assert ("0", "CONVERGED", "1.000000") == tuple(
         close[c] for c in ("symbol_id", "reason", "duration_s"))  # fmt: skip

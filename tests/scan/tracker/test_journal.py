@@ -103,6 +103,24 @@ def test_a_replaced_file_is_gone_on_with(desk, tmp_path):
     assert ["a", "z", "b"] == desk.ids()
 
 
+def test_a_file_replaced_by_its_own_copy_is_noticed(desk, tmp_path):
+    desk.file.write(STAMP, [row("a")])
+    copy = tmp_path / "copy"
+    copy.write_bytes(desk.path().read_bytes())
+    copy.rename(desk.path())
+    desk.file.write(STAMP, [row("b")])
+    assert ["a", "b"] == desk.ids()
+
+
+def test_a_file_is_opened_once_for_many_writes(desk, monkeypatch):
+    opened = []
+    real = os.open
+    monkeypatch.setattr(journal.os, "open", lambda *a: opened.append(a) or real(*a))
+    for _ in range(5):
+        desk.file.write(STAMP, [row("a")])
+    assert 1 == len(opened)
+
+
 def test_a_file_replaced_by_another_kind_is_refused(desk):
     desk.file.write(STAMP, [row("a")])
     desk.path().unlink()

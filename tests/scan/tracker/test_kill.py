@@ -39,6 +39,21 @@ def test_the_story_has_every_end_and_every_effect(make_story, monkeypatch):
     assert {"write", "move", "advance", "mark", "wake"} == set(world.names)
 
 
+def test_rows_come_before_bytes_and_bytes_before_what_others_may_do(make_story, monkeypatch):
+    story = make_story()
+    world = World(monkeypatch, lambda n, name: None)
+    tracker = story.tracker(world)
+    tracker.recover(story.market.now)
+    story.prices()
+    tracker.poll(story.market.now)
+    assert ["write", "move", "advance"] * 4 == world.names
+    world.names.clear()
+    story.at = 60  # everything falls
+    story.prices()
+    tracker.tick(story.market.now)
+    assert ["write", *["move", "mark"] * 4, "wake", "write"] == world.names
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("down_steps", [0, 6])
 def test_a_kill_anywhere_loses_and_doubles_nothing(make_story, monkeypatch, mode, down_steps):

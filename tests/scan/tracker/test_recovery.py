@@ -8,7 +8,7 @@ from spreadcore import active
 
 from scan.tracker.conftest import MS, START_NS, Market, S
 from spreadscan.errors import BadData
-from spreadscan.tracker import SIGNALS, SNAPSHOTS
+from spreadscan.tracker import SIGNALS, SNAPSHOTS, recovery
 from spreadscan.tracker.recovery import unix_ns
 
 
@@ -127,6 +127,15 @@ def test_a_track_of_days_ago_is_found_after_a_long_stand_still(market):
         path.name for path in sorted(market.folder.glob("signals-*"))]  # fmt: skip
 
 
+def test_a_file_of_the_future_hides_nothing(market):
+    """A clock was far ahead once."""
+    market.signal(0, 40.0)
+    market.step(market.started())
+    (market.folder / "signals-20991231.csv").write_bytes(SIGNALS.header)
+    market.started()
+    assert 1 == market.counters()["recovered"]
+
+
 def test_old_files_are_not_read(market):
     market.folder.mkdir()
     for name in ("signals-20261101.csv", "signals-99999999.csv", "signals-x.csv", "notes.txt"):
@@ -216,6 +225,27 @@ def test_only_the_last_close_counts(market):
     market.step(tracker)
     assert ["EXPIRED", "CONVERGED"] == [r for _, _, r in market.kinds() if r]
     orphan(market, active.TRACKED)
+    market.step(market.started(), 6)
+    assert active.FREE == market.state(0)
+
+
+def test_an_orphan_rearms_by_a_close_of_this_very_run(market):
+    market.signal(0, 40.0)
+    tracker = market.started(tracker__expire_after_s=1.0)
+    market.step(tracker, 5)
+    market.instance.active.move(0, 0, active.REARM, active.SIGNALLED)  # a killed engine's
+    market.step(tracker, 15)
+    assert active.REARM == market.state(0)
+    assert 1 == market.counters()["orphans_freed"]
+
+
+def test_what_ended_in_another_ring_says_nothing(market, make_instance):
+    market.signal(0, 40.0)
+    tracker = market.started(tracker__expire_after_s=1.0)
+    market.step(tracker, 5)
+    assert "EXPIRED" == market.kinds()[-1][2]
+    market.instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+    orphan(market, active.SIGNALLED)
     market.step(market.started(), 6)
     assert active.FREE == market.state(0)
 
@@ -335,11 +365,23 @@ def test_the_gap_is_counted_over_the_turn_of_an_hour(market):
     assert 2 == len(list(market.folder.glob("snapshots-*")))
     path = market.folder / "snapshots-20261120-13.csv"
     rows = path.read_text().splitlines(keepends=True)
-    path.write_text("".join([r for r in rows if not r.split(",")[0].endswith("-000000")]))
+    path.write_text("".join([r for r in rows if not r.split(",")[0].endswith("-00000")]))
     market.now += 5 * S
     market.started()
     gaps = {e["sequence"]: e["gap_s"] for e in market.events() if e["event"] == "GAP"}
     assert {"0": "5.200000", "1": "5.000000"} == gaps
+
+
+def test_only_the_end_of_a_long_file_is_read_for_gaps(market, monkeypatch):
+    market.signal(0, 40.0)
+    market.signal(1, 40.0)
+    market.step(market.started(), 5)
+    path = next(market.folder.glob("snapshots-*"))
+    last = len(path.read_bytes().splitlines()[-1])
+    monkeypatch.setattr(recovery, "_TAIL_BYTES", last + 20)  # that of 1 and a bit of 0's
+    market.started()
+    gaps = {e["sequence"]: e["gap_s"] for e in market.events() if e["event"] == "GAP"}
+    assert {"0": "1.000000", "1": "0.000000"} == gaps
 
 
 def test_a_broken_line_in_the_middle_is_skipped_and_counted(market):
