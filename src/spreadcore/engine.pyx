@@ -23,7 +23,7 @@ from spreadcore.layout cimport Quote, Signal
 from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read, quote_slot
 from spreadcore.ring cimport RING_FULL, SignalRing, ring_push
 from spreadcore.spread cimport gross_bps
-from spreadcore.tradable cimport look_at_beats, tradable
+from spreadcore.tradable cimport limit_ns, look_at_beats, tradable
 
 from spreadcore.layout import ENGINE_COUNTERS
 from spreadcore.errors import CoreError, TableFull
@@ -291,8 +291,8 @@ cdef class Engine:
         e.rule.n_sources = quotes.table.n_sources
         e.control = control.words
         e.max_gross_bps, e.min_notional = max_gross_bps, min_notional
-        e.rule.beat_limit_ns = <int64_t>(beat_limit_s * 1e9)
-        e.sweep_ns = <int64_t>(sweep_s * 1e9)
+        e.rule.beat_limit_ns = limit_ns(beat_limit_s)
+        e.sweep_ns = limit_ns(sweep_s)
         self._owned = (quotes, dirty, ring, active, health, control, index)
 
     def set_rule(self, int direction, double fees_bps, double threshold_bps, double converge_bps):
@@ -309,7 +309,7 @@ cdef class Engine:
         """Set the age after which a quote of the source is not tradable; 0 = no limit."""
         if source >= self.core.quotes.n_sources:
             raise TableFull(f"source id: {source}, expected below {self.core.quotes.n_sources}")
-        self.core.rule.stale_ns[source] = <int64_t>(stale_after_s * 1e9)
+        self.core.rule.stale_ns[source] = limit_ns(stale_after_s)
 
     def observe(self, EdgeStats stats not None):
         """Feed every evaluation of a changed quote to `stats`, whatever the rules say of it."""

@@ -12,6 +12,13 @@ cdef struct Tradable:
     int64_t beat_limit_ns
     uint32_t n_sources
 
+# a time limit from Python; a double beyond 64 bits of ns would become any number
+cdef inline int64_t limit_ns(double seconds) except -1:
+    if not 0 <= seconds <= 9e9:
+        from spreadcore.errors import CoreError
+        raise CoreError(f"time limit: {seconds} s, expected 0 to 9e9")
+    return <int64_t>(seconds * 1e9)
+
 cdef inline void look_at_beats(Tradable* t, int64_t now_ns) noexcept nogil:
     cdef size_t source
     for source in range(t.n_sources):

@@ -8,7 +8,7 @@ from spreadcore.health cimport Health
 from spreadcore.layout cimport Quote
 from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read
 from spreadcore.spread cimport exit_bps, gross_bps
-from spreadcore.tradable cimport Tradable, look_at_beats, tradable
+from spreadcore.tradable cimport Tradable, limit_ns, look_at_beats, tradable
 
 from spreadcore.errors import TableFull
 
@@ -48,12 +48,12 @@ cdef class PairWatch:
         self.quotes, self.health = quotes, health
         self.rule.sources = health.slot(0)
         self.rule.n_sources = quotes.table.n_sources
-        self.rule.beat_limit_ns = <int64_t>(beat_limit_s * 1e9)
+        self.rule.beat_limit_ns = limit_ns(beat_limit_s)
         for source, seconds in (stale_after_s or {}).items():
             if not 0 <= source < quotes.table.n_sources:
                 raise TableFull(
                     f"source id: {source}, expected below {quotes.table.n_sources}")
-            self.rule.stale_ns[<size_t>source] = <int64_t>(<double>seconds * 1e9)
+            self.rule.stale_ns[<size_t>source] = limit_ns(seconds)
 
     def look(self, int64_t now_ns):
         """Take the sources' beats as of now_ns; read() judges by the last look."""

@@ -11,6 +11,7 @@ from spreadcore.errors import CoreError, LayoutMismatch, TableFull
 from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
 from spreadcore.spread import edge_gross_bps
+from spreadcore.watch import PairWatch
 
 S = 10**9
 MS = 10**6
@@ -261,6 +262,18 @@ def test_no_limit_means_none(rig):
 def test_stale_limits_are_of_known_sources(rig):
     with pytest.raises(TableFull, match="source id: 3, expected below 3"):
         rig.engine.set_stale(3, 1.0)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf, 1e11])
+def test_a_time_limit_that_is_none_is_refused(instance, rig, seconds):
+    """A double beyond 64 bits of ns would become any number."""
+    with pytest.raises(CoreError, match="expected 0 to 9e9"):
+        rig.engine.set_stale(SPOT, seconds)
+    for option in ("beat_limit_s", "sweep_s"):
+        with pytest.raises(CoreError, match="expected 0 to 9e9"):
+            Rig(instance, **{option: seconds})
+    with pytest.raises(CoreError, match="expected 0 to 9e9"):
+        PairWatch(instance.quotes, instance.health, stale_after_s={0: seconds})
 
 
 # -- not the same coin

@@ -96,7 +96,7 @@ def test_indices_may_wrap_at_two_to_the_64(ring):
         assert (NEAR_WRAP + k) % 2**64 == push(ring, k)
         assert record((NEAR_WRAP + k) % 2**64, k) == ring.peek()
         ring.advance()
-        assert ring.queued == 0
+        assert 0 == ring.queued
     ring._start_at(NEAR_WRAP)
     for k in range(ring.capacity):
         push(ring, k)

@@ -265,37 +265,32 @@ cdef inline bint signal_is(const Signal* s, uint64_t n) noexcept nogil:
 
 
 def produce(SignalRing ring not None, uint64_t first, uint64_t n_records):
-    """Push n_records whose fields follow from their sequence; returns how often it was full."""
+    """Push n_records whose fields follow from their sequence."""
     cdef Ring* r = &ring.ring
     cdef Signal s
     cdef uint64_t i
-    cdef uint64_t full = 0
+    cdef uint64_t waited = 0
     with nogil:
         for i in range(n_records):
             signal_of(&s, first + i)
             while ring_push(r, &s) == RING_FULL:
-                idle(&full)
-    return full
+                idle(&waited)
 
 
 def consume(SignalRing ring not None, uint64_t first, uint64_t n_records):
-    """Take n_records; returns (records in order and whole, times it was empty).
-
-    Ends at the first record that is not the next one or not whole.
-    """
+    """Take n_records; return how many of them were the next one, and whole."""
     cdef Ring* r = &ring.ring
     cdef Signal s
-    cdef uint64_t i = 0
-    cdef uint64_t empty = 0
+    cdef uint64_t i
+    cdef uint64_t good = 0
+    cdef uint64_t waited = 0
     with nogil:
-        while i < n_records:
+        for i in range(n_records):
             while ring_peek(r, &s) == RING_EMPTY:
-                idle(&empty)
-            if not signal_is(&s, first + i):
-                break
+                idle(&waited)
+            good += signal_is(&s, first + i)
             ring_advance(r)
-            i += 1
-    return i, empty
+    return good
 
 
 # -- the dirty set
@@ -325,6 +320,19 @@ cdef inline int park_slowly(const Dirty* d, uint64_t pause, bint look_again) noe
     return PARK_WOKEN
 
 
+# The 16 slots of a source lie two by two in words of the bitmap that are far apart, so that both
+# of its levels, and what a take puts back for want of room, are fought over.
+cdef inline size_t symbol_of(size_t slot) noexcept nogil:
+    return slot // 2 * 1000 + slot % 2
+
+
+cdef inline size_t slot_of(size_t symbol) noexcept nogil:
+    return symbol // 1000 * 2 + symbol % 1000
+
+
+SYMBOLS = 8192                  # capacity that holds them
+
+
 def feed_and_wait(Quotes quotes not None, DirtySet dirty not None, Board board not None,
                   size_t source, uint64_t seed, *, uint64_t max_delay, double patience_s):
     """Be a feed: store rising numbers, mark, wake; wait until the engine side saw them.
@@ -352,8 +360,8 @@ def feed_and_wait(Quotes quotes not None, DirtySet dirty not None, Board board n
                 slot = (random_next(&state) >> 20) % MAX_SLOTS
                 number += 1
                 quote_of(&q, number)
-                quote_write(quote_slot(&quotes.table, source, slot), &q)
-                dirty_mark(&dirty.dirty, source, slot)
+                quote_write(quote_slot(&quotes.table, source, symbol_of(slot)), &q)
+                dirty_mark(&dirty.dirty, source, symbol_of(slot))
                 last[slot] = number
             dirty_wake(&dirty.dirty)
             if (random_next(&state) >> 20) % 8 == 0:
@@ -397,7 +405,7 @@ def take_and_sleep(Quotes quotes not None, DirtySet dirty not None, Board board 
     finished. Returns a dict: parks, sleeps (those in which it gave up its core), looks (work
     found at the second look), observed, back (a number below one seen before), torn.
     """
-    cdef uint32_t symbols[64]
+    cdef uint32_t symbols[128]
     cdef uint64_t parks = 0
     cdef uint64_t looks = 0
     cdef uint64_t sleeps_before = n_switches()
@@ -411,7 +419,7 @@ def take_and_sleep(Quotes quotes not None, DirtySet dirty not None, Board board 
         while True:
             n = 0
             for source in range(n_sources):
-                taken = dirty_take(&dirty.dirty, source, symbols, 64)
+                taken = dirty_take(&dirty.dirty, source, symbols, 128)
                 n += taken
                 for i in range(taken):
                     if quote_read(quote_slot(&quotes.table, source, symbols[i]),
@@ -421,7 +429,8 @@ def take_and_sleep(Quotes quotes not None, DirtySet dirty not None, Board board 
                         continue
                     observed += 1
                     torn += not is_whole(&q)
-                    ack = word(board.words, WORD_ACK + source * MAX_SLOTS + symbols[i])
+                    ack = word(board.words,
+                               WORD_ACK + source * MAX_SLOTS + slot_of(symbols[i]))
                     back += <uint64_t>q.recv_ns < load_relaxed(ack)
                     store_release(ack, <uint64_t>q.recv_ns)
             if n:

@@ -19,7 +19,7 @@ FEEDS = {"two_cores": 1, "one_core": 1, "free": 2}
 
 def run(loops, children, make_instance, board, cores, *, n_feeds, n_sleeps, patience_s, **engine):
     """Return (what the engine side saw, [(updates, lost, asleep with work) per feed])."""
-    instance = make_instance(n_sources=2, n_symbols=16, n_directions=1, force=True)
+    instance = make_instance(n_sources=2, n_symbols=loops.SYMBOLS, n_directions=1)
     quotes, dirty = instance.quotes, instance.dirty
     children.start(
         "engine", loops.take_and_sleep, quotes, dirty, board, n_feeds, n_sleeps,
@@ -57,10 +57,10 @@ def test_every_burst_is_seen_by_the_next_take(loops, children, make_instance, bo
         "engine", loops.take_in_rounds, instance.quotes, instance.dirty, board, cpus=two_cores[0]
     )
     children.start(
-        "feed", loops.feed_in_bursts, instance.quotes, instance.dirty, board, 2_000_000,
+        "feed", loops.feed_in_bursts, instance.quotes, instance.dirty, board, 1_000_000,
         skip_if_set=False, for_s=WATCHDOG_S / 2, cpus=two_cores[1],
     )  # fmt: skip
-    assert (2_000_000, 0) == children.results(WATCHDOG_S)["feed"]
+    assert (1_000_000, 0) == children.results(WATCHDOG_S)["feed"]
 
 
 def test_control_skip_if_already_set_loses_an_update(
@@ -97,7 +97,7 @@ def test_control_no_second_look_loses_a_wake(
 
 
 def test_the_watchdog_ends_an_engine_that_nobody_wakes(loops, make_instance, board, children):
-    instance = make_instance(n_sources=2, n_symbols=16, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=loops.SYMBOLS, n_directions=1)
     pid = children.start(
         "engine", loops.take_and_sleep, instance.quotes, instance.dirty, board, 1, 1
     )

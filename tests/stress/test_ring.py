@@ -6,7 +6,7 @@ pytestmark = pytest.mark.stress
 
 WATCHDOG_S = 120
 FIRST = 2**64 - 1_000  # the indices wrap after a thousand records
-RECORDS = {"two_cores": 20_000_000, "one_core": 2_000_000, "free": 5_000_000}
+RECORDS = {"two_cores": 10_000_000, "one_core": 2_000_000, "free": 5_000_000}
 
 
 @pytest.mark.parametrize("capacity", [2, 16, 1024])
@@ -18,7 +18,6 @@ def test_order_and_nothing_lost(loops, children, make_instance, pinning, capacit
     ring._start_at(FIRST)
     children.start("producer", loops.produce, ring, FIRST, n, cpus=cores[0])
     children.start("consumer", loops.consume, ring, FIRST, n, cpus=cores[1])
-    in_order, _ = children.results(WATCHDOG_S)["consumer"]
-    assert n == in_order
+    assert n == children.results(WATCHDOG_S)["consumer"], "of these came in order and whole"
     assert ((FIRST + n) % 2**64,) * 2 == (ring.produced, ring.read)
-    assert ring.queued == 0
+    assert 0 == ring.queued
