@@ -7,10 +7,14 @@ with the nearest name. Every value remembers where it came from (`spreadscan con
 
 import difflib
 import os
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from math import inf, isfinite
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -159,10 +163,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return threshold, converge
 
     def hash(self) -> str:
-        """Return 8 hex digits that change with any setting; they stand in OPEN rows."""
-        from hashlib import blake2b
-
-        return blake2b(msgspec.json.encode(self, order="sorted"), digest_size=4).hexdigest()
+        """Return a short text that changes with any setting; it stands in OPEN rows."""
+        digest = blake2b(msgspec.json.encode(self, order="sorted"), digest_size=4).hexdigest()
+        return f"c{digest}"  # a letter first, or tables read some of them as numbers
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -188,16 +191,11 @@ def load(
         _merge(tree, _read_toml(Path(file)), str(file), origins)
     for name, text in sorted((os.environ if environ is None else environ).items()):
         if name.startswith(ENV_PREFIX):
-            _merge(tree, _nest(_env_key(name), text), f"environment {name}", origins)
+            layer = _nest(_env_key(name), text)
+            _merge(tree, layer, f"environment {name}", origins, is_text=True)
     for key, value in (flags or {}).items():
-        _merge(tree, _nest(key, value), "command line", origins)
-    try:
-        config = msgspec.convert(tree, Config, strict=True)
-    except msgspec.ValidationError as error:
-        text = str(error)
-        key = text.rpartition("`$.")[2].rstrip("`") if "`$." in text else ""
-        where = origins.get(key.split("[")[0], "config")
-        raise ConfigError(f"{where}: {key or 'settings'}: {text.partition(' - at')[0]}") from None
+        _merge(tree, _nest(key, value), "command line", origins, is_text=True)
+    config = msgspec.convert(tree, Config)  # every value was held to its type when merged
     _check(config, origins)
     return Loaded(config, origins)
 
@@ -224,20 +222,34 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such file, expected a TOML config") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
 
 
-def _merge(tree: dict[str, Any], layer: dict[str, Any], origin: str, origins: dict[str, str]) -> None:
+def _merge(
+    tree: dict[str, Any],
+    layer: dict[str, Any],
+    origin: str,
+    origins: dict[str, str],
+    *,
+    is_text: bool = False,
+) -> None:
+    """Lay a layer over the tree. is_text: text in it is read as TOML where it is TOML."""
+
     def walk(into: dict[str, Any], new: dict[str, Any], struct: Any, prefix: str) -> None:
         for key, value in new.items():
             path = f"{prefix}{key}"
-            inner = _field_type(struct, key, path, origin)
-            if isinstance(value, dict) and _is_section(inner):
-                walk(into.setdefault(key, {}), value, inner, f"{path}.")
-            else:
+            kind = _field_type(struct, key, path, origin)
+            if is_text and isinstance(value, str):
+                value = _value_of(value, kind)
+            if not _is_section(kind):
+                _check_type(value, kind, path, origin)
                 into[key] = value
                 origins[path] = origin
+            elif isinstance(value, dict):
+                walk(into.setdefault(key, {}), value, kind, f"{path}.")
+            else:
+                raise ConfigError(f"{origin}: {path}: {value!r}, expected a section [{path}]")
 
     walk(tree, layer, Config, "")
 
@@ -247,7 +259,17 @@ def _is_section(kind: Any) -> bool:
 
 
 def _is_table(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) is dict
+    return get_origin(kind) is dict
+
+
+def _check_type(value: Any, kind: Any, path: str, origin: str) -> None:
+    try:
+        msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        text, _, item = str(error).partition(" - at `$")
+        if get_origin(kind) is Literal:
+            text = f"{value!r}, expected one of {', '.join(get_args(kind))}"
+        raise ConfigError(f"{origin}: {path}{item.rstrip('`')}: {text}") from None
 
 
 def _field_type(struct: Any, key: str, path: str, origin: str) -> Any:
@@ -270,8 +292,6 @@ def _unknown(path: str, key: str, known: Sequence[str], origin: str) -> ConfigEr
 
 
 def _nest(key: str, value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        value = _value_of(value)
     for part in reversed(_split_key(key)):
         value = {part: value}
     result: dict[str, Any] = value
@@ -284,11 +304,13 @@ def _split_key(key: str) -> list[str]:
     return [parts[0], ".".join(parts[1:-1]), parts[-1]] if len(parts) > 3 else parts
 
 
-def _value_of(text: str) -> Any:
+def _value_of(text: str, kind: Any) -> Any:
+    """Return text as the TOML value that it is, else as it is; names may look like numbers."""
     try:
-        return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+        value = tomllib.loads(f"x = {text}")["x"]
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
+    return text if kind is str and not isinstance(value, str) else value
 
 
 def _env_key(name: str) -> str:
@@ -300,47 +322,119 @@ def _env_key(name: str) -> str:
     return rest
 
 
+# Lowest and highest value that makes sense; beside a NaN, what is outside is a slip of the pen.
+_LIMITS: dict[str, tuple[float, float]] = {
+    "capacity.sources": (len(SOURCES), 64),
+    "capacity.symbols": (1, 16_384),
+    "capacity.directions": (len(DIRECTIONS), 255),
+    "discovery.tries": (1, 100),
+    "discovery.rest_timeout_s": (0.001, 3_600),
+    "discovery.after_ack_s": (0, inf),
+    "discovery.no_new_s": (0, inf),
+    "discovery.batch_limit_s": (0.001, inf),
+    "discovery.refresh_h": (0, inf),
+    "feeds.connect_timeout_s": (0.001, 3_600),
+    "feeds.ack_timeout_s": (0.001, inf),
+    "feeds.max_frame_bytes": (1_024, 1 << 30),
+    "feeds.backoff_base_s": (0.001, inf),
+    "feeds.backoff_cap_s": (0.001, inf),
+    "feeds.beat_ms": (1, inf),
+    "feeds.silent_socket_s": (0.001, inf),
+    "engine.spin_us": (-1, inf),
+    "engine.park_ms": (0.001, 1_000),
+    "engine.max_gross_bps": (0, inf),
+    "engine.min_notional_usdt": (0, inf),
+    "engine.beat_limit_s": (0.001, inf),
+    "engine.sweep_s": (0.001, inf),
+    "tracker.grid_ms": (1, inf),
+    "tracker.expire_after_s": (0.001, inf),
+    "tracker.lost_after_s": (0, inf),
+    "log.keep_mb": (0.001, inf),
+}
+_INSTANCE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
+
+
 def _check(config: Config, origins: Mapping[str, str]) -> None:
     """Rules between values, each told with the key to change."""
 
-    def origin(key: str) -> str:
-        return origins.get(key, "default")
+    def refuse(key: str, text: str) -> None:
+        raise ConfigError(f"{origins.get(key, 'default')}: {key}: {text}")
 
+    if not _INSTANCE.fullmatch(config.instance):
+        refuse("instance", f"{config.instance!r}, expected up to 63 letters, digits and _.-")
+    for key, (low, high) in _LIMITS.items():
+        section, _, name = key.partition(".")
+        value = getattr(getattr(config, section), name)
+        if not low <= value <= high:
+            limits = f"at least {low}" if high == inf else f"{low} to {high}"
+            refuse(key, f"{value}, expected {limits}")
+    waits = config.discovery.backoff_ms
+    if not waits or not all(0 <= wait < inf for wait in waits):
+        refuse("discovery.backoff_ms", f"{list(waits)}, expected one or more waits of 0 or more")
+    for role in ("feeds", "engine", "tracker", "supervisor"):
+        if any(number < 0 for number in getattr(config.cpu, role)):
+            refuse(f"cpu.{role}", f"{list(getattr(config.cpu, role))}, expected numbers from 0")
+    if not config.feeds.beat_ms <= config.engine.beat_limit_s * 500:
+        refuse(
+            "feeds.beat_ms",
+            f"{config.feeds.beat_ms}, expected at most half of engine.beat_limit_s "
+            f"({config.engine.beat_limit_s} s)",
+        )
+    _check_sources(config, refuse)
+    _check_venues(config, refuse)
+    _check_directions(config, origins, refuse)
+
+
+def _check_sources(config: Config, refuse: Callable[[str, str], None]) -> None:
     for name in config.sources:
         if name not in SOURCE_BY_NAME:
             near = difflib.get_close_matches(name, ALL_SOURCES, 1, 0.4)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ALL_SOURCES)}"
-            raise ConfigError(f"{origin('sources')}: sources: unknown source {name!r}, {hint}")
+            refuse("sources", f"unknown source {name!r}, {hint}")
     if len(set(config.sources)) != len(config.sources):
-        raise ConfigError(f"{origin('sources')}: sources: one is named twice, expected each once")
+        refuse("sources", "one is named twice, expected each once")
     if not config.enabled_directions:
-        raise ConfigError(
-            f"{origin('sources')}: sources: {', '.join(config.sources) or 'none'}, expected a spot "
-            "and a futures source of different exchanges"
+        refuse(
+            "sources",
+            f"{', '.join(config.sources) or 'none'}, expected a spot and a futures source of "
+            "different exchanges",
         )
+
+
+def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
+    for name, own in config.venues.items():
+        for field, schemes in (("ws_url", ("ws", "wss")), ("rest_url", ("http", "https"))):
+            url = getattr(own, field)
+            if url is not None and not _is_url(url, schemes):
+                refuse(f"venues.{name}.{field}", f"{url!r}, expected {schemes[1]}://host[:port]")
+        if own.taker_bps is not None and not isfinite(own.taker_bps):
+            refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
+        if own.stale_after_s is not None and not own.stale_after_s >= 0:
+            refuse(f"venues.{name}.stale_after_s", f"{own.stale_after_s}, expected at least 0")
+
+
+def _is_url(text: str, schemes: tuple[str, str]) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in schemes and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port or an address that is none
+        return False
+
+
+def _check_directions(
+    config: Config, origins: Mapping[str, str], refuse: Callable[[str, str], None]
+) -> None:
     for direction in DIRECTIONS:
         threshold, converge = config.limits_bps(direction)
         if not converge < threshold:
-            raise ConfigError(
-                f"{origin('engine.converge_bps')}: converge_bps {converge} of {direction.name}, "
-                f"expected below threshold_bps {threshold}"
+            own = f"directions.{direction.name}"
+            keys = (f"{own}.converge_bps", f"{own}.threshold_bps", "engine.converge_bps")
+            key = next((k for k in (*keys, "engine.threshold_bps") if k in origins), keys[2])
+            refuse(
+                key,
+                f"converge_bps {converge} of {direction.name}, expected below threshold_bps "
+                f"{threshold}",
             )
-    for key, value, low in (
-        ("tracker.grid_ms", config.tracker.grid_ms, 1.0),
-        ("tracker.expire_after_s", config.tracker.expire_after_s, 0.001),
-        ("discovery.tries", config.discovery.tries, 1),
-        ("feeds.beat_ms", config.feeds.beat_ms, 1.0),
-        ("capacity.sources", config.capacity.sources, len(SOURCES)),
-        ("capacity.directions", config.capacity.directions, len(DIRECTIONS)),
-        ("capacity.symbols", config.capacity.symbols, 1),
-    ):
-        if not value >= low:
-            raise ConfigError(f"{origin(key)}: {key}: {value}, expected at least {low}")
-    if not config.feeds.beat_ms <= config.engine.beat_limit_s * 500:
-        raise ConfigError(
-            f"{origin('feeds.beat_ms')}: feeds.beat_ms {config.feeds.beat_ms}, expected at most "
-            f"half of engine.beat_limit_s ({config.engine.beat_limit_s} s)"
-        )
 
 
 _DIRECTION_NAMES = [d.name for d in DIRECTIONS]

@@ -1,11 +1,13 @@
 """The generated set: ids, instruments and directions that every process reads.
 
 Written whole by discovery, read by feeds, engine, tracker and tools. metadata.json is written
-last and holds the hashes of the others, so a mixed or half-written set is refused.
+last and holds the hashes of the others, so a mixed or half-written set is refused; while one is
+written, a copy of the set before it stands in PREVIOUS.
 """
 
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
@@ -18,6 +20,8 @@ from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
 FORMAT = 1
 SYMBOLS_MAGIC = b"SPRDSYM1"
 DIRECTIONS_MAGIC = b"SPRDDIR1"
+PREVIOUS = ".previous"
+NAME_BYTES_MAX = 255  # of a pair's name in UTF-8
 
 State = Literal["valid", "quiet", "invalid"]
 
@@ -100,35 +104,59 @@ def hash_of(content: bytes) -> str:
 
 def read_metadata(folder: str | Path) -> Metadata:
     """Return metadata.json. BadGenerated where it is missing, broken or of another format."""
-    path = Path(folder) / "metadata.json"
-    try:
-        metadata = msgspec.json.decode(path.read_bytes(), type=Metadata)
-    except FileNotFoundError:
-        raise BadGenerated(
-            f"{path}: missing, expected a set of `spreadscan discover`"
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadGenerated(f"{path}: {error}, expected metadata of discovery") from None
-    if metadata.format != FORMAT:
-        raise BadGenerated(f"{path}: format {metadata.format}, expected {FORMAT}")
-    return metadata
+    return _decode_metadata(Path(folder) / "metadata.json")[0]
 
 
-def load(folder: str | Path) -> Lists:
-    """Return the set in `folder`. BadGenerated names the file that is missing or mixed."""
+def read_files(folder: str | Path) -> tuple[Metadata, dict[str, bytes]]:
+    """Return the metadata and the bytes of every file of the set, metadata.json among them.
+
+    BadGenerated names the file that is missing or not of this set.
+    """
     root = Path(folder)
-    metadata = read_metadata(root)
+    metadata, raw = _decode_metadata(root / "metadata.json")
     contents: dict[str, bytes] = {}
     for name, expected in metadata.hashes.items():
         try:
             contents[name] = (root / name).read_bytes()
-        except OSError as error:
-            raise BadGenerated(f"{root / name}: {error.strerror}, expected a whole set") from None
+        except (OSError, ValueError) as error:
+            raise BadGenerated(f"{root / name}: {error}, expected a whole set") from None
         if hash_of(contents[name]) != expected:
             raise BadGenerated(
                 f"{root / name}: not of generation {metadata.generation}, expected one set "
                 "(run `spreadscan discover`)"
             )
+    return metadata, contents | {"metadata.json": raw}
+
+
+def load(folder: str | Path) -> Lists:
+    """Return the set in `folder`; while it is half-written, the one before it.
+
+    BadGenerated names the file that is missing or mixed.
+    """
+    root = Path(folder)
+    for place in (root, root / PREVIOUS):
+        with suppress(BadGenerated):
+            return _load(place)
+    return _load(root)  # a write may just have ended; else this says what is wrong
+
+
+def _decode_metadata(path: Path) -> tuple[Metadata, bytes]:
+    try:
+        raw = path.read_bytes()
+        metadata = msgspec.json.decode(raw, type=Metadata)
+    except FileNotFoundError:
+        raise BadGenerated(f"{path}: missing, expected a set of `spreadscan discover`") from None
+    except OSError as error:
+        raise BadGenerated(f"{path}: {error.strerror}, expected a set of discovery") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadGenerated(f"{path}: {error}, expected metadata of discovery") from None
+    if metadata.format != FORMAT:
+        raise BadGenerated(f"{path}: format {metadata.format}, expected {FORMAT}")
+    return metadata, raw
+
+
+def _load(root: Path) -> Lists:
+    metadata, contents = read_files(root)
     try:
         names, retired = _decode_symbols(contents["symbols.bin"])
         pairs = _decode_directions(contents["directions.bin"])
@@ -138,6 +166,8 @@ def load(folder: str | Path) -> Lists:
         }
     except (KeyError, struct.error, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise BadGenerated(f"{root}: {error!r}, expected a set of `spreadscan discover`") from None
+    if any(symbol_id >= len(names) for ids in pairs.values() for symbol_id in ids):
+        raise BadGenerated(f"{root}: directions.bin: ids beyond symbols.bin, expected one set")
     for source, listed in sources.items():
         if source not in SOURCE_BY_NAME or any(s.symbol_id >= len(names) for s in listed.symbols):
             raise BadGenerated(f"{root}: {source}: ids beyond symbols.bin, expected one set")
@@ -153,7 +183,7 @@ def _decode_symbols(content: bytes) -> tuple[tuple[str, ...], frozenset[int]]:
     names, retired, at = [], set(), 12
     for symbol_id in range(count):
         gone, length = struct.unpack_from("<BB", content, at)
-        names.append(content[at + 2 : at + 2 + length].decode())
+        names.append(struct.unpack_from(f"{length}s", content, at + 2)[0].decode())
         at += 2 + length
         if gone:
             retired.add(symbol_id)
@@ -166,7 +196,9 @@ def _decode_directions(content: bytes) -> dict[int, tuple[int, ...]]:
     (count,) = struct.unpack_from("<I", content, 8)
     pairs, at = {}, 12
     for _ in range(count):
-        direction, _, _, _, n = struct.unpack_from("<BBBBI", content, at)
-        pairs[direction] = struct.unpack_from(f"<{n}H", content, at + 8)
+        *direction, _, n = struct.unpack_from("<BBBBI", content, at)
+        if tuple(direction) not in DIRECTIONS:
+            raise BadGenerated(f"directions.bin: direction {direction}, expected one of ours")
+        pairs[direction[0]] = struct.unpack_from(f"<{n}H", content, at + 8)
         at += 8 + 2 * n
     return pairs

@@ -4,14 +4,17 @@ Workers call start_logging() after the fork (the queue's thread must be theirs);
 which may have no second thread, passes direct=True.
 """
 
+import json
 import logging
 import logging.handlers
+import os
 import queue
 from pathlib import Path
 
 import orjson
 
 from spreadscan.clock import iso_utc
+from spreadscan.errors import ConfigError
 
 
 def facts(**values: object) -> dict[str, object]:
@@ -32,37 +35,53 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             row["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(row, default=str).decode()
+        try:
+            return orjson.dumps(row, default=str).decode()
+        except TypeError:  # half a surrogate pair, an endless integer, keys of a strange kind
+            return json.dumps(row, default=str, skipkeys=True)
 
 
 class Logging:
-    """Handle to a process's logging; stop() writes what is queued."""
+    """Handle to a process's logging; stop() writes what is queued and lets go of the file."""
 
     def __init__(
-        self, listener: logging.handlers.QueueListener | None, handler: logging.Handler
+        self,
+        file: logging.Handler,
+        attached: logging.Handler,
+        listener: logging.handlers.QueueListener | None = None,
     ) -> None:
+        self._file = file
+        self._attached = attached
         self._listener = listener
-        self._handler = handler
 
     def stop(self) -> None:
+        logging.getLogger().removeHandler(self._attached)
         if self._listener:
             self._listener.stop()
             self._listener = None
-        self._handler.close()
+        self._file.close()
 
 
 def start_logging(
-    role: str, folder: str | Path, level: str = "INFO", keep_mb: float = 50.0, *,
+    role: str,
+    folder: str | Path,
+    level: str = "INFO",
+    keep_mb: float = 50.0,
+    *,
     direct: bool = False,
 ) -> Logging:
     """Log to <folder>/<role>.log; direct=True writes in the calling thread.
 
-    The file is rotated once at keep_mb.
+    The file is rotated once at keep_mb. ConfigError where it cannot be written.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    file = logging.handlers.RotatingFileHandler(
-        Path(folder) / f"{role}.log", maxBytes=int(keep_mb * 1e6), backupCount=1, encoding="utf-8"
-    )
+    path = Path(folder) / f"{role}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _File(path, maxBytes=int(keep_mb * 1e6), backupCount=1, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"paths.logs: {error.filename}: {error.strerror}, expected a folder to write to"
+        ) from None
     file.setFormatter(JsonLines())
     root = logging.getLogger()
     for old in list(root.handlers):
@@ -70,16 +89,25 @@ def start_logging(
     root.setLevel(level)
     if direct:
         root.addHandler(file)
-        return Logging(None, file)
+        return Logging(file, file)
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    root.addHandler(_FactsQueue(records))
+    attached = _FactsQueue(records)
+    root.addHandler(attached)
     listener = logging.handlers.QueueListener(records, file)
     listener.start()
-    return Logging(listener, file)
+    return Logging(file, attached, listener)
+
+
+class _File(logging.handlers.RotatingFileHandler):
+    def emit(self, record: logging.LogRecord) -> None:
+        # a file that somebody moved or deleted is opened anew, not written on unseen
+        if self.stream and not os.path.exists(self.baseFilename):
+            self.stream.close()
+            self.stream = None  # the base class opens it again
+        super().emit(record)
 
 
 class _FactsQueue(logging.handlers.QueueHandler):
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         # same process: no pickling, so keep the record (and its traceback) as it is
         return record
-

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -14,8 +15,8 @@ from spreadscan.discovery.fetch import Fetched, fetch
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
 from spreadscan.discovery.validate import Validation, verdicts
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import VenueDown
-from spreadscan.lists import Listed, SourceList, load
+from spreadscan.errors import BadGenerated, ConfigError, VenueDown
+from spreadscan.lists import Listed, SourceList, load, read_metadata
 from spreadscan.net.rest import USER_AGENT
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
 from spreadscan.venues import VENUES
@@ -72,18 +73,24 @@ class Silent:
         pass
 
 
-async def discover(config: Config, progress: Progress | None = None, *, fresh: bool = False) -> Result:
+async def discover(
+    config: Config, progress: Progress | None = None, *, fresh: bool = False
+) -> Result:
     """Find pairs, prove them on the wire, write the set; return what was found.
 
-    fresh: give ids anew in sorted order. VenueDown where fewer than the enabled sources minus
-    two (with one spot and one perpetual) answer: then nothing is written.
+    fresh: give ids anew in sorted order, whatever set is there. VenueDown where fewer than the
+    enabled sources minus two (with one spot and one perpetual) answer: then nothing is written.
     """
     progress = progress or Silent()
     started = time.monotonic()
-    previous, generation = _previous(config)
+    previous, generation = _previous(config, fresh)
     fetched = await _fetch_all(config, progress)
-    _enough(config, {s for s, f in fetched.items() if not f.error},
-            {s: f.error for s, f in fetched.items()}, "list their pairs")
+    _enough(
+        config,
+        {s for s, f in fetched.items() if not f.error},
+        {s: f.error for s, f in fetched.items()},
+        "list their pairs",
+    )
     kept, dropped = normalise(
         {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
     )
@@ -92,15 +99,25 @@ async def discover(config: Config, progress: Progress | None = None, *, fresh: b
         len({name for rows in kept.values() for name in rows}),
         {d.name: len(matched[d.id]) for d in DIRECTIONS if d.id in matched},
     )
+    if not any(matched.values()):
+        raise ConfigError(
+            "universe: no pair is listed on both sides of any direction, expected some "
+            f"(include {', '.join(config.universe.include)}; "
+            f"exclude {', '.join(config.universe.exclude) or 'nothing'})"
+        )
     # before the sockets: running out of ids must not cost the validation
     names, retired = assign_ids(
         {name for rows in kept.values() for name in rows},
-        () if fresh else previous,
+        previous,
         config.capacity.symbols,
     )
     validations = await _validate_all(config, kept, progress)
-    _enough(config, {s for s, v in validations.items() if v.proven},
-            {s: v.error or "no valid update" for s, v in validations.items()}, "quote")
+    _enough(
+        config,
+        {s for s, v in validations.items() if v.proven or not kept[s]},
+        {s: v.error or "no valid update" for s, v in validations.items()},
+        "quote",
+    )
     ids = {name: i for i, name in enumerate(names) if i not in retired}
     sources = {s: _source_list(s, kept[s], validations[s], ids) for s in kept}
     final = direction_pairs(
@@ -111,7 +128,9 @@ async def discover(config: Config, progress: Progress | None = None, *, fresh: b
         symbols=len(ids),
         directions={d.name: len(final[d.id]) for d in DIRECTIONS if d.id in final},
         sources={
-            s: _source_result(config, fetched[s], dropped.get(s, {}), validations.get(s), sources.get(s))
+            s: _source_result(
+                config, fetched[s], dropped.get(s, {}), validations.get(s), sources.get(s)
+            )
             for s in config.sources
         },
         took_s=time.monotonic() - started,
@@ -130,12 +149,22 @@ async def discover(config: Config, progress: Progress | None = None, *, fresh: b
     return result
 
 
-def _previous(config: Config) -> tuple[tuple[str, ...], int]:
+def _previous(config: Config, fresh: bool) -> tuple[tuple[str, ...], int]:
     """Return names by id and the generation of the set that is there; none: nothing yet."""
-    if not Path(config.paths.generated, "metadata.json").exists():
-        return (), 0
-    lists = load(config.paths.generated)
-    return lists.names, lists.generation
+    folder = Path(config.paths.generated)
+    try:
+        lists = load(folder)
+        return () if fresh else lists.names, lists.generation
+    except BadGenerated as error:
+        if not (folder / "metadata.json").exists():
+            return (), 0
+        if not fresh:
+            raise BadGenerated(
+                f"{error}; ids cannot be kept: mend it, or give ids anew with `discover --fresh`"
+            ) from None
+    with suppress(BadGenerated):
+        return (), read_metadata(folder).generation
+    return (), 0
 
 
 async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:

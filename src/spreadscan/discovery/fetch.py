@@ -9,7 +9,7 @@ from spreadscan.config import Config
 from spreadscan.errors import RateLimited, Refused, Retry, Skip, VenueDown
 from spreadscan.net import rest
 from spreadscan.types import Instrument
-from spreadscan.venues.base import Venue
+from spreadscan.venues.base import InstrumentPage, Venue
 
 _MAX_PAGES = 100
 _MAX_WAIT_S = 5.0  # a venue that asks for longer fails this run
@@ -34,11 +34,13 @@ async def fetch(session: aiohttp.ClientSession, venue: Venue, config: Config) ->
         for _ in range(_MAX_PAGES):
             request = venue.instruments_request(cursor)
             url = f"{host}{request.path}" + (f"?{request.query}" if request.query else "")
-            page = venue.instruments(await _get(session, url, config))
+            page = await _page(session, venue, url, config)
             found.instruments += page.instruments
             found.skipped.update(page.skipped)
             cursor = page.cursor
             if cursor in seen:  # '' after the last page; a venue may also repeat itself
+                if not found.instruments:  # an outage, not a venue that delisted everything
+                    found.error = f"{venue.name}: lists no pair that trades, expected some"
                 return found
             seen.add(cursor)
         found.error = f"{venue.name}: more than {_MAX_PAGES} pages"
@@ -48,8 +50,10 @@ async def fetch(session: aiohttp.ClientSession, venue: Venue, config: Config) ->
     return found
 
 
-async def _get(session: aiohttp.ClientSession, url: str, config: Config) -> bytes:
-    """GET with the configured tries and back-off; the last error goes up."""
+async def _page(
+    session: aiohttp.ClientSession, venue: Venue, url: str, config: Config
+) -> InstrumentPage:
+    """GET a page with the configured tries and back-off; the last error goes up."""
     settings = config.discovery
     last: Exception = VenueDown(f"{url}: never asked")
     for attempt in range(settings.tries):
@@ -60,7 +64,7 @@ async def _get(session: aiohttp.ClientSession, url: str, config: Config) -> byte
                 break
             await asyncio.sleep(wait_s)
         try:
-            return await rest.get(session, url, settings.rest_timeout_s)
-        except Retry as error:
+            return venue.instruments(await rest.get(session, url, settings.rest_timeout_s))
+        except Retry as error:  # also an error body in a 200 answer
             last = error
     raise last

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from spreadscan.config import Config, Universe
 from spreadscan.errors import ConfigError
+from spreadscan.lists import NAME_BYTES_MAX
 from spreadscan.types import SOURCES, Instrument
 
 
@@ -30,6 +31,8 @@ def normalise(
                 instrument = replace(instrument, base=instrument.listed_base, multiplier=1.0)
             if instrument.symbol in kept[source]:
                 dropped[source]["duplicate"] += 1
+            elif len(instrument.symbol.encode()) > NAME_BYTES_MAX:
+                dropped[source]["name_too_long"] += 1
             elif not _wanted(instrument.symbol, universe):
                 dropped[source]["not_in_universe"] += 1
             else:

@@ -66,7 +66,7 @@ class Validation:
             return "invalid", f"refused: {self.refusals[symbol]}"
         if symbol in self.faults:
             return "invalid", f"invalid_prices: {self.faults[symbol]}"
-        return "quiet", "no update"
+        return "quiet", "no update" if self.connected else f"not connected: {self.error}"
 
     async def _batch(self, symbols: Sequence[str], connects: RateLimit) -> None:
         settings = self._config.discovery

@@ -1,21 +1,26 @@
 """Stage 5: the set into its folder, so that at every instant one whole set is there."""
 
+import fcntl
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from spreadscan.clock import iso_utc
-from spreadscan.errors import ConfigError
+from spreadscan.errors import BadGenerated, ConfigError, Retry
 from spreadscan.lists import (
     FORMAT,
+    PREVIOUS,
     Metadata,
     SourceList,
     encode_directions,
     encode_source,
     encode_symbols,
     hash_of,
+    read_files,
 )
 from spreadscan.types import DIRECTIONS, SOURCES
 
@@ -33,7 +38,8 @@ def write_set(
 ) -> None:
     """Write every file of the set, metadata.json last. ConfigError where the folder refuses.
 
-    The same arguments give the same bytes, metadata.json and the report aside.
+    The same arguments give the same bytes, metadata.json and the report aside. Retry where
+    another discovery has written this generation meanwhile.
     """
     root = Path(folder)
     files = {
@@ -53,16 +59,16 @@ def write_set(
     )
     try:
         (root / "source_symbols").mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_file(root / name, content)
-        write_file(root / "validation_report.txt", report.encode())
-        write_file(
-            root / "metadata.json",
-            msgspec.json.format(msgspec.json.encode(metadata), indent=1) + b"\n",
-        )
-        for old in (root / "source_symbols").iterdir():
-            if f"source_symbols/{old.name}" not in files:
-                old.unlink()
+        with _alone(root):
+            _keep_previous(root, generation)
+            for name, content in files.items():
+                write_file(root / name, content)
+            write_file(root / "validation_report.txt", report.encode())
+            write_file(
+                root / "metadata.json",
+                msgspec.json.format(msgspec.json.encode(metadata), indent=1) + b"\n",
+            )
+            _tidy(root, files)
     except OSError as error:
         raise ConfigError(
             f"paths.generated: {error.filename or root}: {error.strerror}, expected a folder "
@@ -82,7 +88,52 @@ def write_file(path: Path, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path.parent)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Hold the folder's lock: another discovery that is writing is waited for."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _keep_previous(root: Path, generation: int) -> None:
+    """Copy the set that is there: a crash before the new one is whole leaves the copy."""
+    try:
+        present, contents = read_files(root)
+    except BadGenerated:
+        return  # nothing, or the remains of a crash: then the copy of that time still counts
+    if present.generation >= generation:
+        raise Retry(
+            f"{root}: another discovery has written generation {present.generation} meanwhile, "
+            f"expected {generation - 1}"
+        )
+    copy = root / PREVIOUS
+    shutil.rmtree(copy, ignore_errors=True)
+    (copy / "source_symbols").mkdir(parents=True)
+    for name, content in contents.items():
+        write_file(copy / name, content)
+    _sync(root)
+
+
+def _tidy(root: Path, files: Mapping[str, bytes]) -> None:
+    """Remove what the new set does not need: the copy, sources gone, remains of crashes."""
+    shutil.rmtree(root / PREVIOUS, ignore_errors=True)
+    for old in (root / "source_symbols").glob("*.json"):
+        if f"source_symbols/{old.name}" not in files:
+            old.unlink()
+    for old in (*root.glob(".*.tmp"), *(root / "source_symbols").glob(".*.tmp")):
+        old.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Make the names in a folder last through a power cut."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:

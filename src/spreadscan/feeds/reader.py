@@ -31,20 +31,23 @@ class FrameReader:
         self._sink = sink
         self._decode = ReferenceDecoder(venue.schema).decode
         self._books = OneLevelBooks() if venue.schema.delta else None
+        self.frames = 0
+        self.bad = 0  # frames that are garbage
         self.valid = 0  # books that passed the gate
         self.need_snapshot: set[str] = set()  # venue symbols whose deltas lead nowhere
 
     def read(self, frame: bytes, recv_ns: int) -> Control | None:
         """Read one message; return the control message that it was, else None."""
+        self.frames += 1
         try:
             items = self._decode(frame)
         except BadFrame:
-            self._sink.declined("bad_frame")
+            self._declined("bad_frame")
             return None
         if items is None:
             control = self._venue.classify(frame)
             if control is None:
-                self._sink.declined(decline_reason(self._venue, frame))
+                self._declined(decline_reason(self._venue, frame))
             return control
         for item in items:
             book = self._books.apply(item) if self._books else item
@@ -54,3 +57,7 @@ class FrameReader:
             elif self._sink.book(book, recv_ns):  # type: ignore[arg-type]  # no deltas left here
                 self.valid += 1
         return None
+
+    def _declined(self, reason: str) -> None:
+        self.bad += reason == "bad_frame"
+        self._sink.declined(reason)

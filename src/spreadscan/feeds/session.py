@@ -22,6 +22,7 @@ from spreadscan.venues.base import Ack, Control, Event, Pong, Refusal, Venue
 _TICK_S = 0.25  # how often deadlines are looked at
 _RESUBSCRIBE_EVERY_NS = 30_000_000_000  # per symbol whose deltas lead nowhere
 _SILENCE_NEEDS = 10  # symbols on a socket before its silence means anything
+_JUDGE_AFTER = 200  # frames; a socket of which more than half are garbage is given up
 
 
 class SessionSink(BookSink, Protocol):
@@ -73,6 +74,7 @@ class Session:
         self._last_ping_ns = 0
         self._resubscribed_ns: dict[str, int] = {}
         self._why_closed = ""
+        self._judged = (0, 0)  # frames and bad frames at the last look at garbage
 
     @property
     def valid(self) -> int:
@@ -195,6 +197,8 @@ class Session:
         for topic in named:
             self.refused[topics[topic]] = refusal.text
             self._sink.refused(topics[topic], refusal.text)
+        if len(self.refused) == len(self.symbols):  # a fault of the venue, or all delisted
+            self.close(f"every pair refused: {refusal.text}")
         rest = [s for t, s in topics.items() if t not in named]
         if not whole:
             self._settle(request_id, (*named, *refusal.accepted))
@@ -249,6 +253,16 @@ class Session:
                 and now - self._last_quote_ns > settings.silent_socket_s * 1e9
             ):
                 self.close(f"no quote for {settings.silent_socket_s:g} s")
+            elif self._mostly_garbage():
+                self.close("mostly garbage")
+
+    def _mostly_garbage(self) -> bool:
+        """Look at the frames since the last look, once there are enough to judge by."""
+        frames, bad = self._reader.frames, self._reader.bad
+        if frames - self._judged[0] < _JUDGE_AFTER:
+            return False
+        then, self._judged = self._judged, (frames, bad)
+        return 2 * (bad - then[1]) > frames - then[0]
 
     async def _ping(self) -> None:
         text = self.venue.ping(self._next_id)

@@ -120,8 +120,13 @@ class FeedWorker:
             self.count("reconnects")
             log.warning(
                 "feed socket closed",
-                extra=facts(source=self.venue.name, link=link, reason=reason, emptied=emptied,
-                            retry_s=round(wait_s, 2)),
+                extra=facts(
+                    source=self.venue.name,
+                    link=link,
+                    reason=reason,
+                    emptied=emptied,
+                    retry_s=round(wait_s, 2),
+                ),
             )
             await asyncio.sleep(wait_s)
 
@@ -152,8 +157,16 @@ class FeedWorker:
             return False
         return bool(
             self.intake.accept(
-                symbol_id, link, book.bid_px, book.bid_qty, book.ask_px, book.ask_qty,
-                book.venue_ns, book.update_id, book.id_kind, recv_ns,
+                symbol_id,
+                link,
+                book.bid_px,
+                book.bid_qty,
+                book.ask_px,
+                book.ask_qty,
+                book.venue_ns,
+                book.update_id,
+                book.id_kind,
+                recv_ns,
             )
             >= 0
         )

@@ -83,7 +83,7 @@ SIGNALS = Format(
         Column("gap_s", "s", "GAP: how long nobody looked or nothing could be written"),
         Column("reason", "text", "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED; GAP: DOWN, LATE"),
         Column("at_ns", "ns", "the moment of `time` on CLOCK_BOOTTIME, for intervals in one ring"),
-        Column("config_hash", "text", "8 hex digits that change with any setting"),
+        Column("config_hash", "text", "c and 8 hex digits that change with any setting"),
     ),
 )
 

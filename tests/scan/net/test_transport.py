@@ -5,8 +5,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from scan.net import raw_server as raw
 
+from scan.net import raw_server as raw
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError, ConnectionLost
 from spreadscan.net.transport import Socket, connect

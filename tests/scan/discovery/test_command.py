@@ -1,0 +1,176 @@
+"""`spreadscan discover` and `config show` as a user meets them: sentences and exit codes."""
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scan.discovery.kit import NOBODY, bytes_of
+from spreadscan.cli.main import main
+from spreadscan.config import ALL_SOURCES, Config, flat
+from spreadscan.lists import load
+from spreadscan.sim import Market, SimServer
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    monkeypatch.chdir(tmp_path)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def spreadscan(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+def sentence(result: Result, code: int) -> str:
+    """Return what is said on stderr: one line, and no traceback."""
+    assert code == result.exit_code, result.output
+    assert "Traceback" not in result.output
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("spreadscan: ")
+    return last
+
+
+# -- config show
+
+
+def test_config_show_prints_every_setting_and_its_origin(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("[engine]\nspin_us = 3")
+    result = spreadscan(
+        "config", "show", "--json", "-c", "own.toml", "--set", "tracker.grid_ms=100",
+        "--instance", "mine",
+    )  # fmt: skip
+    assert 0 == result.exit_code
+    shown = json.loads(result.stdout)
+    assert set(flat(Config())) == set(shown["settings"])
+    assert {"value": 3.0, "origin": "own.toml"} == shown["settings"]["engine.spin_us"]
+    assert {"value": 100.0, "origin": "command line"} == shown["settings"]["tracker.grid_ms"]
+    assert {"value": "mine", "origin": "command line"} == shown["settings"]["instance"]
+    assert {"value": 5.0, "origin": "default"} == shown["settings"]["engine.park_ms"]
+    assert shown["hash"] != Config().hash()
+
+
+def test_config_show_for_people() -> None:
+    result = spreadscan("config", "show")
+    assert 0 == result.exit_code
+    lines = result.stdout.splitlines()
+    assert len(flat(Config())) + 1 == len(lines)
+    assert ["engine.spin_us", "0.0", "default"] in [line.split() for line in lines]
+    assert ["config", "hash", Config().hash()] == lines[-1].split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--set", "engine.spin_uss=1"], "'engine.spin_uss', did you mean 'spin_us'?"),
+        (["--set", "engine.spin_us"], "--set engine.spin_us: no '=', expected KEY=VALUE"),
+        (["--set", "engine.spin_us=fast"], "command line: engine.spin_us: Expected `float`"),
+        (["--set", "sources=[]"], "command line: sources: none, expected a spot"),
+        (["-c", "nothing.toml"], "nothing.toml: no such file"),
+        (["--instance", 'a"b'], "command line: instance: "),
+    ],
+)
+@pytest.mark.parametrize("command", [("config", "show"), ("discover",)])
+def test_a_wrong_setting_is_one_sentence_and_code_2(
+    command: tuple[str, ...], arguments: list[str], said: str
+) -> None:
+    assert said in sentence(spreadscan(*command, *arguments), 2)
+
+
+def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("[tracker]\nexpire_s = 3")
+    said = sentence(spreadscan("config", "show", "-c", "own.toml"), 2)
+    assert "own.toml: unknown key 'tracker.expire_s', did you mean 'expire_after_s'?" in said
+    (tmp_path / "own.toml").write_text("[tracker")
+    assert "own.toml: not TOML" in sentence(spreadscan("config", "show", "-c", "own.toml"), 2)
+
+
+# -- discover
+
+
+def unreachable(**more: Any) -> list[str]:
+    flags = {"discovery.tries": 1} | more
+    for name in ALL_SOURCES:
+        flags[f"venues.{name}.rest_url"] = f"http://{NOBODY}"
+    return [part for key, value in flags.items() for part in ("--set", f"{key}={value}")]
+
+
+def test_unreachable_venues_are_one_sentence_and_code_1(tmp_path: Path) -> None:
+    said = sentence(spreadscan("discover", "--json", *unreachable()), 1)
+    assert "0 of 8 sources list their pairs, expected at least 6" in said
+    assert "nothing was written" in said
+    assert not (tmp_path / "generated").exists()
+    (log,) = (tmp_path / "logs").iterdir()
+    assert "discover.log" == log.name
+
+
+def test_a_log_folder_that_is_none_is_one_sentence_and_code_2(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("")
+    assert "paths.logs: " in sentence(spreadscan("discover", *unreachable()), 2)
+
+
+def test_a_broken_set_is_one_sentence_and_code_1(tmp_path: Path) -> None:
+    (tmp_path / "generated").mkdir()
+    (tmp_path / "generated" / "metadata.json").write_text("{}")
+    said = sentence(spreadscan("discover", *unreachable()), 1)
+    assert "metadata.json" in said
+    assert "discover --fresh" in said
+
+
+class Simulators:
+    """The eight simulated sources in a thread of their own."""
+
+    def __init__(self, market: Market) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.server = SimServer(market)
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+
+    def __enter__(self) -> "Simulators":
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(20.0)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(20.0)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(20.0)
+        self.loop.close()
+
+    def write_config(self, path: Path) -> None:
+        lines = ["[universe]", 'include = ["BTC-*", "ETH-*"]']
+        for name, (rest_url, ws_url) in self.server.endpoints().items():
+            lines += [f"[venues.{name}]", f'rest_url = "{rest_url}"', f'ws_url = "{ws_url}"']
+        path.write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_discover_writes_a_set_and_says_what_it_found(
+    moving: Market, tmp_path: Path, as_json: bool
+) -> None:
+    with Simulators(moving) as simulators:
+        simulators.write_config(tmp_path / "sim.toml")
+        flags = ["--json"] if as_json else []
+        result = spreadscan("discover", "-c", "sim.toml", *flags)
+    assert 0 == result.exit_code, result.output
+    assert ("BTC-USDT", "ETH-USDT") == load(tmp_path / "generated").names
+    assert "okx-futures: 252 pairs listed" in result.stderr
+    assert "okx-futures: 2 of 2 pairs proven" in result.stderr
+    assert "2 pairs; per direction: okx->mexc 2" in result.stderr
+    if as_json:
+        found = json.loads(result.stdout.splitlines()[-1])
+        assert (1, 2, 12) == (found["generation"], found["symbols"], len(found["directions"]))
+        assert 2 == found["sources"]["mexc-spot"]["valid_pairs"]
+    else:
+        assert "2 pairs, generation 1" in result.stdout
+        assert "pairs per direction: okx->mexc 2" in result.stdout
+    assert "metadata.json" in bytes_of(tmp_path / "generated")

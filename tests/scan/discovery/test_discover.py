@@ -1,0 +1,513 @@
+"""The stages together, against the simulated exchanges: what is found, kept, refused, written."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from scan.discovery.kit import (
+    FEW,
+    NOBODY,
+    Reply,
+    Rest,
+    bytes_of,
+    config_for,
+    instrument,
+    run,
+    simulated,
+    with_listings,
+    without,
+)
+from spreadscan.config import ALL_SOURCES, VenueSettings
+from spreadscan.discovery import Result, discover
+from spreadscan.discovery import write as write_module
+from spreadscan.errors import BadGenerated, ConfigError, VenueDown
+from spreadscan.lists import load, read_metadata
+from spreadscan.sim import Market, SimServer
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES, Book, Instrument
+
+NAMES = ("1INCH-USDT", "BTC-USDT", "ETH-USDT", "PEPE-USDT", "SATS-USDT", "SHIB-USDT")
+CHANGES = {"metadata.json", "validation_report.txt"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def generated(folder: Path) -> Path:
+    return folder / "generated"
+
+
+def discovered(market: Market, folder: Path, *, fresh: bool = False, **options: Any) -> Result:
+    """Run discovery once against a fresh server of the market."""
+
+    async def main() -> Result:
+        async with simulated(market) as server:
+            return await discover(config_for(folder, server, **options), fresh=fresh)
+
+    result: Result = run(main())
+    return result
+
+
+class Told:
+    """Progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.fetches: dict[str, tuple[int, str]] = {}
+        self.matches: list[tuple[int, dict[str, int]]] = []
+        self.steps: dict[str, list[tuple[int, int]]] = {}
+
+    def fetched(self, source: str, pairs: int, error: str) -> None:
+        self.fetches[source] = pairs, error
+
+    def matched(self, symbols: int, directions: Mapping[str, int]) -> None:
+        self.matches.append((symbols, dict(directions)))
+
+    def validating(self, source: str, done: int, total: int) -> None:
+        self.steps.setdefault(source, []).append((done, total))
+
+
+# -- a run
+
+
+def test_a_run_writes_a_set_that_is_all_of_the_market(moving: Market, folder: Path) -> None:
+    told = Told()
+
+    async def main() -> Result:
+        async with simulated(moving) as server:
+            return await discover(config_for(folder, server), told)
+
+    result = run(main())
+    lists = load(generated(folder))
+    assert (1, NAMES, frozenset()) == (lists.generation, lists.names, lists.retired)
+    assert {d.id: (0, 1, 2, 3, 4, 5) for d in DIRECTIONS} == lists.pairs
+    assert list(ALL_SOURCES) == list(lists.sources)
+    for source in SOURCES:
+        rows = {row.symbol: row for row in lists.sources[source.name].symbols}
+        assert NAMES == tuple(rows)
+        listed = {i.symbol: i for i in moving.instruments[source.id] if i.symbol in NAMES}
+        for name in NAMES:
+            expected, found = listed[name], rows[name].instrument
+            assert ("valid", "") == (rows[name].state, rows[name].reason)
+            same = "venue_symbol", "base", "listed_base", "multiplier", "contract_size", "lot_step"
+            for field in same:
+                assert getattr(expected, field) == pytest.approx(getattr(found, field)), field
+    assert (1, 6, str(generated(folder))) == (result.generation, result.symbols, result.folder)
+    assert {d.name: 6 for d in DIRECTIONS} == result.directions
+    for name, found in result.sources.items():
+        assert (6, 6, {}, {}) == (
+            found.total_pairs,
+            found.valid_pairs,
+            found.quiet_pairs,
+            found.invalid_pairs,
+        )
+        assert 10.0 == found.timeout_sec
+        assert (
+            len(moving.instruments[SOURCE_BY_NAME[name].id]) - 6
+            == (found.skipped["not_in_universe"])
+        )
+    assert {s.name: (len(moving.instruments[s.id]), "") for s in SOURCES} == told.fetches
+    assert [(6, {d.name: 6 for d in DIRECTIONS})] == told.matches
+    assert {name: ((0, 6), (6, 6)) for name in ALL_SOURCES} == {
+        name: (steps[0], steps[-1]) for name, steps in told.steps.items()
+    }
+
+
+def test_the_same_market_gives_the_same_bytes(moving: Market, folder: Path) -> None:
+    discovered(moving, folder)
+    first = bytes_of(generated(folder))
+    discovered(moving, folder)
+    second = bytes_of(generated(folder))
+    assert set(first) == set(second)
+    assert CHANGES == {name for name in first if first[name] != second[name]}
+    assert 2 == load(generated(folder)).generation
+    assert 1 == msgspec.json.decode(first["metadata.json"])["generation"]
+    assert (
+        read_metadata(generated(folder)).hashes
+        == (msgspec.json.decode(first["metadata.json"])["hashes"])
+    )
+
+
+def test_ids_stay_new_ones_follow_missing_ones_retire_and_come_back(
+    moving: Market, folder: Path
+) -> None:
+    base = ("ETH-*", "PEPE-*")
+    everywhere = dict.fromkeys(ALL_SOURCES, without("PEPE"))
+    discovered(moving, folder, include=base)
+    assert ("ETH-USDT", "PEPE-USDT") == load(generated(folder)).names
+
+    discovered(with_listings(moving, everywhere), folder, include=("BTC-*", "AAVE-*", *base))
+    lists = load(generated(folder))
+    assert (("ETH-USDT", "PEPE-USDT", "AAVE-USDT", "BTC-USDT"), {1}) == (lists.names, lists.retired)
+    assert {(0, 2, 3)} == set(lists.pairs.values())
+    assert 3 == read_metadata(generated(folder)).symbols
+    assert "1\tPEPE-USDT\tretired" in (generated(folder) / "symbols.txt").read_text()
+
+    discovered(moving, folder, include=("BTC-*", "AAVE-*", *base))
+    lists = load(generated(folder))
+    assert (("ETH-USDT", "PEPE-USDT", "AAVE-USDT", "BTC-USDT"), set()) == (
+        lists.names,
+        lists.retired,
+    )
+    assert 3 == lists.generation
+
+    discovered(moving, folder, include=("BTC-*", "AAVE-*", *base), fresh=True)
+    lists = load(generated(folder))
+    assert (("AAVE-USDT", "BTC-USDT", "ETH-USDT", "PEPE-USDT"), 4) == (
+        lists.names,
+        lists.generation,
+    )
+
+
+def test_names_that_only_look_multiplied_and_units(moving: Market, folder: Path) -> None:
+    """1000ODD is nobody's thousand ODD; 1000CAT and CAT are one coin."""
+
+    def odd(rows: list[Instrument]) -> list[Instrument]:
+        return [*rows, instrument("1000ODDUSDT", "1000ODD")]
+
+    market = with_listings(moving, {"binance-spot": odd, "bybit-futures": odd})
+    told = Told()
+
+    async def main() -> None:
+        async with simulated(market) as server:
+            config = config_for(folder, server, include=("*ODD-*", "CAT-*"), no_new_s=0.3)
+            await discover(config, told)
+
+    run(main())
+    assert 2 == told.matches[0][1]["binance->bybit"]
+    lists = load(generated(folder))
+    assert ("1000ODD-USDT", "CAT-USDT") == lists.names
+    for source in ("binance-spot", "bybit-futures"):
+        found = lists.sources[source].symbols[0].instrument
+        assert ("1000ODD", 1.0) == (found.base, found.multiplier)
+    multipliers = {
+        source: [r.instrument.multiplier for r in found.symbols if r.symbol == "CAT-USDT"]
+        for source, found in lists.sources.items()
+    }
+    assert [1_000.0] == multipliers["binance-spot"] == multipliers["bybit-futures"]
+    assert [1.0] == multipliers["okx-spot"] == multipliers["mexc-futures"]
+
+
+# -- what becomes of a pair
+
+
+def serve_other_books(server: SimServer, name: str, change: Callable[[Book], Book]) -> None:
+    """Let a simulated source send other books than the market's."""
+    exchange = server.exchanges[name]
+    render = exchange._render
+    exchange._render = lambda book: render(change(book))
+
+
+def test_quiet_invalid_and_refused_pairs_say_why(moving: Market, folder: Path) -> None:
+    def add(symbol: str) -> Callable[[list[Any]], list[Any]]:
+        return lambda rows: [*rows, instrument(symbol, "ZZTOP")]
+
+    # the lists name a pair that the sockets do not have
+    listings = {"bybit-spot": add("ZZTOPUSDT"), "binance-futures": add("ZZTOPUSDT")}
+
+    def crossed(book: Book) -> Book:
+        return book._replace(bid_px=book.ask_px * 2) if "ETH" in book.symbol else book
+
+    async def main() -> Result:
+        async with simulated(with_listings(moving, listings)) as server:
+            serve_other_books(server, "okx-futures", crossed)
+            config = config_for(folder, server, include=("BTC-*", "ETH-*", "ZZTOP-*"), no_new_s=0.5)
+            return await discover(config)
+
+    result = run(main())
+    bybit, binance, okx = (
+        result.sources[name] for name in ("bybit-spot", "binance-futures", "okx-futures")
+    )
+    assert {"ZZTOP-USDT": "refused: Invalid symbol :[orderbook.1.ZZTOPUSDT]"} == bybit.invalid_pairs
+    assert {"ZZTOP-USDT": "no update"} == binance.quiet_pairs  # it acknowledges any name
+    assert {"ETH-USDT": "invalid_prices: crossed"} == okx.invalid_pairs
+    for source, total in ((bybit, 3), (binance, 3), (okx, 2)):
+        assert (total, total - 1) == (source.total_pairs, source.valid_pairs)
+    lists = load(generated(folder))
+    names = {name: i for i, name in enumerate(lists.names)}
+    # a quiet pair keeps its directions, an invalid one has none
+    assert {d.name: 2 - (d.sell_source == 7) for d in DIRECTIONS} == result.directions
+    assert names["ETH-USDT"] not in lists.pairs[9]  # binance->okx
+    assert names["ZZTOP-USDT"] not in lists.pairs[8]  # bybit->binance
+    assert not lists.retired
+    report = (generated(folder) / "validation_report.txt").read_text()
+    assert "okx-futures      ETH-USDT             invalid_prices: crossed" in report
+    assert "bybit-spot       ZZTOP-USDT           refused: Invalid symbol" in report
+    assert "binance-futures  ZZTOP-USDT           no update" in report
+
+
+def test_a_quiet_pair_keeps_its_directions(moving: Market, folder: Path) -> None:
+    source_id = SOURCE_BY_NAME["okx-spot"].id
+    listed = [{i.symbol for i in moving.instruments[s.id]} for s in SOURCES]
+    everywhere = listed[source_id] & listed[SOURCE_BY_NAME["mexc-futures"].id]
+    dead = [moving.instruments[s][i].symbol for s, i in sorted(moving.dead) if s == source_id]
+    quiet = next(name for name in dead if name in everywhere)
+    result = discovered(moving, folder, include=("BTC-*", quiet), no_new_s=1.5)
+    assert {quiet: "no update"} == result.sources["okx-spot"].quiet_pairs
+    lists = load(generated(folder))
+    assert lists.names.index(quiet) in lists.pairs[0]
+    assert quiet in [row.symbol for row in lists.sources["okx-spot"].subscribed]
+
+
+# -- sources that fail
+
+
+def break_rest(how: str, url: str) -> VenueSettings:
+    return VenueSettings(rest_url=f"http://{NOBODY}" if how == "down" else url)
+
+
+BROKEN = {
+    "down": Reply(),
+    "500": Reply(status="500 Oops"),
+    "html": Reply(kind="text/html", body=b"<html>just a moment"),
+    "429": Reply(status="429 Slow", headers=("Retry-After: 60",)),
+    "451": Reply(status="451 No"),
+    "error body": Reply(b'{"code": "50011", "msg": "Too Many Requests"}'),
+    "no json": Reply(b"what?"),
+    "empty": Reply(b'{"code": "0", "symbols": [], "data": [], "result": {"list": []}}'),
+    "mute": Reply(hang=True),
+}
+
+
+@pytest.mark.parametrize("kinds", [("down", "500"), ("html", "429"), ("empty", "mute")])
+def test_two_sources_may_fail_to_list(moving: Market, folder: Path, kinds: tuple[str, str]) -> None:
+    broken = ("okx-spot", "bybit-futures")
+
+    async def main() -> Result:
+        async with (
+            simulated(moving) as server,
+            Rest(BROKEN[kinds[0]]) as one,
+            Rest(BROKEN[kinds[1]]) as two,
+        ):
+            venues = {
+                name: msgspec.structs.replace(
+                    VenueSettings(ws_url=server.endpoints()[name][1]),
+                    rest_url=break_rest(kind, rest.url).rest_url,
+                )
+                for name, kind, rest in zip(broken, kinds, (one, two), strict=True)
+            }
+            config = config_for(folder, server, venues=venues, include=("BTC-*",), rest_timeout_s=1)
+            return await discover(config)
+
+    result = run(main())
+    lists = load(generated(folder))
+    assert set(ALL_SOURCES) - set(broken) == set(lists.sources)
+    for name in broken:
+        assert (0, True) == (result.sources[name].total_pairs, bool(result.sources[name].error))
+    # nothing to buy on okx, nothing to sell on bybit
+    assert {d.name: int("okx->" not in d.name and "->bybit" not in d.name) for d in DIRECTIONS} == (
+        result.directions
+    )
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_three_sources_that_fail_to_list_write_nothing(
+    moving: Market, folder: Path, kind: str
+) -> None:
+    broken = ("okx-spot", "bybit-futures", "mexc-spot")
+
+    async def main() -> None:
+        async with (
+            simulated(moving, sources=[n for n in ALL_SOURCES if n not in broken]) as server,
+            Rest(BROKEN[kind]) as rest,
+        ):
+            venues = {name: break_rest(kind, rest.url) for name in broken}
+            config = config_for(folder, server, venues=venues, rest_timeout_s=0.5)
+            with pytest.raises(VenueDown) as caught:
+                await discover(config)
+            said = str(caught.value)
+            assert "5 of 8 sources list their pairs, expected at least 6" in said
+            assert "nothing was written" in said
+            assert all(f"{name}: " in said for name in broken)
+            assert "binance" not in said
+
+    run(main())
+    assert not generated(folder).exists()
+
+
+@pytest.mark.parametrize("n_broken", [2, 3])
+def test_sources_that_list_but_do_not_quote(moving: Market, folder: Path, n_broken: int) -> None:
+    broken = ("okx-spot", "bybit-futures", "mexc-spot")[:n_broken]
+    before: dict[str, bytes] = {}
+
+    async def main() -> Result:
+        async with simulated(moving) as server:
+            venues = {
+                name: VenueSettings(rest_url=server.endpoints()[name][0], ws_url=f"ws://{NOBODY}/")
+                for name in broken
+            }
+            await discover(config_for(folder, server, include=("BTC-*",)))
+            before.update(bytes_of(generated(folder)))
+            config = config_for(
+                folder, server, include=("BTC-*",), venues=venues, batch_limit_s=0.5
+            )
+            return await discover(config)
+
+    if n_broken == 3:
+        with pytest.raises(VenueDown, match="5 of 8 sources quote, expected at least 6") as caught:
+            run(main())
+        assert f"mexc-spot: ws://{NOBODY}/" in str(caught.value)
+        assert before == bytes_of(generated(folder))
+        return
+    result = run(main())
+    for name in broken:
+        (reason,) = result.sources[name].quiet_pairs.values()
+        assert reason.startswith(f"not connected: ws://{NOBODY}/")
+        assert NOBODY in result.sources[name].error
+    # listed, so they keep their directions: the feed will try for ever
+    assert {1} == set(result.directions.values())
+
+
+@pytest.mark.parametrize(
+    ("sources", "broken", "works"),
+    [
+        (("okx-spot", "mexc-futures"), (), True),
+        (("okx-spot", "mexc-futures"), ("mexc-futures",), False),
+        (("okx-spot", "mexc-futures", "bybit-futures"), ("bybit-futures",), True),
+        (("okx-spot", "bybit-spot", "mexc-futures"), ("mexc-futures",), False),  # spot alone
+    ],
+)
+def test_of_few_sources_a_spot_and_a_perpetual_are_needed(
+    moving: Market, folder: Path, sources: tuple[str, ...], broken: tuple[str, ...], works: bool
+) -> None:
+    async def main() -> Result:
+        async with simulated(moving, sources=sources) as server:
+            venues = {name: VenueSettings(rest_url=f"http://{NOBODY}") for name in broken}
+            config = config_for(folder, server, sources=sources, venues=venues, include=("BTC-*",))
+            return await discover(config)
+
+    if works:
+        result = run(main())
+        assert set(sources) == set(result.sources)
+        assert set(sources) - set(broken) == set(load(generated(folder)).sources)
+    else:
+        with pytest.raises(VenueDown, match="with a spot and a perpetual one"):
+            run(main())
+
+
+# -- what a human has to change
+
+
+def test_more_pairs_than_room_is_told_before_the_sockets_open(moving: Market, folder: Path) -> None:
+    async def main() -> Counter[str]:
+        async with simulated(moving) as server:
+            with pytest.raises(ConfigError, match=r"capacity\.symbols: 6 ids needed"):
+                await discover(config_for(folder, server, capacity=5))
+            return Counter({n: c.opened for n, c in server.counters().items()})
+
+    assert 0 == run(main()).total()
+    assert not generated(folder).exists()
+
+
+def test_a_universe_without_a_pair_is_a_config_error(moving: Market, folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"universe: no pair .*\(include btc-\*; exclude X\*\)"):
+        discovered(moving, folder, include=("btc-*",), exclude=("X*",))
+    assert not generated(folder).exists()
+
+
+def test_a_pair_of_three_sources_only_is_a_universe(moving: Market, folder: Path) -> None:
+    """Sources that do not list it have not failed."""
+    few = ("okx-spot", "okx-futures", "mexc-futures")
+    names = [{i.symbol for i in moving.instruments[s.id]} for s in SOURCES]
+    ids = {SOURCE_BY_NAME[name].id for name in few}
+    dead = {moving.instruments[s][i].symbol for s, i in moving.dead}
+    inside = set.intersection(*(names[i] for i in ids)) - dead
+    chosen = sorted(inside - set.union(*(names[s.id] for s in SOURCES if s.id not in ids)))
+    if not chosen:  # take a pair that is everywhere off the other lists
+        chosen = ["LINK-USDT"]
+        others = {s.name: without("LINK") for s in SOURCES if s.id not in ids}
+        moving = with_listings(moving, others)
+    result = discovered(moving, folder, include=(chosen[0],), no_new_s=4.0)
+    assert 1 == result.directions["okx->mexc"]
+    assert 1 == sum(result.directions.values())
+
+
+def test_a_broken_set_is_told_and_fresh_replaces_it(moving: Market, folder: Path) -> None:
+    discovered(moving, folder, include=("ETH-*", "BTC-*"))
+    for _ in range(2):
+        discovered(moving, folder, include=("ETH-*", "BTC-*"))
+    path = generated(folder) / "symbols.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    before = bytes_of(generated(folder))
+    with pytest.raises(BadGenerated, match=r"symbols\.bin: not of generation 3.*discover --fresh"):
+        discovered(moving, folder, include=("ETH-*", "BTC-*", "AAVE-*"))
+    assert before == bytes_of(generated(folder))
+    discovered(moving, folder, include=("ETH-*", "BTC-*", "AAVE-*"), fresh=True)
+    lists = load(generated(folder))
+    assert (("AAVE-USDT", "BTC-USDT", "ETH-USDT"), 4) == (lists.names, lists.generation)
+
+
+def test_broken_metadata_is_told_and_fresh_begins_anew(moving: Market, folder: Path) -> None:
+    generated(folder).mkdir()
+    (generated(folder) / "metadata.json").write_text("{")
+    with pytest.raises(BadGenerated, match=r"metadata\.json: .*discover --fresh"):
+        discovered(moving, folder, include=("BTC-*",))
+    discovered(moving, folder, include=("BTC-*",), fresh=True)
+    assert 1 == load(generated(folder)).generation
+
+
+def test_remains_of_a_first_crash_are_no_set(moving: Market, folder: Path) -> None:
+    (generated(folder) / "source_symbols").mkdir(parents=True)
+    (generated(folder) / "symbols.bin").write_bytes(b"half")
+    discovered(moving, folder, include=("BTC-*",))
+    assert 1 == load(generated(folder)).generation
+
+
+def test_a_crash_while_writing_keeps_ids_in_the_next_run(moving: Market, folder: Path) -> None:
+    discovered(moving, folder, include=("ETH-*",))
+
+    class Crash(BaseException):
+        pass
+
+    real, written = write_module.write_file, []
+
+    def write_file(path: Path, content: bytes) -> None:
+        if path.parent == generated(folder) and path.name == "directions.bin":
+            raise Crash
+        written.append(path.name)
+        real(path, content)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write_module, "write_file", write_file)
+        with pytest.raises(Crash):
+            discovered(moving, folder, include=("BTC-*", "ETH-*"))
+    assert "symbols.bin" in written  # the set in place is a mixture now
+    assert ("ETH-USDT",) == load(generated(folder)).names
+    discovered(moving, folder, include=("BTC-*", "ETH-*"))
+    lists = load(generated(folder))
+    assert (("ETH-USDT", "BTC-USDT"), 2) == (lists.names, lists.generation)
+
+
+def test_a_run_that_is_ended_in_the_middle_leaves_nothing(moving: Market, folder: Path) -> None:
+    """As by Ctrl-C: nothing is written and no socket stays open."""
+
+    async def main() -> None:
+        async with simulated(moving) as server:
+            config = config_for(folder, server, include=("*",), no_new_s=30.0, batch_limit_s=60.0)
+            running = asyncio.create_task(discover(config))
+            while sum(c.sockets for c in server.counters().values()) < 8:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            while any(c.sockets for c in server.counters().values()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    run(main())
+    assert not generated(folder).exists()
+
+
+def test_the_report_is_for_people(moving: Market, folder: Path) -> None:
+    result = discovered(moving, folder, include=FEW[:2])
+    lines = (generated(folder) / "validation_report.txt").read_text().splitlines()
+    assert lines[0].startswith("generation 1, 2 pairs, ")
+    assert "source            total  valid  quiet  invalid  timeout_sec  took_sec" == lines[2]
+    assert ["binance-spot", "2", "2", "0", "0", "10"] == lines[3].split()[:6]
+    assert any(line.split() == ["okx->mexc", "2"] for line in lines)
+    assert json.loads(msgspec.json.encode(result))["sources"]["okx-spot"]["total_pairs"] == 2

@@ -1,0 +1,208 @@
+"""Instrument lists over REST: pages, tries, pauses, and errors that become words."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from scan.discovery.kit import NOBODY, Reply, Rest, run
+from spreadscan.config import Config, Discovery, VenueSettings
+from spreadscan.discovery import fetch as fetch_module
+from spreadscan.discovery.fetch import Fetched, fetch
+from spreadscan.venues import VENUES
+
+
+def okx_page(*names: str, **extra: Any) -> bytes:
+    rows = [
+        {"instId": f"{name}-USDT", "baseCcy": name, "quoteCcy": "USDT", "instType": "SPOT"}
+        | {"state": "live", "tickSz": "0.1", "lotSz": "0.01", "minSz": "1", **extra}
+        for name in names
+    ]
+    return json.dumps({"code": "0", "data": rows, "msg": ""}).encode()
+
+
+def bybit_page(cursor: str, *names: str) -> bytes:
+    rows = [
+        {"symbol": f"{name}USDT", "baseCoin": name, "quoteCoin": "USDT", "settleCoin": "USDT"}
+        | {"status": "Trading", "contractType": "LinearPerpetual"}
+        for name in names
+    ]
+    return json.dumps({"retCode": 0, "result": {"list": rows, "nextPageCursor": cursor}}).encode()
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The pauses between tries, which take no time here."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(fetch_module, "asyncio", SimpleNamespace(sleep=sleep))
+    return pauses
+
+
+def fetched(
+    name: str, *replies: Reply, url: str = "", **settings: Any
+) -> tuple[Fetched, list[str]]:
+    async def main() -> tuple[Fetched, list[str]]:
+        async with Rest(*(replies or (Reply(),))) as server, aiohttp.ClientSession() as session:
+            config = Config(
+                venues={name: VenueSettings(rest_url=url or server.url)},
+                discovery=Discovery(**settings),
+            )
+            return await fetch(session, VENUES[name], config), server.asked
+
+    result: tuple[Fetched, list[str]] = run(main(), 20.0)
+    return result
+
+
+def names_of(found: Fetched) -> list[str]:
+    return [instrument.venue_symbol for instrument in found.instruments]
+
+
+def test_a_list_in_one_page() -> None:
+    found, asked = fetched("okx-spot", Reply(okx_page("A", "B")))
+    assert (["A-USDT", "B-USDT"], "", {}) == (names_of(found), found.error, found.skipped)
+    assert ["/api/v5/public/instruments?instType=SPOT"] == asked
+
+
+def test_pages_are_followed_with_their_cursor_as_it_came() -> None:
+    cursor = "first%3DA%26x%3D"
+    found, asked = fetched(
+        "bybit-futures", Reply(bybit_page(cursor, "A", "B")), Reply(bybit_page("", "C"))
+    )
+    assert ["AUSDT", "BUSDT", "CUSDT"] == names_of(found)
+    path = "/v5/market/instruments-info?category=linear&limit=1000"
+    assert [path, f"{path}&cursor={cursor}"] == asked
+
+
+def test_a_cursor_that_comes_again_ends_the_list() -> None:
+    found, asked = fetched(
+        "bybit-futures", Reply(bybit_page("x", "A")), Reply(bybit_page("x", "B"))
+    )
+    assert (2, "") == (len(asked), found.error)
+    assert ["AUSDT", "BUSDT"] == names_of(found)
+
+
+def test_a_list_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_module, "_MAX_PAGES", 4)
+    pages = [Reply(bybit_page(f"c{i}", f"A{i}")) for i in range(10)]
+    found, asked = fetched("bybit-futures", *pages)
+    assert (4, "bybit-futures: more than 4 pages", []) == (
+        len(asked),
+        found.error,
+        found.instruments,
+    )
+
+
+def test_a_missing_second_page_fails_the_whole_list(slept: list[float]) -> None:
+    found, asked = fetched(
+        "bybit-futures", Reply(bybit_page("x", "A")), Reply(status="500 Oops"), tries=2
+    )
+    assert (3, []) == (len(asked), found.instruments)
+    assert "HTTP 500" in found.error
+
+
+def test_rows_left_out_are_counted_by_reason() -> None:
+    page = json.loads(okx_page("A"))
+    page["data"] += json.loads(okx_page("B", state="suspend"))["data"]
+    page["data"] += [{**page["data"][0], "quoteCcy": "USDC"}, {}]
+    found, _ = fetched("okx-spot", Reply(json.dumps(page).encode()))
+    assert ["A-USDT"] == names_of(found)
+    assert {"not_trading": 1, "not_usdt": 1, "missing_field": 1} == dict(found.skipped)
+
+
+@pytest.mark.parametrize("rows", [(), ("suspended",)])
+def test_a_list_of_nothing_is_an_outage(rows: tuple[str, ...]) -> None:
+    found, asked = fetched("okx-spot", Reply(okx_page(*rows, state="suspend")))
+    assert "okx-spot: lists no pair that trades, expected some" == found.error
+    assert 1 == len(asked)
+
+
+GOOD = Reply(okx_page("A"))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Reply(status="500 Oops"),
+        Reply(status="503 Busy", kind="text/html", body=b"<html>"),
+        Reply(kind="text/html", body=b"<html>just a moment"),
+        Reply(b'{"code": "50011", "msg": "Too Many Requests", "data": []}'),
+        Reply(status="429 Slow", headers=("Retry-After: 0",)),
+    ],
+    ids=["500", "503", "html", "error in 200", "429"],
+)
+def test_three_tries_with_growing_pauses(slept: list[float], bad: Reply) -> None:
+    found, asked = fetched("okx-spot", bad, bad, GOOD)
+    assert (["A-USDT"], 3, "") == (names_of(found), len(asked), found.error)
+    assert [0.1, 0.2] == slept
+    slept.clear()
+    found, asked = fetched("okx-spot", bad, bad, bad, GOOD)
+    assert ([], 3) == (found.instruments, len(asked))
+    assert found.error
+    assert [0.1, 0.2] == slept
+
+
+def test_pauses_are_those_configured_and_the_last_repeats(slept: list[float]) -> None:
+    _, asked = fetched("okx-spot", Reply(status="500 Oops"), tries=6)
+    assert 6 == len(asked)
+    assert [0.1, 0.2, 0.4, 0.4, 0.4] == slept
+    slept.clear()
+    fetched("okx-spot", Reply(status="500 Oops"), tries=3, backoff_ms=(7.0,))
+    assert [0.007, 0.007] == slept
+
+
+def test_a_time_out_and_a_refused_connection_are_tried_again(slept: list[float]) -> None:
+    found, asked = fetched("okx-spot", Reply(hang=True), GOOD, rest_timeout_s=0.2)
+    assert (["A-USDT"], 2) == (names_of(found), len(asked))
+    found, _ = fetched("okx-spot", url=f"http://{NOBODY}")
+    assert f"http://{NOBODY}/api/v5" in found.error
+    assert [0.1, 0.1, 0.2] == slept
+
+
+def test_retry_after_is_honoured_if_it_is_short(slept: list[float]) -> None:
+    found, asked = fetched("okx-spot", Reply(status="429 Slow", headers=("Retry-After: 3",)), GOOD)
+    assert (["A-USDT"], [3.0]) == (names_of(found), slept)
+    slept.clear()
+    found, asked = fetched(
+        "okx-spot", Reply(status="418 Banned", headers=("Retry-After: 120",)), GOOD
+    )
+    assert (1, []) == (len(asked), slept)  # not asked again within a ban
+    assert "HTTP 418, retry after 120 s" in found.error
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(status="404 Not Found"), "HTTP 404"),
+        (Reply(status="451 No", body=b"{}"), "refuses your address"),
+        (Reply(status="403 No", kind="text/html", body=b"<html>"), "refuses your address"),
+        (Reply(b"[1, 2]"), "expected a JSON object"),
+        (Reply(b"not json"), "expected a JSON object"),
+        (Reply(b'{"code": "0", "data": 5}'), "found no list 'data'"),
+        (Reply(b'{"a": ' * 100_000), "expected a JSON object"),
+    ],
+)
+def test_what_will_not_change_is_not_asked_again(
+    slept: list[float], reply: Reply, said: str
+) -> None:
+    found, asked = fetched("okx-spot", reply, GOOD)
+    assert said in found.error
+    assert (1, [], []) == (len(asked), slept, found.instruments)
+
+
+def test_a_rest_url_may_end_with_a_slash() -> None:
+    async def main() -> list[str]:
+        async with Rest(GOOD) as server, aiohttp.ClientSession() as session:
+            config = Config(venues={"okx-spot": VenueSettings(rest_url=server.url + "/")})
+            await fetch(session, VENUES["okx-spot"], config)
+            return server.asked
+
+    assert ["/api/v5/public/instruments?instType=SPOT"] == run(main())

@@ -1,0 +1,191 @@
+"""One name per coin over all sources, ids that stay, directions by intersection."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spreadscan.config import Config, Universe
+from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
+from spreadscan.errors import ConfigError
+from spreadscan.types import DIRECTIONS, SOURCES, Instrument
+from spreadscan.venues.base import split_multiplier
+
+ALL = Universe()
+
+
+def listed(base: str, venue_symbol: str = "", **more: Any) -> Instrument:
+    """Return an instrument as a venue's reader makes it: its multiplier is guessed by name."""
+    coin, multiplier = split_multiplier(base)
+    return Instrument(
+        venue_symbol=venue_symbol or f"{base}USDT",
+        base=coin,
+        listed_base=base,
+        quote="USDT",
+        multiplier=multiplier,
+        **more,
+    )
+
+
+def found(
+    universe: Universe = ALL, **sources: list[Instrument]
+) -> tuple[dict[str, dict[str, tuple[str, float]]], dict[str, dict[str, int]]]:
+    """Return per source: name -> (listed as, multiplier); and what was dropped."""
+    kept, dropped = normalise(sources, universe)
+    short = {
+        source: {name: (i.listed_base, i.multiplier) for name, i in rows.items()}
+        for source, rows in kept.items()
+    }
+    return short, {source: dict(counts) for source, counts in dropped.items()}
+
+
+def test_a_multiplied_coin_meets_its_bare_name() -> None:
+    kept, dropped = found(
+        a=[listed("PEPE")], b=[listed("1000PEPE")], c=[listed("SHIB1000"), listed("SHIB")]
+    )
+    assert {
+        "a": {"PEPE-USDT": ("PEPE", 1.0)},
+        "b": {"PEPE-USDT": ("1000PEPE", 1000.0)},
+        "c": {"SHIB-USDT": ("SHIB", 1.0)},
+    } == kept
+    assert {"a": {}, "b": {}, "c": {"duplicate": 1}} == dropped
+
+
+def test_several_multipliers_of_one_coin() -> None:
+    kept, _ = found(
+        a=[listed("CHEEMS")],
+        b=[listed("1000CHEEMS")],
+        c=[listed("1000000CHEEMS")],
+        d=[listed("1MCHEEMS")],
+    )
+    assert [1.0, 1e3, 1e6, 1e6] == [rows["CHEEMS-USDT"][1] for rows in kept.values()]
+
+
+def test_a_name_that_only_looks_multiplied_is_a_name() -> None:
+    """1000X is multiplied only if somebody lists X itself; a multiplied X does not count."""
+    kept, _ = found(a=[listed("1000X"), listed("1INCH")], b=[listed("1000X")], c=[listed("10000X")])
+    assert {
+        "a": {"1000X-USDT": ("1000X", 1.0), "1INCH-USDT": ("1INCH", 1.0)},
+        "b": {"1000X-USDT": ("1000X", 1.0)},
+        "c": {"10000X-USDT": ("10000X", 1.0)},
+    } == kept
+
+
+def test_of_two_listings_the_smaller_multiplier_stays() -> None:
+    kept, dropped = found(a=[listed("1000000MOG"), listed("1000MOG")], b=[listed("MOG")])
+    assert {"MOG-USDT": ("1000MOG", 1000.0)} == kept["a"]
+    assert {"duplicate": 1} == dropped["a"]
+
+
+def test_of_two_equal_listings_the_first_name_stays_whatever_the_order() -> None:
+    one, two = listed("BTC", "BTCUSDT"), listed("BTC", "BTCUSDT2")
+    for rows in ([one, two], [two, one]):
+        kept, dropped = normalise({"a": rows}, ALL)
+        assert "BTCUSDT" == kept["a"]["BTC-USDT"].venue_symbol
+        assert 1 == dropped["a"]["duplicate"]
+
+
+def test_a_name_too_long_for_the_files_is_left_out() -> None:
+    kept, dropped = found(a=[listed("😀" * 64), listed("A" * 64)])
+    assert ["A" * 64 + "-USDT"] == list(kept["a"])
+    assert {"name_too_long": 1} == dropped["a"]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "expected"),
+    [
+        (("*",), (), {"BTC", "ETH", "1000X", "币安"}),
+        (("BTC-*", "ETH-USDT"), (), {"BTC", "ETH"}),
+        (("*",), ("E*", "币*"), {"BTC", "1000X"}),
+        (("BTC-*",), ("*",), set()),
+        (("btc-*",), (), set()),
+        (("[BE]*",), ("BT?-USDT",), {"ETH"}),
+        ((), (), set()),
+    ],
+)
+def test_include_and_exclude(
+    include: tuple[str, ...], exclude: tuple[str, ...], expected: set[str]
+) -> None:
+    rows = [listed(base) for base in ("BTC", "ETH", "1000X", "币安")]
+    kept, dropped = found(Universe(include, exclude), a=rows)
+    assert {f"{base}-USDT" for base in expected} == set(kept["a"])
+    assert 4 - len(expected) == dropped["a"].get("not_in_universe", 0)
+
+
+def test_units_pass_unchanged() -> None:
+    row = listed("1000PEPE", contract_size=10.0, tick=0.1, min_notional=5.0, api_tradable=False)
+    kept, _ = normalise({"a": [row], "b": [listed("PEPE")]}, ALL)
+    assert row is kept["a"]["PEPE-USDT"]
+
+
+# -- ids
+
+NAMES = st.sets(st.text("ABC", min_size=1, max_size=3), max_size=20)
+
+
+def test_first_ids_are_sorted() -> None:
+    assert (("A", "B", "C"), frozenset()) == assign_ids({"C", "A", "B"}, (), 10)
+
+
+def test_known_names_keep_their_ids_new_ones_follow_missing_ones_retire() -> None:
+    names, retired = assign_ids({"D", "A", "B"}, ("C", "A"), 10)
+    assert (("C", "A", "B", "D"), frozenset({0})) == (names, retired)
+    assert (("C", "A", "B", "D"), frozenset({1, 2, 3})) == assign_ids({"C"}, names, 10)
+
+
+@given(st.lists(NAMES, max_size=6))
+def test_an_id_is_one_name_for_ever(runs: list[set[str]]) -> None:
+    names: tuple[str, ...] = ()
+    for symbols in runs:
+        before = names
+        names, retired = assign_ids(symbols, before, 1_000)
+        assert before == names[: len(before)]
+        assert sorted(names[len(before) :]) == list(names[len(before) :])
+        assert len(names) == len(set(names))
+        assert symbols == {name for i, name in enumerate(names) if i not in retired}
+
+
+def test_more_ids_than_the_table_has_is_a_config_error() -> None:
+    symbols = {f"S{i}" for i in range(1_024)}
+    names, _ = assign_ids(symbols, (), 1_024)
+    assert 1_024 == len(names)
+    with pytest.raises(ConfigError, match=r"capacity.symbols: 1025 ids needed .*at most 1024"):
+        assign_ids(symbols | {"X"}, (), 1_024)
+    # a retired name keeps its id, so it takes room, too
+    with pytest.raises(ConfigError, match="1024 ids given before.*--fresh"):
+        assign_ids((symbols - {"S0"}) | {"X"}, names, 1_024)
+
+
+# -- directions
+
+
+@given(st.fixed_dictionaries({source.name: NAMES for source in SOURCES}))
+def test_twelve_directions_by_intersection(symbols: dict[str, set[str]]) -> None:
+    pairs = direction_pairs(Config(), symbols)
+    assert list(range(12)) == list(pairs)
+    for direction in DIRECTIONS:
+        buy, sell = SOURCES[direction.buy_source], SOURCES[direction.sell_source]
+        assert ("spot", "futures") == (buy.market, sell.market)
+        assert buy.exchange != sell.exchange
+        assert sorted(symbols[buy.name] & symbols[sell.name]) == pairs[direction.id]
+
+
+def test_the_twelve_are_all_pairs_of_exchanges() -> None:
+    found = {(d.buy_source, d.sell_source) for d in DIRECTIONS}
+    spots = [s.id for s in SOURCES if s.market == "spot"]
+    perps = [s.id for s in SOURCES if s.market == "futures"]
+    assert {(b, s) for b in spots for s in perps if SOURCES[b].exchange != SOURCES[s].exchange} == (
+        found
+    )
+
+
+def test_a_source_that_did_not_answer_leaves_its_directions_empty() -> None:
+    everywhere = {source.name: {"A"} for source in SOURCES if source.name != "okx-spot"}
+    pairs = direction_pairs(Config(), everywhere)
+    assert [[], [], []] + [["A"]] * 9 == [pairs[i] for i in range(12)]
+
+
+def test_directions_of_sources_that_are_not_enabled_are_left_out() -> None:
+    config = Config(sources=("okx-spot", "mexc-futures"))
+    assert {0: ["A"]} == direction_pairs(config, {"okx-spot": {"A"}, "mexc-futures": {"A", "B"}})

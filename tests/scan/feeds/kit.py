@@ -1,0 +1,201 @@
+"""Tools of the feed tests: a sink that remembers, sessions that end, exchanges by hand."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from scan.net.raw_server import CLOSE, TEXT, Peer, RawServer, frame
+from spreadscan.config import Feeds
+from spreadscan.feeds.session import Session
+from spreadscan.types import Book
+from spreadscan.venues import VENUES, Venue
+
+TRANSPORTS = ("picows", "aiohttp")
+
+
+def run(main: Coroutine[Any, Any, Any], seconds: float = 30.0) -> Any:
+    """Run a test in a fresh event loop, with a watchdog."""
+
+    async def watched() -> Any:
+        async with asyncio.timeout(seconds):
+            return await main
+
+    return asyncio.run(watched())
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    """Wait until something holds; the watchdog of run() is the limit."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+
+
+def quick(name: str, **spec: Any) -> Venue:
+    """Return a venue with other facts in its spec than its own, such as shorter times."""
+    venue = VENUES[name]
+    return replace(venue, spec=msgspec.structs.replace(venue.spec, **spec))
+
+
+def settings(transport: str = "picows", **options: Any) -> Feeds:
+    """Return feed settings with a short fuse."""
+    return Feeds(**{"transport": transport, "connect_timeout_s": 5.0, **options})
+
+
+def book(symbol: str, update_id: int = 1, **changes: Any) -> Book:
+    """Return a good top of book of a venue symbol."""
+    return Book(symbol, 100.0, 2.0, 101.0, 3.0, 1_700_000_000_000_000_000, update_id)._replace(
+        **changes
+    )
+
+
+class Heard:
+    """A session sink that keeps what it is told. takes: which books pass the gate."""
+
+    def __init__(self, takes: Callable[[Book], bool] = lambda book: True) -> None:
+        self.books: list[Book] = []
+        self.declines: Counter[str] = Counter()
+        self.controls: Counter[str] = Counter()
+        self.refusals: list[tuple[str, str]] = []
+        self.flushes = 0
+        self._takes = takes
+
+    @property
+    def symbols(self) -> set[str]:
+        return {book.symbol for book in self.books}
+
+    def book(self, book: Book, recv_ns: int) -> bool:
+        self.books.append(book)
+        return self._takes(book)
+
+    def declined(self, reason: str) -> None:
+        self.declines[reason] += 1
+
+    def control(self, kind: str) -> None:
+        self.controls[kind] += 1
+
+    def refused(self, symbol: str, text: str) -> None:
+        self.refusals.append((symbol, text))
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+@asynccontextmanager
+async def living(session: Session) -> AsyncIterator["asyncio.Task[str]"]:
+    """Run a session in a task; closed at the end of the block."""
+    task = asyncio.create_task(session.run())
+    try:
+        yield task
+    finally:
+        session.close("end of the test")
+        if not session.opened_ns:
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def ack(name: str, request: dict[str, Any]) -> list[str]:
+    """Return a venue's yes to a subscribe or unsubscribe request, written by hand."""
+    if name.startswith("binance"):
+        return [json.dumps({"result": None, "id": request["id"]})]
+    if name.startswith("bybit"):
+        answer = {"success": True, "ret_msg": "", "conn_id": "c", "op": request["op"]}
+        return [json.dumps(answer | {"req_id": request["req_id"]})]
+    if name.startswith("okx"):
+        answer = {"event": request["op"], "connId": "c", "id": request["id"]}
+        return [json.dumps(answer | {"arg": arg}) for arg in request["args"]]
+    if name == "mexc-spot":
+        return [json.dumps({"id": 0, "code": 0, "msg": ",".join(request["params"])})]
+    return [json.dumps({"channel": f"rs.{request['method']}", "data": "success", "ts": 1})]
+
+
+def is_request(message: Any) -> bool:
+    """Return whether a client message is a request and no ping."""
+    return isinstance(message, dict) and any(
+        str(message.get(key, "")).lower().startswith(("sub", "unsub")) for key in ("op", "method")
+    )
+
+
+Answer = Callable[[dict[str, Any]], Sequence[str] | None]
+Opening = Callable[["Guest"], Awaitable[None]]
+
+
+class Guest:
+    """One client of an Exchange: what it asked for, and a way to send it frames."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.requests: list[Any] = []
+        self.frames: list[bytes] = []  # every text frame as it came
+        self.times: list[float] = []  # when they came
+        self.gone = asyncio.Event()
+
+    async def send(self, *payloads: bytes | str, opcode: int = TEXT) -> None:
+        data = [p.encode() if isinstance(p, str) else p for p in payloads]
+        await self.peer.send(b"".join(frame(opcode, p) for p in data))
+
+
+class Exchange:
+    """A venue by hand: acknowledges requests (or answers as told), sends what the test says.
+
+    answer: of a request -> texts, None for silence. on_open: run for each new socket; when it
+    returns the socket is served on, unless it cut it. polite: answers a close.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        answer: Answer | None = None,
+        on_open: Opening | None = None,
+        *,
+        polite: bool = True,
+    ) -> None:
+        self._polite = polite
+        self.guests: list[Guest] = []
+        self._answer = answer or (lambda request: ack(name, request))
+        self._on_open = on_open
+        self._server = RawServer(self._serve)
+
+    async def __aenter__(self) -> "Exchange":
+        await self._server.__aenter__()
+        self.url = self._server.url
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for guest in self.guests:
+            guest.peer.cut()
+        await asyncio.gather(*(guest.gone.wait() for guest in self.guests))
+        await self._server.__aexit__(*exc)
+
+    async def _serve(self, peer: Peer) -> None:
+        guest = Guest(peer)
+        self.guests.append(guest)
+        opening = asyncio.create_task(self._on_open(guest)) if self._on_open else None
+        try:
+            while True:
+                opcode, data = await peer.receive()
+                if opcode == TEXT:
+                    await self._hear(guest, data)
+                elif opcode == CLOSE and self._polite:
+                    await guest.send(data, opcode=CLOSE)
+                    return
+        finally:
+            if opening:
+                opening.cancel()
+                await asyncio.gather(opening, return_exceptions=True)
+            guest.gone.set()
+
+    async def _hear(self, guest: Guest, data: bytes) -> None:
+        guest.frames.append(data)
+        guest.times.append(asyncio.get_running_loop().time())
+        message = data if data == b"ping" else json.loads(data)
+        if not is_request(message):
+            return
+        guest.requests.append(message)
+        texts = self._answer(message)
+        if texts:
+            await guest.send(*texts)

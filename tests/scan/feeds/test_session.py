@@ -1,0 +1,708 @@
+"""One socket's life on both transports: against simulated venues, and against venues by hand."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scan.feeds.kit import (
+    Exchange,
+    Guest,
+    Heard,
+    ack,
+    book,
+    is_request,
+    living,
+    quick,
+    run,
+    settings,
+    until,
+)
+from spreadscan.errors import ConnectionLost
+from spreadscan.feeds import session as session_module
+from spreadscan.feeds.session import Session
+from spreadscan.sim import Market, SimServer
+from spreadscan.sim.protocols import PROTOCOLS
+from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
+
+
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_TICK_S", 0.02)
+
+
+def first_symbols(market: Market, source: str, n: int) -> list[str]:
+    rows = market.instruments[SOURCE_BY_NAME[source].id]
+    return [row.venue_symbol for row in rows[:n]]
+
+
+def dead_symbol(market: Market, source: str) -> str:
+    source_id = SOURCE_BY_NAME[source].id
+    index = next(index for s, index in sorted(market.dead) if s == source_id)
+    return market.instruments[source_id][index].venue_symbol
+
+
+# -- against the simulated venues
+
+
+HOW_MANY = {  # more than one request each, mostly
+    "binance-spot": 160,
+    "binance-futures": 160,
+    "bybit-spot": 25,
+    "bybit-futures": 120,
+    "mexc-spot": 30,
+    "mexc-futures": 12,
+    "okx-spot": 100,
+    "okx-futures": 100,
+}
+
+
+def test_every_venue_answers_all_and_quotes_all(moving: Market, transport: str) -> None:
+    async def one(server: SimServer, name: str) -> tuple[Any, ...]:
+        heard = Heard()
+        wanted = first_symbols(moving, name, HOW_MANY[name])
+        live = set(wanted) - {
+            moving.instruments[s][i].venue_symbol
+            for s, i in moving.dead
+            if s == SOURCE_BY_NAME[name].id
+        }
+        url = server.endpoints()[name][1]
+        session = Session(VENUES[name], wanted, url, heard, settings(transport))
+        async with living(session) as task:
+            await until(
+                lambda: (
+                    session.all_answered and heard.symbols >= live and heard.flushes or task.done()
+                )
+            )
+            assert not task.done(), f"{name}: {task.result()}"
+            counters = server.counters()[name]
+            n = counters.subscriptions, counters.closed, session.valid == len(heard.books)
+            assert session.opened_ns < session.answered_ns
+            assert set(heard.symbols) <= set(wanted)
+            return *n, dict(session.refused), dict(heard.declines)
+
+    async def main() -> None:
+        server = SimServer(moving)
+        await server.start()
+        try:
+            found = await asyncio.gather(*(one(server, name) for name in VENUES))
+        finally:
+            await server.stop()
+        expected = {name: (HOW_MANY[name], 0, True, {}, {}) for name in VENUES}
+        assert expected == dict(zip(VENUES, found, strict=True))
+
+    run(main())
+
+
+def test_a_refused_pair_is_named_and_its_neighbours_live(moving: Market, transport: str) -> None:
+    """Bybit refuses the whole request for it, OKX the argument, MEXC answers half and half."""
+    bad = {
+        "bybit-spot": ("NOPEUSDT", "Invalid symbol"),
+        "bybit-futures": ("NOPEUSDT", "handler not found"),
+        "okx-spot": ("NOPE-USDT", "60018"),
+        "okx-futures": ("NOPE-USDT-SWAP", "60018"),
+        "mexc-spot": ("NOPEUSDT", "Blocked"),
+        "mexc-futures": ("NOPE_USDT", "not exists"),
+    }
+
+    async def one(server: SimServer, name: str, place: int) -> tuple[str, int, Any]:
+        symbol, words = bad[name]
+        good = first_symbols(moving, name, 11)
+        wanted = [*good[:place], symbol, *good[place:]]
+        heard = Heard()
+        session = Session(
+            VENUES[name], wanted, server.endpoints()[name][1], heard, settings(transport)
+        )
+        async with living(session) as task:
+            await until(lambda: session.all_answered and heard.symbols >= set(good) or task.done())
+            right = [s for s, text in heard.refusals if words in text] == [symbol]
+            return name, place, right and {symbol} == set(session.refused) and not task.done()
+
+    async def main() -> None:
+        server = SimServer(moving, sources=list(bad))
+        await server.start()
+        try:
+            # every place for the venue whose requests fall as a whole
+            places = {name: (5,) for name in bad} | {"bybit-spot": range(12)}
+            found = await asyncio.gather(
+                *(one(server, name, place) for name in bad for place in places[name])
+            )
+        finally:
+            await server.stop()
+        assert [] == [row for row in found if row[2] is not True]
+
+    run(main())
+
+
+def test_a_name_that_binance_acknowledges_and_never_sends_is_no_refusal(
+    moving: Market, transport: str
+) -> None:
+    async def main() -> None:
+        server = SimServer(moving, sources=["binance-spot"])
+        await server.start()
+        heard = Heard()
+        url = server.endpoints()["binance-spot"][1]
+        wanted = ["BTCUSDT", "NOPEUSDT"]
+        session = Session(VENUES["binance-spot"], wanted, url, heard, settings(transport))
+        try:
+            async with living(session):
+                await until(lambda: session.all_answered and len(heard.books) > 5)
+                assert {"BTCUSDT"} == heard.symbols
+                assert {} == session.refused
+        finally:
+            await server.stop()
+
+    run(main())
+
+
+CLIENT_PINGS = {  # which rule closes a socket without pings
+    "bybit-spot": "idle_s",
+    "okx-spot": "idle_s",
+    "mexc-spot": "idle_s",
+    "mexc-futures": "client_ping_s",
+}
+
+
+def test_client_pings_keep_a_quiet_socket_open(still: Market, transport: str) -> None:
+    async def one(server: SimServer, name: str, ping_every_s: float) -> str:
+        venue = quick(name, ping_every_s=ping_every_s)
+        heard = Heard()
+        session = Session(
+            venue,
+            [dead_symbol(still, name)],
+            server.endpoints()[name][1],
+            heard,
+            settings(transport),
+        )
+        async with living(session) as task:
+            await asyncio.wait({task}, timeout=1.4 if ping_every_s < 1.0 else 8.0)
+            pongs = heard.controls["control"] >= 4
+            return task.result() if task.done() else f"open, pongs: {pongs}"
+
+    async def main() -> None:
+        rules = {
+            name: replace(PROTOCOLS[name].rules, **{rule: 0.7})
+            for name, rule in CLIENT_PINGS.items()
+        }
+        server = SimServer(still, sources=list(CLIENT_PINGS), rules=rules)
+        await server.start()
+        try:
+            with_pings = [one(server, name, 0.2) for name in CLIENT_PINGS]
+            without = [one(server, name, 60.0) for name in CLIENT_PINGS]
+            found = await asyncio.gather(*with_pings, *without)
+        finally:
+            await server.stop()
+        assert ["open, pongs: True"] * 4 == found[:4]
+        assert all(text.startswith("closed by the venue") for text in found[4:])
+
+    run(main())
+
+
+# -- requests keep to the limits
+
+
+def test_requests_are_paced_and_one_at_a_time_where_acks_carry_no_id(transport: str) -> None:
+    open_now, most = 0, 0
+
+    def answer(request: dict[str, Any]) -> list[str]:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        return []
+
+    async def on_open(guest: Guest) -> None:
+        nonlocal open_now
+        for i in range(12):
+            await until(lambda i=i: len(guest.requests) > i)
+            await asyncio.sleep(0.02)
+            open_now -= 1
+            await guest.send(*ack("mexc-futures", guest.requests[i]))
+
+    async def main() -> None:
+        venue = quick("mexc-futures", frames_per_s=50.0)
+        symbols = [f"S{i}_USDT" for i in range(12)]
+        async with Exchange("mexc-futures", answer, on_open) as exchange:
+            session = Session(venue, symbols, exchange.url, Heard(), settings(transport))
+            async with living(session):
+                await until(lambda: session.all_answered)
+                (guest,) = exchange.guests
+                asked = [request["param"]["symbol"] for request in guest.requests]
+                assert symbols == asked
+                assert 1 == most
+
+    run(main())
+
+
+def test_frames_are_spaced_pings_included(transport: str) -> None:
+    async def main() -> None:
+        venue = quick("bybit-spot", frames_per_s=20.0, ping_every_s=0.05)
+        symbols = [f"S{i}USDT" for i in range(60)]
+        async with Exchange("bybit-spot") as exchange:
+            session = Session(venue, symbols, exchange.url, Heard(), settings(transport))
+            async with living(session):
+                await until(lambda: session.all_answered)
+            (guest,) = exchange.guests
+            assert [10] * 6 == [len(request["args"]) for request in guest.requests]
+            assert len(guest.frames) > 6  # pings went out in between
+            took_s = guest.times[-1] - guest.times[0]
+            assert took_s > 0.5 * (len(guest.frames) - 1) / 20.0  # the first may be read late
+
+    run(main())
+
+
+# -- refusals that do not say for what
+
+
+def test_an_unnamed_refusal_is_halved_until_the_pair_is_found(transport: str) -> None:
+    def answer(request: dict[str, Any]) -> list[str]:
+        if "s37usdt@bookTicker" in request["params"]:
+            return [json.dumps({"error": {"code": 2, "msg": "bad stream"}, "id": request["id"]})]
+        return ack("binance-spot", request)
+
+    async def main() -> None:
+        venue = quick("binance-spot", frames_per_s=1_000.0)
+        symbols = [f"S{i}USDT" for i in range(64)]
+        heard = Heard()
+        async with Exchange("binance-spot", answer) as exchange:
+            session = Session(venue, symbols, exchange.url, heard, settings(transport))
+            async with living(session):
+                await until(lambda: session.all_answered)
+                requests = exchange.guests[0].requests
+        assert {"S37USDT": "2: bad stream"} == session.refused
+        assert [("S37USDT", "2: bad stream")] == heard.refusals
+        assert 1 + 2 * 6 == len(requests)
+        accepted = [
+            p for r in requests if "s37usdt@bookTicker" not in r["params"] for p in r["params"]
+        ]
+        assert sorted(f"{s.lower()}@bookTicker" for s in symbols if s != "S37USDT") == sorted(
+            accepted
+        )
+        assert (7, 6) == (heard.controls["refusals"], heard.controls["acks"])
+
+    run(main())
+
+
+def test_answers_without_an_id_belong_to_the_oldest_request(transport: str) -> None:
+    """MEXC spot says only that something failed; one request is in flight."""
+
+    def answer(request: dict[str, Any]) -> list[str]:
+        if any(param.endswith("@S5USDT") for param in request["params"]):
+            return [json.dumps({"id": 0, "code": 700_003, "msg": "no"})]
+        return ack("mexc-spot", request)
+
+    async def main() -> None:
+        venue = quick("mexc-spot", frames_per_s=1_000.0)
+        symbols = [f"S{i}USDT" for i in range(8)]
+        async with Exchange("mexc-spot", answer) as exchange:
+            session = Session(venue, symbols, exchange.url, Heard(), settings(transport))
+            async with living(session) as task:
+                await until(lambda: session.all_answered)
+                assert {"S5USDT": "700003: no"} == session.refused
+                assert not task.done()
+
+    run(main())
+
+
+def test_a_socket_whose_pairs_are_all_refused_is_given_up(transport: str) -> None:
+    """A venue that refuses everything for a while must be asked again, on a new socket."""
+
+    def answer(request: dict[str, Any]) -> list[str]:
+        error = {"event": "error", "code": "60014", "msg": "Requests too frequent"}
+        return [json.dumps(error | {"connId": "c"})]
+
+    async def main() -> None:
+        venue = quick("okx-spot", frames_per_s=1_000.0)
+        async with Exchange("okx-spot", answer) as exchange:
+            session = Session(
+                venue, [f"S{i}-USDT" for i in range(4)], exchange.url, Heard(), settings(transport)
+            )
+            assert "every pair refused: 60014: Requests too frequent" == await session.run()
+
+    run(main())
+
+
+# -- the ends of a session
+
+
+def test_an_unanswered_request_closes(transport: str) -> None:
+    async def chatter(guest: Guest) -> None:
+        while True:
+            await guest.send(VENUES["binance-spot"].render(book("AUSDT")))
+            await asyncio.sleep(0.05)
+
+    async def main() -> None:
+        async with Exchange("binance-spot", lambda request: None, chatter) as exchange:
+            feeds = settings(transport, ack_timeout_s=0.3)
+            session = Session(VENUES["binance-spot"], ["AUSDT"], exchange.url, Heard(), feeds)
+            assert "a request unanswered for 0.3 s" == await session.run()
+            assert session.valid > 0
+            assert not session.all_answered
+
+    run(main())
+
+
+def test_a_partly_answered_request_is_unanswered(transport: str) -> None:
+    async def main() -> None:
+        def answer(request: dict[str, Any]) -> list[str]:
+            return ack("okx-spot", request)[:1]
+
+        async with Exchange("okx-spot", answer) as exchange:
+            feeds = settings(transport, ack_timeout_s=0.3)
+            symbols = ["A-USDT", "B-USDT"]
+            session = Session(VENUES["okx-spot"], symbols, exchange.url, Heard(), feeds)
+            assert "a request unanswered for 0.3 s" == await session.run()
+            assert session.answered_ns > 0
+            assert not session.all_answered
+
+    run(main())
+
+
+def test_a_mute_socket_closes(transport: str) -> None:
+    async def main() -> None:
+        async with Exchange("bybit-spot", polite=False) as exchange:
+            venue = quick("bybit-spot", pong_deadline_s=0.3, ping_every_s=0.1)
+            session = Session(venue, ["AUSDT"], exchange.url, Heard(), settings(transport))
+            assert "nothing received for 0.3 s" == await session.run()
+            pings = [f for f in exchange.guests[0].frames if not is_request(json.loads(f))]
+            assert len(pings) >= 2
+
+    run(main(), 5.0)  # a peer that does not answer the close either is not waited for
+
+
+def test_a_peer_that_drips_bytes_is_mute(transport: str) -> None:
+    async def drip(guest: Guest) -> None:
+        await guest.peer.send(b"\x81\x7e\xff\xff")
+        while True:
+            await guest.peer.send(b"x")
+            await asyncio.sleep(0.05)
+
+    async def main() -> None:
+        async with Exchange("binance-spot", None, drip) as exchange:
+            venue = quick("binance-spot", pong_deadline_s=0.3)
+            feeds = settings(transport, ack_timeout_s=60.0)
+            session = Session(venue, ["AUSDT"], exchange.url, Heard(), feeds)
+            assert "nothing received for 0.3 s" == await session.run()
+
+    run(main())
+
+
+def test_pings_pongs_and_data_are_signs_of_life(transport: str) -> None:
+    async def one(payload: bytes, opcode: int) -> bool:
+        async def beat(guest: Guest) -> None:
+            while True:
+                await guest.send(payload, opcode=opcode)
+                await asyncio.sleep(0.05)
+
+        async with Exchange("binance-spot", None, beat) as exchange:
+            venue = quick("binance-spot", pong_deadline_s=0.3)
+            session = Session(venue, ["AUSDT"], exchange.url, Heard(), settings(transport))
+            async with living(session) as task:
+                await asyncio.wait({task}, timeout=0.8)
+                return not task.done()
+
+    async def main() -> None:
+        text, ping, pong = 1, 9, 10
+        quote = VENUES["binance-spot"].render(book("AUSDT"))
+        found = await asyncio.gather(one(b"1", ping), one(b"1", pong), one(quote, text))
+        assert [True, True, True] == found
+
+    run(main())
+
+
+@pytest.mark.parametrize(("n", "closes"), [(10, True), (9, False)])
+def test_a_socket_without_quotes_closes_if_enough_pairs_are_on_it(
+    transport: str, n: int, closes: bool
+) -> None:
+    """Acks and pongs flow, quotes do not; one quiet pair alone would mean nothing."""
+
+    async def pong(guest: Guest) -> None:
+        while True:
+            await guest.send('{"op":"pong"}')
+            await asyncio.sleep(0.05)
+
+    async def main() -> None:
+        async with Exchange("bybit-futures", None, pong) as exchange:
+            symbols = [f"S{i}USDT" for i in range(n)]
+            feeds = settings(transport, silent_socket_s=0.2)
+            session = Session(VENUES["bybit-futures"], symbols, exchange.url, Heard(), feeds)
+            async with living(session) as task:
+                await asyncio.wait({task}, timeout=5.0 if closes else 0.6)
+                assert closes == task.done()
+                assert not closes or "no quote for 0.2 s" == task.result()
+
+    run(main())
+
+
+def test_quotes_that_the_gate_refuses_do_not_count_as_life(transport: str) -> None:
+    async def crossed(guest: Guest) -> None:
+        for i in range(1_000):
+            await guest.send(VENUES["bybit-futures"].render(book(f"S{i % 10}USDT", i + 2)))
+            await asyncio.sleep(0.05)
+
+    async def main() -> None:
+        heard = Heard(takes=lambda book: False)
+        async with Exchange("bybit-futures", None, crossed) as exchange:
+            symbols = [f"S{i}USDT" for i in range(10)]
+            feeds = settings(transport, silent_socket_s=0.4)
+            session = Session(VENUES["bybit-futures"], symbols, exchange.url, heard, feeds)
+            assert "no quote for 0.4 s" == await session.run()
+            assert 0 == session.valid
+            assert len(heard.books) > 3
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("binance-futures", '{"e":"serverShutdown","E":1770000000000}'),
+        ("binance-spot", '{"stream":"x","data":{"e":"serverShutdown","E":1770000000000}}'),
+        (
+            "okx-spot",
+            '{"event":"notice","code":"64008","msg":"to be closed soon"}',
+        ),
+    ],
+)
+def test_an_announced_restart_closes_at_once(transport: str, name: str, text: str) -> None:
+    async def announce(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        await guest.send(text)
+
+    async def main() -> None:
+        symbol = "A-USDT" if name.startswith("okx") else "AUSDT"
+        async with Exchange(name, None, announce) as exchange:
+            session = Session(VENUES[name], [symbol], exchange.url, Heard(), settings(transport))
+            assert (await session.run()).startswith("announced by the venue: ")
+
+    run(main())
+
+
+def test_another_notice_does_not_close(transport: str) -> None:
+    async def announce(guest: Guest) -> None:
+        await guest.send('{"event":"notice","code":"60000","msg":"have a nice day"}')
+        await guest.send(VENUES["okx-spot"].render(book("A-USDT")))
+
+    async def main() -> None:
+        heard = Heard()
+        async with Exchange("okx-spot", None, announce) as exchange:
+            session = Session(
+                VENUES["okx-spot"], ["A-USDT"], exchange.url, heard, settings(transport)
+            )
+            async with living(session) as task:
+                await until(lambda: heard.books and session.all_answered)
+                assert not task.done()
+                assert 1 == heard.controls["control"]
+
+    run(main())
+
+
+def test_a_close_by_the_venue_and_a_cut_are_told_apart(transport: str) -> None:
+    async def close(guest: Guest) -> None:
+        await guest.send((4004).to_bytes(2) + b"No data", opcode=8)
+
+    async def cut(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        guest.peer.cut()
+
+    async def main() -> None:
+        for on_open, said in ((close, "4004"), (cut, "connection lost")):
+            async with Exchange("okx-spot", None, on_open) as exchange:
+                session = Session(
+                    VENUES["okx-spot"], ["A-USDT"], exchange.url, Heard(), settings(transport)
+                )
+                assert said in await session.run()
+
+    run(main())
+
+
+def test_nobody_there_is_connection_lost(transport: str) -> None:
+    async def main() -> None:
+        async with Exchange("okx-spot") as exchange:
+            url = exchange.url
+        session = Session(VENUES["okx-spot"], ["A-USDT"], url, Heard(), settings(transport))
+        with pytest.raises(ConnectionLost):
+            await session.run()
+        assert (0, False) == (session.opened_ns, session.all_answered)
+
+    run(main())
+
+
+def test_a_cancelled_session_leaves_no_socket(transport: str) -> None:
+    async def main() -> None:
+        async with Exchange("okx-spot") as exchange:
+            session = Session(
+                VENUES["okx-spot"], ["A-USDT"], exchange.url, Heard(), settings(transport)
+            )
+            task = asyncio.create_task(session.run())
+            await until(lambda: session.all_answered)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await exchange.guests[0].gone.wait()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            assert [] == [t for t in others if "Session" in repr(t.get_coro())]
+
+    run(main())
+
+
+def test_closing_before_it_is_open_and_twice_is_nothing(transport: str) -> None:
+    async def main() -> None:
+        async with Exchange("okx-spot") as exchange:
+            session = Session(
+                VENUES["okx-spot"], ["A-USDT"], exchange.url, Heard(), settings(transport)
+            )
+            session.close("too early")
+            async with living(session) as task:
+                await until(lambda: session.all_answered)
+                session.close("first")
+                session.close("second")
+                assert "first" == await task
+
+    run(main())
+
+
+# -- garbage, and deltas that lead nowhere
+
+
+def test_garbage_is_counted_and_the_socket_lives(transport: str) -> None:
+    async def send(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        for i in range(300):
+            await guest.send(
+                VENUES["okx-spot"].render(book("A-USDT", i)),
+                VENUES["okx-spot"].render(book("A-USDT", i)),
+                b"\xff\xfe{]" if i % 2 else b'{"event"',
+                opcode=1 if transport == "picows" else 2,  # aiohttp closes on text that is no UTF-8
+            )
+
+    async def main() -> None:
+        heard = Heard()
+        async with Exchange("okx-spot", None, send) as exchange:
+            session = Session(
+                VENUES["okx-spot"], ["A-USDT"], exchange.url, heard, settings(transport)
+            )
+            async with living(session) as task:
+                await until(lambda: len(heard.books) == 600 or task.done())
+                await asyncio.sleep(0.1)
+                assert not task.done()
+                assert {"bad_frame": 300} == heard.declines
+
+    run(main())
+
+
+def test_a_socket_of_mostly_garbage_is_given_up(transport: str) -> None:
+    async def send(guest: Guest) -> None:
+        while True:
+            await guest.send(VENUES["okx-spot"].render(book("A-USDT")), *[b"{"] * 3)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        heard = Heard()
+        async with Exchange("okx-spot", None, send) as exchange:
+            session = Session(
+                VENUES["okx-spot"], ["A-USDT"], exchange.url, heard, settings(transport)
+            )
+            assert "mostly garbage" == await session.run()
+            assert heard.declines["bad_frame"] > 100
+
+    run(main())
+
+
+def delta(symbol: str, update_id: int) -> str:
+    change = {"s": symbol, "b": [["100", "5"]], "a": [], "u": update_id, "seq": 1}
+    topic = f"orderbook.1.{symbol}"
+    return json.dumps({"topic": topic, "type": "delta", "ts": 1, "data": change, "cts": 1})
+
+
+def test_deltas_without_a_snapshot_ask_for_one_once(transport: str) -> None:
+    async def send(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        for i in range(20):
+            await guest.send(delta("AUSDT", 50 + i), delta("BUSDT", 50 + i), delta("XUSDT", 9))
+        await until(lambda: len(guest.requests) == 5)
+        await guest.send(VENUES["bybit-futures"].render(book("AUSDT", 90)), delta("AUSDT", 91))
+
+    async def main() -> None:
+        heard = Heard()
+        venue = quick("bybit-futures", frames_per_s=1_000.0)
+        async with Exchange("bybit-futures", None, send) as exchange:
+            feeds = settings(transport)
+            session = Session(venue, ["AUSDT", "BUSDT"], exchange.url, heard, feeds)
+            async with living(session):
+                await until(lambda: len(heard.books) == 2 and session.all_answered)
+                asked = [(r["op"], r["args"]) for r in exchange.guests[0].requests]
+        a, b = ["orderbook.1.AUSDT"], ["orderbook.1.BUSDT"]
+        assert [
+            ("subscribe", a + b),
+            ("unsubscribe", a),
+            ("subscribe", a),
+            ("unsubscribe", b),
+            ("subscribe", b),
+        ] == asked
+        assert (2, 60) == (heard.controls["resubscribes"], heard.declines["no_snapshot"])
+        assert [(90, 2.0), (91, 5.0)] == [(b.update_id, b.bid_qty) for b in heard.books]
+
+    run(main())
+
+
+def test_a_snapshot_that_never_comes_is_asked_for_again_later(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that came is not."""
+    monkeypatch.setattr(session_module, "_RESUBSCRIBE_EVERY_NS", 200_000_000)
+
+    async def send(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        await guest.send(delta("BUSDT", 50))
+        await until(lambda: len(guest.requests) == 3)
+        await guest.send(VENUES["bybit-futures"].render(book("BUSDT", 60)))
+        while True:
+            await guest.send(delta("AUSDT", 50))
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        heard = Heard()
+        venue = quick("bybit-futures", frames_per_s=1_000.0)
+        async with Exchange("bybit-futures", None, send) as exchange:
+            symbols = ["AUSDT", "BUSDT"]
+            session = Session(venue, symbols, exchange.url, heard, settings(transport))
+            async with living(session):
+                await until(lambda: exchange.guests and len(exchange.guests[0].requests) >= 9)
+                asked = [request["args"] for request in exchange.guests[0].requests]
+        a, b = ["orderbook.1.AUSDT"], ["orderbook.1.BUSDT"]
+        assert [a + b, b, b, a, a, a, a, a, a] == asked[:9]
+        assert heard.declines["no_snapshot"] > 15
+
+    run(main())
+
+
+# -- the whole on the small
+
+
+def test_many_sockets_side_by_side_do_not_mix(transport: str) -> None:
+    async def main() -> None:
+        async def greet(guest: Guest) -> None:
+            await until(lambda: guest.requests)
+            for param in guest.requests[0]["params"]:
+                symbol = param.split("@")[0].upper()
+                await guest.send(VENUES["binance-spot"].render(book(symbol)))
+
+        async with Exchange("binance-spot", None, greet) as exchange, AsyncExitStack() as stack:
+            sinks = [Heard() for _ in range(20)]
+            for i, heard in enumerate(sinks):
+                session = Session(
+                    VENUES["binance-spot"],
+                    [f"S{i}USDT"],
+                    exchange.url,
+                    heard,
+                    settings(transport),
+                )
+                await stack.enter_async_context(living(session))
+            await until(lambda: all(heard.books for heard in sinks))
+            assert [{f"S{i}USDT"} for i in range(20)] == [heard.symbols for heard in sinks]
+
+    run(main())

@@ -1,0 +1,789 @@
+"""The feed of one source over a real table in shared memory, against venues by hand."""
+
+import asyncio
+import json
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvloop
+from spreadcore import Instance, region
+from spreadcore.layout import DECLINED
+
+from scan.feeds.kit import Exchange, Guest, ack, book, quick, run, settings, until
+from spreadscan.app import processes
+from spreadscan.clock import now_ns
+from spreadscan.config import Capacity, Config, Paths, VenueSettings
+from spreadscan.errors import ConnectionLost, Halt
+from spreadscan.feeds import session as session_module
+from spreadscan.feeds import worker as worker_module
+from spreadscan.feeds.worker import FeedWorker, connect_limit
+from spreadscan.lists import Listed, Lists, SourceList, State
+from spreadscan.net.backoff import Backoff
+from spreadscan.sim import Market, SimServer
+from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.venues import VENUES, Venue
+
+MakeInstance = Callable[..., Instance]
+
+
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_TICK_S", 0.02)
+    monkeypatch.setattr(worker_module, "_SILENCE_LOOK_S", 0.02)
+
+
+@pytest.fixture
+def instance(make_instance: MakeInstance) -> Instance:
+    return make_instance(n_symbols=64)
+
+
+class Waits:
+    """Stands for the back-off: keeps how many failures each wait stood at, and waits briefly."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, wait_s: float = 0.01) -> None:
+        self.failures: list[int] = []
+        self.limits: list[tuple[float, float]] = []
+        waits = self
+
+        class Recorded(Backoff):
+            def __init__(self, base_s: float, cap_s: float) -> None:
+                super().__init__(base_s, cap_s)
+                waits.limits.append((base_s, cap_s))
+
+            def next_s(self) -> float:
+                waits.failures.append(self.failures)
+                super().next_s()
+                return wait_s
+
+        monkeypatch.setattr(worker_module, "Backoff", Recorded)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    return Waits(monkeypatch)
+
+
+def row(symbol_id: int, venue_symbol: str, state: State = "valid", **units: Any) -> Listed:
+    base = venue_symbol.removesuffix("USDT").strip("_-")
+    instrument = Instrument(
+        venue_symbol=venue_symbol, base=base, listed_base=base, quote="USDT", **units
+    )
+    return Listed(
+        symbol_id=symbol_id, symbol=f"{base}-USDT", state=state, reason="", instrument=instrument
+    )
+
+
+def lists_of(source: str, *rows: Listed) -> Lists:
+    highest = max((r.symbol_id for r in rows), default=0)
+    return Lists(
+        generation=3,
+        names=tuple(f"N{i}-USDT" for i in range(highest + 1)),
+        retired=frozenset(),
+        pairs={},
+        sources={source: SourceList(source=source, symbols=rows)},
+    )
+
+
+def config_of(source: str, url: str, transport: str = "picows", **own: Any) -> Config:
+    feeds = {key: own.pop(key) for key in list(own) if key != "stale_after_s"}
+    return Config(
+        feeds=settings(transport, **{"beat_ms": 20.0, **feeds}),
+        venues={source: VenueSettings(ws_url=url, **own)},
+    )
+
+
+class Stop:
+    """Says stop once told to."""
+
+    def __init__(self) -> None:
+        self.now = False
+
+    def __call__(self) -> bool:
+        return self.now
+
+
+@asynccontextmanager
+async def working(
+    venue: Venue, config: Config, lists: Lists, instance: Instance
+) -> AsyncIterator[FeedWorker]:
+    """Run a worker; it is told to stop at the end of the block, and must."""
+    stop = Stop()
+    worker = FeedWorker(venue, config, lists, instance)
+    task = asyncio.create_task(worker.run(stop))
+    try:
+        yield worker
+        stop.now = True
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def quote(instance: Instance, source: str, symbol_id: int) -> Any:
+    return instance.quotes.read(SOURCE_BY_NAME[source].id, symbol_id)
+
+
+def empty(found: Any) -> bool:
+    return found is not None and 0 == found.recv_ns and all(math.isnan(x) for x in found[:4])
+
+
+def counter(instance: Instance, source: str, name: str) -> int:
+    return int(instance.health.counters(SOURCE_BY_NAME[source].id)[name])
+
+
+def sender(name: str, *frames: bytes) -> Callable[[Guest], Any]:
+    """Return what sends these frames once the first request has come."""
+
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        await guest.send(*frames)
+
+    return on_open
+
+
+def frames_of(name: str, *symbols: str) -> list[bytes]:
+    return [VENUES[name].render(book(symbol)) for symbol in symbols]
+
+
+# -- into the table
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "expected"),
+    [
+        ("binance-spot", row(5, "AUSDT"), (100.0, 101.0, 2.0, 3.0)),
+        ("bybit-futures", row(5, "1000AUSDT", multiplier=1000.0), (0.1, 0.101, 2000.0, 3000.0)),
+        ("okx-futures", row(5, "A-USDT-SWAP", contract_size=0.01), (100.0, 101.0, 0.02, 0.03)),
+        ("mexc-futures", row(5, "A_USDT", contract_size=10.0), (100.0, 101.0, 20.0, 30.0)),
+        (
+            "mexc-futures",
+            row(5, "1000A_USDT", contract_size=10.0, multiplier=1000.0),
+            (0.1, 0.101, 20_000.0, 30_000.0),
+        ),
+    ],
+)
+def test_quotes_are_stored_per_coin(
+    instance: Instance, transport: str, name: str, listed: Listed, expected: tuple[float, ...]
+) -> None:
+    async def main() -> None:
+        before = now_ns()
+        on_open = sender(name, *frames_of(name, listed.instrument.venue_symbol))
+        async with Exchange(name, None, on_open) as exchange:
+            config = config_of(name, exchange.url, transport)
+            async with working(VENUES[name], config, lists_of(name, listed), instance) as worker:
+                await until(lambda: not empty(quote(instance, name, 5)))
+                found = quote(instance, name, 5)
+                assert expected == tuple(found[:4])
+                assert before < found.recv_ns <= now_ns()
+                stamped = bool(VENUES[name].schema.venue_ms)
+                assert (1_700_000_000_000_000_000 if stamped else 0) == found.venue_ns
+                (link,) = worker._sessions
+                assert link == found.flags
+                assert [5] == list(instance.dirty.take(worker.source_id))
+                assert 1 == counter(instance, name, "quotes")
+                # the end of the socket read wakes the engine and dates the latency
+                await until(lambda: instance.health.quantiles([worker.source_id])[0] is not None)
+
+    run(main())
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_whole_simulated_source(
+    make_instance: MakeInstance, moving: Market, transport: str, loop: Any
+) -> None:
+    """Several sockets of a source with its own limits; every slot as the market says."""
+    name = "mexc-spot"
+    instance = make_instance(n_symbols=128)
+    source_id = SOURCE_BY_NAME[name].id
+    instruments = moving.instruments[source_id][:65]
+    dead = {i for s, i in moving.dead if s == source_id}
+    rows = [
+        Listed(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
+        for i, found in enumerate(instruments)
+    ]
+
+    async def main() -> None:
+        server = SimServer(moving, sources=[name])
+        await server.start()
+        try:
+            config = config_of(name, server.endpoints()[name][1], transport)
+            async with working(VENUES[name], config, lists_of(name, *rows), instance):
+                live = len(rows) - len(dead & set(range(65)))
+                await until(lambda: instance.quotes.survey(source_id)[0] == live)
+                await until(lambda: counter(instance, name, "sockets") == 3)
+                info = instance.health.info(source_id)
+                assert ("running", 3) == (info["state"], info["acked_generation"])
+                counters = server.counters()[name]
+                assert (65, 0) == (counters.subscriptions, counters.closed)
+                assert 0 == sum(counter(instance, name, f"declined_{d}") for d in DECLINED)
+            await until(lambda: server.counters()[name].sockets == 0)
+        finally:
+            await server.stop()
+
+    async def watched() -> None:
+        async with asyncio.timeout(30):
+            await main()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(watched())
+
+
+def test_a_parked_engine_is_woken(instance: Instance, transport: str) -> None:
+    async def main() -> None:
+        parked = asyncio.Event()
+
+        async def on_open(guest: Guest) -> None:
+            await until(lambda: guest.requests and parked.is_set())
+            await asyncio.sleep(0.1)
+            await guest.send(*frames_of("binance-spot", "AUSDT"))
+
+        async with Exchange("binance-spot", None, on_open) as exchange:
+            config = config_of("binance-spot", exchange.url, transport)
+            lists = lists_of("binance-spot", row(0, "AUSDT"))
+            async with working(VENUES["binance-spot"], config, lists, instance):
+                await until(lambda: exchange.guests)  # what was emptied at the start has woken
+                instance.dirty.take(0)
+                engine = asyncio.to_thread(instance.dirty.park, 20_000_000_000)
+                parked.set()
+                assert await engine in ("woken", "work")
+                await until(lambda: counter(instance, "binance-spot", "wakes") == 1)
+
+    run(main())
+
+
+def test_invalid_pairs_are_not_subscribed_and_quiet_ones_are(instance: Instance) -> None:
+    async def main() -> None:
+        async with Exchange("binance-spot") as exchange:
+            rows = row(0, "AUSDT"), row(1, "BUSDT", "quiet"), row(2, "CUSDT", "invalid")
+            config = config_of("binance-spot", exchange.url)
+            lists = lists_of("binance-spot", *rows)
+            async with working(VENUES["binance-spot"], config, lists, instance):
+                await until(lambda: exchange.guests and exchange.guests[0].requests)
+            (request,) = exchange.guests[0].requests
+            assert ["ausdt@bookTicker", "busdt@bookTicker"] == request["params"]
+
+    run(main())
+
+
+# -- empty when it cannot be trusted
+
+
+def fill(instance: Instance, source: str, *symbols: int) -> None:
+    source_id = SOURCE_BY_NAME[source].id
+    for symbol in symbols:
+        instance.quotes.write(source_id, symbol, 1.0, 2.0, 3.0, 4.0, 5, 6, 7)
+
+
+def test_old_quotes_are_emptied_before_the_first_socket_opens(
+    instance: Instance, waits: Waits
+) -> None:
+    """Those of this source alone, also of pairs that it no longer lists."""
+    fill(instance, "okx-spot", 0, 9)
+    fill(instance, "okx-futures", 0)
+    seen: list[bool] = []
+
+    def at_connect(*args: Any, **options: Any) -> None:
+        seen.append(empty(quote(instance, "okx-spot", 0)) and empty(quote(instance, "okx-spot", 9)))
+        raise ConnectionLost("nobody there")
+
+    async def main() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(session_module, "connect", at_connect)
+            config = config_of("okx-spot", "ws://127.0.0.1:1/")
+            lists = lists_of("okx-spot", row(0, "A-USDT"))
+            async with working(VENUES["okx-spot"], config, lists, instance):
+                await until(lambda: seen)
+                assert {0, 9} == set(instance.dirty.take(SOURCE_BY_NAME["okx-spot"].id))
+                assert not empty(quote(instance, "okx-futures", 0))
+
+    run(main())
+    assert all(seen)
+
+
+def test_a_closed_socket_empties_what_it_owned_and_no_more(
+    instance: Instance, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Waits(monkeypatch, wait_s=60.0)  # the cut socket stays away
+
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        symbol = guest.requests[0]["params"][0].split("@")[0].upper()
+        await guest.send(*frames_of("binance-spot", symbol))
+
+    async def main() -> None:
+        venue = quick("binance-spot", topics_per_socket=1, connects_per_s=1_000.0)
+        async with Exchange("binance-spot", None, on_open) as exchange:
+            rows = row(0, "AUSDT"), row(1, "BUSDT"), row(2, "CUSDT")
+            config = config_of("binance-spot", exchange.url, transport)
+            async with working(venue, config, lists_of("binance-spot", *rows), instance):
+                await until(lambda: instance.quotes.survey(0)[0] == 3)
+                instance.dirty.take(0)
+                guest = next(g for g in exchange.guests if "busdt" in str(g.requests))
+                guest.peer.cut()
+                await until(lambda: empty(quote(instance, "binance-spot", 1)))
+                assert [1] == list(instance.dirty.take(0))
+                assert 2 == instance.quotes.survey(0)[0]
+                await until(lambda: counter(instance, "binance-spot", "sockets") == 2)
+                assert "degraded" == instance.health.info(0)["state"]
+
+    run(main())
+
+
+def test_a_silent_socket_is_emptied_and_replaced(
+    instance: Instance, transport: str, waits: Waits
+) -> None:
+    """Acked, open, mute: nothing of it may stand, and the next socket starts from lower ids."""
+    symbols = [f"S{i}USDT" for i in range(10)]
+
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        first = exchange.guests[0] is guest
+        frames = [VENUES["binance-spot"].render(book(s, 500 if first else 2)) for s in symbols]
+        await guest.send(*frames)
+        if not first:
+            keep_on.set()
+        while True:
+            await guest.send(b"", opcode=9)
+            if not first:
+                await guest.send(*frames)
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with exchange:
+            rows = [row(i, symbol) for i, symbol in enumerate(symbols)]
+            config = config_of("binance-spot", exchange.url, transport, silent_socket_s=0.3)
+            venue = quick("binance-spot", connects_per_s=1_000.0)
+            async with working(venue, config, lists_of("binance-spot", *rows), instance):
+                await until(lambda: instance.quotes.survey(0)[0] == 10)
+                await keep_on.wait()
+                assert 10 <= counter(instance, "binance-spot", "emptied")
+                await until(lambda: instance.quotes.survey(0)[0] == 10)
+                assert 2 == quote(instance, "binance-spot", 3).flags
+                assert 0 == counter(instance, "binance-spot", "declined_old_id")
+
+    exchange, keep_on = Exchange("binance-spot", None, on_open), asyncio.Event()
+    run(main())
+
+
+def test_everything_is_emptied_at_stop(instance: Instance, transport: str) -> None:
+    async def main() -> None:
+        on_open = sender("binance-spot", *frames_of("binance-spot", "AUSDT", "BUSDT"))
+        async with Exchange("binance-spot", None, on_open) as exchange:
+            rows = row(0, "AUSDT"), row(1, "BUSDT")
+            config = config_of("binance-spot", exchange.url, transport)
+            lists = lists_of("binance-spot", *rows)
+            async with working(VENUES["binance-spot"], config, lists, instance):
+                await until(lambda: instance.quotes.survey(0)[0] == 2)
+            assert 0 == instance.quotes.survey(0)[0]
+            assert "off" == instance.health.info(0)["state"]
+            await exchange.guests[0].gone.wait()
+
+    run(main())
+
+
+def test_stop_during_the_handshake_ends(instance: Instance, transport: str) -> None:
+    async def main() -> None:
+        reached, gone = asyncio.Event(), asyncio.Event()
+
+        async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            reached.set()
+            await reader.read()
+            writer.close()
+            gone.set()
+
+        server = await asyncio.start_server(stall, "127.0.0.1", 0)
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        config = config_of("binance-spot", url, transport, connect_timeout_s=0.5)
+        lists = lists_of("binance-spot", row(0, "AUSDT"))
+        async with working(VENUES["binance-spot"], config, lists, instance):
+            await reached.wait()
+        assert "off" == instance.health.info(0)["state"]
+        await gone.wait()
+        server.close()
+
+    run(main())
+
+
+# -- back-off
+
+
+def accept_then_close(*frames: bytes) -> Callable[[Guest], Any]:
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        if frames:
+            await guest.send(*frames)
+        await asyncio.sleep(0.01)
+        guest.peer.cut()
+
+    return on_open
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ([], [0, 1, 2, 3, 4]),  # handshake and ack alone prove nothing
+        ([VENUES["binance-spot"].render(book("AUSDT", bid_px=200.0))], [0, 1, 2, 3, 4]),
+        ([VENUES["binance-spot"].render(book("XUSDT"))], [0, 1, 2, 3, 4]),
+        (frames_of("binance-spot", "AUSDT"), [0, 0, 0, 0, 0]),
+    ],
+    ids=["no quote", "a crossed quote", "a foreign quote", "a valid quote"],
+)
+def test_waits_grow_until_a_valid_quote(
+    instance: Instance, transport: str, waits: Waits, frames: list[bytes], expected: list[int]
+) -> None:
+    async def main() -> None:
+        venue = quick("binance-spot", connects_per_s=1_000.0)
+        async with Exchange("binance-spot", None, accept_then_close(*frames)) as exchange:
+            config = config_of("binance-spot", exchange.url, transport, backoff_cap_s=7.0)
+            lists = lists_of("binance-spot", row(0, "AUSDT"))
+            async with working(venue, config, lists, instance):
+                await until(lambda: len(waits.failures) >= 5)
+        assert expected == waits.failures[:5]
+        assert [(0.5, 7.0)] == waits.limits
+        assert counter(instance, "binance-spot", "reconnects") >= 5
+
+    run(main())
+
+
+def test_the_wait_really_is_waited(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    Waits(monkeypatch, wait_s=60.0)
+
+    async def main() -> None:
+        venue = quick("binance-spot", connects_per_s=1_000.0)
+        async with Exchange("binance-spot", None, accept_then_close()) as exchange:
+            config = config_of("binance-spot", exchange.url)
+            lists = lists_of("binance-spot", row(0, "AUSDT"))
+            async with working(venue, config, lists, instance):
+                await until(lambda: counter(instance, "binance-spot", "reconnects") == 1)
+                await asyncio.sleep(0.2)
+                assert 1 == len(exchange.guests)
+
+    run(main())
+
+
+def test_reconnecting_never_gives_up(
+    instance: Instance, transport: str, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody there for a long time, then the venue is back."""
+    real_connect = session_module.connect
+
+    async def connect(*args: Any, **options: Any) -> Any:
+        if len(waits.failures) < 50:
+            raise ConnectionLost("nobody there")
+        return await real_connect(*args, **options)
+
+    monkeypatch.setattr(session_module, "connect", connect)
+
+    async def main() -> None:
+        venue = quick("binance-spot", connects_per_s=1e6)
+        on_open = sender("binance-spot", *frames_of("binance-spot", "AUSDT"))
+        async with Exchange("binance-spot", None, on_open) as exchange:
+            config = config_of("binance-spot", exchange.url, transport)
+            lists = lists_of("binance-spot", row(0, "AUSDT"))
+            async with working(venue, config, lists, instance):
+                await until(lambda: not empty(quote(instance, "binance-spot", 0)))
+        assert list(range(50)) == waits.failures
+
+    run(main())
+
+
+def test_each_socket_waits_for_its_turn_to_connect(instance: Instance, waits: Waits) -> None:
+    """The venue cuts all sockets at once: they must not come back in one burst."""
+
+    async def on_open(guest: Guest) -> None:
+        times.append(asyncio.get_running_loop().time())
+        await until(lambda: len(times) >= 8)
+        guest.peer.cut()
+
+    times: list[float] = []
+
+    async def main() -> None:
+        venue = quick("binance-spot", topics_per_socket=1, connects_per_s=25.0)
+        async with Exchange("binance-spot", None, on_open) as exchange:
+            config = config_of("binance-spot", exchange.url)
+            rows = [row(i, f"S{i}USDT") for i in range(8)]
+            async with working(venue, config, lists_of("binance-spot", *rows), instance):
+                await until(lambda: len(times) >= 16)
+
+    run(main())
+    assert times[15] - times[0] > 0.5 * 15 / 25.0  # the first may be read late
+
+
+def test_the_connect_limit_is_the_venues() -> None:
+    now_s, slept = 1_000.0, []
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now_s
+        slept.append(seconds)
+        now_s += seconds
+
+    async def main() -> None:
+        limit = connect_limit(VENUES["binance-spot"].spec)  # 5 a second, 300 in five minutes
+        limit._clock_ns, limit._sleep = lambda: round(now_s * 1e9), sleep
+        times = []
+        for _ in range(301):
+            await limit.take()
+            times.append(now_s)
+        assert all(b - a >= 0.2 - 1e-6 for a, b in zip(times, times[1:], strict=False))
+        assert times[300] - times[0] >= 300.0 - 1e-6
+        assert times[299] - times[0] < 61.0
+
+    run(main())
+
+
+# -- garbage and silence
+
+
+def test_garbage_is_counted_by_reason_while_the_socket_lives(
+    instance: Instance, transport: str
+) -> None:
+    def render(**changes: Any) -> bytes:
+        symbol = changes.pop("symbol", "AUSDT")
+        return VENUES["binance-futures"].render(book(symbol, **changes))
+
+    nan = math.nan
+    frames = [
+        render(update_id=10),
+        b"{not json",
+        b"[]",
+        render(update_id=11)[:-4],
+        b'{"stream":"ausdt@trade","data":{"e":"trade"}}',
+        render(symbol="XUSDT"),
+        render(symbol="NUSDT"),
+        render(update_id=9),
+        render(update_id=11, bid_px=nan, bid_qty=nan),
+        render(update_id=12, ask_px=0.0),
+        render(update_id=13, bid_px=102.0),
+        render(update_id=14, bid_px=101.0),  # locked is no fault
+    ]
+    expected = {
+        "other_channel": 1,
+        "bad_frame": 3,
+        "unknown_symbol": 1,
+        "no_contract_size": 1,
+        "no_snapshot": 0,
+        "old_id": 1,
+        "one_sided": 1,
+        "bad_price": 1,
+        "crossed": 1,
+    }
+
+    async def main() -> None:
+        name = "binance-futures"
+        async with Exchange(name, None, sender(name, *frames)) as exchange:
+            config = config_of(name, exchange.url, transport)
+            rows = row(0, "AUSDT"), row(1, "NUSDT", contract_size=nan)
+            async with working(VENUES[name], config, lists_of(name, *rows), instance) as worker:
+                await until(lambda: counter(instance, name, "quotes") == 2)
+                declined = {d: counter(instance, name, f"declined_{d}") for d in DECLINED}
+                assert expected == declined
+                assert (101.0, 101.0) == tuple(quote(instance, name, 0)[:2])
+                assert (0, 1) == (counter(instance, name, "reconnects"), len(worker._sessions))
+                assert 1 == counter(instance, name, "acks")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"bid_px": math.nan, "bid_qty": math.nan}, {"ask_px": 0.0}, {"bid_px": 102.0}],
+    ids=["one side", "zero", "crossed"],
+)
+def test_a_top_that_cannot_be_stored_empties_the_slot(
+    instance: Instance, changes: dict[str, float]
+) -> None:
+    async def main() -> None:
+        good = VENUES["bybit-spot"].render(book("AUSDT", 5))
+        bad = VENUES["bybit-spot"].render(book("AUSDT", 6, **changes))
+        async with Exchange("bybit-spot", None, sender("bybit-spot", good, bad)) as exchange:
+            config = config_of("bybit-spot", exchange.url)
+            lists = lists_of("bybit-spot", row(0, "AUSDT"))
+            async with working(VENUES["bybit-spot"], config, lists, instance):
+                await until(lambda: counter(instance, "bybit-spot", "emptied") == 1)
+                assert empty(quote(instance, "bybit-spot", 0))
+                assert 1 == counter(instance, "bybit-spot", "quotes")
+
+    run(main())
+
+
+def messages(caplog: pytest.LogCaptureFixture, phrase: str) -> list[dict[str, Any]]:
+    return [r.facts for r in caplog.records if r.getMessage() == phrase]  # type: ignore[attr-defined]
+
+
+def test_a_pair_that_falls_silent_is_told_once_each_time(
+    instance: Instance, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    speak = asyncio.Event()
+
+    def warnings_of_a() -> list[dict[str, Any]]:
+        return [w for w in messages(caplog, "pair silent") if w["symbol"] == "A-USDT"]
+
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        update = 1
+        while True:
+            await guest.send(VENUES["bybit-spot"].render(book("LOUDUSDT", update)))
+            if update == 1 or speak.is_set():
+                speak.clear()
+                await guest.send(VENUES["bybit-spot"].render(book("AUSDT", update)))
+            update += 1
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with Exchange("bybit-spot", None, on_open) as exchange:
+            config = config_of("bybit-spot", exchange.url, transport, stale_after_s=0.3)
+            rows = row(0, "AUSDT"), row(1, "LOUDUSDT"), row(2, "NEVERUSDT")
+            lists = lists_of("bybit-spot", *rows)
+            async with working(VENUES["bybit-spot"], config, lists, instance):
+                await until(warnings_of_a)
+                await asyncio.sleep(0.2)  # several looks later it is still one warning
+                warned = {"source": "bybit-spot", "symbol": "A-USDT", "limit_s": 0.3}
+                assert [warned] == warnings_of_a()
+                speak.set()
+                await until(lambda: len(warnings_of_a()) == 2)
+                assert [warned] * 2 == warnings_of_a()
+                told = {w["symbol"] for w in messages(caplog, "pair silent")}
+                assert "NEVER-USDT" not in told  # that is for discovery to say
+                assert counter(instance, "bybit-spot", "silent_symbols") >= 2
+
+    run(main())
+
+
+@pytest.mark.parametrize("stale_after_s", [None, 0.0])
+def test_where_silence_is_health_nobody_warns(
+    instance: Instance, stale_after_s: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Binance repeats nothing, so its table says 0; so may a config for anyone."""
+    name = "binance-spot" if stale_after_s is None else "bybit-spot"
+
+    async def main() -> None:
+        async with Exchange(name, None, sender(name, *frames_of(name, "AUSDT"))) as exchange:
+            config = config_of(name, exchange.url, stale_after_s=stale_after_s)
+            async with working(VENUES[name], config, lists_of(name, row(0, "AUSDT")), instance):
+                await until(lambda: not empty(quote(instance, name, 0)))
+                await asyncio.sleep(0.2)
+        assert [] == messages(caplog, "pair silent")
+
+    run(main())
+
+
+def test_a_refused_pair_is_logged_and_its_neighbours_quote(
+    instance: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(request: dict[str, Any]) -> list[str]:
+        if "orderbook.1.BUSDT" in request["args"]:
+            refusal = {"success": False, "ret_msg": "Invalid symbol :[orderbook.1.BUSDT]"}
+            return [json.dumps(refusal | {"conn_id": "c", "op": "subscribe"})]
+        return ack("bybit-spot", request)
+
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: len(guest.requests) == 2)
+        await guest.send(*frames_of("bybit-spot", "AUSDT", "CUSDT"))
+
+    async def main() -> None:
+        async with Exchange("bybit-spot", answer, on_open) as exchange:
+            config = config_of("bybit-spot", exchange.url)
+            rows = row(0, "AUSDT"), row(1, "BUSDT"), row(2, "CUSDT")
+            lists = lists_of("bybit-spot", *rows)
+            async with working(VENUES["bybit-spot"], config, lists, instance):
+                await until(lambda: counter(instance, "bybit-spot", "quotes") == 2)
+                assert 1 == counter(instance, "bybit-spot", "refusals")
+        (told,) = messages(caplog, "pair refused")
+        assert "BUSDT" == told["symbol"]
+
+    run(main())
+
+
+# -- ownership
+
+
+def test_a_replaced_instance_ends_the_worker(
+    instance: Instance, instance_name: str, waits: Waits
+) -> None:
+    async def main() -> None:
+        config = config_of("okx-spot", "ws://127.0.0.1:1/")
+        lists = lists_of("okx-spot", row(0, "A-USDT"))
+        worker = FeedWorker(VENUES["okx-spot"], config, lists, instance)
+        running = asyncio.create_task(worker.run(lambda: False))
+        await until(lambda: waits.failures)
+        region.create(instance_name, n_symbols=64, force=True)
+        with pytest.raises(Halt, match="okx-spot: the instance was replaced"):
+            await running
+
+    run(main())
+
+
+def test_an_error_of_our_own_is_not_swallowed(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*args: Any, **options: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(session_module, "connect", broken)
+
+    async def main() -> None:
+        config = config_of("okx-spot", "ws://127.0.0.1:1/")
+        lists = lists_of("okx-spot", row(0, "A-USDT"))
+        with pytest.raises(ZeroDivisionError):
+            await FeedWorker(VENUES["okx-spot"], config, lists, instance).run(lambda: False)
+
+    run(main())
+    assert "off" == instance.health.info(SOURCE_BY_NAME["okx-spot"].id)["state"]
+
+
+def test_a_source_without_pairs_beats_and_stops(instance: Instance) -> None:
+    async def main() -> None:
+        config = config_of("okx-spot", "ws://127.0.0.1:1/")
+        source_id = SOURCE_BY_NAME["okx-spot"].id
+        async with working(VENUES["okx-spot"], config, lists_of("okx-spot"), instance):
+            await until(lambda: instance.health.info(source_id)["state"] == "running")
+            beat_ns = instance.health.info(source_id)["beat_ns"]
+            await until(lambda: instance.health.info(source_id)["beat_ns"] > beat_ns)
+
+    run(main())
+
+
+def test_a_second_feed_of_a_source_is_refused_by_the_lease(
+    instance: Instance, instance_name: str, children: Any, tmp_path: Any
+) -> None:
+    """In processes, as `spreadscan feed` runs them: exit code 2, and the table stays as it is."""
+    fill(instance, "okx-spot", 0)
+    lease = instance.lease("okx-spot")
+    config = Config(
+        instance=instance_name,
+        capacity=Capacity(symbols=64),
+        paths=Paths(logs=str(tmp_path)),
+    )
+
+    def second() -> int:
+        return processes.run_role("okx-spot", config, lists_of("okx-spot", row(0, "A-USDT")))
+
+    children.start("second", second)
+    assert {"second": 2} == children.results(within_s=20.0)
+    assert not empty(quote(instance, "okx-spot", 0))
+    lines = [json.loads(line) for line in (tmp_path / "okx-spot.log").read_text().splitlines()]
+    (refused,) = [line for line in lines if line["level"] == "ERROR"]
+    assert "okx-spot: already running (pid " in refused["error"]
+    lease.close()
+
+
+def test_the_lease_is_free_again_once_its_process_is_gone(
+    instance: Instance, instance_name: str, children: Any
+) -> None:
+    def hold() -> None:
+        Instance(instance_name).lease("okx-spot")
+        time.sleep(60.0)
+
+    children.start("holder", hold)
+    deadline = time.monotonic() + 20.0
+    while not instance.lease_held("okx-spot"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    children.kill()
+    instance.lease("okx-spot").close()

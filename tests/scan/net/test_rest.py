@@ -1,0 +1,256 @@
+"""GET against a server by hand: what a venue can answer, and what to do next."""
+
+import asyncio
+import email.utils
+import gzip
+import math
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spreadscan.errors import ConnectionLost, RateLimited, Refused, Retry, VenueDown
+from spreadscan.net import rest
+
+JSON = "application/json"
+
+
+def answer(status: str, body: bytes = b"{}", *headers: str, kind: str = JSON) -> bytes:
+    """Return a whole HTTP answer; its Content-Length is right unless a header says another."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Connection: close", *headers]
+    if not any(line.startswith(("Content-Length", "Transfer-Encoding")) for line in headers):
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class Server:
+    """Sends the same bytes to whoever asks, and keeps the request lines."""
+
+    def __init__(self, reply: bytes, *, hold: bool = False) -> None:
+        self.asked: list[str] = []
+        self._reply = reply
+        self._hold = hold
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> "Server":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.asked.append(head.split(b"\r\n")[0].decode())
+        writer.write(self._reply)
+        if not self._hold:
+            writer.close()
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    async def watched() -> Any:
+        async with asyncio.timeout(10):
+            return await main
+
+    return asyncio.run(watched())
+
+
+def get(reply: bytes, path: str = "/x", *, hold: bool = False, timeout_s: float = 5.0) -> bytes:
+    async def main() -> bytes:
+        async with Server(reply, hold=hold) as server, aiohttp.ClientSession() as session:
+            return await rest.get(session, server.url + path, timeout_s)
+
+    found: bytes = run(main())
+    return found
+
+
+def test_a_good_answer_is_its_body() -> None:
+    assert b'{"a": 1}' == get(answer("200 OK", b'{"a": 1}'))
+
+
+def test_chunks_and_compression_are_put_together() -> None:
+    chunks = b"3\r\n[1,\r\n2\r\n2]\r\n0\r\n\r\n"
+    assert b"[1,2]" == get(answer("200 OK", chunks, "Transfer-Encoding: chunked"))
+    packed = gzip.compress(b"[" + b"1," * 100_000 + b"1]")
+    assert 200_003 == len(get(answer("200 OK", packed, "Content-Encoding: gzip")))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "cursor=first%3D1%26x%252Fy%3D%3D&limit=1000",
+        "cursor=a+b%20c",
+        "instType=SWAP&empty=",
+        "c=%E5%B8%81%2c%2C",
+    ],
+)
+def test_the_query_goes_out_as_it_is(query: str) -> None:
+    async def main() -> list[str]:
+        async with Server(answer("200 OK")) as server, aiohttp.ClientSession() as session:
+            await rest.get(session, f"{server.url}/v5/list?{query}", 5.0)
+            return server.asked
+
+    assert [f"GET /v5/list?{query} HTTP/1.1"] == run(main())
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "418 I'm a teapot"])
+@pytest.mark.parametrize("seconds", [0, 1, 120])
+def test_retry_after_in_seconds(status: str, seconds: int) -> None:
+    with pytest.raises(RateLimited, match=f"HTTP 4.., retry after {seconds} s") as caught:
+        get(answer(status, b"", f"Retry-After: {seconds}"))
+    assert seconds == caught.value.after_s
+
+
+def test_retry_after_as_a_date() -> None:
+    date = email.utils.formatdate(time.time() + 300, usegmt=True)
+    with pytest.raises(RateLimited) as caught:
+        get(answer("429 Slow", b"<html>slow down</html>", f"Retry-After: {date}", kind="text/html"))
+    assert 290 < caught.value.after_s <= 300
+
+
+def test_a_date_in_the_past_is_now() -> None:
+    assert 0.0 == rest.retry_after_s("Fri, 31 Dec 1999 23:59:59 GMT")
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "soon", "-5", "1e3", "Mon, 32 Dec", "Fri, 31 Dec 1999", "\u0663"]
+)
+def test_without_a_usable_retry_after_a_minute(text: str | None) -> None:
+    assert 60.0 == rest.retry_after_s(text)
+
+
+@given(
+    st.text()
+    | st.text("0123456789 :,-+GMTJanFriMon\x1f")
+    | st.from_regex(r"\w{3}, ?\d+ (Jan|Feb) -?\d{1,6} \d+:\d+:\d+ ([+-]\d{1,12}|GMT)")
+)
+def test_any_retry_after_gives_seconds(text: str) -> None:
+    seconds = rest.retry_after_s(text)
+    assert seconds >= 0.0
+    assert not math.isnan(seconds)
+
+
+@pytest.mark.parametrize("status", ["500 Oops", "502 Bad Gateway", "503 Busy", "599 Odd"])
+@pytest.mark.parametrize("kind", [JSON, "text/html"])
+def test_server_errors_are_venue_down(status: str, kind: str) -> None:
+    with pytest.raises(VenueDown, match=f"HTTP {status[:3]}"):
+        get(answer(status, b"<html>", kind=kind))
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (answer("403 Forbidden", b"<html>", kind="text/html; charset=utf-8"), "sources"),
+        (answer("403 Forbidden", b"  \n<!DOCTYPE html>"), "sources"),
+        (answer("451 Unavailable", b'{"msg": "restricted location"}'), "sources"),
+        (answer("403 Forbidden", b'{"code": -1}'), "HTTP 403, expected 200"),
+        (answer("404 Not Found"), "HTTP 404, expected 200"),
+        (answer("204 No Content", b""), "HTTP 204, expected 200"),
+    ],
+)
+def test_a_no_is_refused_and_a_block_comes_with_advice(reply: bytes, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        get(reply)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer("200 OK", b"<html>just a moment</html>", kind="text/html"),
+        answer("200 OK", b"\n <!DOCTYPE html>"),
+        answer("200 OK", b"{}", kind="text/html"),
+    ],
+)
+def test_html_is_never_taken_for_json(reply: bytes) -> None:
+    with pytest.raises(VenueDown, match="an HTML page, expected JSON"):
+        get(reply)
+
+
+def test_an_over_long_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "MAX_BODY_BYTES", 100_000)
+    assert 100_000 == len(get(answer("200 OK", b" " * 100_000)))
+    with pytest.raises(VenueDown, match="over 100000 bytes"):
+        get(answer("200 OK", b" " * 100_001))
+    # it is cut off while it comes, not when it has come: this one never ends
+    with pytest.raises(VenueDown, match="over 100000 bytes"):
+        get(answer("200 OK", b" " * 200_000, "Content-Length: 999999999"), hold=True)
+    bomb = gzip.compress(bytes(5_000_000))
+    with pytest.raises(VenueDown, match="over 100000 bytes"):
+        get(answer("200 OK", bomb, "Content-Encoding: gzip"))
+
+
+@pytest.mark.parametrize(
+    "reply", [b"", answer("200 OK", b"[1", "Content-Length: 10")], ids=["no head", "half a body"]
+)
+def test_silence_times_out(reply: bytes) -> None:
+    with pytest.raises(ConnectionLost, match=r"no answer within 0\.2 s"):
+        get(reply, hold=True, timeout_s=0.2)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\n",
+        b"\x16\x03\x01 this is no HTTP\r\n\r\n",
+        answer("200 OK", b"[1", "Content-Length: 10"),
+        answer("200 OK", b"zz\r\n", "Transfer-Encoding: chunked"),
+        answer("200 OK", b"not gzip at all", "Content-Encoding: gzip"),
+        answer("200 OK", b"", "X: " + "x" * 100_000),
+        answer("302 Found", b"", "Location: ftp://nowhere/"),
+        answer("302 Found", b"", "Location: /x"),  # for ever
+    ],
+    ids=range(9),
+)
+def test_what_is_no_http_is_connection_lost(reply: bytes) -> None:
+    with pytest.raises(ConnectionLost, match=r"^http://127\.0\.0\.1:\d+/x: .+"):
+        get(reply)
+
+
+def test_nobody_there_is_connection_lost() -> None:
+    async def main() -> None:
+        async with Server(b"") as server:
+            url = server.url
+        async with aiohttp.ClientSession() as session:
+            await rest.get(session, url + "/x", 5.0)
+
+    with pytest.raises(ConnectionLost, match=r"/x: .*Connect"):
+        run(main())
+
+
+def test_a_name_that_does_not_resolve_is_connection_lost() -> None:
+    class NoNames(aiohttp.abc.AbstractResolver):
+        async def resolve(self, *args: Any, **options: Any) -> Any:
+            raise OSError(-2, "Name or service not known")
+
+        async def close(self) -> None:
+            pass
+
+    async def main() -> None:
+        connector = aiohttp.TCPConnector(resolver=NoNames())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            await rest.get(session, "http://venue.invalid/x", 5.0)
+
+    with pytest.raises(ConnectionLost, match="Name or service not known"):
+        run(main())
+
+
+@pytest.mark.parametrize("error", [RateLimited("x", 3.0), VenueDown("x"), ConnectionLost("x")])
+def test_what_may_be_tried_again_is_a_retry(error: Exception) -> None:
+    assert isinstance(error, Retry)
+    assert not isinstance(Refused("x"), Retry)
+
+
+def test_every_message_names_the_address() -> None:
+    for reply in (answer("429 Slow"), answer("500 Oops"), answer("404 No"), answer("451 No")):
+        with pytest.raises((RateLimited, VenueDown, Refused), match=r"^http://127\.0\.0\.1:\d+/x"):
+            get(reply)

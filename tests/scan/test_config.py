@@ -1,0 +1,343 @@
+"""Layers of settings, where each value comes from, and the sentences for what is wrong."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+import pytest
+
+from spreadscan.config import (
+    ALL_SOURCES,
+    Config,
+    DirectionSettings,
+    Feeds,
+    Universe,
+    VenueSettings,
+    flat,
+    load,
+)
+from spreadscan.errors import ConfigError
+from spreadscan.types import DIRECTIONS
+
+DEFAULT_TOML = Path(__file__).parents[2] / "config" / "default.toml"
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Callable[..., str]:
+    """A function that writes a TOML file and returns its path."""
+
+    def write(text: str, name: str = "own.toml") -> str:
+        path = tmp_path / name
+        path.write_text(text, "utf-8")
+        return str(path)
+
+    return write
+
+
+def refusal(files: list[str], **options: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(files, **{"environ": {}, **options})
+    return str(caught.value)
+
+
+# -- the file of defaults
+
+
+def keys_of(tree: dict[str, Any], prefix: str = "") -> set[str]:
+    found = set()
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= keys_of(value, f"{prefix}{key}.") or {f"{prefix}{key}"}
+        else:
+            found.add(f"{prefix}{key}")
+    return found
+
+
+def every_key(struct: type[msgspec.Struct], prefix: str = "") -> set[str]:
+    found = set()
+    for field in msgspec.structs.fields(struct):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found |= every_key(field.type, f"{prefix}{field.name}.")
+        else:
+            found.add(f"{prefix}{field.name}")
+    return found
+
+
+def test_default_toml_names_every_key_with_its_default() -> None:
+    tree = tomllib.loads(DEFAULT_TOML.read_text("utf-8"))
+    assert every_key(Config) == keys_of(tree)
+    assert Config() == load([DEFAULT_TOML], environ={}).config
+
+
+def test_the_examples_in_default_toml_are_whole_and_valid(toml: Callable[..., str]) -> None:
+    text = DEFAULT_TOML.read_text("utf-8")
+    live = re.sub(r"^# (\[.+\]|\w+ = .+)$", r"\1", text, flags=re.MULTILINE)
+    config = load([toml(live)], environ={}).config
+    assert {"binance-spot"} == set(config.venues)
+    assert {"okx->mexc"} == set(config.directions)
+    for own in (config.venues["binance-spot"], config.directions["okx->mexc"]):
+        assert None not in msgspec.structs.astuple(own)
+
+
+def test_every_key_of_default_toml_says_what_it_is() -> None:
+    undocumented, told = [], False
+    for line in DEFAULT_TOML.read_text("utf-8").splitlines():
+        told = (told or line.startswith("#")) and bool(line)
+        if re.match(r"\w+ = ", line) and "# " not in line and not told:
+            undocumented.append(line)
+    assert [] == undocumented
+
+
+# -- layers
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    loaded = load(environ={})
+    assert Config() == loaded.config
+    assert {} == loaded.origins
+
+
+def test_later_layers_win_and_origins_tell_which(toml: Callable[..., str]) -> None:
+    first = toml("[engine]\nthreshold_bps = 20\nspin_us = 5\n[tracker]\ngrid_ms = 100", "a.toml")
+    second = toml("[engine]\nspin_us = 6\nconverge_bps = 1", "b.toml")
+    environ = {"SPREAD_ENGINE_CONVERGE_BPS": "3.5", "SPREAD_LOG_LEVEL": "DEBUG", "PATH": "/bin"}
+    loaded = load([first, second], {"log.level": "ERROR"}, environ)
+    engine = loaded.config.engine
+    assert (20.0, 6.0, 3.5) == (engine.threshold_bps, engine.spin_us, engine.converge_bps)
+    assert ("ERROR", 100.0) == (loaded.config.log.level, loaded.config.tracker.grid_ms)
+    assert {
+        "engine.threshold_bps": first,
+        "engine.spin_us": second,
+        "engine.converge_bps": "environment SPREAD_ENGINE_CONVERGE_BPS",
+        "log.level": "command line",
+        "tracker.grid_ms": first,
+    } == loaded.origins
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key", "value"),
+    [
+        ("SPREAD_INSTANCE", "demo", "instance", "demo"),
+        ("SPREAD_INSTANCE", "42", "instance", "42"),
+        ("SPREAD_INSTANCE", '"quoted"', "instance", "quoted"),
+        ("SPREAD_SOURCES", '["okx-spot", "mexc-futures"]', "sources", ("okx-spot", "mexc-futures")),
+        ("SPREAD_FEEDS_BACKOFF_BASE_S", "0.25", "feeds.backoff_base_s", 0.25),
+        ("SPREAD_CPU_ENGINE", "[1]", "cpu.engine", (1,)),
+        ("SPREAD_PATHS_DATA", "/tmp/with space", "paths.data", "/tmp/with space"),
+        ("SPREAD_ENGINE", "{spin_us = -1}", "engine.spin_us", -1.0),
+    ],
+)
+def test_environment_names_sections_and_keys(name: str, text: str, key: str, value: Any) -> None:
+    loaded = load(environ={name: text})
+    assert value == flat(loaded.config)[key]
+    assert f"environment {name}" == loaded.origins[key]
+
+
+def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPREAD_TRACKER_GRID_MS", "250")
+    assert 250.0 == load().config.tracker.grid_ms
+
+
+def test_flags_reach_venues_and_directions_and_keep_their_neighbours(
+    toml: Callable[..., str],
+) -> None:
+    own = toml('[venues.okx-spot]\ntaker_bps = 8\n[directions."okx->mexc"]\nthreshold_bps = 30')
+    flags = {"venues.okx-spot.stale_after_s": "5", "directions.okx->mexc.converge_bps": 4}
+    config = load([own], flags, {}).config
+    assert {"okx-spot": VenueSettings(taker_bps=8.0, stale_after_s=5.0)} == config.venues
+    assert {"okx->mexc": DirectionSettings(30.0, 4.0)} == config.directions
+    assert (30.0, 4.0) == config.limits_bps(DIRECTIONS[0])
+    assert (15.0, 2.0) == config.limits_bps(DIRECTIONS[1])
+
+
+def test_flat_is_what_a_file_may_say(toml: Callable[..., str]) -> None:
+    own = toml("[venues.okx-spot]\ntaker_bps = 8")
+    config = load([own], environ={}).config
+    assert 8.0 == flat(config)["venues.okx-spot.taker_bps"]
+    assert config == load(flags=flat(config) | {"venues": {"okx-spot": {"taker_bps": 8}}}).config
+
+
+def another(value: Any, kind: Any) -> Any:
+    if get_origin(kind) is Literal:
+        return next(v for v in get_args(kind) if v != value)
+    if isinstance(value, tuple):
+        return (*value, get_args(kind)[0]("7"))
+    return f"{value}2" if isinstance(value, str) else value + 1
+
+
+def test_the_hash_changes_with_any_setting() -> None:
+    default, changed = Config(), []
+    for field in msgspec.structs.fields(Config):
+        section = getattr(default, field.name)
+        if not isinstance(section, msgspec.Struct):
+            continue
+        for inner in msgspec.structs.fields(section):
+            other = another(getattr(section, inner.name), inner.type)
+            new = msgspec.structs.replace(section, **{inner.name: other})
+            changed.append(msgspec.structs.replace(default, **{field.name: new}))
+    changed += [
+        Config(instance="other"),
+        Config(sources=ALL_SOURCES[:4]),
+        Config(venues={"okx-spot": VenueSettings(taker_bps=1.0)}),
+        Config(directions={"okx->mexc": DirectionSettings(threshold_bps=1.0)}),
+    ]
+    assert len(every_key(Config)) == len(changed)
+    hashes = [config.hash() for config in (default, *changed)]
+    assert len(hashes) == len(set(hashes))
+    assert all(re.fullmatch("c[0-9a-f]{8}", text) for text in hashes)
+    assert default.hash() == Config(feeds=Feeds()).hash()
+
+
+def test_the_hash_does_not_depend_on_the_order_of_sections() -> None:
+    one, two = VenueSettings(taker_bps=1.0), VenueSettings(taker_bps=2.0)
+    forward = Config(venues={"okx-spot": one, "mexc-spot": two})
+    backward = Config(venues={"mexc-spot": two, "okx-spot": one})
+    assert forward.hash() == backward.hash()
+
+
+def test_enabled_directions_need_both_sources() -> None:
+    config = Config(sources=("okx-spot", "mexc-futures", "bybit-futures", "mexc-spot"))
+    names = [d.name for d in config.enabled_directions]
+    assert ["okx->mexc", "okx->bybit", "mexc->bybit"] == names
+    assert (6, 5, 3, 4) == config.source_ids
+    assert 12 == len(Config().enabled_directions)
+
+
+# -- sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "hint"),
+    [
+        ("[engine]\nspin_uss = 1", "engine.spin_uss", "did you mean 'spin_us'?"),
+        ("[enginee]\nspin_us = 1", "enginee", "did you mean 'engine'?"),
+        ("trackers = 3", "trackers", "did you mean 'tracker'?"),
+        ("[venues.binance_spot]\ntaker_bps = 1", "venues.binance_spot", "'binance-spot'?"),
+        ("[venues.okx-spot]\ntaker = 1", "venues.okx-spot.taker", "'taker_bps'?"),
+        ('[directions."okx->mex"]\nthreshold_bps = 1', "directions.okx->mex", "'okx->mexc'?"),
+        ("[paths]\nqqq = 1", "paths.qqq", "expected one of generated, data, logs"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_name(
+    toml: Callable[..., str], text: str, path: str, hint: str
+) -> None:
+    file = toml(text)
+    said = refusal([file])
+    assert f"{file}: unknown key {path!r}" in said
+    assert hint in said
+
+
+def test_unknown_keys_of_environment_and_flags_name_their_origin() -> None:
+    assert "environment SPREAD_ENGINE_SPIN: unknown key 'engine.spin'" in refusal(
+        [], environ={"SPREAD_ENGINE_SPIN": "1"}
+    )
+    assert "environment SPREAD_FOO: unknown key 'foo'" in refusal([], environ={"SPREAD_FOO": "1"})
+    assert "command line: unknown key 'engine.spin'" in refusal([], flags={"engine.spin": "1"})
+    assert "command line: unknown key ''" in refusal([], flags={"": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[engine]\nthreshold_bps = 'high'", "engine.threshold_bps: Expected `float`, got `str`"),
+        ("[engine]\nthreshold_bps = true", "engine.threshold_bps: Expected `float`, got `bool`"),
+        ("[discovery]\ntries = 2.5", "discovery.tries: Expected `int`"),
+        ("sources = 'okx-spot'", "sources: Expected `array`, got `str`"),
+        ("[universe]\ninclude = ['BTC-*', 3]", "universe.include[1]: Expected `str`, got `int`"),
+        ("[feeds]\ntransport = 'smoke'", "feeds.transport: 'smoke', expected one of picows, aio"),
+        ("[venues.okx-spot]\ntaker_bps = 'x'", "venues.okx-spot.taker_bps: Expected `float"),
+        ("[venues]\nokx-spot = 3", "venues.okx-spot: 3, expected a section [venues.okx-spot]"),
+        ("engine = 5", "engine: 5, expected a section [engine]"),
+        ("instance = {a = 1}", "instance: Expected `str`, got `object`"),
+    ],
+)
+def test_a_wrong_type_names_file_and_key(toml: Callable[..., str], text: str, said: str) -> None:
+    good, bad = toml("[engine]\nspin_us = 1", "good.toml"), toml(text, "bad.toml")
+    assert refusal([good, bad]).startswith(f"{bad}: {said}")
+    assert refusal([bad, good]).startswith(f"{bad}: {said}")
+
+
+def test_a_wrong_type_below_a_right_one_is_still_refused(toml: Callable[..., str]) -> None:
+    bad = toml("[engine]\nspin_us = 'x'")
+    said = refusal([bad], environ={"SPREAD_ENGINE_SPIN_US": "1"})
+    assert f"{bad}: engine.spin_us" in said
+
+
+def test_what_is_no_toml_is_refused(toml: Callable[..., str], tmp_path: Path) -> None:
+    assert "nothing.toml: no such file" in refusal([str(tmp_path / "nothing.toml")])
+    assert "cannot be read" in refusal([str(tmp_path)])
+    assert "own.toml: not TOML" in refusal([toml("instance = ")])
+    assert "own.toml: not TOML" in refusal([toml("x = " + "[" * 100_000)])
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"instance = '\xff\xfe'")
+    assert "binary.toml: cannot be read" in refusal([str(binary)])
+
+
+@pytest.mark.parametrize(
+    ("flags", "key", "said"),
+    [
+        ({"sources": ["okx-spot", "okx-futurs"]}, "sources", "did you mean 'okx-futures'?"),
+        ({"sources": ["okx-spot", "okx-spot", "mexc-futures"]}, "sources", "named twice"),
+        ({"sources": []}, "sources", "none, expected a spot and a futures source"),
+        ({"sources": ["okx-spot", "okx-futures"]}, "sources", "of different exchanges"),
+        ({"sources": ["okx-spot", "mexc-spot"]}, "sources", "a spot and a futures source"),
+        ({"engine.converge_bps": 15}, "engine.converge_bps", "expected below threshold_bps 15.0"),
+        ({"engine.threshold_bps": 2}, "engine.threshold_bps", "expected below threshold_bps 2.0"),
+        ({"engine.threshold_bps": "nan"}, "engine.threshold_bps", "threshold_bps nan"),
+        (
+            {"directions.okx->mexc.threshold_bps": 1},
+            "directions.okx->mexc.threshold_bps",
+            "converge_bps 2.0 of okx->mexc, expected below threshold_bps 1.0",
+        ),
+        ({"tracker.grid_ms": 0}, "tracker.grid_ms", "expected at least 1"),
+        ({"tracker.grid_ms": "nan"}, "tracker.grid_ms", "nan, expected at least 1"),
+        ({"capacity.sources": 7}, "capacity.sources", "expected 8 to 64"),
+        ({"capacity.symbols": 16_385}, "capacity.symbols", "expected 1 to 16384"),
+        ({"capacity.directions": 11}, "capacity.directions", "expected 12 to 255"),
+        ({"discovery.tries": 0}, "discovery.tries", "expected 1 to 100"),
+        ({"discovery.backoff_ms": []}, "discovery.backoff_ms", "one or more waits"),
+        ({"discovery.backoff_ms": [100, -1]}, "discovery.backoff_ms", "waits of 0 or more"),
+        ({"feeds.beat_ms": 1001}, "feeds.beat_ms", "half of engine.beat_limit_s (2.0 s)"),
+        ({"feeds.backoff_base_s": 0}, "feeds.backoff_base_s", "expected at least 0.001"),
+        ({"feeds.max_frame_bytes": 10}, "feeds.max_frame_bytes", "expected 1024 to"),
+        ({"cpu.engine": [-1]}, "cpu.engine", "[-1], expected numbers from 0"),
+        ({"venues.okx-spot.ws_url": "okx.com"}, "venues.okx-spot.ws_url", "wss://host[:port]"),
+        ({"venues.okx-spot.ws_url": "https://okx.com"}, "venues.okx-spot.ws_url", "wss://"),
+        ({"venues.okx-spot.ws_url": "wss://:80/"}, "venues.okx-spot.ws_url", "wss://"),
+        ({"venues.okx-spot.ws_url": "wss://a:99999/"}, "venues.okx-spot.ws_url", "wss://"),
+        ({"venues.okx-spot.rest_url": "http://a:x"}, "venues.okx-spot.rest_url", "https://"),
+        ({"venues.okx-spot.rest_url": "http://[::1"}, "venues.okx-spot.rest_url", "https://"),
+        ({"venues.okx-spot.taker_bps": "inf"}, "venues.okx-spot.taker_bps", "a number of bps"),
+        ({"venues.okx-spot.stale_after_s": -1}, "venues.okx-spot.stale_after_s", "at least 0"),
+        ({"instance": "../etc"}, "instance", "'../etc', expected up to 63 letters"),
+        ({"instance": ""}, "instance", "'', expected up to 63 letters"),
+    ],
+)
+def test_rules_between_values_name_the_key_to_change(
+    flags: dict[str, Any], key: str, said: str
+) -> None:
+    text = refusal([], flags=flags)
+    assert text.startswith(f"command line: {key}: ")
+    assert said in text
+
+
+def test_a_rule_broken_from_a_file_names_the_file(toml: Callable[..., str]) -> None:
+    file = toml("[tracker]\ngrid_ms = 0.5")
+    assert f"{file}: tracker.grid_ms: 0.5, expected at least 1" == refusal([file])
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://127.0.0.1:8080/ws", "wss://a.example", "ws://[::1]:9000/x?y=z"]
+)
+def test_good_addresses_are_taken(url: str) -> None:
+    flags = {"venues.okx-spot.ws_url": url}
+    assert url == load(flags=flags, environ={}).config.venues["okx-spot"].ws_url
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Config().universe.include = ("X",)  # type: ignore[misc]
+    assert Universe() == Config().universe
