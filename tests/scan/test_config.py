@@ -91,6 +91,11 @@ def test_every_key_of_default_toml_says_what_it_is() -> None:
     assert [] == undocumented
 
 
+def test_the_demo_config_is_valid_and_short_lived() -> None:
+    config = load([DEFAULT_TOML, DEFAULT_TOML.with_name("demo.toml")], environ={}).config
+    assert ("demo", 15.0) == (config.instance, config.tracker.expire_after_s)
+
+
 # -- layers
 
 

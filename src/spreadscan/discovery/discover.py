@@ -94,23 +94,9 @@ async def discover(
     kept, dropped = normalise(
         {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
     )
-    matched = direction_pairs(config, kept)
-    progress.matched(
-        len({name for rows in kept.values() for name in rows}),
-        {d.name: len(matched[d.id]) for d in DIRECTIONS if d.id in matched},
-    )
-    if not any(matched.values()):
-        raise ConfigError(
-            "universe: no pair is listed on both sides of any direction, expected some "
-            f"(include {', '.join(config.universe.include)}; "
-            f"exclude {', '.join(config.universe.exclude) or 'nothing'})"
-        )
+    _match(config, kept, progress)
     # before the sockets: running out of ids must not cost the validation
-    names, retired = assign_ids(
-        {name for rows in kept.values() for name in rows},
-        previous,
-        config.capacity.symbols,
-    )
+    names, retired = assign_ids(set().union(*kept.values()), previous, config.capacity.symbols)
     validations = await _validate_all(config, kept, progress)
     _enough(
         config,
@@ -177,6 +163,23 @@ async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
 
         return dict(
             zip(config.sources, await asyncio.gather(*map(one, config.sources)), strict=True)
+        )
+
+
+def _match(
+    config: Config, kept: Mapping[str, Mapping[str, Instrument]], progress: Progress
+) -> None:
+    """Tell the pairs per direction. ConfigError where the universe leaves no pair at all."""
+    pairs = direction_pairs(config, kept)
+    progress.matched(
+        len(set().union(*kept.values())),
+        {d.name: len(pairs[d.id]) for d in DIRECTIONS if d.id in pairs},
+    )
+    if not any(pairs.values()):
+        raise ConfigError(
+            "universe: no pair is listed on both sides of any direction, expected some "
+            f"(include {', '.join(config.universe.include)}; "
+            f"exclude {', '.join(config.universe.exclude) or 'nothing'})"
         )
 
 

@@ -248,7 +248,7 @@ def test_a_quiet_pair_keeps_its_directions(moving: Market, folder: Path) -> None
     everywhere = listed[source_id] & listed[SOURCE_BY_NAME["mexc-futures"].id]
     dead = [moving.instruments[s][i].symbol for s, i in sorted(moving.dead) if s == source_id]
     quiet = next(name for name in dead if name in everywhere)
-    result = discovered(moving, folder, include=("BTC-*", quiet), no_new_s=1.5)
+    result = discovered(moving, folder, include=("BTC-*", quiet), no_new_s=0.5)
     assert {quiet: "no update"} == result.sources["okx-spot"].quiet_pairs
     lists = load(generated(folder))
     assert lists.names.index(quiet) in lists.pairs[0]

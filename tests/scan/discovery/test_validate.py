@@ -88,9 +88,9 @@ def test_a_batch_ends_when_every_pair_is_proven() -> None:
 
 
 def test_a_batch_ends_after_some_time_without_a_new_pair() -> None:
-    validation, _, _ = validated(says(*SYMBOLS[:6], every_s=0.2), no_new_s=0.6)
+    validation, _, _ = validated(says(*SYMBOLS[:6], every_s=0.1), no_new_s=0.5)
     assert set(SYMBOLS[:6]) == validation.proven
-    assert validation.took_s >= 5 * 0.2 + 0.6
+    assert validation.took_s >= 5 * 0.1 + 0.5
 
 
 def test_a_batch_ends_some_time_after_the_last_ack_whatever_still_comes() -> None:
@@ -109,7 +109,7 @@ def test_the_time_without_a_new_pair_counts_from_the_last_ack() -> None:
     async def on_open(guest: Guest) -> None:
         for i in range(6):
             await until(lambda i=i: len(guest.requests) > i)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.12)
             await guest.send(*ack("mexc-futures", guest.requests[i]))
         await asyncio.sleep(0.2)
         await guest.send(*(VENUES["mexc-futures"].render(book(s)) for s in symbols))

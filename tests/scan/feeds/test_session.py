@@ -138,6 +138,28 @@ def test_a_refused_pair_is_named_and_its_neighbours_live(moving: Market, transpo
     run(main())
 
 
+def test_several_refused_pairs_of_one_request_are_named_in_turn(
+    moving: Market, transport: str
+) -> None:
+    async def main() -> None:
+        server = SimServer(moving, sources=["bybit-futures"])
+        await server.start()
+        good = first_symbols(moving, "bybit-futures", 5)
+        wanted = ["NOPE1USDT", *good[:2], "NOPE2USDT", "NOPE3USDT", *good[2:]]
+        heard = Heard()
+        url = server.endpoints()["bybit-futures"][1]
+        session = Session(VENUES["bybit-futures"], wanted, url, heard, settings(transport))
+        try:
+            async with living(session):
+                await until(lambda: session.all_answered and heard.symbols == set(good))
+                assert ["NOPE1USDT", "NOPE2USDT", "NOPE3USDT"] == list(session.refused)
+                assert (3, 1) == (heard.controls["refusals"], heard.controls["acks"])
+        finally:
+            await server.stop()
+
+    run(main())
+
+
 def test_a_name_that_binance_acknowledges_and_never_sends_is_no_refusal(
     moving: Market, transport: str
 ) -> None:
@@ -179,7 +201,7 @@ def test_client_pings_keep_a_quiet_socket_open(still: Market, transport: str) ->
             settings(transport),
         )
         async with living(session) as task:
-            await asyncio.wait({task}, timeout=1.4 if ping_every_s < 1.0 else 8.0)
+            await asyncio.wait({task}, timeout=1.2 if ping_every_s < 1.0 else 8.0)
             pongs = heard.controls["control"] >= 4
             return task.result() if task.done() else f"open, pongs: {pongs}"
 

@@ -119,8 +119,10 @@ def test_an_interrupt_ends_it_without_a_trace(record, spot_frame, python_env):
     row = spot_frame(1, 2, 1)
     folder = record(*((i, "binance_spot", row) for i in range(1, 100_000)))
     code = (
-        "import pathlib, sys\n"
+        "import pathlib, signal, sys\n"
         "from spreadscan.replay import play\n"
+        # a job in the background of a shell inherits SIGINT ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "play(pathlib.Path(sys.argv[1]), progress=lambda done, of: print(done, flush=True))\n"
     )
     process = subprocess.Popen(
