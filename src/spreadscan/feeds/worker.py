@@ -82,6 +82,7 @@ class FeedWorker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self.intake.empty_all()
+            health.set(self.source_id, _COUNTER["sockets"], 0)
             health.beat(self.source_id, now_ns(), "off")
 
     async def _beat(self, stop: Callable[[], bool], tasks: list[asyncio.Task[None]]) -> None:

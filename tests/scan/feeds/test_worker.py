@@ -379,8 +379,10 @@ def test_everything_is_emptied_at_stop(instance: Instance, transport: str) -> No
             lists = lists_of("binance-spot", *rows)
             async with working(VENUES["binance-spot"], config, lists, instance):
                 await until(lambda: instance.quotes.survey(0)[0] == 2)
+                await until(lambda: counter(instance, "binance-spot", "sockets") == 1)
             assert 0 == instance.quotes.survey(0)[0]
             assert "off" == instance.health.info(0)["state"]
+            assert 0 == counter(instance, "binance-spot", "sockets")
             await exchange.guests[0].gone.wait()
 
     run(main())
