@@ -7,6 +7,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from spreadcore.dirty cimport Dirty, dirty_mark, dirty_wake
+from spreadcore.fields cimport Fields
 from spreadcore.health cimport count, histogram_add
 from spreadcore.layout cimport HealthSlot, Quote
 from spreadcore.quotes cimport QuoteTable, quote_slot, quote_write, quote_write_empty
@@ -21,15 +22,6 @@ cdef enum IdReset:
     RESET_NEVER = 0
     RESET_IS_ONE = 1            # id 1 restarts the sequence
     RESET_NEWER_TIME = 2        # a lower id with a later venue time restarts it
-
-cdef struct Fields:             # one top of book as decoded, in wire units
-    double bid_px               # NaN: the side is missing
-    double bid_qty
-    double ask_px
-    double ask_qty
-    int64_t venue_ns
-    int64_t update_id           # -1: none
-    uint8_t id_kind             # ids of different kinds are not comparable
 
 cdef struct SymbolState:
     double multiplier           # coins per listed unit: price of one coin = wire / multiplier

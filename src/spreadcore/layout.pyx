@@ -31,10 +31,24 @@ DECLINED = (
     "crossed",           # bid above ask
 )
 
+# why the compiled decoder left a frame to the reference decoder; `fallback` counters stand so
+FALLBACK = (
+    "no_match",      # another channel, or a control message
+    "syntax",        # no JSON or protobuf at all
+    "text",          # an escape, or text that is not ASCII
+    "number",        # negative, too long, or with a large exponent
+    "field",         # a wanted value is missing, ill-typed or not exactly roundable in few steps
+    "duplicate",     # a wanted key stands twice
+    "delta",         # only the worker's one-level book can take it
+    "limit",         # too long, too deep, or too many quotes in one frame
+    "symbol",        # none of ours
+)
+
 SOURCE_COUNTERS = (
     "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
-    "sockets", "reconnects", "silent_symbols", "resubscribes", "fallback",
-) + tuple(f"declined_{reason}" for reason in DECLINED)
+    "sockets", "reconnects", "silent_symbols", "resubscribes",
+) + tuple(f"declined_{reason}" for reason in DECLINED) + tuple(
+    f"fallback_{reason}" for reason in FALLBACK)
 
 ENGINE_COUNTERS = (
     "turns", "dirty", "pairs", "signals", "suspect", "untradable", "thin", "busy",

@@ -86,7 +86,7 @@ def test_every_room_has_a_level() -> None:
 
 CORE_ORDER = [
     "errors", "lease", "layout", "region", "quotes", "dirty", "ring", "active", "control",
-    "index", "health", "intake", "spread", "tradable", "edgestats", "watch", "engine",
+    "index", "health", "fields", "wire", "symbols", "intake", "frames", "listener", "spread", "tradable", "edgestats", "watch", "engine",
     "instance", "table", "__init__",
 ]  # fmt: skip
 
@@ -118,7 +118,24 @@ def test_the_core_is_built_from_below(path: Path) -> None:
         assert CORE_ORDER.index(target) < ours, f"{path.name} imports spreadcore.{target}"
 
 
-@pytest.mark.parametrize("path", sorted((SRC / "spreadcore").glob("*.py*")), ids=lambda p: p.name)
+WIRE_ORDER = ["__init__", "plan", "decimal", "program", "text", "json", "proto", "shape", "decoder"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(p for p in (SRC / "spreadcore/wire").iterdir() if p.suffix in (".py", ".pyx", ".pxd")),
+    ids=lambda p: p.name,
+)
+def test_wire_is_built_from_below(path: Path) -> None:
+    assert core_imports(path) <= {"errors", "layout", "fields", "wire"}
+    ours = WIRE_ORDER.index(path.stem)
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("from spreadcore.wire."):
+            target = line.split()[1].removeprefix("spreadcore.wire.")
+            assert WIRE_ORDER.index(target) < ours or target == path.stem, f"{path.name}: {line}"
+
+
+@pytest.mark.parametrize("path", sorted((SRC / "spreadcore").rglob("*.py*")), ids=lambda p: p.name)
 def test_the_core_knows_no_asyncio_and_no_venue(path: Path) -> None:
     text = path.read_text("utf-8").lower()
     for word in ("asyncio", "binance", "bybit", "mexc", "okx"):

@@ -1,0 +1,1 @@
+"""Frames of venues, compiled: a BookSchema becomes a decoder (see decoder.pyx)."""

@@ -1,0 +1,25 @@
+# BookSchema -> compiled decoder: a frame in, its quotes out, or a reason why the reference decoder
+# (spreadscan.venues.reference) has to look. Whatever this one accepts, that one gives the same of.
+from libc.stdint cimport uint32_t
+
+from spreadcore.fields cimport Fields
+from spreadcore.wire.program cimport Condition, Program
+from spreadcore.wire.shape cimport Shapes
+
+cdef struct Item:               # one quote: points into the frame
+    const char* symbol          # prefix cut
+    uint32_t symbol_n
+    Fields fields
+
+cdef int decode(const Program* x, Shapes* shapes, const char* frame, size_t n,
+                Item* items) noexcept nogil
+
+cdef class FrameDecoder:
+    cdef:
+        Program program
+        Shapes* shapes          # NULL: the general scanner alone
+        list _texts             # that the program points into
+        readonly str declined
+
+    cdef int _set_condition(self, Condition* to, match, dict refs) except -1
+    cdef const char* _keep(self, bytes text) except NULL

@@ -1,0 +1,329 @@
+"""Compiled decoders: a schema of a venue, as data, becomes one call per frame.
+
+Without state but for the shapes of frames seen, which change no answer. What it declines the
+reference decoder takes; the two never disagree.
+"""
+from libc.math cimport NAN, isnan
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memset
+
+from spreadcore.wire.decimal cimport decimal_value
+from spreadcore.wire.json cimport MAX_TOKENS, Tokens, json_scan
+from spreadcore.wire.program cimport (
+    ABSENT,
+    EMPTY,
+    F_DELTA,
+    F_FIELD,
+    F_LIMIT,
+    F_NO_MATCH,
+    F_SYMBOL,
+    FRACTION,
+    FRAME_BYTES_MAX,
+    MAX_CONDITIONS,
+    MAX_NODES,
+    MAX_PARTS,
+    MAX_PATHS,
+    MAX_ROOTS,
+    MAX_SLOTS,
+    N_FALLBACK,
+    TEXT,
+    VARINT,
+    WHOLE,
+    Captures,
+    MAX_ITEMS,
+    Node,
+    Ref,
+    Value,
+)
+from spreadcore.wire.proto cimport proto_scan
+from spreadcore.wire.shape cimport shapes_learn, shapes_scan
+
+from spreadcore.errors import CoreError
+from spreadcore.layout import FALLBACK
+from spreadcore.wire.plan import make_plan, parts_of
+
+if len(FALLBACK) != N_FALLBACK or FALLBACK[F_SYMBOL] != "symbol":
+    raise ImportError("decoder: reasons differ from layout.FALLBACK")
+
+cdef enum:
+    WHOLE_DIGITS = 19           # of an id or a time
+    NS_PER_MS = 1000000
+
+cdef uint64_t ID_MAX = 9223372036854775807
+cdef uint64_t MS_MAX = 9223372036854
+
+
+cdef inline const Value* value_of(const Program* x, const Captures* c, Ref ref, size_t root,
+                                  size_t item) noexcept nogil:
+    if ref.relative:
+        return &c.values[item][ref.slot + root * x.n_relative]
+    return &c.values[0][ref.slot]
+
+
+cdef bint fits(const Condition* m, const Value* v) noexcept nogil:
+    """Whether a text has the parts of the pattern in their order, ends where they are bound."""
+    cdef const char* p = v.p
+    cdef const char* end = v.p + v.n
+    cdef const char* last
+    cdef size_t i, n
+    for i in range(m.n_parts):
+        n = m.part_n[i]
+        if <size_t>(end - p) < n:
+            return False
+        last = end - n
+        if m.tail and i + 1 == m.n_parts:
+            if (m.head and i == 0 and last != p) or memcmp(last, m.parts[i], n) != 0:
+                return False
+            continue
+        while memcmp(p, m.parts[i], n) != 0:
+            if (m.head and i == 0) or p == last:
+                return False
+            p += 1
+        p += n
+    return True
+
+
+cdef inline bint holds(const Condition* m, const Value* v) noexcept nogil:
+    if v.kind == TEXT or v.kind == WHOLE:
+        return fits(m, v)
+    return v.kind == ABSENT and not m.required
+
+
+cdef inline int number(const Program* x, const Value* v, double* out) noexcept nogil:
+    """A price or a size; NaN for a missing side."""
+    if v.kind == TEXT or v.kind == WHOLE or v.kind == FRACTION:
+        if v.n:
+            return decimal_value(v.p, v.n, out)
+    elif v.kind != EMPTY and not (x.protobuf and v.kind == ABSENT):
+        return -1
+    out[0] = NAN
+    return 0
+
+
+cdef inline int whole(const Value* v, uint64_t most, uint64_t* out) noexcept nogil:
+    """An id or a time in ms, of 0 to `most`."""
+    cdef uint64_t w = 0
+    cdef uint32_t i, c
+    if v.kind == VARINT:
+        for i in range(v.n):
+            w |= <uint64_t>(<unsigned char>v.p[i] & 0x7F) << (7 * i)
+    elif (v.kind == TEXT or v.kind == WHOLE) and 0 < v.n <= WHOLE_DIGITS:
+        for i in range(v.n):
+            c = <uint32_t><unsigned char>v.p[i] - c'0'
+            if c > 9:
+                return -1
+            w = 10 * w + c
+    else:
+        return -1
+    out[0] = w
+    return 0 if w <= most else -1
+
+
+cdef inline int first(const Program* x, const Captures* c, const Ref* refs, size_t n, size_t root,
+                      size_t item, uint64_t most, uint64_t* out) noexcept nogil:
+    """The first of the paths that exists: its number, or n where none does, -1 where it is bad."""
+    cdef const Value* v
+    cdef size_t i
+    for i in range(n):
+        v = value_of(x, c, refs[i], root, item)
+        if v.kind != ABSENT:
+            return <int>i if whole(v, most, out) == 0 else -1
+    return <int>n
+
+
+cdef int finish(const Program* x, const Captures* c, size_t root, size_t item,
+                Item* out) noexcept nogil:
+    """Turn the captured values of one item into its fields."""
+    cdef Fields* f = &out.fields
+    cdef const Value* v = value_of(x, c, x.symbol, root, item)
+    cdef double side[4]
+    cdef uint64_t w = 0
+    cdef int i, found
+    if v.kind != TEXT or v.n <= x.prefix_n or (
+            x.prefix_n and memcmp(v.p, x.prefix, x.prefix_n) != 0):
+        return -1 - F_FIELD
+    out.symbol, out.symbol_n = v.p + x.prefix_n, v.n - x.prefix_n
+    for i in range(4):
+        if number(x, value_of(x, c, x.sides[i], root, item), side + i) < 0:
+            return -1 - F_FIELD
+    f.bid_px, f.bid_qty, f.ask_px, f.ask_qty = side[0], side[1], side[2], side[3]
+    if isnan(side[0]) or isnan(side[1]):
+        f.bid_px = f.bid_qty = NAN
+    if isnan(side[2]) or isnan(side[3]):
+        f.ask_px = f.ask_qty = NAN
+    found = first(x, c, x.times, x.n_times, root, item, MS_MAX, &w)
+    if found < 0:
+        return -1 - F_FIELD
+    f.venue_ns = <int64_t>w * NS_PER_MS if found < <int>x.n_times else 0
+    found = first(x, c, x.ids, x.n_ids, root, item, ID_MAX, &w)
+    if found < 0:
+        return -1 - F_FIELD
+    f.update_id = <int64_t>w if found < <int>x.n_ids else -1
+    f.id_kind = <unsigned char>found if found < <int>x.n_ids else 0
+    return 0
+
+
+cdef int finish_all(const Program* x, const Captures* c, Item* items) noexcept nogil:
+    """The frame's conditions, then every item; how many there are, or -1 - why not."""
+    cdef const Condition* m
+    cdef size_t root = 0, item, i
+    cdef int rc
+    while root < x.n_roots and not (x.root_is_frame[root] or c.roots >> root & 1):
+        root += 1
+    if root == x.n_roots:
+        return -1 - F_NO_MATCH
+    for item in range(c.n_items):
+        for i in range(x.n_conditions):
+            m = x.conditions + i
+            if (item == 0 or m.ref.relative) and not holds(m, value_of(x, c, m.ref, root, item)):
+                return -1 - F_NO_MATCH
+        if x.has_delta and holds(&x.delta, value_of(x, c, x.delta.ref, root, item)):
+            return -1 - F_DELTA
+    for item in range(c.n_items):
+        rc = finish(x, c, root, item, items + item)
+        if rc < 0:
+            return rc
+    return <int>c.n_items
+
+
+cdef int decode(const Program* x, Shapes* shapes, const char* frame, size_t n,
+                Item* items) noexcept nogil:
+    """Decode a frame; the number of its quotes (up to MAX_ITEMS), or -1 - why it is declined.
+
+    items point into the frame. shapes: NULL, or those of this decoder.
+    """
+    cdef Captures c
+    cdef Tokens tokens
+    cdef int rc
+    if n > FRAME_BYTES_MAX:
+        return -1 - F_LIMIT
+    if x.protobuf:
+        rc = proto_scan(x, frame, n, &c)
+        return finish_all(x, &c, items) if rc == 0 else rc
+    if shapes != NULL and shapes_scan(shapes, frame, n, &c):
+        return finish_all(x, &c, items)
+    rc = json_scan(x, frame, n, &c, &tokens)
+    if rc == 0:
+        rc = finish_all(x, &c, items)
+    if rc == 1 and shapes != NULL:
+        shapes_learn(shapes, x, frame, n, &tokens, c.roots)
+    return rc
+
+
+cdef class FrameDecoder:
+    """The decoder of one schema (spreadscan.venues.base.BookSchema or anything of its fields).
+
+    shapes: compare frames with the shapes of earlier ones first; changes no answer. CoreError
+    for a schema that the compiled scanners cannot hold.
+    """
+
+    def __cinit__(self, schema not None, *, bint shapes=True):
+        memset(&self.program, 0, sizeof(self.program))
+        self._texts = []
+        self.declined = ""
+        self._compile(schema)
+        if shapes and not self.program.protobuf:
+            self.shapes = <Shapes*>calloc(1, sizeof(Shapes))
+            if self.shapes == NULL:
+                raise MemoryError
+
+    def __dealloc__(self):
+        free(self.shapes)
+
+    def decode(self, bytes frame not None):
+        """Return the quotes of a frame as tuples in the order of spreadscan.types.Book, or None.
+
+        None: the reference decoder has to look; `declined` says why, by layout.FALLBACK.
+        """
+        cdef Item items[MAX_ITEMS]
+        cdef int n = decode(&self.program, self.shapes, <const char*>frame, len(frame), items)
+        if n < 0:
+            self.declined = FALLBACK[-1 - n]
+            return None
+        self.declined = ""
+        return [_quote(items + i) for i in range(n)]
+
+    def _compile(self, schema):
+        cdef Program* x = &self.program
+        plan = make_plan(schema)
+        conditions = list(schema.match)
+        _within("paths", len(plan.nodes), MAX_NODES)
+        _within("values", plan.n_slots, MAX_SLOTS)
+        _within("roots", len(plan.root_is_frame), MAX_ROOTS)
+        _within("conditions", len(conditions), MAX_CONDITIONS)
+        _within("fall-backs of venue_ms", len(schema.venue_ms), MAX_PATHS)
+        _within("fall-backs of update_id", len(schema.update_id), MAX_PATHS)
+        x.protobuf = schema.wire == "protobuf"
+        x.n_nodes, x.n_slots = len(plan.nodes), plan.n_slots
+        x.n_relative, x.n_roots = plan.n_relative, len(plan.root_is_frame)
+        for i, is_frame in enumerate(plan.root_is_frame):
+            x.root_is_frame[i] = is_frame
+        self._set_nodes(plan.nodes)
+        x.n_conditions = len(conditions)
+        for i, match in enumerate(conditions):
+            self._set_condition(&x.conditions[i], match, plan.refs)
+        x.has_delta = schema.delta is not None
+        if x.has_delta:
+            self._set_condition(&x.delta, schema.delta, plan.refs)
+        x.symbol = _ref(plan.refs[schema.symbol])
+        x.prefix, x.prefix_n = self._keep(schema.symbol_prefix.encode()), len(schema.symbol_prefix)
+        sides = (schema.bid_px, schema.bid_qty, schema.ask_px, schema.ask_qty)
+        for i, path in enumerate(sides):
+            x.sides[i] = _ref(plan.refs[path])
+        x.n_times, x.n_ids = len(schema.venue_ms), len(schema.update_id)
+        for i, path in enumerate(schema.venue_ms):
+            x.times[i] = _ref(plan.refs[path])
+        for i, path in enumerate(schema.update_id):
+            x.ids[i] = _ref(plan.refs[path])
+
+    def _set_nodes(self, list nodes):
+        cdef Node* to
+        numbers = {id(node): i for i, node in enumerate(nodes)}
+        for i, node in enumerate(nodes):
+            to = &self.program.nodes[i]
+            key = node.key.encode()
+            to.key, to.key_n, to.number = self._keep(key), len(key), i
+            to.slot, to.root, to.each = node.slot, node.root, node.each
+            to.indexed = not self.program.protobuf and any(c.isdigit() for c in node.children)
+            to.n_children = len(node.children)
+            to.first_child = numbers[id(next(iter(node.children.values())))] if node.children else 0
+            to.word = int(node.key) if node.key.isdigit() else int.from_bytes(key[:8], "little")
+            for below in node.below():
+                to.nodes_below |= <uint64_t>1 << <int>numbers[id(below)]
+                if below.slot >= 0:
+                    to.slots_below |= <uint64_t>1 << <int>below.slot
+
+    cdef int _set_condition(self, Condition* to, match, dict refs) except -1:
+        parts, head, tail = parts_of(match.pattern)
+        _within(f"parts of the pattern {match.pattern!r}", len(parts), MAX_PARTS)
+        to.ref, to.required = _ref(refs[match.path]), match.required
+        to.head, to.tail, to.n_parts = head, tail, len(parts)
+        for i, part in enumerate(parts):
+            to.parts[i], to.part_n[i] = self._keep(part), len(part)
+        return 0
+
+    cdef const char* _keep(self, bytes text) except NULL:
+        self._texts.append(text)
+        return <const char*>text
+
+    @property
+    def n_shapes(self):
+        """Shapes of frames learnt so far."""
+        return self.shapes.n if self.shapes != NULL else 0
+
+
+cdef object _quote(const Item* item):
+    cdef const Fields* f = &item.fields
+    return (
+        item.symbol[:item.symbol_n].decode("ascii"), f.bid_px, f.bid_qty, f.ask_px, f.ask_qty,
+        f.venue_ns, f.update_id, f.id_kind)
+
+
+cdef Ref _ref(tuple ref) except *:
+    return Ref(ref[0], ref[1])
+
+
+def _within(str what, size_t found, size_t most):
+    if found > most:
+        raise CoreError(f"schema: {found} {what}, expected at most {most}")
