@@ -12,6 +12,7 @@ from spreadcore.health cimport count, histogram_add
 from spreadcore.layout cimport HealthSlot, Quote
 from spreadcore.quotes cimport QuoteTable, quote_slot, quote_write, quote_write_empty
 from spreadcore.region cimport Region
+from spreadcore.symbols cimport Names
 
 cdef enum:
     ACCEPTED = 0
@@ -38,6 +39,8 @@ cdef struct Intake:
     Dirty dirty
     HealthSlot* health
     SymbolState* states
+    Fields* tops                # by symbol, wire units: what deltas build upon; NULL: not kept
+    Names names                 # of frames, as the venue writes them
     uint32_t source
     uint32_t n_symbols
     IdReset id_reset

@@ -1,7 +1,8 @@
 """The intake of one feed: decoded fields in, quote slots and dirty bits out.
 
-Called by a feed worker for every decoded top of book (a compiled decoder goes before it later).
-Takes receive time as an argument and reads no clock. What it refuses it counts by reason.
+Called for every decoded top of book: by frames.pyx, or by the feed worker for what only the
+reference decoder could read. Takes receive time as an argument and reads no clock. What it
+refuses it counts by reason.
 """
 cimport cython
 from libc.math cimport isnan
@@ -11,6 +12,7 @@ from spreadcore.dirty cimport DirtySet
 from spreadcore.health cimport Health
 from spreadcore.layout cimport QuoteSlot
 from spreadcore.quotes cimport Quotes
+from spreadcore.symbols cimport names_free, names_put
 from spreadcore.layout import DECLINED, SOURCE_COUNTERS
 from spreadcore.errors import CoreError, TableFull
 
@@ -83,6 +85,8 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
     if symbol >= k.n_symbols or not k.states[symbol].known:
         return decline(k, D_UNKNOWN_SYMBOL)
     s = k.states + symbol
+    if k.tops != NULL:
+        k.tops[symbol] = f[0]
     if isnan(s.qty_scale):
         return decline(k, D_NO_CONTRACT_SIZE)
     if is_old(k, s, f):
@@ -132,11 +136,12 @@ cdef void intake_flush(Intake* k, int64_t now_ns) noexcept nogil:
 cdef class FeedIntake:
     """Intake of one source; the caller holds the source's lease and is its only writer.
 
-    id_reset: 'never', 'is_one' or 'newer_time' (which lower ids are a new sequence).
+    id_reset: 'never', 'is_one' or 'newer_time' (which lower ids are a new sequence). keep_tops:
+    remember each symbol's last top of book in wire units, for venues that send deltas.
     """
 
     def __cinit__(self, Region quotes not None, Region dirty not None, Region health not None,
-                  size_t source_id, str id_reset="never"):
+                  size_t source_id, str id_reset="never", bint keep_tops=False):
         for region in (quotes, dirty, health):
             if not region.writable:
                 raise CoreError(f"{region.path}: mapped read-only, expected a writable mapping")
@@ -154,7 +159,9 @@ cdef class FeedIntake:
         self.intake.n_symbols = quotes.n_symbols
         self.intake.id_reset = RESETS[id_reset]
         self.intake.states = <SymbolState*>calloc(quotes.n_symbols, sizeof(SymbolState))
-        if self.intake.states == NULL:
+        if keep_tops:
+            self.intake.tops = <Fields*>calloc(quotes.n_symbols, sizeof(Fields))
+        if self.intake.states == NULL or (keep_tops and self.intake.tops == NULL):
             raise MemoryError
         self._quotes, self._dirty, self._health = quotes, dirty, health
         for region in (self._quotes, self._dirty, self._health):
@@ -162,20 +169,27 @@ cdef class FeedIntake:
 
     def __dealloc__(self):
         free(self.intake.states)
+        free(self.intake.tops)
+        names_free(&self.intake.names)
         for region in (self._quotes, self._dirty, self._health):
             if region is not None:
                 (<Region>region).drop()
 
-    def add_symbol(self, size_t symbol, double multiplier=1.0, double qty_scale=1.0):
+    def add_symbol(self, size_t symbol, double multiplier=1.0, double qty_scale=1.0,
+                   str name not None=""):
         """Accept quotes of a symbol: coins per listed unit, coins per wire unit of size.
 
-        qty_scale NaN: the contract size is not known, its frames are declined so.
+        qty_scale NaN: the contract size is not known, its frames are declined so. name: the
+        venue's own, by which frames find it; without one, or with one of more than 24 bytes, its
+        frames are left to the reference decoder.
         """
         if not (multiplier > 0 and isfinite(multiplier)):
             raise CoreError(f"symbol {symbol}: multiplier {multiplier}, expected above 0")
         if not (isnan(qty_scale) or (qty_scale > 0 and isfinite(qty_scale))):
             raise CoreError(f"symbol {symbol}: qty_scale {qty_scale}, expected above 0 or NaN")
         cdef SymbolState* s = self._state(symbol)
+        cdef bytes text = name.encode()
+        names_put(&self.intake.names, text, len(text), <uint32_t>symbol)
         s.multiplier, s.qty_scale = multiplier, qty_scale
         s.last_id = -1
         s.known = 1
@@ -245,6 +259,18 @@ cdef class FeedIntake:
                 s.link = 0
         dirty_wake(&self.intake.dirty)
         return n
+
+    def top(self, size_t symbol):
+        """Return the last top of book decoded, in wire units; None where none is known or kept.
+
+        (bid_px, bid_qty, ask_px, ask_qty, venue_ns, update_id, id_kind); NaN: a missing side.
+        """
+        cdef const SymbolState* s = self._state(symbol)
+        cdef const Fields* f
+        if self.intake.tops == NULL or not s.known or s.link == 0:
+            return None
+        f = self.intake.tops + symbol
+        return (f.bid_px, f.bid_qty, f.ask_px, f.ask_qty, f.venue_ns, f.update_id, f.id_kind)
 
     def last_recv_ns(self, size_t symbol):
         """Return when the symbol last had an accepted quote, 0 for never."""

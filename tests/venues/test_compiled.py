@@ -9,7 +9,6 @@ from spreadscan.errors import BadFrame
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.reference import ReferenceDecoder
-
 from venues.test_samples import COUNTS, SAMPLES, frames_of
 
 

@@ -18,12 +18,18 @@ cdef extern from *:
         100000000000000ull, 1000000000000000ull, 10000000000000000ull, 100000000000000000ull,
         1000000000000000000ull, 10000000000000000000ull};
     #define sc_leading_zeros(x) __builtin_clzll(x)
-    typedef unsigned __int128 sc_wide;
+    /* (w << 63) / d in 128 bits; rest: whether something is left */
+    static inline unsigned long long sc_quotient(
+            unsigned long long w, unsigned long long d, int *rest) {
+        unsigned __int128 n = (unsigned __int128)w << 63;
+        *rest = n % d != 0;
+        return (unsigned long long)(n / d);
+    }
     """
-    ctypedef uint64_t wide "sc_wide"    # of 128 bits; Cython need not know
     const double* ten_to "sc_ten_to"
     const uint64_t* whole_ten_to "sc_whole_ten_to"
     int leading_zeros "sc_leading_zeros" (uint64_t x) noexcept nogil
+    uint64_t quotient "sc_quotient" (uint64_t w, uint64_t d, int* rest) noexcept nogil
 
 cdef enum:
     EXPONENT_MAX = 9999
@@ -33,10 +39,9 @@ cdef enum:
 cdef inline double divided(uint64_t w, int k) noexcept nogil:
     cdef int up = leading_zeros(w)
     cdef int down = leading_zeros(whole_ten_to[k])
-    cdef uint64_t d = whole_ten_to[k] << down
-    cdef wide numerator = <wide>(w << up) << 63
-    cdef uint64_t q = <uint64_t>(numerator / d)     # of 62 to 64 bits, as d has its top bit set
-    cdef bint sticky = <uint64_t>(numerator % d) != 0
+    cdef int sticky
+    # of 62 to 64 bits, as both have their top bit set
+    cdef uint64_t q = quotient(w << up, whole_ten_to[k] << down, &sticky)
     cdef int cut = 11 - leading_zeros(q)            # bits below the 53 that stay
     cdef uint64_t half = <uint64_t>1 << (cut - 1)
     cdef uint64_t rest = q & (2 * half - 1)

@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
 from spreadcore.wire.decimal cimport decimal_value
-from spreadcore.wire.json cimport MAX_TOKENS, Tokens, json_scan
+from spreadcore.wire.json cimport Tokens, json_scan
 from spreadcore.wire.program cimport (
     ABSENT,
     EMPTY,

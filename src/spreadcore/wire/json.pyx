@@ -1,5 +1,5 @@
 """The general scanner of JSON frames: walks every token, driven by a schema's tree of keys."""
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from spreadcore.wire.text cimport WORD, load_part, load_word, number_end, text_end
@@ -79,7 +79,7 @@ cdef inline int scan_number(Scan* s, const Node* node) noexcept nogil:
     cdef const char* start = s.p + negative
     cdef uint32_t kind
     cdef const char* end = number_end(start, s.end, &kind)
-    if end == NULL or (negative and node != NULL):  # a negative price: the reference says what it is
+    if end == NULL or (negative and node != NULL):  # what that means, the reference says
         return -1 - F_NUMBER
     s.p = end
     if negative:
@@ -113,11 +113,11 @@ cdef const Node* child_of_key(const Program* x, const Node* node, const char* ke
                               size_t n) noexcept nogil:
     cdef const Node* child = x.nodes + node.first_child
     cdef uint64_t word
-    cdef size_t i
+    cdef size_t _i
     if node.indexed or node.n_children == 0:
         return NULL
     word = load_word(key) if n >= WORD else load_part(key, n)
-    for i in range(node.n_children):
+    for _i in range(node.n_children):
         if child.word == word and child.key_n == n and (
                 n <= WORD or memcmp(child.key + WORD, key + WORD, n - WORD) == 0):
             return child

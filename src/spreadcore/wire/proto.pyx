@@ -25,10 +25,10 @@ cdef inline const char* varint(const char* p, const char* end, uint64_t* value) 
     """Read a varint; NULL past the end or past 63 bits, else where it ends."""
     cdef int i
     value[0] = 0
-    for i in range(VARINT_BYTES):
+    for i in range(0, 7 * VARINT_BYTES, 7):
         if p >= end:
             return NULL
-        value[0] |= <uint64_t>(<unsigned char>p[0] & 0x7F) << (7 * i)
+        value[0] |= <uint64_t>(<unsigned char>p[0] & 0x7F) << i
         if <unsigned char>p[0] < 0x80:
             return p + 1
         p += 1
@@ -44,8 +44,8 @@ cdef inline const char* bounded(const char* p, const char* end, uint64_t n) noex
 cdef inline const Node* child_of_field(const Program* x, const Node* node,
                                        uint64_t field) noexcept nogil:
     cdef const Node* child = x.nodes + node.first_child
-    cdef size_t i
-    for i in range(node.n_children):
+    cdef size_t _i
+    for _i in range(node.n_children):
         if child.word == field:
             return child
         child += 1

@@ -6,9 +6,11 @@ book where the venue sends deltas, name what is neither. No socket and no clock.
 
 from typing import Protocol
 
+from spreadcore.frames import FrameIntake
+
 from spreadscan.errors import BadFrame
 from spreadscan.feeds.book import OneLevelBooks
-from spreadscan.types import Book
+from spreadscan.types import Book, Delta
 from spreadscan.venues.base import Control, Venue
 from spreadscan.venues.reference import ReferenceDecoder, decline_reason
 
@@ -24,13 +26,18 @@ class BookSink(Protocol):
 
 
 class FrameReader:
-    """Reads the frames of one socket; make a new one for a new socket."""
+    """Reads the frames of one socket; make a new one for a new socket.
 
-    def __init__(self, venue: Venue, sink: BookSink) -> None:
+    intake: what takes the frames of this socket that come not here; deltas build upon its tops.
+    """
+
+    def __init__(self, venue: Venue, sink: BookSink, intake: FrameIntake | None = None) -> None:
         self._venue = venue
         self._sink = sink
+        self._intake = intake
         self._decode = ReferenceDecoder(venue.schema).decode
         self._books = OneLevelBooks() if venue.schema.delta else None
+        self._built_on: dict[str, str] = {}  # the top that a book has last; text: NaN equals NaN
         self.frames = 0
         self.bad = 0  # frames that are garbage
         self.valid = 0  # books that passed the gate
@@ -50,13 +57,27 @@ class FrameReader:
                 self._declined(decline_reason(self._venue, frame))
             return control
         for item in items:
-            book = self._books.apply(item) if self._books else item
+            book = self._whole(item) if self._books else item
             if book is None:
                 self.need_snapshot.add(item.symbol)
                 self._sink.declined("no_snapshot")
             elif self._sink.book(book, recv_ns):  # type: ignore[arg-type]  # no deltas left here
                 self.valid += 1
         return None
+
+    def _whole(self, item: Book | Delta) -> Book | None:
+        """Return the top of book after item, None where only a new subscription helps."""
+        assert self._books
+        if self._intake is not None and isinstance(item, Delta):
+            top = self._intake.top(item.symbol)
+            # each once: a book that was given up must not come back
+            if top is not None and repr(top) != self._built_on.get(item.symbol):
+                self._built_on[item.symbol] = repr(top)
+                self._books.apply(Book(item.symbol, *top))
+        book = self._books.apply(item)
+        if book is not None:
+            self._built_on[item.symbol] = repr(book[1:])
+        return book
 
     def _declined(self, reason: str) -> None:
         self.bad += reason == "bad_frame"

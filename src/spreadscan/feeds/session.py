@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from spreadcore.frames import FrameIntake
+
 from spreadscan.clock import now_ns
 from spreadscan.config import Feeds
 from spreadscan.feeds.reader import BookSink, FrameReader
@@ -47,12 +49,19 @@ class _Request:
 class Session:
     """One socket for the given venue symbols. run() once; then look at the attributes.
 
-    valid: quotes that passed the gate. refused: venue symbol -> text. answered_ns: when the
+    intake: takes the frames that it can into the table; the sink gets the books of the others,
+    without an intake those of all. valid: quotes that passed the gate. refused: venue symbol -> text. answered_ns: when the
     last subscribe request was answered, 0 before; all_answered says that none is open.
     """
 
     def __init__(
-        self, venue: Venue, symbols: Sequence[str], url: str, sink: SessionSink, settings: Feeds
+        self,
+        venue: Venue,
+        symbols: Sequence[str],
+        url: str,
+        sink: SessionSink,
+        settings: Feeds,
+        intake: FrameIntake | None = None,
     ) -> None:
         self.venue = venue
         self.symbols = tuple(symbols)
@@ -62,7 +71,8 @@ class Session:
         self._url = url
         self._sink = sink
         self._settings = settings
-        self._reader = FrameReader(venue, sink)
+        self._intake = intake
+        self._reader = FrameReader(venue, sink, intake)
         self._socket: Socket | None = None
         self._queue: deque[tuple[bool, list[str]]] = deque()  # (subscribe?, symbols)
         self._open: dict[int, _Request] = {}
@@ -78,7 +88,17 @@ class Session:
 
     @property
     def valid(self) -> int:
-        return self._reader.valid
+        return self._reader.valid + (self._intake.valid if self._intake else 0)
+
+    @property
+    def last_frame_ns(self) -> int:
+        """Return when anything was received last; the opening counts as such."""
+        return max(self._last_frame_ns, self._intake.last_recv_ns if self._intake else 0)
+
+    @property
+    def last_quote_ns(self) -> int:
+        """Return when a quote passed the gate last; the opening counts as such."""
+        return max(self._last_quote_ns, self._intake.last_quote_ns if self._intake else 0)
 
     @property
     def all_answered(self) -> bool:
@@ -92,6 +112,7 @@ class Session:
             self,
             timeout_s=self._settings.connect_timeout_s,
             max_frame_bytes=self._settings.max_frame_bytes,
+            intake=self._intake,
         )
         self.opened_ns = self._last_frame_ns = self._last_quote_ns = now_ns()
         self._last_ping_ns = self.opened_ns
@@ -241,7 +262,7 @@ class Session:
             if spec.ping_kind == "client" and now - self._last_ping_ns >= spec.ping_every_s * 1e9:
                 self._last_ping_ns = now
                 await self._ping()
-            if now - self._last_frame_ns > spec.pong_deadline_s * 1e9:
+            if now - self.last_frame_ns > spec.pong_deadline_s * 1e9:
                 self.close(f"nothing received for {spec.pong_deadline_s:g} s")
             elif any(
                 now - request.sent_ns > settings.ack_timeout_s * 1e9
@@ -250,7 +271,7 @@ class Session:
                 self.close(f"a request unanswered for {settings.ack_timeout_s:g} s")
             elif (
                 len(self.symbols) - len(self.refused) >= _SILENCE_NEEDS
-                and now - self._last_quote_ns > settings.silent_socket_s * 1e9
+                and now - self.last_quote_ns > settings.silent_socket_s * 1e9
             ):
                 self.close(f"no quote for {settings.silent_socket_s:g} s")
             elif self._mostly_garbage():
@@ -259,6 +280,8 @@ class Session:
     def _mostly_garbage(self) -> bool:
         """Look at the frames since the last look, once there are enough to judge by."""
         frames, bad = self._reader.frames, self._reader.bad
+        if self._intake:
+            frames += self._intake.frames
         if frames - self._judged[0] < _JUDGE_AFTER:
             return False
         then, self._judged = self._judged, (frames, bad)

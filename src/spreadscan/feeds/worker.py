@@ -10,8 +10,10 @@ import logging
 from collections.abc import Callable
 
 from spreadcore import Instance
+from spreadcore.frames import FrameIntake
 from spreadcore.intake import FeedIntake
 from spreadcore.layout import DECLINED, SOURCE_COUNTERS
+from spreadcore.wire.decoder import FrameDecoder
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
@@ -60,7 +62,9 @@ class FeedWorker:
             instance.region("health"),
             self.source_id,
             venue.schema.id_reset,
+            keep_tops=venue.schema.delta is not None,
         )
+        self._decoder = FrameDecoder(venue.schema)
 
     async def run(self, stop: Callable[[], bool]) -> None:
         """Feed the table until stop() is true. The caller holds the lease of the source."""
@@ -69,8 +73,9 @@ class FeedWorker:
         health.acknowledge(self.source_id, self._generation)
         self.intake.empty_all()
         for row in self._listed:
+            instrument = row.instrument
             self.intake.add_symbol(
-                row.symbol_id, row.instrument.multiplier, row.instrument.qty_scale
+                row.symbol_id, instrument.multiplier, instrument.qty_scale, instrument.venue_symbol
             )
         groups = shards(list(self._ids), self.venue.spec.topics_per_socket)
         tasks = [asyncio.create_task(self._keep_open(group)) for group in groups]
@@ -106,7 +111,8 @@ class FeedWorker:
             await self._connects.take()
             link = self._next_link
             self._next_link += 1
-            session = Session(self.venue, symbols, self._url, _Sink(self, link), settings)
+            intake = FrameIntake(self.intake, self._decoder, link)
+            session = Session(self.venue, symbols, self._url, _Sink(self, link), settings, intake)
             self._sessions[link] = session
             try:
                 reason = await session.run()

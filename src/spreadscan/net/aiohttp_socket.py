@@ -5,6 +5,7 @@ import contextlib
 from typing import Any
 
 import aiohttp
+from spreadcore.frames import FrameIntake
 
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConnectionLost
@@ -17,8 +18,9 @@ _CLOSE_WAIT_S = 0.5
 class AiohttpSocket:
     """One open socket; made by open_socket()."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, intake: FrameIntake | None) -> None:
         self._listener = listener
+        self._intake = intake
         self._session: aiohttp.ClientSession
         self._ws: aiohttp.ClientWebSocketResponse
         self._task: asyncio.Task[str]
@@ -49,9 +51,9 @@ class AiohttpSocket:
                     self._recv_ns = now_ns()
                     asyncio.get_running_loop().call_soon(self._flush)
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    self._listener.on_message(message.data.encode(), self._recv_ns)
+                    self._message(message.data.encode())
                 elif message.type is aiohttp.WSMsgType.BINARY:
-                    self._listener.on_message(message.data, self._recv_ns)
+                    self._message(message.data)
                 elif message.type is aiohttp.WSMsgType.PING:
                     self._spawn(self._ws.pong(message.data))
                     self._listener.on_ping(self._recv_ns)
@@ -64,6 +66,10 @@ class AiohttpSocket:
         return self._closing or (
             f"closed by the venue ({code})" if code and code != 1006 else "connection lost"
         )
+
+    def _message(self, payload: bytes) -> None:
+        if self._intake is None or self._intake.take(payload, self._recv_ns) < 0:
+            self._listener.on_message(payload, self._recv_ns)
 
     def _flush(self) -> None:
         self._recv_ns = 0
@@ -92,10 +98,14 @@ class AiohttpSocket:
 
 
 async def open_socket(
-    url: str, listener: Listener, timeout_s: float, max_frame_bytes: int
+    url: str,
+    listener: Listener,
+    timeout_s: float,
+    max_frame_bytes: int,
+    intake: FrameIntake | None,
 ) -> Socket:
     """Open one. ConnectionLost where the handshake fails; OSError, TimeoutError as they come."""
-    socket = AiohttpSocket(listener)
+    socket = AiohttpSocket(listener, intake)
     try:
         async with asyncio.timeout(timeout_s):
             await socket.open(url, max_frame_bytes)

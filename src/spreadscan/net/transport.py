@@ -1,11 +1,14 @@
 """WebSocket client transports behind one small interface: picows and aiohttp.
 
 Both give a listener whole messages with the time the socket was read, one flush after the last
-message of a socket read (aiohttp: of a loop turn), and answer pings themselves.
+message of a socket read (aiohttp: of a loop turn), and answer pings themselves. With an intake,
+the listener gets only the messages that the intake does not take.
 """
 
 from importlib import import_module
 from typing import Literal, Protocol, get_args
+
+from spreadcore.frames import FrameIntake
 
 from spreadscan.errors import ConfigError, ConnectionLost
 
@@ -22,7 +25,7 @@ class Listener(Protocol):
         """The peer pinged (already answered) or ponged."""
 
     def on_flush(self) -> None:
-        """The last message of this socket read has been given."""
+        """The last message of this socket read has been given; picows flushes an intake itself."""
 
 
 class Socket(Protocol):
@@ -45,6 +48,7 @@ async def connect(
     *,
     timeout_s: float,
     max_frame_bytes: int,
+    intake: FrameIntake | None = None,
 ) -> Socket:
     """Open a WebSocket. Raises ConnectionLost when it does not open within timeout_s."""
     if transport not in get_args(TransportName):
@@ -54,7 +58,7 @@ async def connect(
     # the other transport's library is not even imported: that is 10 MB
     module = import_module(f"spreadscan.net.{transport}_socket")
     try:
-        socket: Socket = await module.open_socket(url, listener, timeout_s, max_frame_bytes)
+        socket: Socket = await module.open_socket(url, listener, timeout_s, max_frame_bytes, intake)
         return socket
     except TimeoutError:
         raise ConnectionLost(f"{url}: not open within {timeout_s:g} s") from None

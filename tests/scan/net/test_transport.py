@@ -5,11 +5,17 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from spreadcore import Instance
+from spreadcore.frames import FrameIntake
+from spreadcore.intake import FeedIntake
+from spreadcore.wire.decoder import FrameDecoder
 
 from scan.net import raw_server as raw
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError, ConnectionLost
 from spreadscan.net.transport import Socket, connect
+from spreadscan.types import Book
+from spreadscan.venues import VENUES
 
 TRANSPORTS = ("picows", "aiohttp")
 LOOPS = ("asyncio", "uvloop")
@@ -266,3 +272,102 @@ def test_a_stalled_handshake_times_out(transport: str, loop_name: str) -> None:
 def test_an_unknown_transport_is_refused() -> None:
     with pytest.raises(ConfigError, match="'carrier pigeon'"):
         run("asyncio", opened("carrier pigeon", "ws://127.0.0.1:1/", Recorder()))  # type: ignore[arg-type]
+
+
+class TestWithAnIntake:
+    """Frames that the intake takes never reach the listener, the others do."""
+
+    @pytest.fixture
+    def feed(self, make_instance: Callable[..., Instance]) -> FeedIntake:
+        instance = make_instance(n_symbols=64)
+        sections = [instance.region(name) for name in ("quotes", "dirty", "health")]
+        feed = FeedIntake(*sections, 0)
+        feed.add_symbol(3, name="BTCUSDT")
+        return feed
+
+    @staticmethod
+    def quote(update_id: int) -> bytes:
+        return VENUES["binance-spot"].render(Book("BTCUSDT", 1.0, 2.0, 3.0, 4.0, 0, update_id))
+
+    def heard(
+        self, transport: str, loop_name: str, feed: FeedIntake, sent: list[bytes],
+    ) -> tuple[Recorder, FrameIntake]:  # fmt: skip
+        """Send frames in one write, then a last message that the intake does not take."""
+        recorder = Recorder()
+        intake = FrameIntake(feed, FrameDecoder(VENUES["binance-spot"].schema), 1)
+
+        async def serve(peer: Any) -> None:
+            await peer.send(b"".join(sent))
+            await peer.receive()
+
+        async def main() -> None:
+            async with raw.RawServer(serve) as server:
+                socket = await opened(transport, server.url, recorder, intake=intake)
+                await recorder.until(lambda r: b"end" in r.messages)
+                socket.close()
+                await socket.wait_closed()
+
+        run(loop_name, main())
+        return recorder, intake
+
+    def test_quotes_go_into_the_table_and_the_rest_to_the_listener(
+        self, transport: str, loop_name: str, feed: FeedIntake
+    ) -> None:
+        before = now_ns()
+        frames = [self.quote(1), b'{"result":null,"id":1}', self.quote(2), b"end"]
+        sent = [raw.frame(raw.TEXT, f) for f in frames]
+        recorder, intake = self.heard(transport, loop_name, feed, sent)
+        assert [b'{"result":null,"id":1}', b"end"] == recorder.messages
+        assert (2, 2) == (intake.frames, intake.valid)
+        assert before < intake.last_quote_ns <= now_ns()
+        assert feed.last_recv_ns(3) == intake.last_quote_ns
+        assert {intake.last_quote_ns} == set(recorder.stamps)  # one socket read, one receive time
+
+    def test_fragments_are_joined_before_the_intake_looks(
+        self, transport: str, loop_name: str, feed: FeedIntake
+    ) -> None:
+        whole = self.quote(5)
+        sent = [
+            raw.frame(raw.TEXT, whole[:30], fin=False),
+            raw.frame(raw.PING, b""),
+            raw.frame(raw.CONTINUATION, whole[30:]),
+            raw.frame(raw.TEXT, b"end"),
+        ]
+        recorder, intake = self.heard(transport, loop_name, feed, sent)
+        assert [b"end"] == recorder.messages
+        assert 1 == intake.valid
+        assert "ping" in [kind for kind, _ in recorder.events]
+
+    def test_a_read_that_ends_in_a_ping_wakes_the_engine(
+        self, transport: str, loop_name: str, feed: FeedIntake,
+        make_instance: Callable[..., Instance],
+    ) -> None:  # fmt: skip
+        instance = make_instance(n_symbols=64, force=True)
+        feed = FeedIntake(*[instance.region(name) for name in ("quotes", "dirty", "health")], 0)
+        feed.add_symbol(3, name="BTCUSDT")
+        intake = FrameIntake(feed, FrameDecoder(VENUES["binance-spot"].schema), 1)
+
+        async def serve(peer: Any) -> None:
+            await peer.send(raw.frame(raw.TEXT, self.quote(1)) + raw.frame(raw.PING, b"x"))
+            await peer.receive()  # our pong
+            await peer.send(raw.frame(raw.CLOSE, b""))
+
+        async def main() -> None:
+            async with raw.RawServer(serve) as server:
+                recorder = Sinking(feed)
+                socket = await opened(transport, server.url, recorder, intake=intake)
+                await socket.wait_closed()
+
+        run(loop_name, main())
+        assert [None] != instance.health.quantiles([0], [0.5])  # the flush tells the age
+
+
+class Sinking(Recorder):
+    """A listener that flushes as a feed does, for the transport that asks it to."""
+
+    def __init__(self, feed: FeedIntake) -> None:
+        super().__init__()
+        self._feed = feed
+
+    def on_flush(self) -> None:
+        self._feed.flush(now_ns())

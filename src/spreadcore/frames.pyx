@@ -1,0 +1,81 @@
+"""The frames of one socket: from bytes to slots in one call, counted, nothing allocated."""
+from spreadcore.health cimport count
+from spreadcore.intake cimport intake_accept
+from spreadcore.symbols cimport NO_SYMBOL, names_find
+from spreadcore.wire.decoder cimport Item, decode
+from spreadcore.wire.program cimport F_SYMBOL, MAX_ITEMS
+
+from spreadcore.layout import SOURCE_COUNTERS
+
+cdef size_t C_FALLBACK = SOURCE_COUNTERS.index("fallback_no_match")
+
+
+cdef int frame_take(FrameCore* f, const char* frame, size_t n, int64_t recv_ns) noexcept nogil:
+    cdef Item items[MAX_ITEMS]
+    cdef uint32_t symbols[MAX_ITEMS]
+    cdef int i, passed = 0
+    cdef int found = decode(f.program, f.shapes, frame, n, items)
+    for i in range(found):
+        symbols[i] = names_find(&f.intake.names, items[i].symbol, items[i].symbol_n)
+        if symbols[i] == NO_SYMBOL:
+            found = -1 - F_SYMBOL
+            break
+    if found < 0:
+        count(&f.intake.health.counters[C_FALLBACK - 1 - found], 1)
+        return found
+    for i in range(found):
+        passed += intake_accept(f.intake, symbols[i], f.link, &items[i].fields, recv_ns) >= 0
+    f.frames += 1
+    f.last_recv_ns = recv_ns
+    if passed:
+        f.valid += passed
+        f.last_quote_ns = recv_ns
+    return passed
+
+
+cdef class FrameIntake:
+    """The intake of one socket of a feed: `link` is its number, the decoder that of the venue."""
+
+    def __cinit__(self, FeedIntake feed not None, FrameDecoder decoder not None, uint32_t link):
+        self.feed, self._decoder = feed, decoder
+        self.core.intake = &feed.intake
+        self.core.program = &decoder.program
+        self.core.shapes = decoder.shapes
+        self.core.link = link
+
+    def take(self, bytes frame not None, int64_t recv_ns):
+        """Take a frame into the table; return how many quotes passed the gate.
+
+        -1 - index into layout.FALLBACK: nothing was done, the reference decoder has to look.
+        """
+        return frame_take(&self.core, <const char*>frame, len(frame), recv_ns)
+
+    def top(self, str name not None):
+        """Return the last top of book of a symbol in wire units, by the venue's own name.
+
+        (bid_px, bid_qty, ask_px, ask_qty, venue_ns, update_id, id_kind), whoever decoded it; None
+        before the first, after its socket closed, or where the feed does not keep them.
+        """
+        cdef bytes text = name.encode()
+        cdef uint32_t symbol = names_find(&self.core.intake.names, text, len(text))
+        return None if symbol == NO_SYMBOL else self.feed.top(symbol)
+
+    @property
+    def frames(self):
+        """Frames taken here."""
+        return self.core.frames
+
+    @property
+    def valid(self):
+        """Quotes of them that passed the gate."""
+        return self.core.valid
+
+    @property
+    def last_recv_ns(self):
+        """When the last of them was received, 0 before."""
+        return self.core.last_recv_ns
+
+    @property
+    def last_quote_ns(self):
+        """When the last quote that passed was received, 0 before."""
+        return self.core.last_quote_ns
