@@ -25,4 +25,5 @@ cdef extern from "atomics.h" nogil:
 
     int futex_wait "sc_futex_wait" (uint32_t* word, uint32_t seen, int64_t timeout_ns) noexcept
     void futex_wake "sc_futex_wake" (uint32_t* word) noexcept
+    void nap "sc_nap" (int64_t ns) noexcept
     int64_t now_ns "sc_now_ns" () noexcept                                 # CLOCK_BOOTTIME

@@ -39,8 +39,8 @@ cdef struct EngineCore:
 
 cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil
 cdef size_t engine_scan(EngineCore* e, int64_t now_ns) noexcept nogil
-cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns,
-                       int64_t park_ns) noexcept nogil
+cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns, int64_t park_ns,
+                       int64_t coalesce_ns) noexcept nogil
 
 cdef class Engine:
     cdef:

@@ -7,10 +7,18 @@ is an argument of a turn; only the run loop reads the clock. It counts, and neve
 from libc.string cimport memset
 
 from spreadcore.active cimport ACTIVE_FREE, ACTIVE_REARM, ACTIVE_SIGNALLED, ActiveTable, active_byte
-from spreadcore.atomics cimport cas8, load8_acquire, load_acquire, now_ns as clock_ns, spin_hint
+from spreadcore.atomics cimport (
+    cas8,
+    load8_acquire,
+    load_acquire,
+    nap,
+    now_ns as clock_ns,
+    spin_hint,
+)
 from spreadcore.control cimport Control
 from spreadcore.dirty cimport (
     PARK_TIMEOUT_WITH_WORK,
+    PARK_WOKEN,
     PARK_WORK,
     DirtySet,
     dirty_park,
@@ -219,8 +227,8 @@ cdef size_t engine_scan(EngineCore* e, int64_t now_ns) noexcept nogil:
     return n
 
 
-cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns,
-                       int64_t park_ns) noexcept nogil:
+cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns, int64_t park_ns,
+                       int64_t coalesce_ns) noexcept nogil:
     cdef int64_t now = clock_ns()
     cdef int64_t end = now + for_ns
     cdef int64_t idle_since = now
@@ -251,6 +259,8 @@ cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns,
             tally(e, C_TIMEOUTS_WITH_WORK)
         if rc != PARK_WORK:
             tally(e, C_SLEEPS)
+        if coalesce_ns > 0 and (rc == PARK_WORK or rc == PARK_WOKEN):
+            nap(coalesce_ns if coalesce_ns < left else left)    # writers see nobody parked
         now = clock_ns()
         idle_since = now
     return total
@@ -328,16 +338,19 @@ cdef class Engine:
         """Evaluate every pair once; return how many there are."""
         return engine_scan(&self.core, now_ns)
 
-    def run(self, double for_s=0.05, double spin_us=0.0, double park_ms=5.0):
+    def run(self, double for_s=0.05, double spin_us=0.0, double park_ms=5.0,
+            double coalesce_us=0.0):
         """Turn for about for_s seconds without the GIL; return the dirty quotes it took.
 
         spin_us: look that long before parking on the futex; 0 parks at once, -1 never parks.
         park_ms: the longest sleep, -1 to the end of for_s; a net, writers wake the engine.
+        coalesce_us: after a wake, wait that long for more; fewer wakes and turns, later signals.
         """
         cdef size_t n
         cdef int64_t for_ns = <int64_t>(for_s * 1e9)
         cdef int64_t spin_ns = <int64_t>(spin_us * 1e3)
         cdef int64_t park_ns = <int64_t>(park_ms * 1e6)
+        cdef int64_t coalesce_ns = <int64_t>(coalesce_us * 1e3)
         with nogil:
-            n = engine_run(&self.core, for_ns, spin_ns, park_ns)
+            n = engine_run(&self.core, for_ns, spin_ns, park_ns, coalesce_ns)
         return n

@@ -1,8 +1,10 @@
 from typing import Any
 
+from picows import WSListener
+
 from spreadcore.frames import FrameIntake
 
-class FrameListener:
+class FrameListener(WSListener):
     def __init__(
         self, owner: Any, max_frame_bytes: int, intake: FrameIntake | None = None
     ) -> None: ...

@@ -80,6 +80,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     spin_us: float = 0.0  # look this long before sleeping; 0 parks at once, -1 always spins
     park_ms: float = 5.0
+    coalesce_us: float = 0.0  # after a wake wait this long for more quotes: less CPU, later
     threshold_bps: float = 15.0
     converge_bps: float = 2.0  # below the threshold
     max_gross_bps: float = 3000.0  # above it the two sides are not the same coin
@@ -342,6 +343,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "feeds.silent_socket_s": (0.001, inf),
     "engine.spin_us": (-1, inf),
     "engine.park_ms": (0.001, 1_000),
+    "engine.coalesce_us": (0, 100_000),
     "engine.max_gross_bps": (0, inf),
     "engine.min_notional_usdt": (0, inf),
     "engine.beat_limit_s": (0.001, inf),

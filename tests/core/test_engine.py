@@ -617,6 +617,26 @@ def test_a_sleeping_run_is_woken_by_a_feed(rig, instance, children):
     assert 0 == rig.counted("timeouts_with_work")
 
 
+def test_a_run_that_gathers_sleeps_less_often(rig, instance, children):
+    """A mark every half millisecond or more: gathering 20 ms, most of them share a turn."""
+    slept = {}
+    for coalesce_us in (0.0, 20_000.0):
+        before = rig.counted("sleeps")
+        children.start(str(coalesce_us), rig.engine.run, 1.0, 0.0, 1_000.0, coalesce_us)
+        with instance.region("dirty").buffer() as raw:
+            while raw[64 + 64] == 0:
+                time.sleep(0.0005)
+        for _ in range(100):
+            rig.put(SPOT, 99.9, 100.0)
+            instance.dirty.wake()
+            time.sleep(0.0005)
+        taken = children.results(20)[str(coalesce_us)]
+        slept[coalesce_us] = rig.counted("sleeps") - before
+        assert 0 < taken <= 100
+        assert [] == list(instance.dirty.take(SPOT))  # nothing is left behind
+    assert slept[20_000.0] < slept[0.0] / 2
+
+
 def test_only_what_a_quote_triggered_is_timed(instance):
     """A swept pair's quotes may be hours old, which says nothing of the engine's speed."""
     rig = Rig(instance, sweep_s=0.001, beat_limit_s=1e9)

@@ -86,7 +86,8 @@ def test_every_room_has_a_level() -> None:
 
 CORE_ORDER = [
     "errors", "lease", "layout", "region", "quotes", "dirty", "ring", "active", "control",
-    "index", "health", "fields", "wire", "symbols", "intake", "frames", "listener", "spread", "tradable", "edgestats", "watch", "engine",
+    "index", "health", "fields", "wire", "symbols", "intake", "frames", "listener", "spread",
+    "tradable", "edgestats", "watch", "engine",
     "instance", "table", "__init__",
 ]  # fmt: skip
 

@@ -181,7 +181,7 @@ class EngineRunner:
         self.engine.scan(now_ns())
         while not stop():
             health.beat(self._role, now_ns())
-            self.engine.run(_RUN_FOR_S, settings.spin_us, settings.park_ms)
+            self.engine.run(_RUN_FOR_S, settings.spin_us, settings.park_ms, settings.coalesce_us)
         health.beat(self._role, now_ns(), "off")
 
 

@@ -50,8 +50,9 @@ class Session:
     """One socket for the given venue symbols. run() once; then look at the attributes.
 
     intake: takes the frames that it can into the table; the sink gets the books of the others,
-    without an intake those of all. valid: quotes that passed the gate. refused: venue symbol -> text. answered_ns: when the
-    last subscribe request was answered, 0 before; all_answered says that none is open.
+    without an intake those of all. valid: quotes that passed the gate. refused: venue symbol ->
+    text. answered_ns: when the last subscribe request was answered, 0 before; all_answered says
+    that none is open.
     """
 
     def __init__(
