@@ -1,11 +1,11 @@
 """The frames of one socket: from bytes to slots in one call, counted, nothing allocated."""
 from spreadcore.health cimport count
-from spreadcore.intake cimport intake_accept
+from spreadcore.intake cimport REFRESHED, intake_accept
 from spreadcore.symbols cimport NO_SYMBOL, names_find
 from spreadcore.wire.decoder cimport Item, decode
 from spreadcore.wire.program cimport F_SYMBOL, MAX_ITEMS
 
-from spreadcore.layout import SOURCE_COUNTERS
+from spreadcore.layout import DECLINED, SOURCE_COUNTERS
 
 cdef size_t C_FALLBACK = SOURCE_COUNTERS.index("fallback_no_match")
 
@@ -13,7 +13,7 @@ cdef size_t C_FALLBACK = SOURCE_COUNTERS.index("fallback_no_match")
 cdef int frame_take(FrameCore* f, const char* frame, size_t n, int64_t recv_ns) noexcept nogil:
     cdef Item items[MAX_ITEMS]
     cdef uint32_t symbols[MAX_ITEMS]
-    cdef int i, passed = 0
+    cdef int i, code, passed = 0
     cdef int found = decode(f.program, f.shapes, frame, n, items)
     for i in range(found):
         symbols[i] = names_find(&f.intake.names, items[i].symbol, items[i].symbol_n)
@@ -23,8 +23,13 @@ cdef int frame_take(FrameCore* f, const char* frame, size_t n, int64_t recv_ns) 
     if found < 0:
         count(&f.intake.health.counters[C_FALLBACK - 1 - found], 1)
         return found
+    f.refused = 0
     for i in range(found):
-        passed += intake_accept(f.intake, symbols[i], f.link, &items[i].fields, recv_ns) >= 0
+        code = intake_accept(f.intake, symbols[i], f.link, &items[i].fields, recv_ns)
+        passed += code >= 0
+        f.refreshes += code == REFRESHED
+        if code < 0 and f.refused == 0:
+            f.refused = code
     f.frames += 1
     f.last_recv_ns = recv_ns
     if passed:
@@ -69,6 +74,16 @@ cdef class FrameIntake:
     def valid(self):
         """Quotes of them that passed the gate."""
         return self.core.valid
+
+    @property
+    def refreshes(self):
+        """Of these, how many repeated an update id."""
+        return self.core.refreshes
+
+    @property
+    def refused(self):
+        """Why a quote of the last frame taken did not pass, by layout.DECLINED; '' if all did."""
+        return DECLINED[-1 - self.core.refused] if self.core.refused else ""
 
     @property
     def last_recv_ns(self):

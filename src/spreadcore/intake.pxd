@@ -30,6 +30,7 @@ cdef struct SymbolState:
     int64_t last_id
     int64_t last_venue_ns
     int64_t last_recv_ns        # of the last accepted quote, 0 before it
+    uint64_t quotes             # accepted since the symbol was added
     uint32_t link               # owner of the slot, 0 = nobody
     uint8_t id_kind
     uint8_t known               # 1: subscribed by this feed

@@ -12,7 +12,7 @@ from spreadcore.dirty cimport DirtySet
 from spreadcore.health cimport Health
 from spreadcore.layout cimport QuoteSlot
 from spreadcore.quotes cimport Quotes
-from spreadcore.symbols cimport names_free, names_put
+from spreadcore.symbols cimport names_forget, names_free, names_put
 from spreadcore.layout import DECLINED, SOURCE_COUNTERS
 from spreadcore.errors import CoreError, TableFull
 
@@ -114,6 +114,7 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
     q.flags = link
     quote_write(slot, &q)
     s.last_recv_ns = recv_ns
+    s.quotes += 1
     mark(k, symbol, recv_ns)
     count(&k.health.counters[C_QUOTES], 1)
     if again:
@@ -192,11 +193,13 @@ cdef class FeedIntake:
         names_put(&self.intake.names, text, len(text), <uint32_t>symbol)
         s.multiplier, s.qty_scale = multiplier, qty_scale
         s.last_id = -1
+        s.quotes = 0
         s.known = 1
 
     def remove_symbol(self, size_t symbol):
-        """Empty the slot and decline further quotes of the symbol. Wakes the engine."""
+        """Empty the slot, decline more quotes of the symbol, forget its name; wake the engine."""
         cdef SymbolState* s = self._state(symbol)
+        names_forget(&self.intake.names, <uint32_t>symbol)
         if s.known:
             self._empty(symbol)
             s.known = 0
@@ -271,6 +274,14 @@ cdef class FeedIntake:
             return None
         f = self.intake.tops + symbol
         return (f.bid_px, f.bid_qty, f.ask_px, f.ask_qty, f.venue_ns, f.update_id, f.id_kind)
+
+    def written(self, size_t symbol):
+        """Return (update id of what wrote the slot last, quotes accepted since it was added).
+
+        None where no open socket has written it.
+        """
+        cdef const SymbolState* s = self._state(symbol)
+        return (s.last_id, s.quotes) if s.link else None
 
     def last_recv_ns(self, size_t symbol):
         """Return when the symbol last had an accepted quote, 0 for never."""

@@ -1,7 +1,6 @@
 from typing import Any
 
 from picows import WSListener
-
 from spreadcore.frames import FrameIntake
 
 class FrameListener(WSListener):

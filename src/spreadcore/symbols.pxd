@@ -10,7 +10,7 @@ cdef enum:
 cdef struct NameEntry:
     uint64_t words[3]           # the name, padded with zeros
     uint32_t n                  # 0: free
-    uint32_t symbol
+    uint32_t symbol             # NO_SYMBOL: the name is taken and means none
 
 cdef struct Names:
     NameEntry* entries          # NULL before the first name
@@ -46,4 +46,5 @@ cdef inline uint32_t names_find(const Names* x, const char* name, size_t n) noex
     return entry.symbol if entry.n else NO_SYMBOL
 
 cdef int names_put(Names* x, const char* name, size_t n, uint32_t symbol) except -1
+cdef void names_forget(Names* x, uint32_t symbol) noexcept
 cdef void names_free(Names* x) noexcept

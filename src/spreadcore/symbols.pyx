@@ -38,6 +38,15 @@ cdef int names_put(Names* x, const char* name, size_t n, uint32_t symbol) except
     return 1
 
 
+cdef void names_forget(Names* x, uint32_t symbol) noexcept:
+    """Let no name mean this symbol any more."""
+    cdef uint64_t i
+    if x.entries != NULL:
+        for i in range(x.mask + 1):
+            if x.entries[i].n and x.entries[i].symbol == symbol:
+                x.entries[i].symbol = NO_SYMBOL
+
+
 cdef void names_free(Names* x) noexcept:
     free(x.entries)
     x.entries = NULL

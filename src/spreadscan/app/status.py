@@ -10,7 +10,7 @@ from typing import Any
 
 from spreadcore import Instance
 from spreadcore.active import TRACKED
-from spreadcore.layout import DECLINED
+from spreadcore.layout import DECLINED, FALLBACK
 from spreadcore.watch import PairWatch
 
 from spreadscan.app import build
@@ -61,16 +61,23 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
 
 
 def source_status(instance: Instance, name: str, now: int) -> dict[str, Any]:
-    """Return one source's sockets, quotes, declined frames and the age of its newest quote."""
+    """Return one source's sockets, quotes, frames by what became of them, age of its newest quote.
+
+    declined: refused by a decoder or the gate. fallback: read by the reference decoder, since the
+    compiled one leaves it control messages and what is rare.
+    """
     source_id = SOURCE_BY_NAME[name].id
     counters = instance.health.counters(source_id)
     quoted, newest_ns = instance.quotes.survey(source_id)
-    by_reason = {reason: counters[f"declined_{reason}"] for reason in DECLINED}
+    declined = {reason: counters[f"declined_{reason}"] for reason in DECLINED}
+    fallback = {reason: counters[f"fallback_{reason}"] for reason in FALLBACK}
     return {
         "sockets": counters["sockets"],
         "quotes": counters["quotes"],
-        "declined": sum(by_reason.values()),
-        "declined_by": {reason: n for reason, n in by_reason.items() if n},
+        "declined": sum(declined.values()),
+        "declined_by": {reason: n for reason, n in declined.items() if n},
+        "fallback": sum(fallback.values()),
+        "fallback_by": {reason: n for reason, n in fallback.items() if n},
         "age_ms": round((now - newest_ns) / 1e6, 1) if newest_ns else None,
         "pairs": quoted,
         "reconnects": counters["reconnects"],

@@ -118,7 +118,8 @@ class LiveTable:
 def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = None) -> Table:
     """Return the table of sources of a status."""
     table = Table("source", "state", title="sources", title_justify="left")
-    for name in ("sockets", "pairs", "quotes", "quotes/s", "age ms", "declined", "reconn."):
+    columns = ("sockets", "pairs", "quotes", "quotes/s", "age ms", "declined", "slow", "reconn.")
+    for name in columns:
         if rates is not None or name != "quotes/s":
             table.add_column(name, justify="right")
     for name, source in found["sources"].items():
@@ -129,6 +130,7 @@ def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = 
         cells += [
             "-" if age is None else f"{age:.0f}",
             f"{source['declined']:,}",
+            f"{source['fallback']:,}",
             str(source["reconnects"]),
         ]
         state = found["roles"][name]["state"]

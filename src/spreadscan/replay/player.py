@@ -1,4 +1,4 @@
-"""Play recorded frames: reader, gate, slot and an engine turn for each, one after the other.
+"""Play recorded frames: decoder, gate, slot and an engine turn for each, one after the other.
 
 Nothing is conflated and no clock is read: receive time, the engine's now and the beats of the
 sources are the recorded time. One file is one session: own links; update ids, one-level books
@@ -8,7 +8,9 @@ and quotes are forgotten at its end.
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from spreadcore.frames import FrameIntake
 from spreadcore.layout import DECLINED
+from spreadcore.wire.decoder import FrameDecoder
 
 from spreadscan.errors import BadData
 from spreadscan.feeds.reader import FrameReader
@@ -22,7 +24,6 @@ from spreadscan.venues import VENUES
 from spreadscan.venues.base import Ack, Control, Pong, Refusal
 
 _REASON = {name: i for i, name in enumerate(DECLINED)}
-_EMPTYING = frozenset({"one_sided", "bad_price", "crossed"})  # the gate empties the slot for these
 _FRAMES_PER_REPORT = 2048
 
 Progress = Callable[[int, int], None]  # (bytes read, bytes in all files)
@@ -140,9 +141,9 @@ class Session:
         self._instruments = instruments
         self._name = name
         self._intake = table.intake(source)
-        self._reader = FrameReader(VENUES[source], self)
+        self._frames = FrameIntake(self._intake, FrameDecoder(VENUES[source].schema), link)
+        self._reader = FrameReader(VENUES[source], self, self._frames)
         self._listed: dict[str, Listing | None] = {}
-        self._written: dict[str, tuple[int, int]] = {}  # venue symbol -> (update id, quotes)
         self._passed = 0  # quotes of this frame
         self._reason = ""  # why the first quote of this frame did not pass
 
@@ -155,8 +156,11 @@ class Session:
             account.steps_back += 1
         account.last_recv_ns = recv_ns
         account.frames += 1
-        self._passed, self._reason = 0, ""
-        control = self._reader.read(payload, recv_ns)
+        self._passed, self._reason = self._frames.take(payload, recv_ns), self._frames.refused
+        control = None
+        if self._passed < 0:
+            self._passed, self._reason = 0, ""
+            control = self._reader.read(payload, recv_ns)
         self._intake.flush(recv_ns)
         if self._passed:
             account.quote_frames += 1
@@ -192,17 +196,13 @@ class Session:
             listing.symbol_id, self._link, book.bid_px, book.bid_qty, book.ask_px, book.ask_qty,
             book.venue_ns, book.update_id, book.id_kind, recv_ns,
         )  # fmt: skip
-        quotes = self._written[name][1] if name in self._written else 0
         if code >= 0:
-            self._written[name] = (book.update_id, quotes + 1)
             self._passed += 1
             self.account.refreshes += code
             return True
         reason = DECLINED[-1 - code]
         self._reason = self._reason or reason
-        if reason in _EMPTYING:
-            self._written[name] = (book.update_id, quotes)
-        elif reason == "no_contract_size" and name not in self.account.without_contract_size:
+        if reason == "no_contract_size" and name not in self.account.without_contract_size:
             self.account.without_contract_size.append(name)
         return False
 
@@ -215,19 +215,23 @@ class Session:
         instrument = self._instruments.get(venue_symbol)
         listing = self._symbols.place(self._source, venue_symbol, instrument)
         if listing:
-            self._intake.add_symbol(listing.symbol_id, listing.multiplier, listing.qty_scale)
+            # without a contract size every frame has to come by here, to be named
+            own = venue_symbol if listing.qty_scale == listing.qty_scale else ""
+            self._intake.add_symbol(listing.symbol_id, listing.multiplier, listing.qty_scale, own)
         self._listed[venue_symbol] = listing
         return listing
 
     def close(self) -> Account:
-        """Read the last quotes back, then empty the slots and forget the ids."""
+        """Read the last quotes back, then empty the slots and forget ids and names."""
         account = self.account
         account.check(self._name)
         account.span_ns = account.last_recv_ns - account.first_recv_ns
-        for venue_symbol, (update_id, quotes) in self._written.items():
-            listing = self._listed[venue_symbol]
-            if listing is None:
+        account.refreshes += self._frames.refreshes
+        for venue_symbol, listing in self._listed.items():
+            written = self._intake.written(listing.symbol_id) if listing else None
+            if listing is None or written is None:
                 continue
+            update_id, quotes = written
             slot = self._table.read(self._source, listing.symbol_id)
             account.last[venue_symbol] = LastQuote(
                 symbol=listing.symbol, bid_px=slot.bid_px, bid_qty=slot.bid_qty,
@@ -235,4 +239,7 @@ class Session:
                 recv_ns=slot.recv_ns, update_id=update_id, quotes=quotes,
             )  # fmt: skip
         self._intake.empty_link(self._link, True)
+        for listing in self._listed.values():
+            if listing:
+                self._intake.remove_symbol(listing.symbol_id)
         return account

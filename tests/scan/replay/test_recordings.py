@@ -6,9 +6,9 @@ The recordings stand beside the repository and are not part of it: skipped where
 from pathlib import Path
 
 import pytest
-from spreadcore.intake import FeedIntake
+from spreadcore.frames import FrameIntake
 
-from spreadscan.replay import parse_limits, parse_pairs, play, table
+from spreadscan.replay import parse_limits, parse_pairs, play, player
 from spreadscan.types import SOURCE_BY_NAME
 
 RECORDINGS = Path(__file__).parents[4] / "shared/wire/recordings"
@@ -141,17 +141,17 @@ def test_the_figures_hang_on_every_slot_that_the_gate_writes(cross, monkeypatch)
     spot = SOURCE_BY_NAME["binance-spot"].id
     left_out = []
 
-    class Forgetful(FeedIntake):
-        def accept(self, symbol, link, bid_px, *rest):
-            if rest[-1] == peak_ns:
-                left_out.append((self.source_id, bid_px))
-                return 0
-            return super().accept(symbol, link, bid_px, *rest)
+    class Forgetful(FrameIntake):
+        def take(self, frame, recv_ns):
+            if recv_ns == peak_ns:
+                left_out.append((self.feed.source_id, b'"b":"61718.07' in frame))
+                return 1
+            return super().take(frame, recv_ns)
 
-    monkeypatch.setattr(table, "FeedIntake", Forgetful)
+    monkeypatch.setattr(player, "FrameIntake", Forgetful)
     got = play(CROSS, PAIRS, LIMITS)
-    assert [(spot, 61718.07)] == left_out
-    assert cross.sources == got.sources
+    assert [(spot, True)] == left_out
+    assert [a.quotes for a in cross.sources.values()] == [a.quotes for a in got.sources.values()]
     before, after = edge_of(cross, *key), edge_of(got, *key)
     assert before.updates - 1 == after.updates
     assert after.max_ns != peak_ns
