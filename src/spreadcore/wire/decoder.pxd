@@ -6,13 +6,18 @@ from spreadcore.fields cimport Fields
 from spreadcore.wire.program cimport Condition, Program
 from spreadcore.wire.shape cimport Shapes
 
+# Told each symbol before the numbers of its quote are read, so that what it looks up may come from
+# memory meanwhile; what it returns stands in Item.looked_up.
+ctypedef uint32_t (*LookUp)(void* context, const char* symbol, size_t n) noexcept nogil
+
 cdef struct Item:               # one quote: points into the frame
     const char* symbol          # prefix cut
     uint32_t symbol_n
+    uint32_t looked_up
     Fields fields
 
-cdef int decode(const Program* x, Shapes* shapes, const char* frame, size_t n,
-                Item* items) noexcept nogil
+cdef int decode(const Program* x, Shapes* shapes, const char* frame, size_t n, Item* items,
+                LookUp look_up, void* context) noexcept nogil
 
 cdef class FrameDecoder:
     cdef:

@@ -132,8 +132,8 @@ cdef inline int first(const Program* x, const Captures* c, const Ref* refs, size
     return <int>n
 
 
-cdef int finish(const Program* x, const Captures* c, size_t root, size_t item,
-                Item* out) noexcept nogil:
+cdef int finish(const Program* x, const Captures* c, size_t root, size_t item, Item* out,
+                LookUp look_up, void* context) noexcept nogil:
     """Turn the captured values of one item into its fields."""
     cdef Fields* f = &out.fields
     cdef const Value* v = value_of(x, c, x.symbol, root, item)
@@ -144,6 +144,8 @@ cdef int finish(const Program* x, const Captures* c, size_t root, size_t item,
             x.prefix_n and memcmp(v.p, x.prefix, x.prefix_n) != 0):
         return -1 - F_FIELD
     out.symbol, out.symbol_n = v.p + x.prefix_n, v.n - x.prefix_n
+    if look_up != NULL:
+        out.looked_up = look_up(context, out.symbol, out.symbol_n)
     for i in range(4):
         if number(x, value_of(x, c, x.sides[i], root, item), side + i) < 0:
             return -1 - F_FIELD
@@ -164,7 +166,8 @@ cdef int finish(const Program* x, const Captures* c, size_t root, size_t item,
     return 0
 
 
-cdef int finish_all(const Program* x, const Captures* c, Item* items) noexcept nogil:
+cdef int finish_all(const Program* x, const Captures* c, Item* items, LookUp look_up,
+                    void* context) noexcept nogil:
     """The frame's conditions, then every item; how many there are, or -1 - why not."""
     cdef const Condition* m
     cdef size_t root = 0, item, i
@@ -181,17 +184,17 @@ cdef int finish_all(const Program* x, const Captures* c, Item* items) noexcept n
         if x.has_delta and holds(&x.delta, value_of(x, c, x.delta.ref, root, item)):
             return -1 - F_DELTA
     for item in range(c.n_items):
-        rc = finish(x, c, root, item, items + item)
+        rc = finish(x, c, root, item, items + item, look_up, context)
         if rc < 0:
             return rc
     return <int>c.n_items
 
 
-cdef int decode(const Program* x, Shapes* shapes, const char* frame, size_t n,
-                Item* items) noexcept nogil:
+cdef int decode(const Program* x, Shapes* shapes, const char* frame, size_t n, Item* items,
+                LookUp look_up, void* context) noexcept nogil:
     """Decode a frame; the number of its quotes (up to MAX_ITEMS), or -1 - why it is declined.
 
-    items point into the frame. shapes: NULL, or those of this decoder.
+    items point into the frame. shapes: NULL, or those of this decoder. look_up: may be NULL.
     """
     cdef Captures c
     cdef Tokens tokens
@@ -200,12 +203,12 @@ cdef int decode(const Program* x, Shapes* shapes, const char* frame, size_t n,
         return -1 - F_LIMIT
     if x.protobuf:
         rc = proto_scan(x, frame, n, &c)
-        return finish_all(x, &c, items) if rc == 0 else rc
+        return finish_all(x, &c, items, look_up, context) if rc == 0 else rc
     if shapes != NULL and shapes_scan(shapes, frame, n, &c):
-        return finish_all(x, &c, items)
+        return finish_all(x, &c, items, look_up, context)
     rc = json_scan(x, frame, n, &c, &tokens)
     if rc == 0:
-        rc = finish_all(x, &c, items)
+        rc = finish_all(x, &c, items, look_up, context)
     if rc == 1 and shapes != NULL:
         shapes_learn(shapes, x, frame, n, &tokens, c.roots)
     return rc
@@ -237,7 +240,8 @@ cdef class FrameDecoder:
         None: the reference decoder has to look; `declined` says why, by layout.FALLBACK.
         """
         cdef Item items[MAX_ITEMS]
-        cdef int n = decode(&self.program, self.shapes, <const char*>frame, len(frame), items)
+        cdef int n = decode(&self.program, self.shapes, <const char*>frame, len(frame), items,
+                            NULL, NULL)
         if n < 0:
             self.declined = FALLBACK[-1 - n]
             return None
