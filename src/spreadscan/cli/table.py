@@ -116,25 +116,24 @@ class LiveTable:
 
 
 def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = None) -> Table:
-    """Return the table of sources of a status."""
+    """Return the table of sources of a status; rates take the place of the fallback frames."""
+    pace = "fallback" if rates is None else "quotes/s"
     table = Table("source", "state", title="sources", title_justify="left")
-    columns = ("sockets", "pairs", "quotes", "quotes/s", "age ms", "declined", "slow", "reconn.")
-    for name in columns:
-        if rates is not None or name != "quotes/s":
-            table.add_column(name, justify="right")
+    for name in ("sockets", "pairs", "quotes", pace, "age ms", "declined", "reconn."):
+        table.add_column(name, justify="right")
     for name, source in found["sources"].items():
-        cells = [str(source["sockets"]), str(source["pairs"]), f"{source['quotes']:,}"]
-        if rates is not None:
-            cells.append(f"{rates[name]:,.0f}")
-        age = source["age_ms"]
-        cells += [
-            "-" if age is None else f"{age:.0f}",
+        state, age = found["roles"][name]["state"], source["age_ms"]
+        table.add_row(
+            name,
+            Text(state, style="" if state == "running" else "yellow"),
+            str(source["sockets"]),
+            str(source["pairs"]),
+            f"{source['quotes']:,}",
+            f"{source['fallback'] if rates is None else rates[name]:,.0f}",
+            "-" if age is None else f"{max(0.0, age):.0f}",
             f"{source['declined']:,}",
-            f"{source['fallback']:,}",
             str(source["reconnects"]),
-        ]
-        state = found["roles"][name]["state"]
-        table.add_row(name, Text(state, style="" if state == "running" else "yellow"), *cells)
+        )
     return table
 
 
