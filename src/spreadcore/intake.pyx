@@ -263,6 +263,26 @@ cdef class FeedIntake:
         dirty_wake(&self.intake.dirty)
         return n
 
+    def hand_over(self, uint32_t old, uint32_t new, symbols):
+        """Let a link own what another one does of these symbols; return how many.
+
+        The new one has been subscribed since before the old one ends: what stood still stands.
+        """
+        cdef SymbolState* s
+        cdef int n = 0
+        for symbol in symbols:
+            s = self._state(symbol)
+            if s.known and s.link == old:
+                s.link = new
+                n += 1
+        return n
+
+    def unheard(self):
+        """Return the symbols that no open socket has written yet."""
+        cdef size_t symbol
+        return [symbol for symbol in range(self.intake.n_symbols)
+                if self.intake.states[symbol].known and self.intake.states[symbol].link == 0]
+
     def top(self, size_t symbol):
         """Return the last top of book decoded, in wire units; None where none is known or kept.
 

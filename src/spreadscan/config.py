@@ -73,6 +73,7 @@ class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backoff_cap_s: float = 30.0
     beat_ms: float = 250.0
     silent_socket_s: float = 60.0  # no quote on a whole socket: empty it and reconnect
+    take_over_s: float = 10.0  # a successor has to quote within this long beside the old socket
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -341,6 +342,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "feeds.backoff_cap_s": (0.001, inf),
     "feeds.beat_ms": (1, inf),
     "feeds.silent_socket_s": (0.001, inf),
+    "feeds.take_over_s": (0.001, inf),
     "engine.spin_us": (-1, inf),
     "engine.park_ms": (0.001, 1_000),
     "engine.coalesce_us": (0, 100_000),

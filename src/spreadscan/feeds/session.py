@@ -6,8 +6,9 @@ and knows nothing of the table: books go to a sink.
 
 import asyncio
 import contextlib
+import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +23,10 @@ from spreadscan.net.transport import Socket, connect
 from spreadscan.venues.base import Ack, Control, Event, Pong, Refusal, Venue
 
 _TICK_S = 0.25  # how often deadlines are looked at
-_RESUBSCRIBE_EVERY_NS = 30_000_000_000  # per symbol whose deltas lead nowhere
+# Per symbol that needs a snapshot or fell silent; doubles each time, for OKX takes no more than
+# 480 requests an hour on a socket.
+_RESUBSCRIBE_EVERY_NS = 30_000_000_000
+_DOUBLINGS = 7
 _SILENCE_NEEDS = 10  # symbols on a socket before its silence means anything
 _JUDGE_AFTER = 200  # frames; a socket of which more than half are garbage is given up
 
@@ -52,7 +56,8 @@ class Session:
     intake: takes the frames that it can into the table; the sink gets the books of the others,
     without an intake those of all. valid: quotes that passed the gate. refused: venue symbol ->
     text. answered_ns: when the last subscribe request was answered, 0 before; all_answered says
-    that none is open.
+    that none is open. proven: set once all are answered and a quote has come. expiring: set when
+    the socket should get a successor: it is life_s old, or the venue announces its end.
     """
 
     def __init__(
@@ -63,12 +68,16 @@ class Session:
         sink: SessionSink,
         settings: Feeds,
         intake: FrameIntake | None = None,
+        life_s: float = math.inf,
     ) -> None:
         self.venue = venue
         self.symbols = tuple(symbols)
         self.refused: dict[str, str] = {}
         self.opened_ns = 0
         self.answered_ns = 0
+        self.proven = asyncio.Event()
+        self.expiring = asyncio.Event()
+        self._life_s = life_s
         self._url = url
         self._sink = sink
         self._settings = settings
@@ -83,8 +92,9 @@ class Session:
         self._last_frame_ns = 0
         self._last_quote_ns = 0
         self._last_ping_ns = 0
-        self._resubscribed_ns: dict[str, int] = {}
+        self._asked_again: dict[str, tuple[int, int]] = {}  # symbol -> (when, doublings)
         self._why_closed = ""
+        self._silence_told_ns = 0  # when all symbols were asked for again
         self._judged = (0, 0)  # frames and bad frames at the last look at garbage
 
     @property
@@ -104,6 +114,11 @@ class Session:
     @property
     def all_answered(self) -> bool:
         return bool(self.answered_ns) and not self._open and not self._queue
+
+    @property
+    def accepted(self) -> list[str]:
+        """Return the symbols that the venue has not refused."""
+        return [symbol for symbol in self.symbols if symbol not in self.refused]
 
     async def run(self) -> str:
         """Open the socket, subscribe, and return why it closed. ConnectionLost: never opened."""
@@ -147,7 +162,8 @@ class Session:
         elif self._reader.valid != valid:
             self._last_quote_ns = recv_ns
         elif self._reader.need_snapshot:
-            self._resubscribe(recv_ns)
+            self.resubscribe(self._reader.need_snapshot, recv_ns)
+            self._reader.need_snapshot.clear()
 
     def on_ping(self, recv_ns: int) -> None:
         self._last_frame_ns = recv_ns
@@ -176,16 +192,30 @@ class Session:
             self._open[request_id] = _Request(topics, now_ns())
             self._socket.send(self.venue.subscribe(symbols, request_id))
 
-    def _resubscribe(self, at_ns: int) -> None:
-        """Ask again for symbols whose deltas came without a snapshot."""
-        for symbol in self._reader.need_snapshot:
-            last = self._resubscribed_ns.get(symbol, -_RESUBSCRIBE_EVERY_NS)
-            if symbol in self.symbols and at_ns - last >= _RESUBSCRIBE_EVERY_NS:
-                self._resubscribed_ns[symbol] = at_ns
-                self._queue.extend(((False, [symbol]), (True, [symbol])))
-                self._sink.control("resubscribes")
-                self._answered.set()
-        self._reader.need_snapshot.clear()
+    def resubscribe(self, symbols: Iterable[str], at_ns: int) -> None:
+        """Ask again for symbols: deltas came without a snapshot, or nothing came.
+
+        Each after 30 s, a minute, and so on, and only those of this socket that are not refused.
+        """
+        own = set(self.accepted)
+        again = [symbol for symbol in symbols if symbol in own and self._is_due(symbol, at_ns)]
+        for _ in again:
+            self._sink.control("resubscribes")
+        for batch in requests(self.venue, again):
+            self._queue.extend(((False, batch), (True, batch)))
+        self._answered.set()
+
+    def _is_due(self, symbol: str, at_ns: int) -> bool:
+        if symbol not in self._asked_again:
+            self._asked_again[symbol] = at_ns, 0
+            return True
+        last_ns, doublings = self._asked_again[symbol]
+        wait_ns = _RESUBSCRIBE_EVERY_NS << doublings
+        if at_ns - last_ns < wait_ns:
+            return False
+        quiet_since = at_ns - last_ns < 2 * wait_ns
+        self._asked_again[symbol] = at_ns, min(doublings + 1, _DOUBLINGS) if quiet_since else 0
+        return True
 
     def _on_control(self, control: Control) -> None:
         match control:
@@ -197,7 +227,7 @@ class Session:
                 self._on_refusal(control)
             case Event(restart=True):
                 self._sink.control("control")
-                self.close(f"announced by the venue: {control.text}")
+                self.expiring.set()
             case Pong() | Event():
                 self._sink.control("control")
 
@@ -270,13 +300,26 @@ class Session:
                 for request in self._open.values()
             ):
                 self.close(f"a request unanswered for {settings.ack_timeout_s:g} s")
-            elif (
-                len(self.symbols) - len(self.refused) >= _SILENCE_NEEDS
-                and now - self.last_quote_ns > settings.silent_socket_s * 1e9
-            ):
-                self.close(f"no quote for {settings.silent_socket_s:g} s")
             elif self._mostly_garbage():
                 self.close("mostly garbage")
+            else:
+                self._look_at_silence(now)
+            if now - self.opened_ns > self._life_s * 1e9:
+                self.expiring.set()
+            if self.all_answered and self.valid:
+                self.proven.set()
+
+    def _look_at_silence(self, now: int) -> None:
+        """Ask again for everything at half of the time that a socket may be silent, then close."""
+        limit_ns = self._settings.silent_socket_s * 1e9
+        silent_ns = now - self.last_quote_ns
+        if len(self.accepted) < _SILENCE_NEEDS:
+            return
+        if silent_ns > limit_ns:
+            self.close(f"no quote for {self._settings.silent_socket_s:g} s")
+        elif silent_ns > limit_ns / 2 and self._silence_told_ns < self.last_quote_ns:
+            self._silence_told_ns = now
+            self.resubscribe(self.symbols, now)
 
     def _mostly_garbage(self) -> bool:
         """Look at the frames since the last look, once there are enough to judge by."""

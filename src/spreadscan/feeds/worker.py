@@ -7,7 +7,8 @@ connect limits. What a closed socket still owned is emptied.
 
 import asyncio
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 from spreadcore import Instance
 from spreadcore.frames import FrameIntake
@@ -17,7 +18,8 @@ from spreadcore.wire.decoder import FrameDecoder
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
-from spreadscan.errors import Halt, Retry
+from spreadscan.errors import Halt
+from spreadscan.feeds.overlap import Shard
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.shards import shards
 from spreadscan.lists import Lists
@@ -54,7 +56,7 @@ class FeedWorker:
         self._ids = {row.instrument.venue_symbol: row.symbol_id for row in self._listed}
         self._connects = connect_limit(venue.spec)
         self._next_link = 1
-        self._sessions: dict[int, Session] = {}
+        self._shards: list[Shard] = []
         self._silent: set[int] = set()
         self.intake = FeedIntake(
             instance.region("quotes"),
@@ -78,7 +80,8 @@ class FeedWorker:
                 row.symbol_id, instrument.multiplier, instrument.qty_scale, instrument.venue_symbol
             )
         groups = shards(list(self._ids), self.venue.spec.topics_per_socket)
-        tasks = [asyncio.create_task(self._keep_open(group)) for group in groups]
+        self._shards = [self._shard(group) for group in groups]
+        tasks = [asyncio.create_task(shard.run()) for shard in self._shards]
         tasks.append(asyncio.create_task(self._look_for_silence()))
         try:
             await self._beat(stop, tasks)
@@ -93,9 +96,8 @@ class FeedWorker:
     async def _beat(self, stop: Callable[[], bool], tasks: list[asyncio.Task[None]]) -> None:
         health, sockets = self._instance.health, _COUNTER["sockets"]
         while not stop():
-            open_sessions = sum(s.opened_ns > 0 for s in self._sessions.values())
-            health.set(self.source_id, sockets, open_sessions)
-            state = "running" if open_sessions == len(tasks) - 1 else "degraded"
+            health.set(self.source_id, sockets, sum(shard.n_open for shard in self._shards))
+            state = "running" if all(shard.n_open for shard in self._shards) else "degraded"
             health.beat(self.source_id, now_ns(), state)
             if self._instance.superseded:
                 raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
@@ -103,42 +105,51 @@ class FeedWorker:
             for task in done:
                 task.result()  # tasks here never end by themselves: this raises what ended one
 
-    async def _keep_open(self, symbols: list[str]) -> None:
-        """One socket's symbols: connect, live, empty, wait, again."""
+    def _shard(self, symbols: Sequence[str]) -> Shard:
         settings = self._config.feeds
-        backoff = Backoff(settings.backoff_base_s, settings.backoff_cap_s)
-        while True:
-            await self._connects.take()
-            link = self._next_link
-            self._next_link += 1
-            intake = FrameIntake(self.intake, self._decoder, link)
-            session = Session(self.venue, symbols, self._url, _Sink(self, link), settings, intake)
-            self._sessions[link] = session
-            try:
-                reason = await session.run()
-            except Retry as error:
-                reason = str(error)
-            finally:
-                del self._sessions[link]
-                emptied = self.intake.empty_link(link, True)
-            if session.valid:
-                backoff.reset()
-            wait_s = backoff.next_s()
-            self.count("reconnects")
-            log.warning(
-                "feed socket closed",
-                extra=facts(
-                    source=self.venue.name,
-                    link=link,
-                    reason=reason,
-                    emptied=emptied,
-                    retry_s=round(wait_s, 2),
-                ),
-            )
-            await asyncio.sleep(wait_s)
+        return Shard(
+            self,
+            symbols,
+            self._connects,
+            Backoff(settings.backoff_base_s, settings.backoff_cap_s),
+            socket_life_s=self.venue.spec.socket_life_s or math.inf,
+            take_over_s=settings.take_over_s,
+        )
+
+    # -- what shards ask for
+
+    def open_session(self, symbols: Sequence[str], life_s: float) -> tuple[int, Session]:
+        link = self._next_link
+        self._next_link += 1
+        sink, intake = _Sink(self, link), FrameIntake(self.intake, self._decoder, link)
+        settings = self._config.feeds
+        session = Session(self.venue, symbols, self._url, sink, settings, intake, life_s)
+        return link, session
+
+    def closed(self, link: int, reason: str) -> None:
+        emptied = self.intake.empty_link(link, True)
+        log.info(
+            "feed socket closed",
+            extra=facts(source=self.venue.name, link=link, reason=reason, emptied=emptied),
+        )
+
+    def take_over(self, old: int, new: int, symbols: Sequence[str]) -> None:
+        handed = self.intake.hand_over(old, new, [self._ids[symbol] for symbol in symbols])
+        self.count("takeovers")
+        log.info(
+            "feed socket replaced",
+            extra=facts(source=self.venue.name, old=old, new=new, handed_over=handed),
+        )
+
+    def retrying(self, link: int, reason: str, wait_s: float) -> None:
+        self.count("reconnects")
+        log.warning(
+            "feed socket lost",
+            extra=facts(source=self.venue.name, link=link, reason=reason, retry_s=round(wait_s, 2)),
+        )
 
     async def _look_for_silence(self) -> None:
-        """Warn once per pair that has been silent for longer than its source allows."""
+        """Warn once per pair that is silent for longer than its source allows, and ask again."""
         own = self._settings.stale_after_s if self._settings else None
         limit_s = self.venue.spec.stale_after_s if own is None else own
         names = {row.symbol_id: row.symbol for row in self._listed}
@@ -154,6 +165,16 @@ class FeedWorker:
                     extra=facts(source=self.venue.name, symbol=names[symbol_id], limit_s=limit_s),
                 )
             self._silent = silent
+            self._ask_again(silent, now_ns(), limit_s)
+
+    def _ask_again(self, silent: set[int], now: int, limit_s: float) -> None:
+        """Subscribe anew to what fell silent, and to what never came: an ack is no proof."""
+        proven = {row.symbol_id for row in self._listed if row.state == "valid"}
+        unheard = proven.intersection(self.intake.unheard())
+        for session in (shard.sessions[-1] for shard in self._shards if shard.sessions):
+            if session.answered_ns and now - session.answered_ns > limit_s * 1e9:
+                wanting = silent | unheard
+                session.resubscribe([s for s in session.symbols if self._ids[s] in wanting], now)
 
     # -- what sessions tell
 

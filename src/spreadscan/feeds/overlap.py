@@ -1,0 +1,151 @@
+"""The symbols of one socket, kept open for ever: back-off after a loss, overlap before an end.
+
+A socket that is about to end (the venue's 24 hours, an announced restart) gets a successor first:
+once that one is subscribed and has quoted, it takes over what the old one owned and the old one
+closes. So there is no gap, and by the update ids no step back.
+"""
+
+import asyncio
+import random
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from spreadscan.errors import Retry
+from spreadscan.feeds.session import Session
+from spreadscan.net.backoff import Backoff
+from spreadscan.net.ratelimit import RateLimit
+
+# Sockets of one start would otherwise all end in one minute a day later.
+_LIFE_SHARE = (0.80, 0.95)
+
+
+class Owner(Protocol):
+    """The feed that a shard belongs to."""
+
+    def open_session(self, symbols: Sequence[str], life_s: float) -> tuple[int, Session]:
+        """Return a new link and its session, not yet run."""
+
+    def closed(self, link: int, reason: str) -> None:
+        """Empty what the link still owns; its socket is gone."""
+
+    def take_over(self, old: int, new: int, symbols: Sequence[str]) -> None:
+        """Let the new link own what the old one did of these symbols."""
+
+    def retrying(self, link: int, reason: str, wait_s: float) -> None:
+        """Hear that a lost socket is opened anew after a wait."""
+
+
+@dataclass(slots=True)
+class _Living:
+    link: int
+    session: Session
+    task: "asyncio.Task[str]"
+
+
+class Shard:
+    """Keeps one socket open for its symbols. run() never ends by itself."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        symbols: Sequence[str],
+        connects: RateLimit,
+        backoff: Backoff,
+        *,
+        socket_life_s: float,
+        take_over_s: float,
+    ) -> None:
+        self.symbols = tuple(symbols)
+        self._owner = owner
+        self._connects = connects
+        self._backoff = backoff
+        self._socket_life_s = socket_life_s
+        self._take_over_s = take_over_s
+        self._living: list[_Living] = []  # the current one, and one that is leaving
+
+    @property
+    def n_open(self) -> int:
+        """Return how many sockets are open: one, none, or two for a while."""
+        return sum(living.session.opened_ns > 0 for living in self._living)
+
+    @property
+    def sessions(self) -> list[Session]:
+        return [living.session for living in self._living]
+
+    async def run(self) -> None:
+        """Connect, live, wait, again; a successor goes before a socket that is about to end."""
+        leaving: _Living | None = None
+        try:
+            while True:
+                await self._connects.take()
+                current = self._start()
+                if leaving:
+                    await self._relieve(leaving, current)
+                    leaving = None if leaving.task.done() else leaving
+                await _first(current.task, current.session.expiring.wait())
+                if not current.task.done():
+                    leaving = current
+                    continue
+                reason = current.task.result()
+                if current.session.valid:
+                    self._backoff.reset()
+                wait_s = self._backoff.next_s()
+                self._owner.retrying(current.link, reason, wait_s)
+                await asyncio.sleep(wait_s)
+        finally:
+            tasks = [living.task for living in self._living]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self) -> _Living:
+        life_s = self._socket_life_s * random.uniform(*_LIFE_SHARE)
+        link, session = self._owner.open_session(self.symbols, life_s)
+        living = _Living(link, session, asyncio.create_task(self._live(link, session)))
+        self._living.append(living)
+        return living
+
+    async def _live(self, link: int, session: Session) -> str:
+        reason = "stopped"
+        try:
+            reason = await session.run()
+        except Retry as error:
+            reason = str(error)
+        finally:
+            self._living = [living for living in self._living if living.link != link]
+            self._owner.closed(link, reason)
+        return reason
+
+    async def _relieve(self, old: _Living, new: _Living) -> None:
+        """Wait until the new socket has proved itself, and close the old one; else the new one.
+
+        Proof is a quote, not an acknowledgement, unless the old socket is as quiet meanwhile.
+        """
+        before = old.session.valid
+        await _first(new.session.proven.wait(), new.task, old.task, timeout_s=self._take_over_s)
+        if old.task.done():
+            old.task.result()  # raises what is no loss of a socket
+            return
+        if new.task.done():
+            return
+        quiet = old.session.valid == before and new.session.all_answered
+        if new.session.proven.is_set() or quiet:
+            self._owner.take_over(old.link, new.link, new.session.accepted)
+            old.session.close(f"replaced by socket {new.link}")
+            await old.task
+        else:
+            new.session.close(f"no quote within {self._take_over_s:g} s of overlap")
+
+
+async def _first(
+    *awaitables: "asyncio.Task[str] | Coroutine[Any, Any, object]", timeout_s: float | None = None
+) -> None:
+    """Wait for the first of tasks and coroutines; coroutines that are left are cancelled."""
+    own = [asyncio.create_task(a) for a in awaitables if not isinstance(a, asyncio.Task)]
+    tasks = [*own, *(a for a in awaitables if isinstance(a, asyncio.Task))]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in own:
+            task.cancel()
