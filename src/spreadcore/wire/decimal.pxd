@@ -3,7 +3,7 @@
 # Three ways, all exact but for one rounding at the end. Whole numbers below 2^64: the conversion
 # rounds. Up to 2^53 with a power of ten up to 10^22: both are doubles, so one division or
 # multiplication rounds once (Clinger 1990). Up to 19 digits over 10^1 to 10^19: a quotient of at
-# least 62 bits with its remainder as the sticky bit, rounded half to even.
+# least 63 bits with its remainder as the sticky bit, rounded half to even.
 from libc.stdint cimport int64_t, uint64_t
 from libc.math cimport ldexp
 
@@ -18,18 +18,21 @@ cdef extern from *:
         100000000000000ull, 1000000000000000ull, 10000000000000000ull, 100000000000000000ull,
         1000000000000000000ull, 10000000000000000000ull};
     #define sc_leading_zeros(x) __builtin_clzll(x)
-    /* (w << 63) / d in 128 bits; rest: whether something is left */
-    static inline unsigned long long sc_quotient(
-            unsigned long long w, unsigned long long d, int *rest) {
-        unsigned __int128 n = (unsigned __int128)w << 63;
-        *rest = n % d != 0;
-        return (unsigned long long)(n / d);
+
+    /* In C, as Cython would take a wide type for the narrow one it is declared as. */
+    static inline unsigned long long sc_quotient(unsigned long long w, unsigned long long d,
+                                                 int *sticky) {
+        unsigned __int128 numerator = (unsigned __int128)w << 63;
+        unsigned long long q = (unsigned long long)(numerator / d);
+        *sticky = (unsigned long long)numerator != q * d;
+        return q;
     }
     """
     const double* ten_to "sc_ten_to"
     const uint64_t* whole_ten_to "sc_whole_ten_to"
     int leading_zeros "sc_leading_zeros" (uint64_t x) noexcept nogil
-    uint64_t quotient "sc_quotient" (uint64_t w, uint64_t d, int* rest) noexcept nogil
+    # (w << 63) / d where both have their top bit set; sticky: whether something remains
+    uint64_t quotient "sc_quotient" (uint64_t w, uint64_t d, int* sticky) noexcept nogil
 
 cdef enum:
     EXPONENT_MAX = 9999
@@ -40,8 +43,7 @@ cdef inline double divided(uint64_t w, int k) noexcept nogil:
     cdef int up = leading_zeros(w)
     cdef int down = leading_zeros(whole_ten_to[k])
     cdef int sticky
-    # of 62 to 64 bits, as both have their top bit set
-    cdef uint64_t q = quotient(w << up, whole_ten_to[k] << down, &sticky)
+    cdef uint64_t q = quotient(w << up, whole_ten_to[k] << down, &sticky)   # of 63 or 64 bits
     cdef int cut = 11 - leading_zeros(q)            # bits below the 53 that stay
     cdef uint64_t half = <uint64_t>1 << (cut - 1)
     cdef uint64_t rest = q & (2 * half - 1)

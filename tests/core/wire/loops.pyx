@@ -1,0 +1,42 @@
+"""Faces of spreadcore.wire that only tests need: an address instead of bytes, bare decimals.
+
+Built by tests/build_loops.py from outside. Nothing here is checked: what an address holds is the
+caller's word.
+"""
+from libc.stdint cimport uintptr_t
+
+from spreadcore.wire.decimal cimport decimal_value
+from spreadcore.wire.decoder cimport FrameDecoder, Item, decode
+from spreadcore.wire.program cimport MAX_ITEMS
+
+from spreadcore.layout import FALLBACK
+
+
+def decimal(bytes text not None):
+    """Return what the decimal reader makes of a text, None where it passes."""
+    cdef double value
+    return value if decimal_value(text, len(text), &value) == 0 else None
+
+
+def decimal_at(uintptr_t address, size_t n):
+    """Return decimal() of the n bytes at an address."""
+    cdef double value
+    return value if decimal_value(<const char*>address, n, &value) == 0 else None
+
+
+def decode_at(FrameDecoder decoder not None, uintptr_t address, size_t n):
+    """Return FrameDecoder.decode of the n bytes at an address."""
+    cdef Item items[MAX_ITEMS]
+    cdef int found = decode(
+        &decoder.program, decoder.shapes, <const char*>address, n, items)
+    decoder.declined = FALLBACK[-1 - found] if found < 0 else ""
+    if found < 0:
+        return None
+    return [quote(items + i) for i in range(found)]
+
+
+cdef tuple quote(const Item* item):
+    return (
+        item.symbol[:item.symbol_n].decode("ascii"), item.fields.bid_px, item.fields.bid_qty,
+        item.fields.ask_px, item.fields.ask_qty, item.fields.venue_ns, item.fields.update_id,
+        item.fields.id_kind)
