@@ -90,6 +90,11 @@ cdef inline bint holds(const Condition* m, const Value* v) noexcept nogil:
     return v.kind == ABSENT and not m.required
 
 
+cdef inline bint may_hold(const Condition* m, const Value* v) noexcept nogil:
+    """Whether it holds or is for the reference to say: of these, `holds` knows no text."""
+    return v.kind == VARINT or v.kind == EMPTY or holds(m, v)
+
+
 cdef inline int number(const Program* x, const Value* v, double* out) noexcept nogil:
     """A price or a size; NaN for a missing side."""
     if v.kind == TEXT or v.kind == WHOLE or v.kind == FRACTION:
@@ -181,7 +186,7 @@ cdef int finish_all(const Program* x, const Captures* c, Item* items, LookUp loo
             m = x.conditions + i
             if (item == 0 or m.ref.relative) and not holds(m, value_of(x, c, m.ref, root, item)):
                 return -1 - F_NO_MATCH
-        if x.has_delta and holds(&x.delta, value_of(x, c, x.delta.ref, root, item)):
+        if x.has_delta and may_hold(&x.delta, value_of(x, c, x.delta.ref, root, item)):
             return -1 - F_DELTA
     for item in range(c.n_items):
         rc = finish(x, c, root, item, items + item, look_up, context)
