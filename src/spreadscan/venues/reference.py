@@ -319,6 +319,8 @@ def _protobuf_roots(tree: Any, roots: list[tuple[_Steps, bool]]) -> list[Any] | 
         body = _raw_protobuf(tree, steps)
         if type(body) is bytes:
             return [_nested(body)]
+        if type(body) is dict:  # "": the frame itself
+            return [body]
     return None
 
 
