@@ -28,7 +28,7 @@ def decode_at(FrameDecoder decoder not None, uintptr_t address, size_t n):
     """Return FrameDecoder.decode of the n bytes at an address."""
     cdef Item items[MAX_ITEMS]
     cdef int found = decode(
-        &decoder.program, decoder.shapes, <const char*>address, n, items)
+        &decoder.program, decoder.shapes, <const char*>address, n, items, NULL, NULL)
     decoder.declined = FALLBACK[-1 - found] if found < 0 else ""
     if found < 0:
         return None
