@@ -7,7 +7,7 @@ from spreadcore.ring import SignalTuple
 from spreadcore.watch import PairTuple
 
 from spreadscan.clock import iso_utc
-from spreadscan.tracker.columns import SIGNALS, bps, number, safe_text, seconds
+from spreadscan.tracker.columns import SIGNALS, bps, number, safe_text, seconds, usdt
 from spreadscan.tracker.recovery import OpenRow
 from spreadscan.tracker.track import Reason, Track, track_id
 from spreadscan.types import Direction
@@ -66,8 +66,10 @@ class EventRows:
             signal.at_ns,
             buy_px=number(signal.buy_px),
             buy_qty=number(signal.buy_qty),
+            buy_usdt=usdt(signal.buy_px * signal.buy_qty),
             sell_px=number(signal.sell_px),
             sell_qty=number(signal.sell_qty),
+            sell_usdt=usdt(signal.sell_px * signal.sell_qty),
             gross_bps=bps(gross_bps),
             net_bps=bps(gross_bps - track.fees_bps),
         )
@@ -83,8 +85,10 @@ class EventRows:
             prices = {
                 "buy_px": number(pair.buy_ask),
                 "buy_qty": number(pair.buy_ask_qty),
+                "buy_usdt": usdt(pair.buy_ask * pair.buy_ask_qty),
                 "sell_px": number(pair.sell_bid),
                 "sell_qty": number(pair.sell_bid_qty),
+                "sell_usdt": usdt(pair.sell_bid * pair.sell_bid_qty),
                 "buy_bid": number(pair.buy_bid),
                 "sell_ask": number(pair.sell_ask),
                 "gross_bps": bps(pair.gross_bps),

@@ -44,20 +44,21 @@ def test_a_snapshot_has_its_values_in_the_order_of_the_columns():
     assert {
         "track_id": "id", "time": "T", "buy_bid": "1.1", "buy_bid_qty": "10.0", "buy_ask": "1.2",
         "buy_ask_qty": "20.0", "sell_bid": "1.3", "sell_bid_qty": "30.0", "sell_ask": "1.4",
-        "sell_ask_qty": "40.0", "buy_age_ms": "1.5", "sell_age_ms": "2.6",
-        "gross_bps": "833.3333", "net_bps": "823.3333", "exit_bps": "2727.2700",
+        "sell_ask_qty": "40.0", "buy_age_ms": "1", "sell_age_ms": "2",
+        "gross_bps": "833.3333", "net_bps": "823.3333", "exit_bps": "2727.2700", "funding_bps": "",
+        "tradable": "1",
     } == row  # fmt: skip
 
 
 def test_an_empty_leg_leaves_its_fields_empty():
     pair = PairTuple(NAN, NAN, NAN, NAN, 1.3, 1.4, 30.0, 40.0, -1, 500_000, NAN, NAN, False)
-    assert "id,T,,,,,1.3,30.0,1.4,40.0,,0.5,,,\n" == snapshot_row("id", "T", pair, 10.0)
+    assert "id,T,,,,,1.3,30.0,1.4,40.0,,0,,,,,0\n" == snapshot_row("id", "T", pair, 10.0)
 
 
 def test_both_legs_empty_is_still_a_whole_row():
     row = snapshot_row("id", "T", PairTuple(*[NAN] * 8, -1, -1, NAN, NAN, False), 10.0)
     assert len(SNAPSHOTS.names) - 1 == row.count(",")
-    assert "id,T,,,,,,,,,,,,,\n" == row
+    assert "id,T,,,,,,,,,,,,,,,0\n" == row
 
 
 @pytest.mark.parametrize("hostile", ["A,B", 'A"B', "A\nB", "A\rB", "A#B", "A\x00B", "A\u2028B"])
@@ -73,7 +74,7 @@ def test_other_names_stay_as_they_are():
 @pytest.mark.parametrize("kind", [SIGNALS, SNAPSHOTS], ids=lambda k: k.name)
 def test_the_header_is_a_comment_and_the_names(kind):
     comment, names, rest = kind.header.decode().split("\n")
-    assert comment.startswith(f"# spreadscan {kind.name} v1; ")
+    assert comment.startswith(f"# spreadscan {kind.name} v2; ")
     assert "#" not in comment[1:]
     assert "," not in comment
     assert list(kind.names) == names.split(",")

@@ -282,11 +282,11 @@ def test_a_failed_fsync_is_counted_and_survived(tmp_path, monkeypatch):
 
 FOREIGN = {
     "other version": (
-        SNAPSHOTS.header.replace(b"v1", b"v2"),
-        "begins '# spreadscan snapshots v2', expected '# spreadscan snapshots v1'",
+        SNAPSHOTS.header.replace(b"v2", b"v1"),
+        "begins '# spreadscan snapshots v1', expected '# spreadscan snapshots v2'",
     ),
-    "version 10": (SNAPSHOTS.header.replace(b"v1", b"v10"), "snapshots v10', expected"),
-    "other kind": (SIGNALS.header, "begins '# spreadscan signals v1', expected"),
+    "version 20": (SNAPSHOTS.header.replace(b"v2", b"v20"), "snapshots v20', expected"),
+    "other kind": (SIGNALS.header, "begins '# spreadscan signals v2', expected"),
     "no comment": (SNAPSHOTS.header.split(b"\n", 1)[1] + b"x\n", "begins 'track_id,time"),
     "other columns": (SNAPSHOTS.header.replace(b",net_bps", b""), "columns 'track_id,time"),
     "columns moved": (

@@ -12,6 +12,10 @@ from spreadscan.errors import BadData, Halt
 from spreadscan.tracker import SNAPSHOTS
 from spreadscan.tracker.track import track_id
 
+STATS = (
+    "funding_bps", "peak_after_s", "peak_size_usdt", "profit_s", "mean_net_bps",
+    "mean_size_usdt", "min_size_usdt", "looks", "tradable_looks", "skipped",
+)  # fmt: skip
 BID_40 = 100.0 * (1 + 40 / 1e4)
 
 
@@ -31,6 +35,7 @@ def test_a_signal_becomes_this_open_row(market):
         "sell_px": repr(BID_40), "sell_qty": "3.0", "buy_bid": "", "sell_ask": "",
         "gross_bps": "40.0000", "net_bps": "30.0000", "exit_bps": "", "fees_bps": "10.0000",
         "peak_net_bps": "", "peak_time": "", "duration_s": "", "gap_s": "", "reason": "",
+        "buy_usdt": "400.00", "sell_usdt": f"{3 * BID_40:.2f}", **dict.fromkeys(STATS, ""),
         "at_ns": str(START_NS + 123_456_789), "config_hash": config.load(
             flags=market.settings, environ={}).config.hash(),
     } == event  # fmt: skip
@@ -56,8 +61,8 @@ def test_every_tick_leaves_a_snapshot_of_every_track(market):
     bid = 100.0 * (1 + 30 / 1e4)
     expected = dict(zip(SNAPSHOTS.names, [
         first, "2026-11-20T12:00:00.400000Z", "99.9", "3.0", "100.0", "4.0",
-        repr(bid), "3.0", repr(bid * 1.001), "4.0", "200.0", "200.0", "30.0000", "20.0000",
-        f"{edge_gross_bps(99.9, bid * 1.001):.4f}",
+        repr(bid), "3.0", repr(bid * 1.001), "4.0", "200", "200", "30.0000", "20.0000",
+        f"{edge_gross_bps(99.9, bid * 1.001):.4f}", "", "1",
     ], strict=True))  # fmt: skip
     assert expected == rows[2]
 
@@ -76,7 +81,8 @@ def test_converged_frees_the_pair_at_once(market):
     assert close == market.events()[0] | {
         "time": "2026-11-20T12:00:01.000000Z", "event": "CLOSE", "reason": "CONVERGED",
         "buy_px": "100.0", "buy_qty": "4.0", "sell_px": repr(bid), "sell_qty": "3.0",
-        "buy_bid": "99.9", "sell_ask": repr(bid * 1.001), "gross_bps": "11.0000",
+        "buy_usdt": "400.00", "sell_usdt": f"{3 * bid:.2f}", "buy_bid": "99.9",
+        "sell_ask": repr(bid * 1.001), "gross_bps": "11.0000",
         "net_bps": "1.0000", "exit_bps": f"{edge_gross_bps(99.9, bid * 1.001):.4f}",
         "peak_net_bps": "50.0000", "peak_time": "2026-11-20T12:00:00.600000Z",
         "duration_s": "1.000000", "at_ns": str(START_NS + S),
@@ -131,7 +137,7 @@ def test_lost_when_a_leg_is_empty_for_long(market):
     assert active.FREE == market.state(0)
     assert 1 == market.counters()["lost"]
     last = market.snapshots()[-1]
-    assert ("99.9", "", "", "", "2400.0", "") == tuple(
+    assert ("99.9", "", "", "", "2400", "") == tuple(
         last[c] for c in ("buy_bid", "sell_bid", "sell_ask_qty", "sell_age_ms", "buy_age_ms",
                           "net_bps"))  # fmt: skip
     assert 12 == len(market.snapshots())

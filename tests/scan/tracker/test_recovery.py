@@ -23,7 +23,8 @@ def test_an_open_track_is_resumed_after_a_gap(market):
     assert gap == opened | {
         "event": "GAP", "reason": "DOWN", "time": "2026-11-20T12:00:08.000000Z",
         "gap_s": "7.000000", "at_ns": str(START_NS + 8 * S), "buy_px": "", "buy_qty": "",
-        "sell_px": "", "sell_qty": "", "gross_bps": "", "net_bps": "",
+        "buy_usdt": "", "sell_usdt": "", "sell_px": "", "sell_qty": "",
+        "gross_bps": "", "net_bps": "",
     }  # fmt: skip
     assert active.TRACKED == market.state(0)
     market.spread(0, 60.0)
@@ -103,8 +104,8 @@ def test_tracks_of_another_ring_are_lost(market, make_instance):
         "event": "CLOSE", "reason": "LOST", "time": "2026-11-20T12:00:31.000000Z",
         "duration_s": "1.000000", "gap_s": "30.000000", "peak_net_bps": "30.0000",
         "peak_time": "2026-11-20T12:00:00.000000Z", "at_ns": str(START_NS + 31 * S),
-        "buy_px": "", "buy_qty": "", "sell_px": "", "sell_qty": "", "gross_bps": "",
-        "net_bps": "",
+        "buy_px": "", "buy_qty": "", "buy_usdt": "", "sell_usdt": "",
+        "sell_px": "", "sell_qty": "", "gross_bps": "", "net_bps": "",
     }  # fmt: skip
     assert [] == market.instance.active.not_free()
     assert (1, 0, 0) == tuple(market.counters()[c] for c in ("lost", "recovered", "open"))
@@ -148,10 +149,10 @@ def test_old_files_are_not_read(market):
 def test_a_foreign_file_that_may_matter_is_refused(market, day):
     market.folder.mkdir()
     path = market.folder / f"signals-{day}.csv"
-    path.write_text("# spreadscan signals v2; later\ntime\n")
+    path.write_text("# spreadscan signals v1; older\ntime\n")
     with pytest.raises(BadData) as caught:
         market.started()
-    assert f"{path}: begins '# spreadscan signals v2', expected '# spreadscan signals v1'" == str(
+    assert f"{path}: begins '# spreadscan signals v1', expected '# spreadscan signals v2'" == str(
         caught.value)  # fmt: skip
 
 
