@@ -1,4 +1,4 @@
-"""Append-only text files: one writer that only leaves whole lines, one reader that skips others.
+"""Append-only text files: one writer that only leaves whole lines.
 
 A write is one os.write. What the disk takes of it only in part is cut off again before the next
 one, so rows may be retried for ever and never stand there twice. Data on files that were deleted
@@ -9,13 +9,14 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from spreadscan.errors import BadData
 from spreadscan.logs import facts
 from spreadscan.tracker.columns import Format
+from spreadscan.tracker.files import check_header
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class LineFile:
             os.fsync(self._fd)
             if self._created:
                 self._created = False
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
         except OSError as error:
             self._refused(self._path, error)
 
@@ -185,55 +186,8 @@ def repair_file(path: Path, kind: Format) -> bool:
         os.close(fd)
 
 
-def check_header(head: bytes, path: object, kind: Format) -> bool:
-    """Return True for our header, False for one that was torn (or for nothing at all).
-
-    BadData for any other: another version, other columns, not ours.
-    """
-    lines = head.split(b"\n", 2)
-    if len(lines) < 3:
-        if kind.header.startswith(head):
-            return False
-        lines = [*lines, b"", b""]
-    tag, _, _ = lines[0].decode("utf-8", "replace").partition(";")
-    if tag != kind.tag:
-        raise BadData(f"{path}: begins {tag[:60]!r}, expected {kind.tag!r}")
-    columns = lines[1].decode("utf-8", "replace")
-    if columns != ",".join(kind.names):
-        raise BadData(
-            f"{path}: columns {columns[:60]!r}..., expected those of {kind.tag!r} "
-            f"({kind.names[0]}, {kind.names[1]}, ...)"
-        )
-    return True
-
-
-def read_rows(
-    path: str | Path, kind: Format, broken: Callable[[], None] = lambda: None
-) -> Iterator[dict[str, str]]:
-    """Yield the whole rows of a file by column name; what is not a row is passed to broken().
-
-    A last line without its newline is left out: it may be under way. BadData where the file
-    cannot be read, is of another version or not ours.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise BadData(f"{path}: {error.strerror}, expected a file to read") from None
-    if not check_header(content, path, kind):
-        return
-    names = kind.names
-    for line in content.split(b"\n")[2:-1]:
-        try:
-            fields = line.decode().split(",")
-        except UnicodeDecodeError:
-            fields = []
-        if len(fields) == len(names):
-            yield dict(zip(names, fields, strict=True))
-        else:
-            broken()
-
-
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
+    """Wait until the names in a folder are on the disk."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -4,7 +4,6 @@ Reads and repairs files, moves nothing in shared memory.
 """
 
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import NamedTuple
 from spreadcore.active import SIGNALLED, TRACKED, ActiveTable
 from spreadcore.ring import SignalRing
 
-from spreadscan.errors import BadData
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.journal import Count, read_rows, repair_file
+from spreadscan.tracker.files import DataFile, data_files, read_rows
+from spreadscan.tracker.journal import Count, repair_file
 from spreadscan.tracker.track import REASONS
 
 Pair = tuple[int, int]  # direction_id, symbol_id
@@ -70,10 +69,10 @@ class _Reader:
     def ended(self) -> dict[Pair, str]:
         return {pair: reason for pair, (_, reason) in self._last_close.items()}
 
-    def file(self, path: Path) -> None:
-        if repair_file(path, SIGNALS):
+    def file(self, file: DataFile) -> None:
+        if not file.compressed and repair_file(file.path, SIGNALS):
             self.broken()
-        for row in read_rows(path, SIGNALS, self.broken):
+        for row in read_rows(file.path, SIGNALS, self.broken):
             try:
                 self._event(row)
             except ValueError:
@@ -125,8 +124,8 @@ def read_journal(
     BadData where a file of such a name is not ours.
     """
     reader = _Reader(ring_id, capacity, count)
-    for path in _signals_files(folder, now_unix_ns, expire_after_s):
-        reader.file(path)
+    for file in _signals_files(folder, now_unix_ns, expire_after_s):
+        reader.file(file)
     rows = sorted(reader.open.values(), key=lambda row: (row.at_ns, row.sequence))
     looks = _last_looks(folder, {row.columns["track_id"] for row in rows}, count)
     for i, row in enumerate(rows):
@@ -135,15 +134,14 @@ def read_journal(
     return Journalled(rows, reader.sequences, reader.ended)
 
 
-def _signals_files(folder: str, now_unix_ns: int, expire_after_s: float) -> list[Path]:
-    signals = _by_stamp(folder, re.compile(r"signals-(\d{8})\.csv"))
-    snapshots = _by_stamp(folder, re.compile(r"snapshots-(\d{8})-\d\d\.csv"))
-    days = [_day(stamp) for stamp, _ in (*signals, *snapshots)]
+def _signals_files(folder: str, now_unix_ns: int, expire_after_s: float) -> list[DataFile]:
+    signals, snapshots = data_files(folder, SIGNALS), data_files(folder, SNAPSHOTS)
+    days = [_day(file.stamp) for file in (*signals, *snapshots)]
     today = date(1970, 1, 1) + timedelta(days=now_unix_ns // 86_400_000_000_000)
     back = timedelta(days=min(expire_after_s // _DAY_S + 2, 36_500))
     newest = min(max(days, default=today), today)
     oldest = newest - back if newest.toordinal() > back.days else date.min
-    return [path for stamp, path in signals if _day(stamp) >= oldest]
+    return [file for file in signals if _day(file.stamp) >= oldest]
 
 
 def _day(stamp: str) -> date:
@@ -153,20 +151,13 @@ def _day(stamp: str) -> date:
         return date.min
 
 
-def _by_stamp(folder: str, name: re.Pattern[str]) -> list[tuple[str, Path]]:
-    """Files of that name, oldest first, with what the name's group says."""
-    try:
-        names = os.listdir(folder)
-    except OSError as error:
-        raise BadData(f"{folder}: {error.strerror}, expected a folder of data") from None
-    found = [(m[1], Path(folder, m[0])) for m in map(name.fullmatch, names) if m]
-    return sorted(found, key=lambda entry: entry[1].name)
-
-
 def _last_looks(folder: str, ids: Collection[str], count: Count) -> dict[str, int]:
     """Unix ns of the last snapshot of each track, as far as the newest files' ends say."""
     looks: dict[str, int] = {}
-    for _, path in reversed(_by_stamp(folder, re.compile(r"snapshots-(\d{8})-\d\d\.csv"))[-2:]):
+    for file in reversed(data_files(folder, SNAPSHOTS)[-2:]):
+        if file.compressed:
+            continue
+        path = file.path
         if repair_file(path, SNAPSHOTS):
             count("torn_lines", 1)
         for name, text in _tail_backwards(path):

@@ -10,7 +10,8 @@ import pytest
 from spreadscan.errors import BadData
 from spreadscan.tracker import journal
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.journal import LineFile, read_rows, repair_file
+from spreadscan.tracker.files import read_rows
+from spreadscan.tracker.journal import LineFile, repair_file
 
 STAMP = "20261120-12"
 
@@ -355,22 +356,3 @@ def test_a_torn_line_of_any_length_is_cut_off(tmp_path, torn):
 
 def test_a_missing_file_needs_no_repair(tmp_path):
     assert not repair_file(tmp_path / "snapshots-20261120-12.csv", SNAPSHOTS)
-
-
-def test_rows_that_are_none_are_skipped_and_told(tmp_path):
-    path = tmp_path / "x.csv"
-    path.write_bytes(
-        SNAPSHOTS.header + row("a").encode() + b"b,2026\n" + row("c").encode()
-        + b"\xff\xfe" + row("d").encode() + b"\n" + b"\x00" * 30 + b"\n" + row("e").encode()
-        + row("under way").encode()[:-1]
-    )  # fmt: skip
-    broken = []
-    rows = list(read_rows(path, SNAPSHOTS, lambda: broken.append(1)))
-    assert ["a", "c", "e"] == [r["track_id"] for r in rows]
-    assert 4 == len(broken)
-    assert list(SNAPSHOTS.names) == list(rows[0])
-
-
-def test_a_missing_file_is_told_by_name(tmp_path):
-    with pytest.raises(BadData, match=r"gone\.csv: No such file"):
-        list(read_rows(tmp_path / "gone.csv", SNAPSHOTS))

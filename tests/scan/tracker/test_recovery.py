@@ -152,8 +152,10 @@ def test_a_foreign_file_that_may_matter_is_refused(market, day):
     path.write_text("# spreadscan signals v1; older\ntime\n")
     with pytest.raises(BadData) as caught:
         market.started()
-    assert f"{path}: begins '# spreadscan signals v1', expected '# spreadscan signals v2'" == str(
-        caught.value)  # fmt: skip
+    assert (
+        f"{path}: begins '# spreadscan signals v1', expected '# spreadscan signals v2'; move the "
+        "files of that version away, or set another paths.data"
+    ) == str(caught.value)
 
 
 def test_a_foreign_snapshots_file_is_refused(market):
