@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    LAYOUT_VERSION = 1
+    LAYOUT_VERSION = 2
     MAX_SOURCES = 64
     MAX_SYMBOLS = 16384
     MAX_DIRECTIONS = 255
@@ -81,6 +81,15 @@ cdef struct HealthSlot:         # one per role; one writer
     uint64_t counters[N_COUNTERS]
     Histogram latency           # sources: receive->slot; engine: receive->signal
     Histogram reserved
+
+cdef struct Funding:            # 24 bytes, guarded by FundingSlot.seq
+    double rate                 # of the notional, per payment; above 0: longs pay shorts
+    int64_t next_ns             # the venue's Unix time of the next payment
+    int64_t until_ns            # CLOCK_BOOTTIME from which this says nothing; 0 = it never did
+
+cdef struct FundingSlot:        # half a line; index symbol * n_sources + source
+    uint64_t seq                # odd while its one writer is inside
+    Funding funding
 
 cdef struct ControlWords:       # after the header; one line per word
     uint64_t pause              # 1: no new signals

@@ -85,7 +85,8 @@ def test_every_room_has_a_level() -> None:
 
 
 CORE_ORDER = [
-    "errors", "lease", "layout", "region", "quotes", "dirty", "ring", "active", "control",
+    "errors", "lease", "layout", "region", "seqlock", "quotes", "funding",
+    "dirty", "ring", "active", "control",
     "index", "health", "intake", "spread", "tradable", "edgestats", "watch", "engine",
     "instance", "table", "__init__",
 ]  # fmt: skip
