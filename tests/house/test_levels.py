@@ -22,6 +22,7 @@ LEVELS = {
     "spreadscan.tracker": 4,
     "spreadscan.replay": 4,
     "spreadscan.app": 5,
+    "spreadscan.export": 5,
     "spreadscan.sim": 5,
     "spreadscan.cli": 6,
 }

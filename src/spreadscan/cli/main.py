@@ -30,6 +30,7 @@ _COMMANDS = {
     "run": ("run", "run"),
     "ctl": ("ctl", "ctl"),
     "top": ("ctl", "top"),
+    "export": ("export", "export"),
     "replay": ("replay", "replay"),
     "sim": ("sim", "sim"),
     "feed": ("run", "feed"),
