@@ -88,7 +88,8 @@ def test_every_room_has_a_level() -> None:
 CORE_ORDER = [
     "errors", "lease", "layout", "region", "seqlock", "quotes", "funding",
     "dirty", "ring", "active", "control",
-    "index", "health", "intake", "spread", "tradable", "edgestats", "watch", "engine",
+    "index", "health", "intake", "spread", "tradable", "edgestats", "watch", "digits", "rows",
+    "trackstats", "tracks", "engine",
     "instance", "table", "__init__",
 ]  # fmt: skip
 

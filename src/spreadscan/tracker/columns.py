@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from spreadcore.watch import PairTuple
-
 
 class Column(NamedTuple):
     """One column; an empty field means that there is no such value."""
@@ -151,12 +149,3 @@ def seconds(ns: int) -> str:
 def usdt(value: float) -> str:
     """Return USDT with two decimals; NaN is empty."""
     return f"{value:.2f}" if value == value else ""
-
-
-def snapshot_row(track_id: str, time: str, pair: PairTuple, fees_bps: float) -> str:
-    """Return the snapshot line of one track, some 140 bytes."""
-    bb, ba, bbq, baq, sb, sa, sbq, saq, buy_age, sell_age, gross, exit_, tradable = pair
-    sides = ",".join([number(x) for x in (bb, bbq, ba, baq, sb, sbq, sa, saq)])
-    ages = ",".join(["" if age < 0 else str(age // 1_000_000) for age in (buy_age, sell_age)])
-    edges = ",".join([bps(x) for x in (gross, gross - fees_bps, exit_)])
-    return f"{track_id},{time},{sides},{ages},{edges},,{tradable:d}\n"

@@ -86,11 +86,17 @@ def open_text(path: str | Path) -> BufferedReader:
 
 
 def text_size(path: str | Path) -> int:
-    """Return the bytes of text in a file, -1 where a compressed one does not say; OSError."""
-    if not str(path).endswith(COMPRESSED):
-        return os.stat(path).st_size
-    with open(path, "rb") as file:
-        head = file.read(_FRAME_HEAD)
+    """Return the bytes of text in a file, -1 where a compressed one does not say.
+
+    BadData where it cannot be read.
+    """
+    try:
+        if not str(path).endswith(COMPRESSED):
+            return os.stat(path).st_size
+        with open(path, "rb") as file:
+            head = file.read(_FRAME_HEAD)
+    except OSError as error:
+        raise BadData(f"{path}: {error.strerror}, expected a file to read") from None
     try:
         return zstandard.frame_content_size(head)
     except zstandard.ZstdError:

@@ -9,9 +9,10 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from spreadscan.errors import BadData
 from spreadscan.logs import facts
@@ -44,8 +45,9 @@ class LineFile:
         self._undo = False  # there may be more than that: cut it off first
         self._unsynced = False
         self._created = False
+        self._lock = Lock()  # against remove_over()
 
-    def write(self, stamp: str, rows: Sequence[str]) -> bool:
+    def write(self, stamp: str, rows: bytes, n_rows: int) -> bool:
         """Append whole lines to the file of that stamp; False where the disk refuses.
 
         Then none of them stands there, or will once the next write has cut it off: try again
@@ -53,11 +55,12 @@ class LineFile:
         """
         path = os.path.join(self._folder, f"{self._kind.name}-{stamp}.csv")
         try:
-            self._append(path, "".join(rows).encode())
+            with self._lock:
+                self._append(path, rows)
         except OSError as error:
             self._refused(path, error)
             return False
-        self._count("rows", len(rows))
+        self._count("rows", n_rows)
         if self.failing:
             self.failing = False
             log.warning("data written again", extra=facts(file=path))
@@ -80,6 +83,19 @@ class LineFile:
                 sync_folder(self._folder)
         except OSError as error:
             self._refused(self._path, error)
+
+    def remove_over(self, path: str | Path, size: int) -> bool:
+        """Remove a file that is over; False where it is the open one, or not of that size.
+
+        Any thread may call it.
+        """
+        with self._lock:
+            if str(path) == self._path and self._fd >= 0:
+                return False
+            if os.stat(path).st_size != size:
+                return False
+            os.unlink(path)
+            return True
 
     def close(self) -> None:
         """Cut off what is not whole, sync and close; a later write opens again."""

@@ -1,12 +1,15 @@
 """A scripted market on a real instance, with made-up time."""
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from spreadcore import Instance, active
+from spreadcore.digits import time_of
 from spreadcore.layout import TRACKER_COUNTERS
 
 from spreadscan import config
@@ -25,6 +28,20 @@ SYMBOLS = [
     *[f"S{n}-USDT" for n in range(4, 64)],
 ]
 OKX_SPOT, MEXC_FUTURES = 6, 5  # direction 0
+
+
+def unix_ns(text: str) -> int:
+    found: int = time_of(text.encode())
+    return found
+
+
+def compressed(text: bytes) -> bytes:
+    """As the tracker compresses a file that is over."""
+    out = io.BytesIO()
+    compressor = zstandard.ZstdCompressor(write_checksum=True)
+    with compressor.stream_writer(out, size=len(text), closefd=False) as writer:
+        writer.write(text)
+    return out.getvalue()
 
 
 class FixedUtc:
@@ -80,6 +97,12 @@ class Market:
         self.quote(OKX_SPOT, symbol, 99.9, 100.0)
         bid = 100.0 * (1 + gross_bps / 1e4)
         self.quote(MEXC_FUTURES, symbol, bid, bid * 1.001)
+
+    def hold(self, source: int, symbol: int) -> None:
+        """Leave a slot as a writer killed half-way does, until the next quote."""
+        at = 64 + 64 * (symbol * 8 + source)
+        with self.instance.region("quotes").buffer() as raw:
+            raw[at] |= 1
 
     def signal(self, symbol: int = 0, gross_bps: float = 40.0) -> int | None:
         """Do what the engine does with a spread; None where the byte forbids it."""

@@ -17,6 +17,7 @@ STATS = (
     "mean_size_usdt", "min_size_usdt", "looks", "tradable_looks", "skipped",
 )  # fmt: skip
 BID_40 = 100.0 * (1 + 40 / 1e4)
+BID_60 = 100.0 * (1 + 60 / 1e4)
 
 
 def test_a_signal_becomes_this_open_row(market):
@@ -85,6 +86,10 @@ def test_converged_frees_the_pair_at_once(market):
         "sell_ask": repr(bid * 1.001), "gross_bps": "11.0000",
         "net_bps": "1.0000", "exit_bps": f"{edge_gross_bps(99.9, bid * 1.001):.4f}",
         "peak_net_bps": "50.0000", "peak_time": "2026-11-20T12:00:00.600000Z",
+        "peak_after_s": "0.600000", "peak_size_usdt": f"{3 * BID_60:.2f}",
+        "profit_s": "1.000000", "mean_net_bps": f"{(30 + 30 + 50 + 50 + 1) / 5:.4f}",
+        "mean_size_usdt": f"{3 * (2 * BID_40 + 2 * BID_60 + bid) / 5:.2f}",
+        "min_size_usdt": f"{3 * bid:.2f}", "looks": "5", "tradable_looks": "5", "skipped": "0",
         "duration_s": "1.000000", "at_ns": str(START_NS + S),
     }  # fmt: skip
     assert active.FREE == market.state(0)
@@ -176,21 +181,13 @@ def test_a_leg_that_comes_back_is_not_lost(market):
     assert [("OPEN", "0", "")] == market.kinds()
 
 
-def test_a_busy_slot_gives_no_row_and_goes_on(market, monkeypatch):
+def test_a_busy_slot_gives_no_row_and_goes_on(market):
     tracker = market.started()
     market.signal(0, 40.0)
     market.step(tracker)
-
-    class Busy:
-        def look(self, now_ns):
-            pass
-
-        def read(self, *where):
-            return None
-
-    watch, tracker._watch = tracker._watch, Busy()
+    market.hold(OKX_SPOT, 0)
     market.step(tracker, 3)
-    tracker._watch = watch
+    market.spread(0, 40.0)
     market.step(tracker)
     assert ["00.200000", "01.000000"] == [r["time"][17:26] for r in market.snapshots()]
     assert 1 == len(market.events())

@@ -1,15 +1,22 @@
 """What a tracker takes up when it comes back, whatever its files look like."""
 
 import random
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 from spreadcore import active
 
-from scan.tracker.conftest import MS, START_NS, Market, S
+from scan.tracker.conftest import MS, START_NS, Market, S, compressed
 from spreadscan.errors import BadData
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, recovery
-from spreadscan.tracker.recovery import unix_ns
+
+FIVE_LOOKS = {
+    "peak_net_bps": "30.0000", "peak_time": "2026-11-20T12:00:00.000000Z",
+    "peak_after_s": "0.000000", "peak_size_usdt": "301.20", "profit_s": "1.000000",
+    "mean_net_bps": "30.0000", "mean_size_usdt": "301.20", "min_size_usdt": "301.20",
+    "looks": "5", "tradable_looks": "5", "skipped": "0",
+}  # fmt: skip
 
 
 def test_an_open_track_is_resumed_after_a_gap(market):
@@ -24,7 +31,7 @@ def test_an_open_track_is_resumed_after_a_gap(market):
         "event": "GAP", "reason": "DOWN", "time": "2026-11-20T12:00:08.000000Z",
         "gap_s": "7.000000", "at_ns": str(START_NS + 8 * S), "buy_px": "", "buy_qty": "",
         "buy_usdt": "", "sell_usdt": "", "sell_px": "", "sell_qty": "",
-        "gross_bps": "", "net_bps": "",
+        "gross_bps": "", "net_bps": "", **FIVE_LOOKS,
     }  # fmt: skip
     assert active.TRACKED == market.state(0)
     market.spread(0, 60.0)
@@ -37,14 +44,74 @@ def test_an_open_track_is_resumed_after_a_gap(market):
     assert active.FREE == market.state(0)
 
 
-def test_the_peak_of_a_resumed_track_is_its_open_row_s(market):
+def told(market: Market, restarts_at: Collection[int]) -> dict[str, str]:
+    """The statistics of a track of 40 ticks, with a new tracker after some of them."""
     market.signal(0, 40.0)
-    market.step(market.started())
     tracker = market.started()
-    market.spread(0, 0.0)
+    for n in range(40):
+        if n in (7, 8, 20):
+            market.instance.quotes.write_empty(5, 0)
+        else:
+            market.spread(0, 0.0 if n == 39 else 12.5 + n * 37 % 50)
+        if n == 25:
+            market.now += 3 * S  # late: 15 ticks of the grid
+        market.step(tracker)
+        if n in restarts_at:
+            tracker.close(market.now)
+            tracker = market.started()
+    close = market.events()[-1]
+    assert "CONVERGED" == close["reason"]
+    return {name: close[name] for name in FIVE_LOOKS}
+
+
+def test_statistics_survive_restarts(market):
+    whole = told(market, ())
+    assert ("40", "37", "15") == tuple(whole[n] for n in ("looks", "tradable_looks", "skipped"))
+    for n, restarts in enumerate([(0,), (38,), (10,), (8, 9, 30), range(39)]):
+        market = Market(market.instance, market.folder.parent / str(n))
+        again = told(market, restarts)
+        for mean in ("mean_net_bps", "mean_size_usdt"):  # rounded at each restart
+            assert abs(float(whole[mean]) - float(again.pop(mean))) < 0.02
+        assert whole | again == whole, restarts
+        assert len(restarts) + 2 == len(market.events())
+
+
+def test_a_gap_row_has_the_statistics_up_to_it(market):
+    market.signal(0, 40.0)
+    market.step(market.started(), 5)
+    market.now += 9 * S
+    tracker = market.started()
+    (gap,) = [e for e in market.events() if e["event"] == "GAP"]
+    assert FIVE_LOOKS == {name: gap[name] for name in FIVE_LOOKS}
+    market.spread(0, 30.0)
     market.step(tracker)
-    assert ("30.0000", "2026-11-20T12:00:00.000000Z") == tuple(
-        market.events()[-1][c] for c in ("peak_net_bps", "peak_time"))  # fmt: skip
+    market.started()  # its statistics begin with that GAP
+    gap = market.events()[-1]
+    assert ("1.200000", f"{(5 * 30 + 20) / 6:.4f}", "6", "0") == tuple(
+        gap[name] for name in ("profit_s", "mean_net_bps", "looks", "skipped"))  # fmt: skip
+
+
+@pytest.mark.parametrize("reach", [0, 1, 3, 7])
+def test_statistics_rest_on_the_newest_snapshots_that_are_read(market, monkeypatch, reach):
+    market.signal(0, 40.0)
+    market.step(market.started(), 7)
+    size = len(next(market.folder.glob("snapshots-*")).read_bytes().splitlines()[-1]) + 1
+    monkeypatch.setattr(recovery, "_REREAD_BYTES", reach * size + 20)
+    market.started()
+    assert str(reach) == market.events()[-1]["looks"]
+    market.started()
+    assert str(reach) == market.events()[-1]["looks"]  # by the GAP row
+
+
+def test_statistics_are_read_from_compressed_hours_too(market):
+    market.now += 3600 * S - 500 * MS
+    market.signal(0, 40.0)
+    market.step(market.started(), 7)
+    over, _ = sorted(market.folder.glob("snapshots-*"))
+    (over.parent / f"{over.name}.zst").write_bytes(compressed(over.read_bytes()))
+    over.unlink()
+    market.started()
+    assert "7" == market.events()[-1]["looks"]
 
 
 def test_a_closed_track_is_not_resumed(market):
@@ -102,8 +169,8 @@ def test_tracks_of_another_ring_are_lost(market, make_instance):
     opened, close = market.events()
     assert close == opened | {
         "event": "CLOSE", "reason": "LOST", "time": "2026-11-20T12:00:31.000000Z",
-        "duration_s": "1.000000", "gap_s": "30.000000", "peak_net_bps": "30.0000",
-        "peak_time": "2026-11-20T12:00:00.000000Z", "at_ns": str(START_NS + 31 * S),
+        "duration_s": "1.000000", "gap_s": "30.000000", **FIVE_LOOKS,
+        "at_ns": str(START_NS + 31 * S),
         "buy_px": "", "buy_qty": "", "buy_usdt": "", "sell_usdt": "",
         "sell_px": "", "sell_qty": "", "gross_bps": "", "net_bps": "",
     }  # fmt: skip
@@ -375,18 +442,6 @@ def test_the_gap_is_counted_over_the_turn_of_an_hour(market):
     assert {"0": "5.200000", "1": "5.000000"} == gaps
 
 
-def test_only_the_end_of_a_long_file_is_read_for_gaps(market, monkeypatch):
-    market.signal(0, 40.0)
-    market.signal(1, 40.0)
-    market.step(market.started(), 5)
-    path = next(market.folder.glob("snapshots-*"))
-    last = len(path.read_bytes().splitlines()[-1])
-    monkeypatch.setattr(recovery, "_TAIL_BYTES", last + 20)  # that of 1 and a bit of 0's
-    market.started()
-    gaps = {e["sequence"]: e["gap_s"] for e in market.events() if e["event"] == "GAP"}
-    assert {"0": "1.000000", "1": "0.000000"} == gaps
-
-
 def test_a_broken_line_in_the_middle_is_skipped_and_counted(market):
     signals, _ = written(market)
     lines = signals.read_bytes().split(b"\n")
@@ -405,9 +460,11 @@ BAD_FIELDS = {
     "sequence": ["", "-", "1e3"],
     "direction_id": ["", "12", "-1"],
     "symbol_id": ["", "64", "-1"],
-    "net_bps": ["much"],
+    "track_id": ["", "x", "00000000-00000"],
+    "buy_px": ["much"],
+    "sell_qty": ["1x"],
     "fees_bps": ["-"],
-    "at_ns": ["", "1.5"],
+    "at_ns": ["", "1.5", "-1", "9" * 19],
 }
 
 
@@ -425,6 +482,33 @@ def test_a_row_that_makes_no_sense_is_skipped(market, field, value):
     market.started()
     counters = market.counters()
     assert (1, 1) == (counters["torn_lines"], counters["recovered"])
+
+
+BAD_STATISTICS = {
+    "peak_net_bps": ["x"],
+    "peak_time": ["", "2026"],
+    "profit_s": ["", "-1", "inf", "nan"],
+    "looks": ["", "-1", "1.0", "9" * 30],
+    "tradable_looks": ["", "x"],
+    "mean_size_usdt": ["-"],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(f, v) for f, values in BAD_STATISTICS.items() for v in values]
+)
+def test_a_gap_row_whose_statistics_make_no_sense_is_skipped(market, field, value):
+    market.signal(0, 40.0)
+    market.step(market.started(), 5)
+    market.started()
+    path = next(market.folder.glob("signals-*"))
+    *lines, gap = path.read_text().splitlines()
+    row = gap.split(",")
+    row[SIGNALS.names.index(field)] = value
+    path.write_text("\n".join([*lines, ",".join(row)]) + "\n")
+    market.started()
+    assert 1 == market.counters()["torn_lines"]
+    assert "5" == market.events()[-1]["looks"]  # read again since OPEN
 
 
 def test_flipped_bytes_are_survived(market):
@@ -446,8 +530,3 @@ def test_flipped_bytes_are_survived(market):
             assert "expected" in str(error)  # noqa: PT017
         for extra in set(market.folder.iterdir()) - set(contents):
             extra.unlink()
-
-
-def test_unix_ns_undoes_iso_utc():
-    assert 1_795_176_000_123_456_000 == unix_ns("2026-11-20T12:00:00.123456Z")
-    assert 0 == unix_ns("1970-01-01T00:00:00.000000Z")
