@@ -89,7 +89,7 @@ CORE_ORDER = [
     "errors", "lease", "layout", "region", "seqlock", "quotes", "funding",
     "dirty", "ring", "active", "control",
     "index", "health", "intake", "spread", "tradable", "edgestats", "watch", "digits", "rows",
-    "trackstats", "tracks", "engine",
+    "trackstats", "tracks", "confirm", "engine",
     "instance", "table", "__init__",
 ]  # fmt: skip
 
