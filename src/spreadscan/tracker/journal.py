@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 
 from spreadscan.errors import BadData
 from spreadscan.logs import facts
@@ -45,7 +45,7 @@ class LineFile:
         self._undo = False  # there may be more than that: cut it off first
         self._unsynced = False
         self._created = False
-        self._lock = Lock()  # against remove_over()
+        self._lock = RLock()  # remove() and sync() may be another thread's
 
     def write(self, stamp: str, rows: bytes, n_rows: int) -> bool:
         """Append whole lines to the file of that stamp; False where the disk refuses.
@@ -54,12 +54,12 @@ class LineFile:
         with the same rows. BadData where the file is not ours.
         """
         path = os.path.join(self._folder, f"{self._kind.name}-{stamp}.csv")
-        try:
-            with self._lock:
+        with self._lock:
+            try:
                 self._append(path, rows)
-        except OSError as error:
-            self._refused(path, error)
-            return False
+            except OSError as error:
+                self._refused(path, error)
+                return False
         self._count("rows", n_rows)
         if self.failing:
             self.failing = False
@@ -73,28 +73,32 @@ class LineFile:
 
     def sync(self) -> None:
         """Wait until what was written is on the disk; may take long, so any thread may call it."""
-        if not self.unsynced or self._fd < 0:
-            return
-        self._unsynced = False
-        try:
-            os.fsync(self._fd)
-            if self._created:
-                self._created = False
-                sync_folder(self._folder)
-        except OSError as error:
-            self._refused(self._path, error)
+        with self._lock:
+            if not self.unsynced or self._fd < 0:
+                return
+            self._unsynced = False
+            try:
+                os.fsync(self._fd)
+                if self._created:
+                    self._created = False
+                    sync_folder(self._folder)
+            except OSError as error:
+                self._refused(self._path, error)
 
-    def remove_over(self, path: str | Path, size: int) -> bool:
-        """Remove a file that is over; False where it is the open one, or not of that size.
+    def remove(self, path: str | Path, size: int) -> bool:
+        """Remove a file of this folder; False where it is not of that size: a row came.
 
-        Any thread may call it.
+        Any thread may call it. A row that comes later begins the file anew.
         """
         with self._lock:
-            if str(path) == self._path and self._fd >= 0:
-                return False
-            if os.stat(path).st_size != size:
+            mine = self._fd >= 0 and str(path) == self._path
+            if (mine and self._undo) or os.stat(path).st_size != size:
                 return False
             os.unlink(path)
+            if mine:
+                self._unsynced = False
+                fd, self._fd = self._fd, -1
+                os.close(fd)
             return True
 
     def close(self) -> None:

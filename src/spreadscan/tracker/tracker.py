@@ -9,7 +9,6 @@ Synchronous; time is an argument.
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
@@ -23,29 +22,20 @@ from spreadscan.clock import UtcClock, iso_utc
 from spreadscan.config import Config
 from spreadscan.errors import BadData, Halt
 from spreadscan.logs import facts
+from spreadscan.tracker.archive import Archive
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, hour_of
+from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of, hour_of
 from spreadscan.tracker.journal import LineFile
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
 from spreadscan.tracker.reserve import Reserve
-from spreadscan.tracker.track import Late, Pair, Tracks
+from spreadscan.tracker.track import Funding, Late, Pair, Tracks
 from spreadscan.types import DIRECTIONS
 
 log = logging.getLogger(__name__)
 
 _COUNTER = {name: i for i, name in enumerate(TRACKER_COUNTERS)}
 _MAX_WAITING = 100_000  # snapshot rows kept while the disk refuses them, some 15 MB
-
-
-class Funding(Protocol):
-    """Where the tracker learns what a perpetual's seller receives at its next funding."""
-
-    def bps(self, now_ns: int) -> memoryview:
-        """Return float64 by symbol * n_sources + source, bps, NaN where unknown.
-
-        Asked for at every tick; it may be the same buffer each time, filled anew or not.
-        """
 
 
 class Tracker:
@@ -55,7 +45,8 @@ class Tracker:
     id. fees_bps: both legs together, by direction id. stale_after_s: by source id. Call
     recover() first, then tick() on the grid and, between, poll(). BadData where a file in the
     data folder is not ours; a disk that refuses is waited for, and below the reserve that the
-    config asks for no new track is begun: signals stay in the ring.
+    config asks for no new track is begun: signals stay in the ring. archive: looks after files
+    that are over, once it is started.
     """
 
     def __init__(
@@ -78,8 +69,6 @@ class Tracker:
         self._ring = instance.ring
         self._active = instance.active
         self._dirty = instance.dirty
-        self._funding = funding
-        self._funding_bps: memoryview | None = None  # as of the last tick
         self._rows = EventRows(self._utc, self._ring.ring_id, symbols, config.hash())
         watch = PairWatch(
             instance.quotes,
@@ -87,12 +76,20 @@ class Tracker:
             beat_limit_s=config.engine.beat_limit_s,
             stale_after_s=stale_after_s,
         )
-        self._tracks = Tracks(watch, config)
+        self._tracks = Tracks(watch, config, self._ring.region.n_sources, funding)
         self._grid_ns = self._tracks.grid_ns
         self._slot: int | None = None  # of the grid, at the last tick
         folder, fsync = config.paths.data, settings.fsync
         self._signals = LineFile(folder, SIGNALS, self._count, fsync=fsync != "never")
         self._snapshots = LineFile(folder, SNAPSHOTS, self._count, fsync=fsync == "always")
+        self.archive = Archive(
+            folder,
+            {SIGNALS: self._signals, SNAPSHOTS: self._snapshots},
+            settings.keep_gb,
+            self._utc,
+            self._oldest_day,
+        )
+        self._oldest_ns: int | None = None  # OPEN of the oldest track
         self._reserve = Reserve(folder, settings.reserve_mb)
         self._journalled: set[int] = set()  # sequences found as OPEN rows at recovery
         self._ended: dict[Pair, str] = {}  # reason of each pair's last CLOSE
@@ -141,8 +138,6 @@ class Tracker:
             self._count("ticks_skipped", slot - self._slot - 1)
         self._slot = slot
         self._count("ticks")
-        if self._funding:
-            self._funding_bps = self._funding.bps(now_ns)
         self._reserve.look(now_ns)
         self._drain(now_ns)
         self._look(now_ns)
@@ -209,7 +204,9 @@ class Tracker:
         gross = edge_gross_bps(signal.buy_px, signal.sell_px)
         columns = self._rows.fixed(signal, direction, fees)
         pair = direction.id, signal.symbol_id
-        event = self._rows.open(columns, signal, gross, gross - fees, self._funding_of(pair))
+        event = self._rows.open(
+            columns, signal, gross, gross - fees, self._tracks.funding_bps(pair)
+        )
         if not self._signals.write(event.day, event.row.encode(), 1):
             return False
         size = min(signal.buy_px * signal.buy_qty, signal.sell_px * signal.sell_qty)
@@ -222,12 +219,6 @@ class Tracker:
         if old := self._tracks.displaced(pair):
             event = self._rows.close(old, now_ns, float("nan"))
             self._outbox.append(event._replace(track=None))  # the pair is another's
-
-    def _funding_of(self, pair: Pair) -> float:
-        if self._funding_bps is None:
-            return float("nan")
-        source = DIRECTIONS[pair[0]].sell_source
-        return float(self._funding_bps[pair[1] * self._ring.region.n_sources + source])
 
     def _make_tracked(self, direction_id: int, symbol_id: int) -> None:
         state = SIGNALLED  # as it should be; else whatever it is
@@ -254,10 +245,12 @@ class Tracker:
     def _look(self, now_ns: int) -> None:
         time = iso_utc(self._utc.utc_ns(now_ns))
         has_room = sum(n for _, _, n in self._waiting) < _MAX_WAITING
-        found = self._tracks.look(now_ns, time, self._funding_bps, rows=has_room)
+        found = self._tracks.look(now_ns, time, rows=has_room)
         self._outbox += [self._rows.gap(late, now_ns, "LATE") for late in found.late]
         for end in found.ended:
-            self._outbox.append(self._rows.close(end, now_ns, self._funding_of(end.track.pair)))
+            self._outbox.append(
+                self._rows.close(end, now_ns, self._tracks.funding_bps(end.track.pair))
+            )
         if found.n_rows:
             self._waiting.append((hour_of(time), found.rows, found.n_rows))
 
@@ -313,6 +306,12 @@ class Tracker:
         # the tail is the number of signals that have an OPEN row, whatever died when
         health.set(self.role, _COUNTER["opened"], self._ring.read)
         health.set(self.role, _COUNTER["open"], len(self._tracks))
+        self._oldest_ns = self._tracks.oldest_ns
+
+    def _oldest_day(self) -> str:
+        # called by the archive's thread, so of a number that is replaced whole
+        oldest_ns = self._oldest_ns
+        return "" if oldest_ns is None else day_of(iso_utc(self._utc.utc_ns(oldest_ns)))
 
     def _count(self, name: str, n: int = 1) -> None:
         self.instance.health.add(self.role, _COUNTER[name], n)

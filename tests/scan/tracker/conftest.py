@@ -72,13 +72,17 @@ class Market:
             "tracker.fsync": "never",
         }
         self.stale_after_s: dict[int, float] = {}
+        self.funding: Any = None
         self.beating = True
 
     def tracker(self, kind: type[Tracker] = Tracker, **settings: Any) -> Tracker:
         """A new tracker, as after a start of its process; not yet recovered."""
         flags = self.settings | {k.replace("__", "."): v for k, v in settings.items()}
         loaded = config.load(flags=flags, environ={}).config
-        return kind(self.instance, loaded, SYMBOLS, FEES, self.stale_after_s, utc=self.utc)
+        return kind(
+            self.instance, loaded, SYMBOLS, FEES, self.stale_after_s, utc=self.utc,
+            funding=self.funding,
+        )  # fmt: skip
 
     def started(self, **settings: Any) -> Tracker:
         tracker = self.tracker(**settings)

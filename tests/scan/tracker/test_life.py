@@ -1,5 +1,7 @@
 """From signal to CLOSE on a scripted market: exact rows, states and counters."""
 
+import math
+
 import pytest
 from spreadcore import active
 from spreadcore.engine import Engine
@@ -216,6 +218,40 @@ def test_a_pause_is_one_gap_and_not_many_ticks(market):
     assert "600.200000" == market.events()[1]["gap_s"]
     assert 7 == len(market.snapshots())
     assert (7, 3000) == tuple(market.counters()[c] for c in ("ticks", "ticks_skipped"))
+
+
+class Rates:
+    """Funding of every pair of one source, 0.25 bps more at each tick."""
+
+    def __init__(self):
+        self.buffer = memoryview(bytearray(8 * 64 * 8)).cast("d")
+        self.asked_ns = []
+
+    def bps(self, now_ns):
+        self.asked_ns.append(now_ns)
+        for at in range(len(self.buffer)):
+            self.buffer[at] = len(self.asked_ns) / 4 if at % 8 == MEXC_FUTURES else math.nan
+        return self.buffer
+
+
+def test_funding_stands_beside_net_in_every_row(market):
+    market.funding = rates = Rates()
+    tracker = market.started()
+    market.signal(0, 40.0)
+    tracker.poll(market.now)  # before the first tick nothing is known
+    market.step(tracker)
+    market.signal(1, 40.0)
+    market.step(tracker, 2)
+    market.spread(0, 0.0)
+    market.step(tracker)
+    assert [("OPEN", ""), ("OPEN", "0.2500"), ("CLOSE", "1.0000")] == [
+        (e["event"], e["funding_bps"]) for e in market.events()
+    ]
+    assert ["0.2500", "0.5000", "0.5000", "0.7500", "0.7500", "1.0000", "1.0000"] == [
+        s["funding_bps"] for s in market.snapshots()
+    ]
+    assert {"30.0000", "-10.0000"} == {s["net_bps"] for s in market.snapshots()}
+    assert 4 == len(rates.asked_ns)
 
 
 def test_a_burst_of_signals_keeps_its_order(market):
