@@ -13,6 +13,7 @@ from spreadcore.digits import time_of
 from spreadcore.layout import TRACKER_COUNTERS
 
 from spreadscan import config
+from spreadscan.clock import now_ns
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker
 
 S = 1_000_000_000
@@ -92,6 +93,11 @@ class Market:
     def beat(self) -> None:
         for source in range(8):
             self.instance.health.beat(source, self.now)
+
+    def beat_now(self) -> None:
+        """As beat(), of the real clock."""
+        for source in range(8):
+            self.instance.health.beat(source, now_ns())
 
     def quote(self, source: int, symbol: int, bid: float, ask: float, qty: float = 3.0) -> None:
         self.instance.quotes.write(source, symbol, bid, ask, qty, qty + 1, 0, self.now)
