@@ -1,7 +1,7 @@
 """From a data folder to a page and its pictures."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -233,17 +233,25 @@ def _tracks_note(history: History, shown: Sequence[Shown]) -> str:
 
 
 def _write(out: Path, text: str, pictures: dict[str, Any], made: Made) -> None:
-    """Each file appears when it is whole."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         for name, figure in pictures.items():
             path = out.with_name(f"{out.stem}-{name}.png")
-            part = path.with_name(f".{path.name}.part")
-            save_png(figure, part)
-            os.replace(part, path)
+            with _whole(path) as part:
+                save_png(figure, part)
             made.pictures.append(str(path))
-        part = out.with_name(f".{out.name}.part")
-        part.write_text(text, "utf-8")
-        os.replace(part, out)
+        with _whole(out) as part:
+            part.write_text(text, "utf-8")
     except OSError as error:
         raise ConfigError(f"{out}: {error.strerror}, expected room to write it") from None
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give another name to write under; the file appears when it is whole, or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import resource
+import signal
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from statistics import median
@@ -294,6 +296,24 @@ def test_a_folder_without_data_is_a_sentence(tmp_path, page):
     with pytest.raises(BadData, match="expected files of the tracker"):
         make(tmp_path, page)
     assert not page.exists()
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half(data, page, children):
+    """The kernel refuses a file of more than 5 kB."""
+    made.write(data, made.spreads(3, seed=4), grid_s=5.0)
+
+    def limited():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
+        try:
+            make(data, page)
+        except ConfigError as error:
+            return str(error)
+
+    children.start("report", limited)
+    told = children.results(60.0)["report"]
+    assert f"{page}: File too large, expected room to write it" == told
+    assert [] == list(page.parent.iterdir())
 
 
 def run(*args):
