@@ -152,7 +152,7 @@ def _tiles(made: Made, history: History) -> list[tuple[str, str]]:
         ("signals", f"{made.signals:,}"),
         ("median peak, net", number(made.peak_net_bps, 1, " bps")),
         ("median life", figures.span(made.duration_s)),
-        ("median size at the touch", number(made.size_usdt, 0, " USDT")),
+        ("USDT at the touch, median", number(made.size_usdt, 0)),
         ("had 100 USDT or more", number(100 * at_100, 0, " %")),
         ("hours with snapshots", f"{made.hours:,}"),
         (f"gaps, {figures.span(made.gap_s)} in all" if made.gaps else "gaps", f"{made.gaps:,}"),
