@@ -3,6 +3,7 @@
 import random
 from collections.abc import Collection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from spreadcore import active
@@ -358,13 +359,22 @@ def test_a_track_that_is_followed_is_no_orphan(market):
 # -- files that were cut, torn and flipped
 
 
-def written(market: Market) -> tuple[Path, Path]:
-    """Twenty signals, half of them closed, as a killed tracker leaves them."""
+@pytest.fixture
+def memory_market(market):
+    """A market whose files are in memory: thousands of them are written anew."""
+    with TemporaryDirectory(dir="/dev/shm", prefix="spreadscan-test-") as folder:
+        market.folder = Path(folder, "data")
+        market.settings["paths.data"] = str(market.folder)
+        yield market
+
+
+def written(market: Market, n: int = 20) -> tuple[Path, Path]:
+    """So many signals, half of them closed, as a killed tracker leaves them."""
     tracker = market.started()
-    for symbol in range(20):
+    for symbol in range(n):
         market.signal(symbol, 40.0)
         market.step(tracker)
-    for symbol in range(10):
+    for symbol in range(n // 2):
         market.spread(symbol, 0.0)
         market.step(tracker)
     return next(market.folder.glob("signals-*")), next(market.folder.glob("snapshots-*"))
@@ -376,10 +386,11 @@ def whole_rows(content: bytes, header: bytes) -> list[bytes]:
     return content[len(header) :].split(b"\n")[:-1]
 
 
-def test_a_signals_file_cut_anywhere_loses_no_whole_row(market):
-    signals, _ = written(market)
+def test_a_signals_file_cut_anywhere_loses_no_whole_row(memory_market):
+    market = memory_market
+    signals, _ = written(market, 12)
     full = signals.read_bytes()
-    first = max(0, len(full) - 2048)
+    first = max(0, len(full) - 4096)
     for size in (*range(0, len(SIGNALS.header) + 300, 3), *range(first, len(full) + 1)):
         signals.write_bytes(full[:size])
         before = market.counters()
@@ -396,10 +407,11 @@ def test_a_signals_file_cut_anywhere_loses_no_whole_row(market):
         tracker.close(market.now)
 
 
-def test_a_snapshots_file_cut_anywhere_is_gone_on_with(market):
-    signals, snapshots = written(market)
+def test_a_snapshots_file_cut_anywhere_is_gone_on_with(memory_market):
+    market = memory_market
+    signals, snapshots = written(market, 12)
     events, full = signals.read_bytes(), snapshots.read_bytes()
-    for size in (*range(0, 400, 5), *range(len(full) - 2048, len(full) + 1, 3)):
+    for size in (*range(0, 400, 5), *range(len(full) - 4096, len(full) + 1)):
         signals.write_bytes(events)
         snapshots.write_bytes(full[:size])
         tracker = market.started()
@@ -412,6 +424,30 @@ def test_a_snapshots_file_cut_anywhere_is_gone_on_with(market):
         assert {len(SNAPSHOTS.names)} == {
             len(row.split(b",")) for row in whole_rows(content, SNAPSHOTS.header)
         }
+
+
+def test_a_compressed_file_cut_anywhere_gives_what_is_left_of_it(memory_market):
+    """Nothing of ours cuts one; a disk or a copy may have."""
+    market = memory_market
+    signals, snapshots = written(market, 12)
+    for path in (signals, snapshots):
+        text = path.read_bytes()
+        path.unlink()
+        path = path.with_name(f"{path.name}.zst")
+        whole = compressed(text)
+        recovered = []
+        for size in range(len(whole) + 1):
+            path.write_bytes(whole[:size])
+            before = market.counters()
+            tracker = market.started()
+            after = market.counters()
+            recovered.append(after["recovered"] - before["recovered"])
+            told = after["torn_lines"] - before["torn_lines"]
+            assert told == (size < len(whole)) or size >= len(whole) - 4  # the checksum
+            tracker.close(market.now)
+            for gaps in market.folder.glob("signals-*.csv"):
+                gaps.unlink()
+    assert {recovered[-1]} == set(recovered)  # the snapshots only tell of statistics
 
 
 def test_the_gap_is_counted_from_the_last_whole_snapshot(market):
