@@ -247,8 +247,8 @@ def test_a_row_has_its_values_in_the_order_of_the_columns(market):
         "track_id": "id", "time": time_text(T).decode(), "buy_bid": "99.9", "buy_bid_qty": "1.0",
         "buy_ask": "100.0", "buy_ask_qty": "4.0", "sell_bid": repr(bid), "sell_bid_qty": "3.0",
         "sell_ask": repr(bid * 1.001), "sell_ask_qty": "2.0", "buy_age_ms": "1",
-        "sell_age_ms": "1", "gross_bps": "40.0000", "net_bps": "30.0000",
-        "exit_bps": f"{edge_gross_bps(99.9, bid * 1.001):.4f}", "funding_bps": "", "tradable": "1",
+        "sell_age_ms": "1", "gross_bps": "40.00", "net_bps": "30.00",
+        "exit_bps": f"{edge_gross_bps(99.9, bid * 1.001):.2f}", "funding_bps": "", "tradable": "1",
     } == row  # fmt: skip
 
 
@@ -275,12 +275,12 @@ def test_funding_stands_beside_net(market):
     values = [NAN] * (128 * 3)
     values[7 * 3 + PERP] = 1.25
     row = market.look(T, funding=memoryview(bytearray(8 * 128 * 3)).cast("d")).rows
-    assert "0.0000" == row.decode().split(",")[15]
+    assert "0.00" == row.decode().split(",")[15]
     buffer = memoryview(bytearray(8 * 128 * 3)).cast("d")
     for at, value in enumerate(values):
         buffer[at] = value
     fields = market.look(T, funding=buffer).rows.decode().split(",")
-    assert ("30.0000", "1.2500") == (fields[13], fields[15])
+    assert ("30.00", "1.25") == (fields[13], fields[15])
     with pytest.raises(CoreError, match="funding: 3 values, expected one per quote slot"):
         market.look(T, funding=buffer[:3])
 

@@ -18,7 +18,7 @@ from spreadscan.tracker.track import REASONS, Pair, track_id
 
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_REREAD_BYTES = 256 << 20  # text of snapshots; half a second
+_REREAD_BYTES = 256 << 20  # text of snapshots; about a second
 
 
 class OpenRow(NamedTuple):

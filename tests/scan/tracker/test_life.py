@@ -58,14 +58,14 @@ def test_every_tick_leaves_a_snapshot_of_every_track(market):
     market.step(tracker)
     rows = market.snapshots()
     first, second = (event["track_id"] for event in market.events())
-    assert [(first, "00.200000", "40.0000"), (second, "00.200000", "50.0000"),
-            (first, "00.400000", "30.0000"), (second, "00.400000", "50.0000")] == [
+    assert [(first, "00.200000", "40.00"), (second, "00.200000", "50.00"),
+            (first, "00.400000", "30.00"), (second, "00.400000", "50.00")] == [
         (r["track_id"], r["time"][17:26], r["gross_bps"]) for r in rows]  # fmt: skip
     bid = 100.0 * (1 + 30 / 1e4)
     expected = dict(zip(SNAPSHOTS.names, [
         first, "2026-11-20T12:00:00.400000Z", "99.9", "3.0", "100.0", "4.0",
-        repr(bid), "3.0", repr(bid * 1.001), "4.0", "200", "200", "30.0000", "20.0000",
-        f"{edge_gross_bps(99.9, bid * 1.001):.4f}", "", "1",
+        repr(bid), "3.0", repr(bid * 1.001), "4.0", "200", "200", "30.00", "20.00",
+        f"{edge_gross_bps(99.9, bid * 1.001):.2f}", "", "1",
     ], strict=True))  # fmt: skip
     assert expected == rows[2]
 
@@ -160,7 +160,7 @@ def test_lost_when_a_source_stops_beating(market):
     market.step(tracker)
     # last beat 0.2 s, not tradable from 2.2 s
     assert "4.200000" == market.events()[1]["duration_s"]
-    assert "30.0000" == market.snapshots()[-1]["net_bps"]  # the old prices are shown
+    assert "30.00" == market.snapshots()[-1]["net_bps"]  # the old prices are shown
 
 
 def test_lost_when_a_quote_is_older_than_its_source_allows(market):
@@ -247,10 +247,10 @@ def test_funding_stands_beside_net_in_every_row(market):
     assert [("OPEN", ""), ("OPEN", "0.2500"), ("CLOSE", "1.0000")] == [
         (e["event"], e["funding_bps"]) for e in market.events()
     ]
-    assert ["0.2500", "0.5000", "0.5000", "0.7500", "0.7500", "1.0000", "1.0000"] == [
+    assert ["0.25", "0.50", "0.50", "0.75", "0.75", "1.00", "1.00"] == [
         s["funding_bps"] for s in market.snapshots()
     ]
-    assert {"30.0000", "-10.0000"} == {s["net_bps"] for s in market.snapshots()}
+    assert {"30.00", "-10.00"} == {s["net_bps"] for s in market.snapshots()}
     assert 4 == len(rates.asked_ns)
 
 
@@ -275,7 +275,7 @@ def test_a_direction_without_fees_is_followed_without_net(market):
     market.step(tracker, 5)
     assert ("", "") == (market.events()[0]["net_bps"], market.events()[0]["fees_bps"])
     assert "EXPIRED" == market.events()[1]["reason"]
-    assert ("-50.0000", "") == tuple(market.snapshots()[0][c] for c in ("gross_bps", "net_bps"))
+    assert ("-50.00", "") == tuple(market.snapshots()[0][c] for c in ("gross_bps", "net_bps"))
 
 
 def test_a_symbol_without_a_name_is_followed(market):
