@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 SECONDS ?= 60
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-SOURCES := $(wildcard src/spreadcore/*.pyx src/spreadcore/*.pxd src/spreadcore/*.h)
+SOURCES := $(wildcard $(foreach end,pyx pxd h,src/spreadcore/*.$(end) src/spreadcore/*/*.$(end)))
 
-.PHONY: demo test soak lint format bench docs clean
+.PHONY: demo test soak fuzz lint format bench docs clean
 
 demo: .make/dev
 	$(BIN)/spreadscan demo --seconds $(SECONDS) $(ARGS)
@@ -19,6 +19,10 @@ test: .make/dev
 # what the suite does for seconds, for minutes
 soak: .make/dev
 	$(BIN)/pytest tests -m soak $(ARGS)
+
+# a million mutants at least, and for SECONDS; keeps what it finds in .fuzz/findings
+fuzz: .make/dev
+	PYTHONPATH=tests $(BIN)/python -m fuzz.run --seconds $(SECONDS) $(ARGS)
 
 lint: .make/dev
 	$(BIN)/ruff check .
@@ -38,7 +42,8 @@ docs: .make/dev
 	$(BIN)/python docs/make_layout.py
 
 clean:
-	rm -rf $(VENV) .make build src/*.egg-info src/spreadcore/*.so
+	rm -rf $(VENV) .make .fuzz build src/*.egg-info
+	find src/spreadcore -name '*.so' -delete
 
 .make/venv: pyproject.toml
 	@echo "setting up $(VENV) and building the extensions: about a minute, once"

@@ -49,6 +49,9 @@ def extensions() -> list[Extension]:
 
 setup(
     ext_modules=cythonize(
-        extensions(), compiler_directives=DIRECTIVES, include_path=["src"], build_dir="build/c"
+        extensions(),
+        compiler_directives=DIRECTIVES,
+        include_path=["src"],
+        build_dir="build/debug" if DEBUG else "build/c",  # Cython sees no change of directives
     )
 )

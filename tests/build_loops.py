@@ -19,18 +19,23 @@ PACKAGES = Path(spreadcore.get_include()).parent  # where `spreadcore/*.pxd` are
 
 def build(source: Path, out_dir: Path) -> ModuleType:
     """Compile `source` into out_dir and import it; RuntimeError with the compiler's words."""
+    return load(compiled(source, out_dir))
+
+
+def compiled(source: Path, out_dir: Path, **env: str) -> Path:
+    """Compile `source` into out_dir; env: changes of the compiler's environment."""
     command = [sys.executable, __file__, str(source), str(out_dir)]
     paths = [str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         command,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     if done.returncode:
         raise RuntimeError(f"{source}: does not compile:\n{done.stdout}")
-    return load(next(out_dir.glob(f"{source.stem}.*.so")))
+    return next(out_dir.glob(f"{source.stem}.*.so"))
 
 
 def load(file: Path) -> ModuleType:

@@ -22,9 +22,9 @@ def varint(value, padding=0):
 
 
 def fields_of(frame, nested):
-    """Return [number, wire type, value] of a well-formed message; a nested body is a list.
+    """Return [number, wire type, value] of a message; a nested body is a list.
 
-    nested: numbers of the fields whose body is a message.
+    nested: numbers of the fields whose body is a message. IndexError, ValueError where it is none.
     """
     fields, at = [], 0
 
@@ -44,11 +44,15 @@ def fields_of(frame, nested):
         number, wire = key >> 3, key & 7
         if wire == VARINT:
             value = read()
-        else:
+        elif wire in (BYTES, FIXED64, FIXED32):
             n = read() if wire == BYTES else 8 if wire == FIXED64 else 4
             value = frame[at : at + n]
             at += n
-        fields.append([number, wire, fields_of(value, nested) if number in nested else value])
+            if wire == BYTES and number in nested:
+                value = fields_of(value, nested)
+        else:
+            raise ValueError(f"wire type {wire}")
+        fields.append([number, wire, value])
     return fields
 
 
@@ -149,7 +153,7 @@ CHANGES = (
 
 
 def mutant(rng, frame, nested=(315,)):
-    """Return a message of `frame`, which is well-formed."""
+    """Return a mutant of a frame that is a message."""
     fields = fields_of(frame, nested)
     for _ in range(1 + int(rng.random() * 2.2)):
         CHANGES[int(rng.random() * len(CHANGES))](rng, fields)

@@ -17,7 +17,13 @@ class Number(str):
 
 def tree_of(frame):
     """Return the tree of a frame that is JSON."""
-    return json.loads(frame, object_pairs_hook=_object, parse_int=Number, parse_float=Number)
+    return json.loads(
+        frame,
+        object_pairs_hook=_object,
+        parse_int=Number,
+        parse_float=Number,
+        parse_constant=Number,
+    )
 
 
 def _object(pairs):

@@ -85,6 +85,18 @@ def test_an_index_on_the_way_to_a_root(read):
     assert "no_match" == read(frame, roots=("l.2",))
 
 
+@pytest.mark.parametrize("key", ["k", "abcdefg", "abcdefgh", "abcdefghi", "abcdefghabcdefghi"])
+def test_keys_are_compared_to_their_end(read, key):
+    for other in (key[:-1], key + "x", key + key[-1], key[:-1] + "x", "x" + key[1:], key + "\x7f"):
+        assert (5_000_000, 6) == read(
+            plain(f',"{other}":7,"{key}":5,"i":6'), venue_ms=(f".{key}",), update_id=(".i",)
+        )[0][5:7]
+        assert 0 == read(plain(f',"{other}":7'), venue_ms=(f".{key}",))[0][5]
+        both = {"venue_ms": (f".{key}",), "update_id": (f".{other}",)}
+        if other and "\x7f" not in other:
+            assert (5_000_000, 7) == read(plain(f',"{other}":7,"{key}":5'), **both)[0][5:7]
+
+
 # ---- conditions --------------------------------------------------------------------------
 
 
