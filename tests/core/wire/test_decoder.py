@@ -141,7 +141,13 @@ def test_what_is_absent_or_null_matches_where_it_may(read):
 
 
 def test_a_prefix_is_cut(read):
-    for symbol, expected in (("bk.X", [QUOTE]), ("bk.", "field"), ("bk", "field"), ("X", "field")):
+    for symbol, expected in (
+        ("bk.X", [QUOTE]),
+        ("bk.", "field"),
+        ("bk", "field"),
+        ("X", "field"),
+        ("bx.X", "field"),
+    ):
         assert expected == read(plain(s=f'"{symbol}"'), symbol_prefix="bk."), symbol
 
 
