@@ -82,6 +82,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     park_ms: float = 5.0
     threshold_bps: float = 15.0
     converge_bps: float = 2.0  # below the threshold
+    confirm_ms: float = 0.0  # a spread must stand this long before it signals; 0 = at once
     max_gross_bps: float = 3000.0  # above it the two sides are not the same coin
     min_notional_usdt: float = 20.0  # at the touch, on both legs
     beat_limit_s: float = 2.0  # a source silent for longer is not tradable
@@ -135,9 +136,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     instance: str = "default"
     sources: tuple[str, ...] = ALL_SOURCES
+    account_tier: str = ""  # name of the section of [tiers] whose fees are ours; "" = none
     universe: Universe = Universe()
     capacity: Capacity = Capacity()
     venues: dict[str, VenueSettings] = {}
+    tiers: dict[str, dict[str, float]] = {}  # by name: taker fee in bps by source
     discovery: Discovery = Discovery()
     feeds: Feeds = Feeds()
     engine: Engine = Engine()
@@ -277,10 +280,13 @@ def _check_type(value: Any, kind: Any, path: str, origin: str) -> None:
 def _field_type(struct: Any, key: str, path: str, origin: str) -> Any:
     """Return the type under `key`, or refuse the key with the nearest known name."""
     if _is_table(struct):
-        known: Sequence[str] = ALL_SOURCES if path.startswith("venues.") else _DIRECTION_NAMES
+        inner = get_args(struct)[1]
+        if _is_table(inner):  # [tiers]: names of the user's own
+            return inner
+        known: Sequence[str] = _DIRECTION_NAMES if inner is DirectionSettings else ALL_SOURCES
         if key not in known:
             raise _unknown(path, key, known, origin)
-        return get_args(struct)[1]
+        return inner
     fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
     if key not in fields:
         raise _unknown(path, key, list(fields), origin)
@@ -344,6 +350,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "feeds.silent_socket_s": (0.001, inf),
     "engine.spin_us": (-1, inf),
     "engine.park_ms": (0.001, 1_000),
+    "engine.confirm_ms": (0, 3_600_000),
     "engine.max_gross_bps": (0, inf),
     "engine.min_notional_usdt": (0, inf),
     "engine.beat_limit_s": (0.001, inf),
@@ -386,6 +393,7 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         )
     _check_sources(config, refuse)
     _check_venues(config, refuse)
+    _check_tiers(config, refuse)
     _check_directions(config, origins, refuse)
 
 
@@ -415,6 +423,19 @@ def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
             refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
         if own.stale_after_s is not None and not own.stale_after_s >= 0:
             refuse(f"venues.{name}.stale_after_s", f"{own.stale_after_s}, expected at least 0")
+
+
+def _check_tiers(config: Config, refuse: Callable[[str, str], None]) -> None:
+    tier = config.account_tier
+    if tier and tier not in config.tiers:
+        near = difflib.get_close_matches(tier, config.tiers, 1, 0.4)
+        listed = ", ".join(config.tiers) or "none"
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of [tiers]: {listed}"
+        refuse("account_tier", f"unknown tier {tier!r}, {hint}")
+    for name, fees in config.tiers.items():
+        for source, bps in fees.items():
+            if not isfinite(bps):
+                refuse(f"tiers.{name}.{source}", f"{bps}, expected a number of bps")
 
 
 def _is_url(text: str, schemes: tuple[str, str]) -> bool:
