@@ -73,6 +73,7 @@ class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backoff_cap_s: float = 30.0
     beat_ms: float = 250.0
     silent_socket_s: float = 60.0  # no quote on a whole socket: empty it and reconnect
+    funding_every_s: float = 60.0  # between looks at the perpetuals' funding; 0 = never
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -348,6 +349,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "feeds.backoff_cap_s": (0.001, inf),
     "feeds.beat_ms": (1, inf),
     "feeds.silent_socket_s": (0.001, inf),
+    "feeds.funding_every_s": (0, 3_600),
     "engine.spin_us": (-1, inf),
     "engine.park_ms": (0.001, 1_000),
     "engine.confirm_ms": (0, 3_600_000),
@@ -362,6 +364,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "tracker.reserve_mb": (0, inf),
     "log.keep_mb": (0.001, inf),
 }
+_FUNDING_AT_LEAST_S = 5  # a list of every perpetual is a heavy question
 _INSTANCE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 
 
@@ -390,6 +393,11 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
             "feeds.beat_ms",
             f"{config.feeds.beat_ms}, expected at most half of engine.beat_limit_s "
             f"({config.engine.beat_limit_s} s)",
+        )
+    if 0 < config.feeds.funding_every_s < _FUNDING_AT_LEAST_S:
+        refuse(
+            "feeds.funding_every_s",
+            f"{config.feeds.funding_every_s}, expected 0 or at least {_FUNDING_AT_LEAST_S}",
         )
     _check_sources(config, refuse)
     _check_venues(config, refuse)

@@ -18,10 +18,10 @@ from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 
 WRITABLE = {
-    "feed": ("quotes", "dirty", "health"),
+    "feed": ("quotes", "dirty", "health", "funding"),
     "engine": ("dirty", "signals", "active", "health"),
     "tracker": ("dirty", "signals", "active", "health"),
-    "single": ("quotes", "dirty", "signals", "active", "health"),
+    "single": ("quotes", "dirty", "signals", "active", "health", "funding"),
     "supervisor": ("health", "control"),
     "ctl": ("control",),
     "reader": (),
