@@ -6,9 +6,11 @@ last are walked and nothing is signalled. Three directions per quote is the real
 six is made up of the twelve and their reverses. Slots are written and marked first; the figure is
 the turn alone, per dirty quote. All 5,440 in one turn is the best case (in order, fetched ahead);
 64 at random is a busy socket read; one is a quiet market, where looking at eight sources and two
-clock reads are on one quote's bill. Baseline: the same comparisons of the same quotes in plain
-Python over dicts of tuples. All dirty stands beside NumPy too, at its best: it looks at each pair
-once, where the engine meets it from both sides, and costs the same when one quote is dirty.
+clock reads are on one quote's bill. With pairs active, that many of the 8,160 are followed, as the
+active table has it; with no direction a quote is only taken from the dirty set. Baseline: the same
+comparisons of the same quotes in plain Python over dicts of tuples. All dirty stands beside NumPy
+too, at its best: it looks at each pair once, where the engine meets it from both sides, and costs
+the same when one quote is dirty.
 
 Not measured: lines that a feed on another core has just written (bench_remote_read.py gives
 their price: one per changed quote and counterpart that changed), the sweep, the push of a signal.
@@ -23,6 +25,7 @@ from typing import Any
 
 import pytest
 from spreadcore import Instance
+from spreadcore.active import FREE, TRACKED
 from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 
@@ -40,6 +43,12 @@ ROUNDS = 200
 TURNS = 20_000
 
 Pair = tuple[int, int, int]  # direction, buy source, sell source
+# each source takes part in one
+ONE: tuple[Pair, ...] = tuple(
+    (d.id, d.buy_source, d.sell_source)
+    for d in DIRECTIONS
+    if d.name in ("okx->mexc", "mexc->okx", "bybit->binance", "binance->bybit")
+)
 REAL: tuple[Pair, ...] = tuple((d.id, d.buy_source, d.sell_source) for d in DIRECTIONS)
 MADE_UP = REAL + tuple((d + len(REAL), sell, buy) for d, buy, sell in REAL)
 
@@ -80,6 +89,13 @@ class Market:
         for source, seconds in enumerate(STALE_AFTER_S):
             engine.set_stale(source, seconds)
         return engine
+
+    def follow(self, n: int) -> set[tuple[int, int]]:
+        """Mark n pairs as followed; return (direction, symbol) of each."""
+        pairs = [(d, symbol) for symbol in range(N_SYMBOLS) for d, _, _ in self.directions]
+        for pair in pairs[:n]:
+            assert self.instance.active.move(*pair, FREE, TRACKED)
+        return set(pairs[:n])
 
     def check(self, n_quotes: int) -> None:
         """Fail unless every comparison was made and none ended before the last rule."""
@@ -162,7 +178,8 @@ class ArrayEngine:
 @pytest.fixture
 def market(make_instance: Callable[..., Instance]) -> Callable[[Sequence[Pair]], Market]:
     def make(directions: Sequence[Pair]) -> Market:
-        return Market(make_instance(n_directions=len(directions)), directions)
+        n_directions = max((d for d, _, _ in directions), default=0) + 1
+        return Market(make_instance(n_directions=n_directions), directions)
 
     return make
 
@@ -173,10 +190,11 @@ def _slots() -> "array[int]":
 
 
 @pytest.mark.parametrize(
-    ("directions", "plain"),
-    [(REAL, "Python"), (MADE_UP, "Python"), (REAL, "NumPy")],
-    ids=["three", "six", "three-numpy"],
-)
+    ("directions", "n_active", "plain"),
+    [((), 0, "Python"), (ONE, 0, "Python"), (REAL, 0, "Python"), (MADE_UP, 0, "Python"),
+     (REAL, 3_600, "Python"), (REAL, 0, "NumPy")],
+    ids=["none", "one", "three", "six", "three-active", "three-numpy"],
+)  # fmt: skip
 def bench_all_dirty(
     loops: ModuleType,
     beside: Callable[..., tuple[float, float]],
@@ -184,15 +202,19 @@ def bench_all_dirty(
     count: Callable[[int], int],
     market: Callable[[Sequence[Pair]], Market],
     directions: Sequence[Pair],
+    n_active: int,
     plain: str,
 ) -> None:
     here, rounds, slots = market(directions), count(ROUNDS), _slots()
+    followed = here.follow(n_active)
     quotes, dirty = here.instance.quotes, here.instance.dirty
     pairs = sorted(here.table)
     if plain == "Python":
         engine = PlainEngine(here)
+        engine.active |= followed
         assert engine.turn(pairs, NOW_NS) == []
-        baseline, name, aside = lambda: engine.turn(pairs, NOW_NS), "plain Python", ""
+        baseline, name = lambda: engine.turn(pairs, NOW_NS), "plain Python"
+        aside = f", {n_active:,} pairs active" if n_active else ""
     else:
         arrays = ArrayEngine(here)
         assert arrays.turn(NOW_NS)[0].size == 0

@@ -1,5 +1,6 @@
 from typing import Final, NamedTuple
 
+from spreadcore.funding import FundingRates
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple, PairWatch
 
@@ -17,6 +18,7 @@ class TrackTable:
     def __init__(
         self,
         watch: PairWatch,
+        funding: FundingRates,
         *,
         grid_ns: int,
         gap_ns: int,
@@ -37,6 +39,4 @@ class TrackTable:
     ) -> int: ...
     def remove(self, slot: int) -> None: ...
     def stats(self, slot: int) -> StatsTuple: ...
-    def look(
-        self, now_ns: int, time: bytes, funding: memoryview | None = None, *, rows: bool = True
-    ) -> Looked: ...
+    def look(self, now_ns: int, time: bytes, *, rows: bool = True) -> Looked: ...

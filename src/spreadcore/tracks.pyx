@@ -4,10 +4,10 @@ Single-threaded. The caller owns what follows from an end; a slot stays taken un
 """
 from typing import NamedTuple
 
-from libc.math cimport NAN
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
+from spreadcore.funding cimport FundingRates, funding_bps
 from spreadcore.quotes cimport QUOTE_BUSY
 from spreadcore.rows cimport ROW_MAX, TIME_BYTES, put_row, set_head
 from spreadcore.trackstats cimport stats_from, stats_look, stats_tuple
@@ -57,12 +57,14 @@ cdef int end_of(Track* t, const Pair* pair, int64_t now_ns, int64_t expire_after
 cdef class TrackTable:
     """Tracks by slot number. Times in ns of CLOCK_BOOTTIME.
 
-    gap_ns: a track without a row for longer is reported late. expire_after_ns, lost_after_ns: as
-    in the config.
+    funding: of the instance that watch reads; it stands in the rows and decides nothing. gap_ns: a
+    track without a row for longer is reported late. expire_after_ns, lost_after_ns: as in the
+    config.
     """
 
     cdef:
         PairWatch _watch
+        FundingRates _funding
         Track* _tracks
         char* _rows             # capacity rows of ROW_MAX bytes
         size_t _n               # slots in use and free ones among them
@@ -70,11 +72,13 @@ cdef class TrackTable:
         list _free
         int64_t _grid_ns, _gap_ns, _expire_after_ns, _lost_after_ns
 
-    def __cinit__(self, PairWatch watch not None, *, int64_t grid_ns, int64_t gap_ns,
-                  int64_t expire_after_ns, int64_t lost_after_ns):
+    def __cinit__(self, PairWatch watch not None, FundingRates funding not None, *,
+                  int64_t grid_ns, int64_t gap_ns, int64_t expire_after_ns,
+                  int64_t lost_after_ns):
         if grid_ns < 1:
             raise CoreError(f"grid: {grid_ns} ns, expected at least 1")
-        self._watch, self._free = watch, []
+        watch.quotes.region.check_same(funding.region)
+        self._watch, self._funding, self._free = watch, funding, []
         self._grid_ns, self._gap_ns = grid_ns, gap_ns
         self._expire_after_ns, self._lost_after_ns = expire_after_ns, lost_after_ns
         self._grow(FIRST_CAPACITY)
@@ -122,19 +126,13 @@ cdef class TrackTable:
         """Return the StatsTuple of a track."""
         return stats_tuple(&self._track(slot).stats)
 
-    def look(self, int64_t now_ns, bytes time not None, const double[::1] funding=None, *,
-             bint rows=True):
+    def look(self, int64_t now_ns, bytes time not None, *, bint rows=True):
         """Look at every track that has not ended; return a Looked.
 
-        time: of now_ns, as it stands in the rows. funding: bps by symbol * n_sources + source, NaN
-        where unknown. rows=False: look, but leave no rows.
+        time: of now_ns, as it stands in the rows. rows=False: look, but leave no rows.
         """
-        cdef size_t n_sources = self._watch.quotes.table.n_sources
         if len(time) != TIME_BYTES:
             raise CoreError(f"time: {time!r}, expected as 2026-11-20T12:00:00.123456Z")
-        if funding is not None and \
-                <size_t>funding.shape[0] != n_sources * self._watch.quotes.table.n_symbols:
-            raise CoreError(f"funding: {funding.shape[0]} values, expected one per quote slot")
         late, ended = [], []
         cdef char* at = self._rows
         cdef const char* when = time
@@ -159,8 +157,8 @@ cdef class TrackTable:
                     if now_ns - t.rowed_ns >= self._gap_ns:
                         late.append((slot, now_ns - t.rowed_ns, stats_tuple(&t.stats)))
                     t.rowed_ns = now_ns
-                    received = NAN if funding is None else \
-                        funding[t.symbol * n_sources + t.sell_source]
+                    received = funding_bps(
+                        &self._funding.table, t.sell_source, t.symbol, now_ns)
                     at = put_row(at, &t.head, when, found, now_ns, received)
                     n_rows += 1
             reason = end_of(t, found, now_ns, self._expire_after_ns, self._lost_after_ns)

@@ -74,6 +74,7 @@ class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     beat_ms: float = 250.0
     silent_socket_s: float = 60.0  # no quote on a whole socket: empty it and reconnect
     take_over_s: float = 10.0  # a successor has to quote within this long beside the old socket
+    funding_every_s: float = 60.0  # between looks at the perpetuals' funding; 0 = never
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +85,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coalesce_us: float = 0.0  # after a wake wait this long for more quotes: less CPU, later
     threshold_bps: float = 15.0
     converge_bps: float = 2.0  # below the threshold
+    confirm_ms: float = 0.0  # a spread must stand this long before it signals; 0 = at once
     max_gross_bps: float = 3000.0  # above it the two sides are not the same coin
     min_notional_usdt: float = 20.0  # at the touch, on both legs
     beat_limit_s: float = 2.0  # a source silent for longer is not tradable
@@ -137,9 +139,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     instance: str = "default"
     sources: tuple[str, ...] = ALL_SOURCES
+    account_tier: str = ""  # name of the section of [tiers] whose fees are ours; "" = none
     universe: Universe = Universe()
     capacity: Capacity = Capacity()
     venues: dict[str, VenueSettings] = {}
+    tiers: dict[str, dict[str, float]] = {}  # by name: taker fee in bps by source
     discovery: Discovery = Discovery()
     feeds: Feeds = Feeds()
     engine: Engine = Engine()
@@ -279,10 +283,13 @@ def _check_type(value: Any, kind: Any, path: str, origin: str) -> None:
 def _field_type(struct: Any, key: str, path: str, origin: str) -> Any:
     """Return the type under `key`, or refuse the key with the nearest known name."""
     if _is_table(struct):
-        known: Sequence[str] = ALL_SOURCES if path.startswith("venues.") else _DIRECTION_NAMES
+        inner = get_args(struct)[1]
+        if _is_table(inner):  # [tiers]: names of the user's own
+            return inner
+        known: Sequence[str] = _DIRECTION_NAMES if inner is DirectionSettings else ALL_SOURCES
         if key not in known:
             raise _unknown(path, key, known, origin)
-        return get_args(struct)[1]
+        return inner
     fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
     if key not in fields:
         raise _unknown(path, key, list(fields), origin)
@@ -345,9 +352,11 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "feeds.beat_ms": (1, inf),
     "feeds.silent_socket_s": (0.001, inf),
     "feeds.take_over_s": (0.001, inf),
+    "feeds.funding_every_s": (0, 3_600),
     "engine.spin_us": (-1, inf),
     "engine.park_ms": (0.001, 1_000),
     "engine.coalesce_us": (0, 100_000),
+    "engine.confirm_ms": (0, 3_600_000),
     "engine.max_gross_bps": (0, inf),
     "engine.min_notional_usdt": (0, inf),
     "engine.beat_limit_s": (0.001, inf),
@@ -359,6 +368,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "tracker.reserve_mb": (0, inf),
     "log.keep_mb": (0.001, inf),
 }
+_FUNDING_AT_LEAST_S = 5  # a list of every perpetual is a heavy question
 _INSTANCE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 
 
@@ -388,8 +398,14 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
             f"{config.feeds.beat_ms}, expected at most half of engine.beat_limit_s "
             f"({config.engine.beat_limit_s} s)",
         )
+    if 0 < config.feeds.funding_every_s < _FUNDING_AT_LEAST_S:
+        refuse(
+            "feeds.funding_every_s",
+            f"{config.feeds.funding_every_s}, expected 0 or at least {_FUNDING_AT_LEAST_S}",
+        )
     _check_sources(config, refuse)
     _check_venues(config, refuse)
+    _check_tiers(config, refuse)
     _check_directions(config, origins, refuse)
 
 
@@ -419,6 +435,19 @@ def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
             refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
         if own.stale_after_s is not None and not own.stale_after_s >= 0:
             refuse(f"venues.{name}.stale_after_s", f"{own.stale_after_s}, expected at least 0")
+
+
+def _check_tiers(config: Config, refuse: Callable[[str, str], None]) -> None:
+    tier = config.account_tier
+    if tier and tier not in config.tiers:
+        near = difflib.get_close_matches(tier, config.tiers, 1, 0.4)
+        listed = ", ".join(config.tiers) or "none"
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of [tiers]: {listed}"
+        refuse("account_tier", f"unknown tier {tier!r}, {hint}")
+    for name, fees in config.tiers.items():
+        for source, bps in fees.items():
+            if not isfinite(bps):
+                refuse(f"tiers.{name}.{source}", f"{bps}, expected a number of bps")
 
 
 def _is_url(text: str, schemes: tuple[str, str]) -> bool:

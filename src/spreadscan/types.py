@@ -108,6 +108,17 @@ class Book(NamedTuple):
     id_kind: int = 0
 
 
+class FundingRate(NamedTuple):
+    """The next funding payment of a perpetual; symbol is the venue's own.
+
+    rate: share of the notional, above 0 where longs pay shorts. next_ns: Unix time of the payment.
+    """
+
+    symbol: str
+    rate: float
+    next_ns: int
+
+
 class Delta(NamedTuple):
     """A change of a one-level book: levels (price, size), size 0 deletes. Else as Book."""
 

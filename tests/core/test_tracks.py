@@ -6,7 +6,8 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from spreadcore.errors import CoreError, TableFull
+from spreadcore import Instance, region
+from spreadcore.errors import CoreError, LayoutMismatch, TableFull
 from spreadcore.spread import edge_gross_bps
 from spreadcore.tracks import CONVERGED, EXPIRED, LOST, TrackTable
 from spreadcore.trackstats import StatsReader, StatsTuple
@@ -37,8 +38,9 @@ class Market:
         self.instance = instance
         self.watch = PairWatch(instance.quotes, instance.health, stale_after_s={PERP: 30.0})
         self.table = TrackTable(
-            self.watch, grid_ns=GRID, gap_ns=GAP, expire_after_ns=EXPIRE, lost_after_ns=LOSE
-        )
+            self.watch, instance.funding, grid_ns=GRID, gap_ns=GAP, expire_after_ns=EXPIRE,
+            lost_after_ns=LOSE,
+        )  # fmt: skip
 
     def beat(self, now_ns):
         for source in (SPOT, PERP):
@@ -272,17 +274,21 @@ def test_a_quote_newer_than_the_look_has_age_0(market):
 def test_funding_stands_beside_net(market):
     market.spread(7, 40.0, T)
     market.add(7, T, b"id")
-    values = [NAN] * (128 * 3)
-    values[7 * 3 + PERP] = 1.25
-    row = market.look(T, funding=memoryview(bytearray(8 * 128 * 3)).cast("d")).rows
-    assert "0.00" == row.decode().split(",")[15]
-    buffer = memoryview(bytearray(8 * 128 * 3)).cast("d")
-    for at, value in enumerate(values):
-        buffer[at] = value
-    fields = market.look(T, funding=buffer).rows.decode().split(",")
-    assert ("30.00", "1.25") == (fields[13], fields[15])
-    with pytest.raises(CoreError, match="funding: 3 values, expected one per quote slot"):
-        market.look(T, funding=buffer[:3])
+    market.instance.funding.write(SPOT, 7, 0.5, 1, 2 * T)
+    market.instance.funding.write(PERP, 7, 0.000125, 1, T + S)
+    for at, expected in ((T, "1.25"), (T + S - 1, "1.25"), (T + S, "")):
+        fields = market.look(at).rows.decode().split(",")
+        assert ("30.00", expected) == (fields[13], fields[15])
+
+
+def test_funding_of_another_instance_is_refused(market):
+    region.create(market.instance.name, n_sources=3, n_symbols=128, n_directions=1, force=True)
+    other = Instance(market.instance.name)
+    with pytest.raises(LayoutMismatch, match="attach again"):
+        TrackTable(
+            market.watch, other.funding, grid_ns=GRID, gap_ns=GAP, expire_after_ns=EXPIRE,
+            lost_after_ns=LOSE,
+        )  # fmt: skip
 
 
 def test_without_rows_it_still_looks_and_tells_of_the_time_without(market):

@@ -20,7 +20,7 @@ from spreadscan.config import load
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.sim.market import Market
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 
 pytestmark = pytest.mark.e2e
 
@@ -64,6 +64,7 @@ def test_it_finds_what_the_market_holds_and_nothing_else(
     time.sleep(max(0.0, SCAN_S + 1.5 - (now_ns() - sim.t0_boottime_ns) / 1e9))
 
     check_table_equals_market(scan, lists, market, int(SCAN_S * 1e9))
+    check_funding(scan, sim, lists, market)
 
     latency = scan.status()["latency_ns"]
     assert scan.stop() == 0
@@ -94,6 +95,40 @@ def check_table_equals_market(scan: Scanner, lists: Lists, market: Market, at_ns
                 )
             compared += 1
     assert compared > 3300
+
+
+def check_funding(scan: Scanner, sim: Simulators, lists: Lists, market: Market) -> None:
+    """What is known of every perpetual, and what stands in the files, is what its venue pays."""
+    index = oracle.listings(lists, market)
+    with spreadcore.attach(scan.name) as table:
+        known = table.funding()
+    seconds = range(int(time.time() - sim.t0_unix_ns / 1e9) + 2)
+    clocks = [sim.t0_unix_ns + second * 10**9 for second in seconds]
+    said: dict[tuple[int, str], set[tuple[float, int]]] = {}
+    for source in SOURCES:
+        for row in lists.sources[source.name].subscribed:
+            slot = known[row.symbol_id, source.id]
+            if source.market == "spot":
+                assert math.isnan(slot["rate"])
+                continue
+            at = index[source.id, row.symbol]
+            rates = {market.funding(source.id, at, unix_ns)[1:] for unix_ns in clocks}
+            said[source.id, row.symbol] = rates
+            # between a payment and the next look at the venue nothing is known
+            paid = len({next_ns for _, next_ns in rates}) > 1
+            assert (slot["rate"], slot["next_ns"]) in rates or (paid and math.isnan(slot["rate"]))
+    opened = {
+        r["track_id"]: (DIRECTIONS[int(r["direction_id"])].sell_source, r["symbol"])
+        for r in oracle.event_rows(scan.folder / "data") if r["event"] == "OPEN"
+    }  # fmt: skip
+    found = 0
+    for path in (scan.folder / "data").glob("snapshots-*.csv"):
+        for snapshot in oracle.read_csv(path):
+            text, pair = snapshot["funding_bps"], opened.get(snapshot["track_id"])
+            if text and pair:
+                found += 1
+                assert text in {f"{rate * 1e4:.2f}" for rate, _ in said[pair]}
+    assert found > 50
 
 
 def check_files(scan: Scanner, instance: spreadcore.Instance) -> None:

@@ -74,10 +74,11 @@ def test_default_toml_names_every_key_with_its_default() -> None:
 
 def test_the_examples_in_default_toml_are_whole_and_valid(toml: Callable[..., str]) -> None:
     text = DEFAULT_TOML.read_text("utf-8")
-    live = re.sub(r"^# (\[.+\]|\w+ = .+)$", r"\1", text, flags=re.MULTILINE)
+    live = re.sub(r"^# (\[.+\]|[\w-]+ = .+)$", r"\1", text, flags=re.MULTILINE)
     config = load([toml(live)], environ={}).config
     assert {"binance-spot"} == set(config.venues)
     assert {"okx->mexc"} == set(config.directions)
+    assert {"vip1": {"okx-spot": 8.0, "okx-futures": 4.5}} == config.tiers
     for own in (config.venues["binance-spot"], config.directions["okx->mexc"]):
         assert None not in msgspec.structs.astuple(own)
 
@@ -158,6 +159,17 @@ def test_flags_reach_venues_and_directions_and_keep_their_neighbours(
     assert (15.0, 2.0) == config.limits_bps(DIRECTIONS[1])
 
 
+def test_tiers_have_names_of_the_users_own_and_fees_by_source(toml: Callable[..., str]) -> None:
+    own = toml('account_tier = "vip1"\n[tiers.vip1]\nokx-spot = 8\n[tiers.vip2]\nokx-spot = 7')
+    found = load([own], {"tiers.vip1.okx-futures": "4.5"}, {"SPREAD_ACCOUNT_TIER": "vip2"})
+    assert "vip2" == found.config.account_tier
+    assert {"vip1": {"okx-spot": 8.0, "okx-futures": 4.5}, "vip2": {"okx-spot": 7.0}} == (
+        found.config.tiers
+    )
+    assert "command line" == found.origins["tiers.vip1.okx-futures"]
+    assert 8.0 == flat(found.config)["tiers.vip1.okx-spot"]
+
+
 def test_flat_is_what_a_file_may_say(toml: Callable[..., str]) -> None:
     own = toml("[venues.okx-spot]\ntaker_bps = 8")
     config = load([own], environ={}).config
@@ -187,6 +199,8 @@ def test_the_hash_changes_with_any_setting() -> None:
         Config(instance="other"),
         Config(sources=ALL_SOURCES[:4]),
         Config(venues={"okx-spot": VenueSettings(taker_bps=1.0)}),
+        Config(tiers={"vip1": {"okx-spot": 1.0}}),
+        Config(account_tier="vip1"),
         Config(directions={"okx->mexc": DirectionSettings(threshold_bps=1.0)}),
     ]
     assert len(every_key(Config)) == len(changed)
@@ -224,6 +238,7 @@ def test_enabled_directions_need_both_sources() -> None:
         ("[venues.okx-spot]\ntaker = 1", "venues.okx-spot.taker", "'taker_bps'?"),
         ('[directions."okx->mex"]\nthreshold_bps = 1', "directions.okx->mex", "'okx->mexc'?"),
         ("[paths]\nqqq = 1", "paths.qqq", "expected one of generated, data, logs"),
+        ("[tiers.a]\nokx-sport = 1", "tiers.a.okx-sport", "'okx-spot'?"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_name(
@@ -248,6 +263,8 @@ def test_unknown_keys_of_environment_and_flags_name_their_origin() -> None:
     ("text", "said"),
     [
         ("[engine]\nthreshold_bps = 'high'", "engine.threshold_bps: Expected `float`, got `str`"),
+        ("[tiers.a]\nokx-spot = 'low'", "tiers.a.okx-spot: Expected `float`, got `str`"),
+        ("[tiers]\na = 1", "tiers.a: 1, expected a section [tiers.a]"),
         ("[engine]\nthreshold_bps = true", "engine.threshold_bps: Expected `float`, got `bool`"),
         ("[discovery]\ntries = 2.5", "discovery.tries: Expected `int`"),
         ("sources = 'okx-spot'", "sources: Expected `array`, got `str`"),
@@ -317,6 +334,11 @@ def test_what_is_no_toml_is_refused(toml: Callable[..., str], tmp_path: Path) ->
         ({"venues.okx-spot.rest_url": "http://[::1"}, "venues.okx-spot.rest_url", "https://"),
         ({"venues.okx-spot.taker_bps": "inf"}, "venues.okx-spot.taker_bps", "a number of bps"),
         ({"venues.okx-spot.stale_after_s": -1}, "venues.okx-spot.stale_after_s", "at least 0"),
+        ({"account_tier": "vip"}, "account_tier", "'vip', expected one of [tiers]: none"),
+        ({"tiers.a.okx-spot": "nan"}, "tiers.a.okx-spot", "nan, expected a number of bps"),
+        ({"feeds.funding_every_s": 4}, "feeds.funding_every_s", "4.0, expected 0 or at least 5"),
+        ({"feeds.funding_every_s": -1}, "feeds.funding_every_s", "expected 0 to 3600"),
+        ({"engine.confirm_ms": -1}, "engine.confirm_ms", "expected 0 to 3600000"),
         ({"instance": "../etc"}, "instance", "'../etc', expected up to 63 letters"),
         ({"instance": ""}, "instance", "'', expected up to 63 letters"),
     ],
@@ -327,6 +349,11 @@ def test_rules_between_values_name_the_key_to_change(
     text = refusal([], flags=flags)
     assert text.startswith(f"command line: {key}: ")
     assert said in text
+
+
+def test_a_tier_that_is_nearly_one_is_named(toml: Callable[..., str]) -> None:
+    file = toml('account_tier = "vip"\n[tiers.vip1]\nokx-spot = 8')
+    assert f"{file}: account_tier: unknown tier 'vip', did you mean 'vip1'?" == refusal([file])
 
 
 def test_a_rule_broken_from_a_file_names_the_file(toml: Callable[..., str]) -> None:

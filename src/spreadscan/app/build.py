@@ -18,10 +18,10 @@ from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 
 WRITABLE = {
-    "feed": ("quotes", "dirty", "health"),
+    "feed": ("quotes", "dirty", "health", "funding"),
     "engine": ("dirty", "signals", "active", "health"),
     "tracker": ("dirty", "signals", "active", "health"),
-    "single": ("quotes", "dirty", "signals", "active", "health"),
+    "single": ("quotes", "dirty", "signals", "active", "health", "funding"),
     "supervisor": ("health", "control"),
     "ctl": ("control",),
     "reader": (),
@@ -94,10 +94,18 @@ def active_sources(config: Config, lists: Lists) -> tuple[str, ...]:
     return tuple(s for s in config.sources if s in lists.sources and lists.sources[s].subscribed)
 
 
-def taker_bps(config: Config, source: str) -> float:
-    """Return the entry taker fee of a source: configured, else the venue's base tier."""
+def taker_fee(config: Config, source: str) -> tuple[float, str]:
+    """Return the entry taker fee of a source in bps, and the setting that gives it.
+
+    The account's tier wins over [venues], which wins over the venue's own table ("").
+    """
+    tier = config.tiers.get(config.account_tier, {})
+    if source in tier:
+        return tier[source], f"tiers.{config.account_tier}.{source}"
     own = config.venues.get(source)
-    return VENUES[source].spec.taker_bps if own is None or own.taker_bps is None else own.taker_bps
+    if own is not None and own.taker_bps is not None:
+        return own.taker_bps, f"venues.{source}.taker_bps"
+    return VENUES[source].spec.taker_bps, ""
 
 
 def stale_after_s(config: Config) -> dict[int, float]:
@@ -115,8 +123,8 @@ def stale_after_s(config: Config) -> dict[int, float]:
 def fees_bps(config: Config) -> dict[int, float]:
     """Return by direction id the entry taker fees of both legs together."""
     return {
-        d.id: taker_bps(config, SOURCES[d.buy_source].name)
-        + taker_bps(config, SOURCES[d.sell_source].name)
+        d.id: taker_fee(config, SOURCES[d.buy_source].name)[0]
+        + taker_fee(config, SOURCES[d.sell_source].name)[0]
         for d in config.enabled_directions
     }
 
@@ -165,6 +173,7 @@ class EngineRunner:
             min_notional=settings.min_notional_usdt,
             beat_limit_s=settings.beat_limit_s,
             sweep_s=settings.sweep_s,
+            confirm_s=settings.confirm_ms / 1e3,
         )
         fees = fees_bps(config)
         for direction in directions:

@@ -1,6 +1,7 @@
 """What a running instance says of itself, read from shared memory and /proc; writes nothing."""
 
 import csv
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -84,6 +85,8 @@ def source_status(instance: Instance, name: str, now: int) -> dict[str, Any]:
         "pairs": quoted,
         "reconnects": counters["reconnects"],
         "silent_symbols": counters["silent_symbols"],
+        "funding_polls": counters["funding_polls"],
+        "funding_failed": counters["funding_failed"],
     }
 
 
@@ -160,7 +163,10 @@ class OpenTimes:
 def live_spreads(
     instance: Instance, config: Config, names: Sequence[str], opened: OpenTimes
 ) -> list[dict[str, Any]]:
-    """Return the pairs being tracked now, best net first; sizes in USDT at the touch."""
+    """Return the pairs being tracked now, best net first; sizes in USDT at the touch.
+
+    funding_bps: what the perpetual's seller receives next, None where it is not known.
+    """
     opened_s, now_s = opened.read(), time.time()
     watch = PairWatch(
         instance.quotes,
@@ -179,6 +185,7 @@ def live_spreads(
         pair = watch.read(direction.buy_source, direction.sell_source, symbol_id, now)
         if pair is None:
             continue
+        funding_bps = instance.funding.bps(direction.sell_source, symbol_id, now)
         rows.append(
             {
                 "direction": direction.name,
@@ -187,6 +194,7 @@ def live_spreads(
                 "symbol": names[symbol_id] if symbol_id < len(names) else str(symbol_id),
                 "gross_bps": pair.gross_bps,
                 "net_bps": pair.gross_bps - fees[direction_id],
+                "funding_bps": None if math.isnan(funding_bps) else funding_bps,
                 "size_usdt": min(
                     pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
                 ),

@@ -5,7 +5,7 @@ from typing import Any
 import click
 from spreadcore.region import instance_dir
 
-from spreadscan.app.build import create_instance
+from spreadscan.app.build import create_instance, taker_fee
 from spreadscan.cli.options import config_options, loaded, print_json, read_config
 from spreadscan.config import flat
 
@@ -37,15 +37,20 @@ def config() -> None:
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def config_show(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
-    """Print every effective setting and where it comes from."""
+    """Print every effective setting and where it comes from, and the fees that follow."""
     found = loaded(files, settings, instance)
     rows = {
         key: {"value": value, "origin": found.origins.get(key, "default")}
         for key, value in flat(found.config).items()
     }
+    fees = {}
+    for source in found.config.sources:
+        bps, key = taker_fee(found.config, source)
+        fees[source] = {"value": bps, "origin": key or "the venue's table"}
     if as_json:
-        print_json({"hash": found.config.hash(), "settings": rows})
+        print_json({"hash": found.config.hash(), "settings": rows, "taker_bps": fees})
         return
+    rows |= {f"taker fee in force, {source}": fee for source, fee in fees.items()}
     width = max(map(len, rows))
     for key, row in rows.items():
         click.echo(f"{key:<{width}}  {row['value']!s:<40}  {row['origin']}")

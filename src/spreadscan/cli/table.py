@@ -99,7 +99,7 @@ class LiveTable:
             f", best {_TOP} by net" if len(spreads) > _TOP else ""
         )
         table = Table("direction", "pair", title=title, title_justify="left")
-        for name in ("gross bps", "net bps", "size USDT", "age s"):
+        for name in ("gross bps", "net bps", "funding bps", "size USDT", "age s"):
             table.add_column(name, justify="right")
         for row in spreads[:_TOP]:
             style = "" if row["tradable"] else "dim"
@@ -108,6 +108,7 @@ class LiveTable:
                 row["symbol"],
                 f"{row['gross_bps']:.1f}",
                 f"{row['net_bps']:.1f}",
+                "-" if row["funding_bps"] is None else f"{row['funding_bps']:+.1f}",
                 f"{row['size_usdt']:,.0f}",
                 f"{row['age_s']:.0f}",
                 style=style,

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-import aiohttp
 import msgspec
 
 from spreadscan.config import Config
@@ -17,7 +16,7 @@ from spreadscan.discovery.validate import Validation, verdicts
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated, ConfigError, VenueDown
 from spreadscan.lists import Listed, SourceList, load, read_metadata
-from spreadscan.net.rest import USER_AGENT
+from spreadscan.net import rest
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
 from spreadscan.venues import VENUES
 
@@ -154,7 +153,7 @@ def _previous(config: Config, fresh: bool) -> tuple[tuple[str, ...], int]:
 
 
 async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
-    async with aiohttp.ClientSession(headers={"User-Agent": USER_AGENT}) as session:
+    async with rest.client() as session:
 
         async def one(name: str) -> Fetched:
             found = await fetch(session, VENUES[name], config)

@@ -28,12 +28,11 @@ async def fetch(session: aiohttp.ClientSession, venue: Venue, config: Config) ->
     """Return the source's pairs that trade now. Never raises for what a venue can do."""
     found = Fetched()
     settings = config.venues.get(venue.name)
-    host = ((settings and settings.rest_url) or venue.spec.rest_url).rstrip("/")
+    host = (settings and settings.rest_url) or venue.spec.rest_url
     cursor, seen = "", {""}
     try:
         for _ in range(_MAX_PAGES):
-            request = venue.instruments_request(cursor)
-            url = f"{host}{request.path}" + (f"?{request.query}" if request.query else "")
+            url = venue.instruments_request(cursor).url(host)
             page = await _page(session, venue, url, config)
             found.instruments += page.instruments
             found.skipped.update(page.skipped)

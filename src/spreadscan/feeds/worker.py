@@ -19,6 +19,7 @@ from spreadcore.wire.decoder import FrameDecoder
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import Halt
+from spreadscan.feeds.funding import FundingPoll
 from spreadscan.feeds.overlap import Shard
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.shards import shards
@@ -83,15 +84,31 @@ class FeedWorker:
         self._shards = [self._shard(group) for group in groups]
         tasks = [asyncio.create_task(shard.run()) for shard in self._shards]
         tasks.append(asyncio.create_task(self._look_for_silence()))
+        beside = self._poll_funding()
         try:
             await self._beat(stop, tasks)
         finally:
-            for task in tasks:
+            for task in (*tasks, *beside):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *beside, return_exceptions=True)
             self.intake.empty_all()
             health.set(self.source_id, _COUNTER["sockets"], 0)
             health.beat(self.source_id, now_ns(), "off")
+
+    def _poll_funding(self) -> list[asyncio.Task[None]]:
+        """Start the poll where there is one; whatever becomes of it, the feed goes on."""
+        if self.venue.funding is None or not self._config.feeds.funding_every_s or not self._ids:
+            return []
+        rates = self._instance.funding
+        poll = FundingPoll(self.venue, self._config, self._ids, rates, self.count)
+        task = asyncio.create_task(poll.run())
+        task.add_done_callback(self._funding_ended)
+        return [task]
+
+    def _funding_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self.count("funding_failed")
+            log.error("funding poll ended", extra=facts(source=self.venue.name), exc_info=error)
 
     async def _beat(self, stop: Callable[[], bool], tasks: list[asyncio.Task[None]]) -> None:
         health, sockets = self._instance.health, _COUNTER["sockets"]

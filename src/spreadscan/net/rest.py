@@ -12,6 +12,11 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 USER_AGENT = "spreadscan"
 
 
+def client() -> aiohttp.ClientSession:
+    """Return a session for get(); the caller closes it."""
+    return aiohttp.ClientSession(headers={"User-Agent": USER_AGENT})
+
+
 async def get(session: aiohttp.ClientSession, url: str, timeout_s: float) -> bytes:
     """Return the body of a 200 answer that is no HTML page.
 

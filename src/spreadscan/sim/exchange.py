@@ -14,7 +14,15 @@ from aiohttp import WSMsgType, web
 from spreadscan.clock import now_ns
 from spreadscan.sim.connection import BINARY, TEXT, Connection, frame
 from spreadscan.sim.market import Market, Series
-from spreadscan.sim.pages import HEADERS, INSTRUMENT_PATHS, TIME_PATHS, Pages, time_page
+from spreadscan.sim.pages import (
+    FUNDING_PATHS,
+    HEADERS,
+    INSTRUMENT_PATHS,
+    TIME_PATHS,
+    Pages,
+    funding_page,
+    time_page,
+)
 from spreadscan.sim.protocols import PROTOCOLS, Answer, Rules
 from spreadscan.sim.protocols.binance import BinanceConversation, bare
 from spreadscan.sim.simtime import SimTime
@@ -81,6 +89,8 @@ class Exchange:
         app = web.Application()
         app.router.add_get(INSTRUMENT_PATHS[self.name], self._instruments)
         app.router.add_get(TIME_PATHS[self.name], self._server_time)
+        if self.name in FUNDING_PATHS:
+            app.router.add_get(FUNDING_PATHS[self.name], self._funding)
         for path in self._protocol.paths:
             app.router.add_get(path, self._socket)
         return app
@@ -136,6 +146,17 @@ class Exchange:
     async def _instruments(self, request: web.Request) -> web.Response:
         self.counters.pages += 1
         body = self._pages.get(self.name, request.query)
+        headers = HEADERS.get(self.name)
+        return web.Response(body=body, content_type="application/json", headers=headers)
+
+    async def _funding(self, request: web.Request) -> web.Response:
+        self.counters.pages += 1
+        unix_ns = self._time.unix_of_boot_ns(now_ns())
+        rates = [
+            self._market.funding(topic.series.source_id, topic.series.index, unix_ns)
+            for topic in self._topics
+        ]
+        body = funding_page(self.name, request.query, rates, unix_ns)
         headers = HEADERS.get(self.name)
         return web.Response(body=body, content_type="application/json", headers=headers)
 

@@ -13,7 +13,7 @@ from spreadscan.errors import ConfigError
 from spreadscan.sim.dislocations import CHANCE, Dislocation, Schedule
 from spreadscan.sim.ticks import CYCLE_NS, FEWEST, Cycle, share_out
 from spreadscan.sim.universe import Listing, universe
-from spreadscan.types import SOURCES, Book, Instrument
+from spreadscan.types import SOURCES, Book, FundingRate, Instrument
 
 DEFAULT_RATE = 2_000.0
 EPOCH_UNIX_NS = 1_795_132_800_000_000_000  # venue time of simulated time 0: 2026-11-20T00:00Z
@@ -32,6 +32,11 @@ _BASIS_BPS = 2.5
 _OWN_DRIFT_BPS = 1.2  # of one coin within the longest gap of its quotes
 _COMMON = ((60.0, 2_400.0), (6.0, 300.0))  # amplitude bps, period s: all coins together
 _LARGEST_SWING_BPS = 120.0
+
+# Funding: a rate of -2 to +4 bps that moves a little every minute, paid every 8 h, by some every 4.
+_FUNDING_H = (8, 8, 8, 4)
+_FUNDING_E8 = (10_000, 29_000, 1_000)  # middle, by coin, by minute; in 1e-8 of the notional
+_MINUTE_NS, _HOUR_NS = 60 * 10**9, 3_600 * 10**9
 
 # Ids rise by this much per tick. MEXC futures counts its repeats in between.
 _ID_STEP = {"mexc-futures": 1_000}
@@ -160,6 +165,17 @@ class Market:
     def dislocations(self, source_id: int, index: int, t0_ns: int, t1_ns: int) -> list[Dislocation]:
         """Return what is planned for one series between two times."""
         return self.at(source_id, index).schedule.between(t0_ns, t1_ns)
+
+    def funding(self, source_id: int, index: int, unix_ns: int) -> FundingRate:
+        """Return what a perpetual's venue says of its next payment when its clock shows unix_ns."""
+        s = self.at(source_id, index)
+        minute = unix_ns // _MINUTE_NS
+        middle, by_coin, by_minute = _FUNDING_E8
+        of_coin = self._noise[s.noise_at] * by_coin
+        of_minute = self._noise[(s.noise_at + minute) & _NOISE_MASK] * by_minute
+        period_ns = _FUNDING_H[s.noise_at % len(_FUNDING_H)] * _HOUR_NS
+        next_ns = (unix_ns // period_ns + 1) * period_ns
+        return FundingRate(s.symbol, round(middle + of_coin + of_minute) / 1e8, next_ns)
 
     def at(self, source_id: int, index: int) -> Series:
         """Return the series of one listing."""

@@ -61,6 +61,7 @@ class Archive:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failing = False
+        self._foreign: set[Path] = set()  # told of
         self._now_stamp = ""  # files before it are over
 
     def start(self) -> None:
@@ -80,31 +81,40 @@ class Archive:
         """Compress what is over, then remove what is too much; errors are logged."""
         over = datetime.fromtimestamp(now_unix_ns / 1e9, UTC) - timedelta(seconds=_OVER_AFTER_S)
         self._now_stamp = f"{over:%Y%m%d-%H}"
-        try:
-            for path in Path(self._folder).glob(f"{_PART}*{COMPRESSED}"):
-                path.unlink(missing_ok=True)
-            for kind in self._writers:
-                for file in data_files(self._folder, kind):
-                    if not file.compressed and self._is_over(file):
-                        self._compress(kind, file)
-            self._remove_oldest()
-        except (OSError, BadData) as error:
-            if not self._failing:
-                self._failing = True
-                log.error("old data not compressed", extra=facts(error=str(error)))
-        else:
-            self._failing = False
+        failed: Exception | None = None
+        for work in (self._compress_all, self._remove_oldest):  # the second may make room
+            try:
+                work()
+            except (OSError, BadData) as error:
+                failed = failed or error
+        if failed and not self._failing:
+            log.error("old data not looked after", extra=facts(error=str(failed)))
+        self._failing = failed is not None
 
     def _run(self) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while not self._stop.wait(_ROUND_S):
             self.round(self._utc.utc_ns(now_ns()))
 
+    def _compress_all(self) -> None:
+        for path in Path(self._folder).glob(f"{_PART}*{COMPRESSED}"):
+            path.unlink(missing_ok=True)
+        for kind in self._writers:
+            for file in data_files(self._folder, kind):
+                if file.compressed or not self._is_over(file) or file.path in self._foreign:
+                    continue
+                try:
+                    next(read_blocks(file.path, kind), None)
+                except BadData as error:
+                    self._foreign.add(file.path)
+                    log.warning("left as it is", extra=facts(error=str(error)))
+                else:
+                    self._compress(kind, file)
+
     def _is_over(self, file: DataFile) -> bool:
         return file.stamp < self._now_stamp[: len(file.stamp)]
 
     def _compress(self, kind: Format, file: DataFile) -> None:
-        next(read_blocks(file.path, kind), None)  # BadData for what is not ours
         target = _target(kind, file)
         part = target.with_name(f"{_PART}{target.name}")
         size = text_size(file.path)
@@ -147,6 +157,8 @@ class Archive:
         for kind, file in sorted(found, key=lambda entry: (f"{entry[1].stamp}-99"[:11], entry[1])):
             if total - removed <= self._keep_bytes:
                 break
+            if file.path in self._foreign:
+                continue
             if self._is_over(file) and not self._has_open(kind, file):
                 size = file.path.stat().st_size
                 if self._writers[kind].remove(file.path, size):

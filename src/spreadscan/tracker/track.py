@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, get_args
+from typing import Literal, NamedTuple, get_args
 
+from spreadcore.funding import FundingRates
 from spreadcore.tracks import CONVERGED, EXPIRED, LOST, TrackTable
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple, PairWatch
@@ -43,16 +44,6 @@ class Track:
     columns: Mapping[str, str]
 
 
-class Funding(Protocol):
-    """Where the tracker learns what a perpetual's seller receives at its next funding."""
-
-    def bps(self, now_ns: int) -> memoryview:
-        """Return float64 by symbol * n_sources + source, bps, NaN where unknown.
-
-        Asked for at every tick; it may be the same buffer each time, filled anew or not.
-        """
-
-
 class Late(NamedTuple):
     """A track that had no row for gap_ns; stats: until now, with the look that ends the gap."""
 
@@ -85,17 +76,13 @@ class Tracks:
     A track that ended still has its pair until forget(): its CLOSE row may have to wait.
     """
 
-    def __init__(
-        self, watch: PairWatch, config: Config, n_sources: int, funding: Funding | None
-    ) -> None:
+    def __init__(self, watch: PairWatch, funding: FundingRates, config: Config) -> None:
         settings = config.tracker
         self._config = config
-        self._n_sources = n_sources
-        self._funding = funding
-        self._funding_bps: memoryview | None = None  # as of the last look
         self.grid_ns = int(settings.grid_ms * 1e6)
         self._table = TrackTable(
             watch,
+            funding,
             grid_ns=self.grid_ns,
             gap_ns=max(_GAP_NS, 3 * self.grid_ns),
             expire_after_ns=int(min(settings.expire_after_s, _EVER_S) * 1e9),
@@ -149,22 +136,13 @@ class Tracks:
 
     def look(self, now_ns: int, time: str, *, rows: bool) -> Looked:
         """Look once at every track that has not ended. rows=False: leave no rows."""
-        if self._funding:
-            self._funding_bps = self._funding.bps(now_ns)
-        found = self._table.look(now_ns, time.encode(), self._funding_bps, rows=rows)
+        found = self._table.look(now_ns, time.encode(), rows=rows)
         late = [Late(self._of_slot[slot], gap_ns, stats) for slot, gap_ns, stats in found.late]
         ended = [
             Ended(self._of_slot.pop(slot), _ENDS[reason], self._table.stats(slot), prices)
             for slot, reason, prices in found.ended
         ]
         return Looked(found.rows, found.n_rows, late, ended)
-
-    def funding_bps(self, pair: Pair) -> float:
-        """Return what funding gives the pair's seller, as of the last look; NaN where unknown."""
-        if self._funding_bps is None:
-            return float("nan")
-        at = pair[1] * self._n_sources + DIRECTIONS[pair[0]].sell_source
-        return float(self._funding_bps[at])
 
     def forget(self, track: Track) -> bool:
         """Give up a track that ended; return whether its pair was still its own."""

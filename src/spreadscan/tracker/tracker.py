@@ -29,7 +29,7 @@ from spreadscan.tracker.journal import LineFile
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
 from spreadscan.tracker.reserve import Reserve
-from spreadscan.tracker.track import Funding, Late, Pair, Tracks
+from spreadscan.tracker.track import Late, Pair, Tracks
 from spreadscan.types import DIRECTIONS
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,6 @@ class Tracker:
         stale_after_s: Mapping[int, float],
         *,
         utc: Utc | None = None,
-        funding: Funding | None = None,
     ) -> None:
         settings = config.tracker
         self.instance = instance
@@ -76,7 +75,8 @@ class Tracker:
             beat_limit_s=config.engine.beat_limit_s,
             stale_after_s=stale_after_s,
         )
-        self._tracks = Tracks(watch, config, self._ring.region.n_sources, funding)
+        self._funding = instance.funding
+        self._tracks = Tracks(watch, self._funding, config)
         self._grid_ns = self._tracks.grid_ns
         self._slot: int | None = None  # of the grid, at the last tick
         folder, fsync = config.paths.data, settings.fsync
@@ -204,9 +204,8 @@ class Tracker:
         gross = edge_gross_bps(signal.buy_px, signal.sell_px)
         columns = self._rows.fixed(signal, direction, fees)
         pair = direction.id, signal.symbol_id
-        event = self._rows.open(
-            columns, signal, gross, gross - fees, self._tracks.funding_bps(pair)
-        )
+        funding = self._funding_bps(pair, now_ns)
+        event = self._rows.open(columns, signal, gross, gross - fees, funding)
         if not self._signals.write(event.day, event.row.encode(), 1):
             return False
         size = min(signal.buy_px * signal.buy_qty, signal.sell_px * signal.sell_qty)
@@ -248,11 +247,15 @@ class Tracker:
         found = self._tracks.look(now_ns, time, rows=has_room)
         self._outbox += [self._rows.gap(late, now_ns, "LATE") for late in found.late]
         for end in found.ended:
-            self._outbox.append(
-                self._rows.close(end, now_ns, self._tracks.funding_bps(end.track.pair))
-            )
+            funding = self._funding_bps(end.track.pair, now_ns)
+            self._outbox.append(self._rows.close(end, now_ns, funding))
         if found.n_rows:
             self._waiting.append((hour_of(time), found.rows, found.n_rows))
+
+    def _funding_bps(self, pair: Pair, now_ns: int) -> float:
+        """Return what funding will give the pair's seller; NaN where that is not known."""
+        source = DIRECTIONS[pair[0]].sell_source
+        return float(self._funding.bps(source, pair[1], now_ns))
 
     def _free_orphans(self, now_ns: int) -> None:
         freed = 0

@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from spreadscan.errors import BadFrame
-from spreadscan.types import Book, Instrument, Market
+from spreadscan.types import Book, FundingRate, Instrument, Market
 
 
 class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +135,10 @@ class RestRequest(NamedTuple):
     path: str
     query: str = ""
 
+    def url(self, host: str) -> str:
+        """Return the whole address on a host (scheme://name[:port])."""
+        return f"{host.rstrip('/')}{self.path}" + (f"?{self.query}" if self.query else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Venue:
@@ -150,6 +154,8 @@ class Venue:
     classify(frame) -> Control of a frame that is no quote, None if it is neither (data of
         another channel, or garbage). Never raises.
     render(book) -> the data frame that the venue would send (bytes; binary for protobuf).
+    funding_request, funding(payload): one GET that lists every perpetual's next funding payment,
+        and what it says of each that has one; None on spot. Raises as instruments() does.
     """
 
     spec: VenueSpec
@@ -162,6 +168,8 @@ class Venue:
     ping: Callable[[int], str | None]
     classify: Callable[[bytes], Control | None]
     render: Callable[[Book], bytes]
+    funding_request: RestRequest | None = None
+    funding: Callable[[bytes], list[FundingRate]] | None = None
 
     @property
     def name(self) -> str:
@@ -221,11 +229,11 @@ def json_object(frame: bytes | memoryview) -> dict[str, Any] | None:
     return value if type(value) is dict else None
 
 
-def page_object(payload: bytes) -> dict[str, Any]:
+def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
     """Return the JSON object of a REST answer; BadFrame shows only how the body begins."""
     page = json_object(payload)
     if page is None:
-        raise BadFrame(f"instruments: found {payload[:60]!r}, expected a JSON object")
+        raise BadFrame(f"{what}: found {payload[:60]!r}, expected a JSON object")
     return page
 
 
@@ -246,6 +254,41 @@ def name_in(row: dict[str, Any], key: str) -> str:
     if type(value) is not str or not value.isprintable() or not _NAME(value):
         return ""
     return value
+
+
+def read_funding(
+    rows: list[Any], symbol_key: str, rate_key: str, next_ms_key: str
+) -> list[FundingRate]:
+    """Return the next payment of each row that has one; dated contracts have none.
+
+    Rates are shares of the notional, decimal text or numbers; one of 1 or more is no rate. Times
+    are Unix ms, text or whole numbers.
+    """
+    found = []
+    for row in rows:
+        if type(row) is not dict:
+            continue
+        symbol = name_in(row, symbol_key)
+        rate, next_ms = _small_number(row.get(rate_key)), _unix_ms(row.get(next_ms_key))
+        if symbol and rate is not None and next_ms:
+            found.append(FundingRate(symbol, rate, next_ms * 1_000_000))
+    return found
+
+
+def _small_number(text: object) -> float | None:
+    if type(text) not in (str, int, float):
+        return None
+    try:
+        value = float(text)  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        return None
+    return value if -1.0 < value < 1.0 else None
+
+
+def _unix_ms(text: object) -> int:
+    digits = label(text)
+    # 13 digits reach the year 2286; in ns they still fit 64 bits
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 13 else 0
 
 
 def read_rows(

@@ -9,7 +9,9 @@ rest-api.md) and developers.binance.com/docs/derivatives/usds-margined-futures.
 3. An acknowledgement does not prove that the stream exists.
 4. A SUBSCRIBE of more than about 4,088 bytes is never answered: keep to bytes_per_frame.
 5. Spot allows 5 incoming messages a second, pongs included: four are ours.
-6. Futures bookTicker comes from the routed host path /public; "st" is 1 for USD-M and 2 for
+6. premiumIndex without a symbol lists every contract (weight 10 of 2,400 a minute).
+   lastFundingRate is what nextFundingTime will bring; dated contracts have "" and 0.
+7. Futures bookTicker comes from the routed host path /public; "st" is 1 for USD-M and 2 for
    COIN-M, which the same socket may carry. "!bookTicker" mixes both, every 5 s: never used.
 """
 
@@ -20,7 +22,7 @@ import msgspec
 import orjson
 
 from spreadscan.errors import BadFrame, VenueDown
-from spreadscan.types import Book, Instrument
+from spreadscan.types import Book, FundingRate, Instrument
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
@@ -38,6 +40,7 @@ from spreadscan.venues.base import (
     name_in,
     page_object,
     positive_float,
+    read_funding,
     read_rows,
     split_multiplier,
 )
@@ -102,6 +105,9 @@ FUTURES_BOOK = msgspec.structs.replace(
 )
 
 
+FUNDING_REQUEST = RestRequest("/fapi/v1/premiumIndex")
+
+
 def spot_instruments_request(cursor: str) -> RestRequest:
     return RestRequest("/api/v3/exchangeInfo", "showPermissionSets=false")
 
@@ -126,6 +132,19 @@ def spot_instruments(payload: bytes) -> InstrumentPage:
 
 def futures_instruments(payload: bytes) -> InstrumentPage:
     return read_rows(_rows(payload), _futures_instrument)
+
+
+def funding(payload: bytes) -> list[FundingRate]:
+    if payload.lstrip()[:1] == b"[":
+        try:
+            rows: list[Any] = orjson.loads(payload)
+        except ValueError as error:
+            raise BadFrame(f"binance funding: {error}, expected JSON") from None
+        return read_funding(rows, "symbol", "lastFundingRate", "nextFundingTime")
+    page = page_object(payload, "binance funding")
+    if "code" in page:
+        raise VenueDown(f"binance: {label(page['code'])} {label(page.get('msg'))}")
+    raise BadFrame("binance funding: found an object, expected a list")
 
 
 def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
@@ -275,4 +294,6 @@ FUTURES = Venue(
     ping=ping,
     classify=classify,
     render=futures_render,
+    funding_request=FUNDING_REQUEST,
+    funding=funding,
 )

@@ -10,7 +10,8 @@ ws/connect, market/instrument).
 4. One bad topic refuses its whole request; the answer names it, not always with a req_id.
 5. Spot takes 10 topics a request. Topics of one socket may have 21,000 characters in all.
 6. The time of the engine, "cts", stands at top level; frames of 2023 have only "ts".
-7. A rate-limited REST answer is an HTTP 200 with a retCode and no list.
+7. tickers lists the funding of every linear contract; "" and "0" for dated ones.
+8. A rate-limited REST answer is an HTTP 200 with a retCode and no list.
 """
 
 import re
@@ -21,7 +22,7 @@ import msgspec
 import orjson
 
 from spreadscan.errors import BadFrame, VenueDown
-from spreadscan.types import Book, Instrument
+from spreadscan.types import Book, FundingRate, Instrument
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
@@ -39,6 +40,7 @@ from spreadscan.venues.base import (
     name_in,
     page_object,
     positive_float,
+    read_funding,
     read_rows,
     split_multiplier,
 )
@@ -103,6 +105,9 @@ _OTHER_TYPES = {
 _NAMED_TOPIC = re.compile(r"[\[,:]\s*([A-Za-z]+\.[^\s,\[\]]+)")
 
 
+FUNDING_REQUEST = RestRequest("/v5/market/tickers", "category=linear")
+
+
 def spot_instruments_request(cursor: str) -> RestRequest:
     return _request_page("spot", cursor)
 
@@ -129,14 +134,19 @@ def futures_instruments(payload: bytes) -> InstrumentPage:
     return read_rows(rows, _futures_instrument, cursor)
 
 
-def _rows(payload: bytes) -> tuple[list[Any], str]:
-    page = page_object(payload)
+def funding(payload: bytes) -> list[FundingRate]:
+    rows, _ = _rows(payload, "funding")
+    return read_funding(rows, "symbol", "fundingRate", "nextFundingTime")
+
+
+def _rows(payload: bytes, what: str = "instruments") -> tuple[list[Any], str]:
+    page = page_object(payload, what)
     code = label(page.get("retCode"))
     if code not in ("", "0"):
         raise VenueDown(f"bybit: {code} {label(page.get('retMsg'))}")
     result = page.get("result")
     if type(result) is not dict or type(result.get("list")) is not list:
-        raise BadFrame("bybit instruments: found no list 'result.list', expected one")
+        raise BadFrame(f"bybit {what}: found no list 'result.list', expected one")
     return result["list"], label(result.get("nextPageCursor"))
 
 
@@ -281,4 +291,6 @@ FUTURES = Venue(
     ping=ping,
     classify=classify,
     render=render,
+    funding_request=FUNDING_REQUEST,
+    funding=funding,
 )

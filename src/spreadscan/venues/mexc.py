@@ -15,7 +15,8 @@ Futures:
 5. No best-bid-offer channel carries sizes; depth.full does, about every 300 ms.
 6. Sizes are contracts. Prices and sizes are JSON numbers, at times in exponent form.
 7. Answers carry neither id nor (for success) the contract: first data is the confirmation.
-8. Client pings are needed even while data flows: without them the server closes at 60 s.
+8. funding_rate without a contract lists all of them (20 requests / 2 s).
+9. Client pings are needed even while data flows: without them the server closes at 60 s.
 """
 
 import re
@@ -26,7 +27,7 @@ import msgspec
 import orjson
 
 from spreadscan.errors import BadFrame, VenueDown
-from spreadscan.types import Book, Instrument
+from spreadscan.types import Book, FundingRate, Instrument
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
@@ -44,6 +45,7 @@ from spreadscan.venues.base import (
     name_in,
     page_object,
     positive_float,
+    read_funding,
     read_rows,
     split_multiplier,
 )
@@ -113,6 +115,9 @@ _ACCEPTED = re.compile(r"Subscribed successful!\s*\[([^\]]*)\]")
 _CONTRACT = re.compile(r"Contract \[([^\]]+)\]")
 
 
+FUNDING_REQUEST = RestRequest("/api/v1/contract/funding_rate")
+
+
 def spot_instruments_request(cursor: str) -> RestRequest:
     return RestRequest("/api/v3/exchangeInfo")
 
@@ -133,7 +138,16 @@ def spot_instruments(payload: bytes) -> InstrumentPage:
 
 
 def futures_instruments(payload: bytes) -> InstrumentPage:
-    page = page_object(payload)
+    return read_rows(_futures_rows(payload, "instruments"), _futures_instrument)
+
+
+def funding(payload: bytes) -> list[FundingRate]:
+    rows = _futures_rows(payload, "funding")
+    return read_funding(rows, "symbol", "fundingRate", "nextSettleTime")
+
+
+def _futures_rows(payload: bytes, what: str) -> list[Any]:
+    page = page_object(payload, what)
     code = label(page.get("code"))
     if page.get("success") is False or code not in ("", "0"):
         raise VenueDown(f"mexc: {code} {label(page.get('message'))}")
@@ -141,8 +155,8 @@ def futures_instruments(payload: bytes) -> InstrumentPage:
     if type(rows) is dict:  # one contract asked for by name, or pushed
         rows = [rows]
     if type(rows) is not list:
-        raise BadFrame("mexc instruments: found no list 'data', expected one")
-    return read_rows(rows, _futures_instrument)
+        raise BadFrame(f"mexc {what}: found no list 'data', expected one")
+    return rows
 
 
 def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
@@ -374,4 +388,6 @@ FUTURES = Venue(
     ping=futures_ping,
     classify=futures_classify,
     render=futures_render,
+    funding_request=FUNDING_REQUEST,
+    funding=funding,
 )

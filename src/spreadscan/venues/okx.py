@@ -9,7 +9,9 @@ Docs (checked 2026-11-20): www.okx.com/docs-v5/en (public data, order book chann
 4. seqId may be missing, and falls after maintenance: then a later ts says that it restarted.
 5. 480 subscribe, unsubscribe and login operations an hour and socket: never resend in a loop.
 6. New listings first show as rows with nearly every field empty, or as LISTING-SPOT-… ids.
-7. Notice 64008 comes about a minute before the server closes the socket.
+7. funding-rate takes instId=ANY for every swap (10 requests / 2 s). fundingTime is the next
+   payment, nextFundingTime the one after it.
+8. Notice 64008 comes about a minute before the server closes the socket.
 """
 
 import re
@@ -20,7 +22,7 @@ import msgspec
 import orjson
 
 from spreadscan.errors import BadFrame, VenueDown
-from spreadscan.types import Book, Instrument
+from spreadscan.types import Book, FundingRate, Instrument
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
@@ -39,6 +41,7 @@ from spreadscan.venues.base import (
     name_in,
     page_object,
     positive_float,
+    read_funding,
     read_rows,
     split_multiplier,
 )
@@ -86,6 +89,9 @@ _RESTART_NOTICE = "64008"
 _NAMED_TOPIC = re.compile(r"channel\s*:\s*([^\s,]+)\s*,\s*instId\s*:\s*([^\s,]+)")
 
 
+FUNDING_REQUEST = RestRequest("/api/v5/public/funding-rate", "instId=ANY")
+
+
 def spot_instruments_request(cursor: str) -> RestRequest:
     return RestRequest("/api/v5/public/instruments", "instType=SPOT")
 
@@ -102,14 +108,18 @@ def futures_instruments(payload: bytes) -> InstrumentPage:
     return read_rows(_rows(payload), _futures_instrument)
 
 
-def _rows(payload: bytes) -> list[Any]:
-    page = page_object(payload)
+def funding(payload: bytes) -> list[FundingRate]:
+    return read_funding(_rows(payload, "funding"), "instId", "fundingRate", "fundingTime")
+
+
+def _rows(payload: bytes, what: str = "instruments") -> list[Any]:
+    page = page_object(payload, what)
     code = label(page.get("code"))
     if code not in ("", "0"):
         raise VenueDown(f"okx: {code} {label(page.get('msg'))}")
     rows = page.get("data")
     if type(rows) is not list:
-        raise BadFrame("okx instruments: found no list 'data', expected one")
+        raise BadFrame(f"okx {what}: found no list 'data', expected one")
     return rows
 
 
@@ -261,4 +271,6 @@ FUTURES = Venue(
     ping=ping,
     classify=classify,
     render=render,
+    funding_request=FUNDING_REQUEST,
+    funding=funding,
 )

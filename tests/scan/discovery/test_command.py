@@ -60,11 +60,29 @@ def test_config_show_prints_every_setting_and_its_origin(tmp_path: Path) -> None
     assert shown["hash"] != Config().hash()
 
 
+def test_config_show_tells_the_fees_in_force(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        'account_tier = "vip1"\n[tiers.vip1]\nokx-spot = 8\n'
+        "[venues.okx-spot]\ntaker_bps = 9\n[venues.okx-futures]\ntaker_bps = 4"
+    )
+    result = spreadscan("config", "show", "--json", "-c", "own.toml")
+    fees = json.loads(result.stdout)["taker_bps"]
+    assert set(Config().sources) == set(fees)
+    assert {"value": 8.0, "origin": "tiers.vip1.okx-spot"} == fees["okx-spot"]
+    assert {"value": 4.0, "origin": "venues.okx-futures.taker_bps"} == fees["okx-futures"]
+    assert {"value": 10.0, "origin": "the venue's table"} == fees["binance-spot"]
+    people = spreadscan("config", "show", "-c", "own.toml").stdout
+    assert any(
+        line.startswith("taker fee in force, okx-spot") and line.endswith("tiers.vip1.okx-spot")
+        for line in people.splitlines()
+    )
+
+
 def test_config_show_for_people() -> None:
     result = spreadscan("config", "show")
     assert 0 == result.exit_code
     lines = result.stdout.splitlines()
-    assert len(flat(Config())) + 1 == len(lines)
+    assert len(flat(Config())) + len(Config().sources) + 1 == len(lines)
     assert ["engine.spin_us", "0.0", "default"] in [line.split() for line in lines]
     assert ["config", "hash", Config().hash()] == lines[-1].split()
 

@@ -9,11 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import pytest
+from spreadcore import Instance
 
 from scan.net.raw_server import CLOSE, TEXT, Peer, RawServer, frame
-from spreadscan.config import Feeds
+from spreadscan.config import Config, Feeds, VenueSettings
 from spreadscan.feeds.session import Session
-from spreadscan.types import Book
+from spreadscan.feeds.worker import FeedWorker
+from spreadscan.lists import Listed, Lists, SourceList, State
+from spreadscan.types import SOURCE_BY_NAME, Book, Instrument
 from spreadscan.venues import VENUES, Venue
 
 TRANSPORTS = ("picows", "aiohttp")
@@ -199,3 +203,71 @@ class Exchange:
         texts = self._answer(message)
         if texts:
             await guest.send(*texts)
+
+
+def row(symbol_id: int, venue_symbol: str, state: State = "valid", **units: Any) -> Listed:
+    base = venue_symbol.removesuffix("USDT").strip("_-")
+    instrument = Instrument(
+        venue_symbol=venue_symbol, base=base, listed_base=base, quote="USDT", **units
+    )
+    return Listed(
+        symbol_id=symbol_id, symbol=f"{base}-USDT", state=state, reason="", instrument=instrument
+    )
+
+
+def lists_of(source: str, *rows: Listed) -> Lists:
+    highest = max((r.symbol_id for r in rows), default=0)
+    return Lists(
+        generation=3,
+        names=tuple(f"N{i}-USDT" for i in range(highest + 1)),
+        retired=frozenset(),
+        pairs={},
+        sources={source: SourceList(source=source, symbols=rows)},
+    )
+
+
+def config_of(source: str, url: str, transport: str = "picows", **own: Any) -> Config:
+    feeds = {key: own.pop(key) for key in list(own) if key not in ("stale_after_s", "rest_url")}
+    return Config(
+        feeds=settings(transport, **{"beat_ms": 20.0, "funding_every_s": 0.0, **feeds}),
+        venues={source: VenueSettings(ws_url=url, **own)},
+    )
+
+
+class Stop:
+    """Says stop once told to."""
+
+    def __init__(self) -> None:
+        self.now = False
+
+    def __call__(self) -> bool:
+        return self.now
+
+
+@asynccontextmanager
+async def working(
+    venue: Venue, config: Config, lists: Lists, instance: Instance
+) -> AsyncIterator[FeedWorker]:
+    """Run a worker; it is told to stop at the end of the block, and must."""
+    stop = Stop()
+    worker = FeedWorker(venue, config, lists, instance)
+    task = asyncio.create_task(worker.run(stop))
+    try:
+        yield worker
+        stop.now = True
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def quote(instance: Instance, source: str, symbol_id: int) -> Any:
+    return instance.quotes.read(SOURCE_BY_NAME[source].id, symbol_id)
+
+
+def counter(instance: Instance, source: str, name: str) -> int:
+    return int(instance.health.counters(SOURCE_BY_NAME[source].id)[name])
+
+
+def messages(caplog: pytest.LogCaptureFixture, phrase: str) -> list[dict[str, Any]]:
+    return [r.facts for r in caplog.records if r.getMessage() == phrase]  # type: ignore[attr-defined]

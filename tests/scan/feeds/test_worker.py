@@ -5,8 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,19 +13,34 @@ import uvloop
 from spreadcore import Instance, region
 from spreadcore.layout import DECLINED
 
-from scan.feeds.kit import Exchange, Guest, ack, book, quick, run, settings, until
+from scan.feeds.kit import (
+    Exchange,
+    Guest,
+    ack,
+    book,
+    config_of,
+    counter,
+    lists_of,
+    messages,
+    quick,
+    quote,
+    row,
+    run,
+    until,
+    working,
+)  # fmt: skip
 from spreadscan.app import processes
 from spreadscan.clock import now_ns
-from spreadscan.config import Capacity, Config, Paths, VenueSettings
+from spreadscan.config import Capacity, Config, Paths
 from spreadscan.errors import ConnectionLost, Halt
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds import worker as worker_module
 from spreadscan.feeds.worker import FeedWorker, connect_limit
-from spreadscan.lists import Listed, Lists, SourceList, State
+from spreadscan.lists import Listed
 from spreadscan.net.backoff import Backoff
 from spreadscan.sim import Market, SimServer
-from spreadscan.types import SOURCE_BY_NAME, Instrument
-from spreadscan.venues import VENUES, Venue
+from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
 
 MakeInstance = Callable[..., Instance]
 
@@ -68,72 +82,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
     return Waits(monkeypatch)
 
 
-def row(symbol_id: int, venue_symbol: str, state: State = "valid", **units: Any) -> Listed:
-    base = venue_symbol.removesuffix("USDT").strip("_-")
-    instrument = Instrument(
-        venue_symbol=venue_symbol, base=base, listed_base=base, quote="USDT", **units
-    )
-    return Listed(
-        symbol_id=symbol_id, symbol=f"{base}-USDT", state=state, reason="", instrument=instrument
-    )
-
-
-def lists_of(source: str, *rows: Listed) -> Lists:
-    highest = max((r.symbol_id for r in rows), default=0)
-    return Lists(
-        generation=3,
-        names=tuple(f"N{i}-USDT" for i in range(highest + 1)),
-        retired=frozenset(),
-        pairs={},
-        sources={source: SourceList(source=source, symbols=rows)},
-    )
-
-
-def config_of(source: str, url: str, transport: str = "picows", **own: Any) -> Config:
-    feeds = {key: own.pop(key) for key in list(own) if key != "stale_after_s"}
-    return Config(
-        feeds=settings(transport, **{"beat_ms": 20.0, **feeds}),
-        venues={source: VenueSettings(ws_url=url, **own)},
-    )
-
-
-class Stop:
-    """Says stop once told to."""
-
-    def __init__(self) -> None:
-        self.now = False
-
-    def __call__(self) -> bool:
-        return self.now
-
-
-@asynccontextmanager
-async def working(
-    venue: Venue, config: Config, lists: Lists, instance: Instance
-) -> AsyncIterator[FeedWorker]:
-    """Run a worker; it is told to stop at the end of the block, and must."""
-    stop = Stop()
-    worker = FeedWorker(venue, config, lists, instance)
-    task = asyncio.create_task(worker.run(stop))
-    try:
-        yield worker
-        stop.now = True
-        await task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def quote(instance: Instance, source: str, symbol_id: int) -> Any:
-    return instance.quotes.read(SOURCE_BY_NAME[source].id, symbol_id)
-
-
 def empty(found: Any) -> bool:
     return found is not None and 0 == found.recv_ns and all(math.isnan(x) for x in found[:4])
-
-
-def counter(instance: Instance, source: str, name: str) -> int:
-    return int(instance.health.counters(SOURCE_BY_NAME[source].id)[name])
 
 
 def sender(name: str, *frames: bytes) -> Callable[[Guest], Any]:
@@ -611,10 +561,6 @@ def test_a_top_that_cannot_be_stored_empties_the_slot(
                 assert 1 == counter(instance, "bybit-spot", "quotes")
 
     run(main())
-
-
-def messages(caplog: pytest.LogCaptureFixture, phrase: str) -> list[dict[str, Any]]:
-    return [r.facts for r in caplog.records if r.getMessage() == phrase]  # type: ignore[attr-defined]
 
 
 def test_a_pair_that_falls_silent_is_told_once_each_time(

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from spreadscan.sim.dislocations import CHANCE, Dislocation
-from spreadscan.sim.market import Market
+from spreadscan.sim.market import EPOCH_UNIX_NS, Market
 from spreadscan.sim.universe import PAIRS
-from spreadscan.types import DIRECTIONS, SOURCES
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.venues.base import split_multiplier
 
 S = 1_000_000_000
@@ -268,3 +268,27 @@ def test_suspects_are_far_off_for_ever(market: Market) -> None:
             ]
             usual = sorted(others)[len(others) // 2]
             assert not 0.7 < own.bid_px / usual < 1.35
+
+
+# -- funding
+
+
+def test_funding_is_paid_on_the_hour_and_moves_by_the_minute(market: Market) -> None:
+    source_id = SOURCE_BY_NAME["okx-futures"].id
+    unix_ns = EPOCH_UNIX_NS + 77 * 10**9
+    hour_ns = 3_600 * 10**9
+    seen, periods = set(), set()
+    for index in range(len(market.listings[source_id])):
+        rate = market.funding(source_id, index, unix_ns)
+        assert rate == market.funding(source_id, index, unix_ns)
+        assert -0.0004 < rate.rate < 0.0006
+        assert 0 < rate.next_ns - unix_ns <= 8 * hour_ns
+        assert rate.next_ns % (4 * hour_ns) == 0
+        after = market.funding(source_id, index, rate.next_ns)
+        periods.add((after.next_ns - rate.next_ns) // hour_ns)
+        later = market.funding(source_id, index, unix_ns + 60 * 10**9)
+        assert abs(later.rate - rate.rate) < 0.00003
+        seen.add(rate.rate)
+    assert {4, 8} == periods
+    assert len(seen) > 200
+    assert min(seen) < 0 < max(seen)

@@ -7,7 +7,14 @@ import pytest
 
 from spreadscan.errors import VenueDown
 from spreadscan.sim.market import Market
-from spreadscan.sim.pages import INSTRUMENT_PATHS, TIME_PATHS, Pages, time_page
+from spreadscan.sim.pages import (
+    FUNDING_PATHS,
+    INSTRUMENT_PATHS,
+    TIME_PATHS,
+    Pages,
+    funding_page,
+    time_page,
+)
 from spreadscan.types import SOURCE_BY_NAME, Instrument
 from spreadscan.venues import VENUES
 
@@ -73,6 +80,29 @@ def test_unknown_kinds_are_errors_inside_http_200(pages: Pages) -> None:
     for name in ("bybit-spot", "okx-spot"):
         with pytest.raises(VenueDown):
             VENUES[name].instruments(pages.get(name, {}))
+
+
+@pytest.mark.parametrize("name", FUNDING_PATHS)
+def test_a_parser_finds_the_funding_of_every_perpetual(market: Market, name: str) -> None:
+    """That of the market, as text or number; what is listed beside it is none of ours."""
+    source_id, venue = SOURCE_BY_NAME[name].id, VENUES[name]
+    now_ns = NOW_MS * 1_000_000
+    rates = [market.funding(source_id, i, now_ns) for i in range(len(market.listings[source_id]))]
+    assert venue.funding_request is not None
+    assert venue.funding is not None
+    assert FUNDING_PATHS[name] == venue.funding_request.path
+    query = dict(parse_qsl(venue.funding_request.query))
+    found = {rate.symbol: rate for rate in venue.funding(funding_page(name, query, rates, now_ns))}
+    assert {rate.symbol: rate for rate in rates} == {r.symbol: found[r.symbol] for r in rates}
+    assert len(found) <= len(rates) + 1
+
+
+def test_funding_of_another_kind_is_an_error_inside_http_200() -> None:
+    for name in ("bybit-futures", "okx-futures"):
+        venue = VENUES[name]
+        assert venue.funding is not None
+        with pytest.raises(VenueDown):
+            venue.funding(funding_page(name, {}, [], NOW_MS * 1_000_000))
 
 
 @pytest.mark.parametrize("name", TIME_PATHS)

@@ -73,7 +73,6 @@ class Market:
             "tracker.fsync": "never",
         }
         self.stale_after_s: dict[int, float] = {}
-        self.funding: Any = None
         self.beating = True
 
     def tracker(self, kind: type[Tracker] = Tracker, **settings: Any) -> Tracker:
@@ -82,7 +81,6 @@ class Market:
         loaded = config.load(flags=flags, environ={}).config
         return kind(
             self.instance, loaded, SYMBOLS, FEES, self.stale_after_s, utc=self.utc,
-            funding=self.funding,
         )  # fmt: skip
 
     def started(self, **settings: Any) -> Tracker:
@@ -101,6 +99,11 @@ class Market:
 
     def quote(self, source: int, symbol: int, bid: float, ask: float, qty: float = 3.0) -> None:
         self.instance.quotes.write(source, symbol, bid, ask, qty, qty + 1, 0, self.now)
+
+    def fund(self, symbol: int, bps: float, for_ns: int = 10**12) -> None:
+        """What the seller of direction 0 will receive, known for so long."""
+        until_ns = self.now + for_ns
+        self.instance.funding.write(MEXC_FUTURES, symbol, bps / 1e4, 1, until_ns)
 
     def spread(self, symbol: int, gross_bps: float) -> None:
         """Prices of direction 0: buy at 100 on okx spot, sell so much above on mexc futures."""

@@ -42,7 +42,9 @@ class World:
         parts = {
             part: _Probe(getattr(instance, part), names, self) for part, names in EFFECTS.items()
         }
-        return SimpleNamespace(quotes=instance.quotes, health=instance.health, **parts)
+        return SimpleNamespace(
+            quotes=instance.quotes, funding=instance.funding, health=instance.health, **parts
+        )
 
     def effect(self, name: str) -> Any:
         fate = self.plan(self.n, name)

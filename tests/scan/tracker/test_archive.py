@@ -201,16 +201,20 @@ def test_a_disk_without_room_is_told_once_and_tried_again(desk, monkeypatch, cap
     for _ in range(3):
         desk.round()
     assert ["snapshots-20261120-11.csv"] == desk.names()
-    assert ["old data not compressed"] == [r.message for r in caplog.records]
+    assert ["old data not looked after"] == [r.message for r in caplog.records]
     monkeypatch.undo()
     desk.round()
     assert ["snapshots-20261120-11.csv.zst"] == desk.names()
 
 
 def test_a_file_that_is_not_ours_is_left_alone(desk, caplog):
+    caplog.set_level("INFO")
     (desk.folder / "snapshots-20261120-10.csv").write_text("my notes\n")
     desk.write("20261120-11", "a")
-    desk.round()
+    for _ in range(3):
+        desk.round()
+    assert ["snapshots-20261120-10.csv", "snapshots-20261120-11.csv.zst"] == desk.names()
+    assert ["left as it is", "data compressed"] == [r.message for r in caplog.records]
     assert "my notes\n" == (desk.folder / "snapshots-20261120-10.csv").read_text()
     assert "begins 'my notes'" in caplog.records[0].facts["error"]
 

@@ -1,7 +1,5 @@
 """From signal to CLOSE on a scripted market: exact rows, states and counters."""
 
-import math
-
 import pytest
 from spreadcore import active
 from spreadcore.engine import Engine
@@ -220,38 +218,25 @@ def test_a_pause_is_one_gap_and_not_many_ticks(market):
     assert (7, 3000) == tuple(market.counters()[c] for c in ("ticks", "ticks_skipped"))
 
 
-class Rates:
-    """Funding of every pair of one source, 0.25 bps more at each tick."""
-
-    def __init__(self):
-        self.buffer = memoryview(bytearray(8 * 64 * 8)).cast("d")
-        self.asked_ns = []
-
-    def bps(self, now_ns):
-        self.asked_ns.append(now_ns)
-        for at in range(len(self.buffer)):
-            self.buffer[at] = len(self.asked_ns) / 4 if at % 8 == MEXC_FUTURES else math.nan
-        return self.buffer
-
-
 def test_funding_stands_beside_net_in_every_row(market):
-    market.funding = rates = Rates()
+    """Of the perpetual, as of each row, and empty once it is paid."""
     tracker = market.started()
     market.signal(0, 40.0)
-    tracker.poll(market.now)  # before the first tick nothing is known
+    tracker.poll(market.now)  # nothing is known yet
+    market.fund(0, 0.25)
+    market.fund(1, -1.5, for_ns=450 * MS)
     market.step(tracker)
     market.signal(1, 40.0)
     market.step(tracker, 2)
     market.spread(0, 0.0)
+    market.fund(0, 1.0)
     market.step(tracker)
-    assert [("OPEN", ""), ("OPEN", "0.2500"), ("CLOSE", "1.0000")] == [
-        (e["event"], e["funding_bps"]) for e in market.events()
+    assert [("0", "OPEN", ""), ("1", "OPEN", "-1.5000"), ("0", "CLOSE", "1.0000")] == [
+        (e["symbol_id"], e["event"], e["funding_bps"]) for e in market.events()
     ]
-    assert ["0.25", "0.50", "0.50", "0.75", "0.75", "1.00", "1.00"] == [
-        s["funding_bps"] for s in market.snapshots()
-    ]
-    assert {"30.00", "-10.00"} == {s["net_bps"] for s in market.snapshots()}
-    assert 4 == len(rates.asked_ns)
+    rows = [(s["funding_bps"], s["net_bps"]) for s in market.snapshots()]
+    of_0 = [("0.25", "30.00")] * 3 + [("1.00", "-10.00")]
+    assert sorted([*of_0, ("-1.50", "30.00"), *[("", "30.00")] * 2]) == sorted(rows)
 
 
 def test_a_burst_of_signals_keeps_its_order(market):

@@ -139,18 +139,16 @@ REAL_BOOKS = [
 
 
 def test_an_hour_of_a_hundred_tracks_stays_below_270_mb(market):
-    market.funding = type("Rates", (), {"bps": lambda self, now_ns: bps})()
-    bps = memoryview(bytearray(8 * 64 * 8)).cast("d")
-    for at in range(len(bps)):
-        bps[at] = 0.8312
     tracker = market.started(tracker__expire_after_s=1000.0)
     quotes = market.instance.quotes
     for symbol, (bid, bid_qty, ask, ask_qty, *perp) in enumerate(REAL_BOOKS):
         market.signal(symbol)
+        market.fund(symbol, 0.8312)
         quotes.write(6, symbol, bid, ask, bid_qty, ask_qty, 0, market.now)
         quotes.write(MEXC_FUTURES, symbol, perp[0], perp[2], perp[1], perp[3], 0, market.now)
     market.step(tracker, 100)  # ages grow to five digits
     (path,) = market.folder.glob("snapshots-*")
     size = path.stat().st_size
     assert 100 * len(REAL_BOOKS) == len(market.snapshots())
+    assert {"0.83"} == {row["funding_bps"] for row in market.snapshots()}
     assert size / (100 * len(REAL_BOOKS)) * 100 * 5 * 3600 < 270e6

@@ -1,4 +1,4 @@
-"""The REST pages of the simulated venues: instruments and time, in each venue's own shape.
+"""The REST pages of the simulated venues: instruments, funding, time; in each venue's own shape.
 
 Every list carries a few rows that a scanner of USDT pairs has to leave out.
 """
@@ -8,9 +8,17 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from spreadscan.sim.pages import binance, bybit, mexc, okx
-from spreadscan.types import SOURCES, Instrument
+from spreadscan.types import SOURCES, FundingRate, Instrument
 
-__all__ = ["HEADERS", "INSTRUMENT_PATHS", "TIME_PATHS", "Pages", "time_page"]
+__all__ = [
+    "FUNDING_PATHS",
+    "HEADERS",
+    "INSTRUMENT_PATHS",
+    "TIME_PATHS",
+    "Pages",
+    "funding_page",
+    "time_page",
+]
 
 INSTRUMENT_PATHS: dict[str, str] = {
     "binance-spot": "/api/v3/exchangeInfo",
@@ -31,6 +39,12 @@ TIME_PATHS: dict[str, str] = {
     "mexc-futures": "/api/v1/contract/ping",
     "okx-spot": "/api/v5/public/time",
     "okx-futures": "/api/v5/public/time",
+}
+FUNDING_PATHS: dict[str, str] = {
+    "binance-futures": "/fapi/v1/premiumIndex",
+    "bybit-futures": "/v5/market/tickers",
+    "mexc-futures": "/api/v1/contract/funding_rate",
+    "okx-futures": "/api/v5/public/funding-rate",
 }
 # What a well-behaved client looks at before it asks again.
 HEADERS: dict[str, dict[str, str]] = {
@@ -78,6 +92,21 @@ class Pages:
         if exchange == "okx":
             return self._okx.get(query.get("instType", ""), okx.UNKNOWN_TYPE)
         return self._whole[source_name]
+
+
+def funding_page(
+    source_name: str, query: Mapping[str, str], rates: Sequence[FundingRate], unix_ns: int
+) -> bytes:
+    """Return the body that a perpetual source answers to FUNDING_PATHS with this query."""
+    ms = unix_ns // 1_000_000
+    exchange = source_name.partition("-")[0]
+    if exchange == "bybit":
+        return bybit.funding_page(rates, query, ms)
+    if exchange == "okx":
+        return okx.funding_page(rates, query, ms)
+    if exchange == "mexc":
+        return mexc.funding_page(rates, ms)
+    return binance.funding_page(rates, ms)
 
 
 def time_page(source_name: str, unix_ns: int) -> bytes:

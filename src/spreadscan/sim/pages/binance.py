@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from spreadscan.types import Instrument
+from spreadscan.types import FundingRate, Instrument
 from spreadscan.venues.base import decimal_text
 
 Row = dict[str, Any]
@@ -77,6 +77,25 @@ def futures_page(instruments: Sequence[Instrument], unix_ms: int) -> bytes:
         "symbols": rows,
     }
     return orjson.dumps(page)
+
+
+def funding_page(rates: Sequence[FundingRate], unix_ms: int) -> bytes:
+    """Return premiumIndex of every contract; mark prices are made up: nobody reads them."""
+    rows = [
+        {
+            "symbol": rate.symbol,
+            "markPrice": "1.00000000",
+            "indexPrice": "1.00000000",
+            "estimatedSettlePrice": "1.00000000",
+            "lastFundingRate": f"{rate.rate:.8f}",
+            "interestRate": "0.00010000",
+            "nextFundingTime": rate.next_ns // 1_000_000,
+            "time": unix_ms,
+        }
+        for rate in rates
+    ]
+    dated = {"symbol": "BTCUSDT_261225", "lastFundingRate": "", "nextFundingTime": 0}
+    return orjson.dumps([*rows, rows[0] | dated])
 
 
 def _spot_row(i: Instrument) -> Row:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from spreadscan.types import Instrument
+from spreadscan.types import FundingRate, Instrument
 from spreadscan.venues.base import decimal_text
 
 Row = dict[str, Any]
@@ -49,6 +49,25 @@ def futures_page(instruments: Sequence[Instrument]) -> bytes:
         first | {"symbol": "BTC_USDT_261225", "futureType": 2},
     ]
     return orjson.dumps({"success": True, "code": 0, "data": rows})
+
+
+def funding_page(rates: Sequence[FundingRate], unix_ms: int) -> bytes:
+    """Return the funding of every contract; numbers are JSON numbers."""
+    rows = [
+        {
+            "symbol": rate.symbol,
+            "fundingRate": rate.rate,
+            "maxFundingRate": 0.0018,
+            "minFundingRate": -0.0018,
+            "collectCycle": 8,
+            "nextSettleTime": rate.next_ns // 1_000_000,
+            "timestamp": unix_ms,
+        }
+        for rate in rates
+    ]
+    return orjson.dumps(
+        {"success": True, "code": 0, "data": [*rows, rows[0] | {"symbol": "BTC_USD"}]}
+    )
 
 
 def _spot_row(i: Instrument) -> Row:

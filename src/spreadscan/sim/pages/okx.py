@@ -1,11 +1,11 @@
 """OKX v5 public instruments, SPOT and SWAP: every value is text but instIdCode."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from spreadscan.types import Instrument
+from spreadscan.types import FundingRate, Instrument
 from spreadscan.venues.base import decimal_text
 
 Row = dict[str, Any]
@@ -51,6 +51,29 @@ def swap_rows(instruments: Sequence[Instrument]) -> list[Row]:
         first | {"ctValCcy": "MAKER", "state": "post_only"} | _named("MAKER-USDT"),
         _placeholder("SWAP", "SOON-USDT-SWAP"),
     ]
+
+
+def funding_page(rates: Sequence[FundingRate], query: Mapping[str, str], unix_ms: int) -> bytes:
+    """Return the funding of every swap, which instId=ANY asks for."""
+    if query.get("instId") != "ANY":
+        return orjson.dumps({"code": "51001", "data": [], "msg": "Instrument ID doesn't exist"})
+    rows = [
+        {
+            "formulaType": "withRate",
+            "fundingRate": decimal_text(rate.rate),
+            "fundingTime": str(rate.next_ns // 1_000_000),
+            "instId": rate.symbol,
+            "instType": "SWAP",
+            "method": "current_period",
+            "nextFundingRate": "",
+            "nextFundingTime": str(rate.next_ns // 1_000_000 + 28_800_000),
+            "settFundingRate": "0.0001",
+            "settState": "settled",
+            "ts": str(unix_ms),
+        }
+        for rate in rates
+    ]
+    return page([*rows, rows[0] | {"instId": "BTC-USD-SWAP"}])
 
 
 def _named(family: str) -> Row:

@@ -1,0 +1,107 @@
+"""What build makes of the settings: fees by tier, limits and confirmation by direction."""
+
+import pytest
+from spreadcore.active import FREE, REARM
+
+from spreadscan.app import build
+from spreadscan.clock import now_ns
+from spreadscan.config import Config, DirectionSettings, Engine, VenueSettings
+from spreadscan.lists import Lists
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
+from spreadscan.venues import VENUES
+
+SYMBOL = 3
+OKX = SOURCE_BY_NAME["okx-spot"].id
+
+
+def test_an_accounts_tier_wins_over_venues_which_win_over_the_table() -> None:
+    config = Config(
+        account_tier="vip1",
+        tiers={"vip1": {"okx-spot": 8.0, "mexc-futures": -0.5}, "vip2": {"okx-futures": 1.0}},
+        venues={
+            "okx-spot": VenueSettings(taker_bps=9.0),
+            "okx-futures": VenueSettings(None, None, 4.0),
+        },
+    )
+    table = {name: venue.spec.taker_bps for name, venue in VENUES.items()}
+    expected = table | {"okx-spot": 8.0, "mexc-futures": -0.5, "okx-futures": 4.0}
+    assert expected == {name: build.taker_fee(config, name)[0] for name in VENUES}
+    for direction in DIRECTIONS:
+        legs = [expected[SOURCES[s].name] for s in (direction.buy_source, direction.sell_source)]
+        assert sum(legs) == build.fees_bps(config)[direction.id]
+
+
+def test_without_a_tier_its_fees_do_not_count() -> None:
+    config = Config(tiers={"vip1": {"okx-spot": 8.0}})
+    assert (VENUES["okx-spot"].spec.taker_bps, "") == build.taker_fee(config, "okx-spot")
+
+
+class Market:
+    """Spot asks 100 on okx and bids 101 everywhere else: 100 bps gross in its three directions."""
+
+    def __init__(self, instance, **settings) -> None:
+        self.instance = instance
+        lists = Lists(
+            generation=1, names=("X-USDT",) * 4, retired=frozenset(),
+            pairs={d.id: (SYMBOL,) for d in DIRECTIONS}, sources={},
+        )  # fmt: skip
+        config = Config(
+            instance=instance.name,
+            tiers={"free": dict.fromkeys(VENUES, 0.0)}, account_tier="free", **settings,
+        )  # fmt: skip
+        self.engine = build.EngineRunner(config, lists, instance).engine
+        self.now = now_ns()
+        for source in SOURCES:
+            bid = 99.9 if source.market == "spot" else 101.0
+            ask = 100.0 if source.id == OKX else 101.1
+            instance.quotes.write(source.id, SYMBOL, bid, ask, 10.0, 10.0, 0, self.now)
+            instance.health.beat(source.id, self.now)
+
+    def signals(self) -> list[str]:
+        found = []
+        while (signal := self.instance.ring.peek()) is not None:
+            found.append(DIRECTIONS[signal.direction_id].name)
+            self.instance.ring.advance()
+        return found
+
+
+@pytest.fixture
+def instance(make_instance):
+    return make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+
+
+def test_a_direction_has_its_own_threshold_or_that_of_the_engine(instance) -> None:
+    market = Market(
+        instance,
+        engine=Engine(threshold_bps=150.0),
+        directions={
+            "okx->bybit": DirectionSettings(threshold_bps=100.0),
+            "okx->mexc": DirectionSettings(threshold_bps=100.1),
+        },
+    )
+    market.engine.scan(market.now)
+    assert ["okx->bybit"] == market.signals()
+
+
+def test_a_direction_has_its_own_converge_limit(instance) -> None:
+    market = Market(
+        instance,
+        engine=Engine(threshold_bps=150.0, converge_bps=50.0),
+        directions={"okx->bybit": DirectionSettings(converge_bps=120.0)},
+    )
+    for direction in DIRECTIONS[:3]:
+        assert instance.active.move(direction.id, SYMBOL, FREE, REARM)
+    market.engine.scan(market.now)
+    states = [instance.active.state(direction.id, SYMBOL) for direction in DIRECTIONS[:3]]
+    assert ["okx->mexc", "okx->bybit", "okx->binance"] == [d.name for d in DIRECTIONS[:3]]
+    assert [REARM, FREE, REARM] == states
+
+
+def test_confirm_ms_reaches_the_engine(instance) -> None:
+    market = Market(instance, engine=Engine(confirm_ms=300.0))
+    market.engine.scan(market.now)
+    assert [] == market.signals()
+    market.engine.turn(market.now + 299_999_999)
+    assert [] == market.signals()
+    market.engine.turn(market.now + 300_000_000)
+    assert {"okx->mexc", "okx->bybit", "okx->binance"} == set(market.signals())

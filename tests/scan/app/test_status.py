@@ -1,0 +1,55 @@
+"""What status shows of the spreads that are followed now."""
+
+import math
+
+import pytest
+from spreadcore.active import FREE, TRACKED
+
+from spreadscan.app.status import OpenTimes, live_spreads
+from spreadscan.cli.table import LiveTable
+from spreadscan.clock import now_ns
+from spreadscan.config import Config, Paths
+from spreadscan.types import DIRECTIONS
+
+NAMES = ("A-USDT", "B-USDT", "C-USDT")
+
+
+@pytest.fixture
+def instance(make_instance):
+    """Two followed pairs of the first direction, of 100 bps gross; the funding of one is known."""
+    made = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    direction, now = DIRECTIONS[0], now_ns()
+    for symbol in (0, 1):
+        made.quotes.write(direction.buy_source, symbol, 99.9, 100.0, 3.0, 3.0, 0, now)
+        made.quotes.write(direction.sell_source, symbol, 101.0, 101.1, 2.0, 2.0, 0, now)
+        made.active.move(direction.id, symbol, FREE, TRACKED)
+    made.funding.write(direction.buy_source, 0, 0.5, 1, now + 10**12)
+    made.funding.write(direction.sell_source, 0, -0.00025, 1, now + 10**12)
+    made.funding.write(direction.sell_source, 1, 0.0001, 1, now)
+    return made
+
+
+@pytest.fixture
+def config(instance, tmp_path):
+    paths = Paths(generated=str(tmp_path), data=str(tmp_path))
+    return Config(instance=instance.name, paths=paths)
+
+
+def test_a_live_spread_has_its_funding_beside_net(instance, config):
+    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    assert [("A-USDT", -2.5), ("B-USDT", None)] == sorted(
+        (row["symbol"], row["funding_bps"]) for row in rows
+    )
+    for row in rows:
+        assert 88.0 == pytest.approx(row["net_bps"])  # both fees off, and nothing else
+        assert not math.isnan(row["gross_bps"])
+
+
+def test_the_live_table_shows_it(instance, config):
+    table = LiveTable(instance, config)
+    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    shown = table._spreads_table(rows)
+    cells = {column.header: list(column.cells) for column in shown.columns}
+    assert {"A-USDT": "-2.5", "B-USDT": "-"} == dict(
+        zip(cells["pair"], cells["funding bps"], strict=True)
+    )

@@ -1,0 +1,330 @@
+"""The poll of a perpetual source's funding: what it keeps, for how long, and what it survives."""
+
+import asyncio
+import json
+import logging
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from spreadcore import Instance
+
+from scan.feeds.kit import (
+    Exchange,
+    Guest,
+    book,
+    config_of,
+    counter,
+    lists_of,
+    messages,
+    quote,
+    row,
+    run,
+    until,
+    working,
+)  # fmt: skip
+from spreadscan.clock import UtcClock, now_ns
+from spreadscan.config import Config
+from spreadscan.errors import BadFrame, ConnectionLost, RateLimited, Refused, SpreadError, VenueDown
+from spreadscan.feeds.funding import FundingPoll
+from spreadscan.sim import Market, SimServer
+from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES, Venue
+
+FUTURES = [name for name, venue in VENUES.items() if venue.funding]
+S = 10**9
+
+
+@pytest.fixture
+def instance(make_instance: Callable[..., Instance]) -> Instance:
+    return make_instance(n_symbols=64)
+
+
+def okx_page(*rates: tuple[str, float, int]) -> bytes:
+    """Return an answer of OKX by hand: (symbol, rate, Unix ns of the payment)."""
+    rows = [
+        {"instId": symbol, "fundingRate": str(rate), "fundingTime": str(next_ns // 1_000_000)}
+        for symbol, rate, next_ns in rates
+    ]
+    return json.dumps({"code": "0", "data": rows}).encode()
+
+
+class Poll:
+    """A poll of OKX whose venue answers what the test says."""
+
+    def __init__(self, instance: Instance, every_s: float = 60.0) -> None:
+        self.counts: Counter[str] = Counter()
+        self.rates = instance.funding
+        config = msgspec.structs.replace(
+            Config(), feeds=msgspec.structs.replace(Config().feeds, funding_every_s=every_s)
+        )
+        ids = {"A-USDT-SWAP": 3, "B-USDT-SWAP": 5}
+        self.poll = FundingPoll(VENUES["okx-futures"], config, ids, self.rates, self.count)
+        self.source_id = SOURCE_BY_NAME["okx-futures"].id
+        self.asked: list[str] = []
+
+    def count(self, name: str) -> None:
+        self.counts[name] += 1
+
+    def answer(self, what: bytes | SpreadError) -> float:
+        """Poll once; return how long the venue is left alone."""
+
+        def get(url: str) -> Awaitable[bytes]:
+            self.asked.append(url)
+            done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            if isinstance(what, bytes):
+                done.set_result(what)
+            else:
+                done.set_exception(what)
+            return done
+
+        async def main() -> float:
+            return await self.poll.poll(get)
+
+        return float(run(main()))
+
+    def bps(self, symbol_id: int, at_ns: int) -> float:
+        return self.rates.bps(self.source_id, symbol_id, at_ns)
+
+
+def unix_in(seconds: float) -> int:
+    return UtcClock().utc_ns(now_ns()) + int(seconds * 1e9)
+
+
+# -- what is kept, and for how long
+
+
+def test_rates_of_our_pairs_are_kept_by_their_ids(instance: Instance) -> None:
+    poll = Poll(instance)
+    next_ns = unix_in(3_600) // 10**6 * 10**6
+    page = okx_page(
+        ("A-USDT-SWAP", 0.0001, next_ns), ("OTHER-USDT-SWAP", 0.5, next_ns),
+        ("B-USDT-SWAP", -0.00025, next_ns),
+    )  # fmt: skip
+    assert 60.0 == poll.answer(page)
+    assert ["https://www.okx.com/api/v5/public/funding-rate?instId=ANY"] == poll.asked
+    known = {
+        symbol_id: poll.rates.read(poll.source_id, symbol_id, now_ns()) for symbol_id in range(64)
+    }
+    assert {3: (0.0001, next_ns), 5: (-0.00025, next_ns)} == {
+        symbol_id: found[:2] for symbol_id, found in known.items() if found
+    }
+    assert {"funding_polls": 1} == poll.counts
+
+
+def test_a_rate_is_known_for_five_periods_after_its_answer(instance: Instance) -> None:
+    poll = Poll(instance, every_s=60.0)
+    before = now_ns()
+    poll.answer(okx_page(("A-USDT-SWAP", 0.0001, unix_in(3_600))))
+    after = now_ns()
+    assert 1.0 == poll.bps(3, before + 300 * S - 1)
+    assert math.isnan(poll.bps(3, after + 300 * S))
+
+
+def test_a_rate_is_known_until_it_is_paid(instance: Instance) -> None:
+    poll = Poll(instance)
+    paid_ns = unix_in(20) // 10**6 * 10**6
+    poll.answer(okx_page(("A-USDT-SWAP", 0.0001, paid_ns), ("B-USDT-SWAP", 0.0002, unix_in(-1))))
+    paid_boot_ns = paid_ns - UtcClock().offset_ns()
+    assert 1.0 == poll.bps(3, paid_boot_ns - S)
+    assert math.isnan(poll.bps(3, paid_boot_ns + S))
+    assert math.isnan(poll.bps(5, now_ns()))  # a venue that has not moved on yet
+
+
+def test_what_an_answer_leaves_out_goes_out_of_date(instance: Instance) -> None:
+    poll = Poll(instance)
+    poll.answer(okx_page(("A-USDT-SWAP", 0.0001, unix_in(3_600))))
+    first = poll.rates.read(poll.source_id, 3, now_ns())
+    poll.answer(okx_page(("B-USDT-SWAP", 0.0001, unix_in(3_600))))
+    assert first == poll.rates.read(poll.source_id, 3, now_ns())
+
+
+# -- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("error", "wait_s"),
+    [
+        (VenueDown("x: HTTP 503"), 60.0),
+        (ConnectionLost("x: refused"), 60.0),
+        (BadFrame("x: no JSON"), 60.0),
+        (RateLimited("x: HTTP 429", 120.0), 120.0),
+        (RateLimited("x: HTTP 429", 1.0), 60.0),
+        (Refused("x: HTTP 403"), 600.0),
+    ],
+)
+def test_a_venue_that_says_no_is_left_alone_for_as_long_as_it_asks(
+    instance: Instance, error: SpreadError, wait_s: float
+) -> None:
+    poll = Poll(instance)
+    assert wait_s == poll.answer(error)
+    assert {"funding_failed": 1} == poll.counts
+
+
+@pytest.mark.parametrize(
+    "page", [b"", b"<html>", b"[]", okx_page(), okx_page(("OTHER-USDT-SWAP", 0.1, 10**18))]
+)
+def test_an_answer_without_any_of_our_pairs_is_a_failure(instance: Instance, page: bytes) -> None:
+    poll = Poll(instance)
+    poll.answer(page)
+    assert {"funding_failed": 1} == poll.counts
+
+
+def test_a_change_of_state_is_one_line(
+    instance: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    poll = Poll(instance)
+    good = okx_page(("A-USDT-SWAP", 0.0001, unix_in(3_600)))
+    first, second, third = (VenueDown(text) for text in ("first", "second", "third"))
+    for what in (good, first, second, b"", good, good, third):
+        poll.answer(what)
+    unknown = messages(caplog, "funding unknown")
+    assert ["first", "third"] == [facts["reason"] for facts in unknown]
+    assert [{"source": "okx-futures"}] == messages(caplog, "funding known again")
+    assert {"funding_polls": 3, "funding_failed": 4} == poll.counts
+    assert 1.0 == poll.bps(3, now_ns())  # a failure takes nothing away
+
+
+def test_a_source_without_funding_is_refused(instance: Instance) -> None:
+    with pytest.raises(ValueError, match="okx-spot: has no funding"):
+        FundingPoll(VENUES["okx-spot"], Config(), {}, instance.funding, lambda name: None)
+
+
+# -- over HTTP, beside a feed
+
+
+def with_own_urls(server: SimServer, name: str, **own: Any) -> Config:
+    rest_url, ws_url = server.endpoints()[name]
+    return config_of(name, ws_url, rest_url=rest_url, **own)
+
+
+@pytest.mark.parametrize("name", FUTURES)
+def test_a_feed_keeps_what_the_market_pays(instance: Instance, still: Market, name: str) -> None:
+    source_id = SOURCE_BY_NAME[name].id
+    symbols = [i.venue_symbol for i in still.instruments[source_id][:40]]
+    lists = lists_of(name, *(row(n, symbol) for n, symbol in enumerate(symbols)))
+
+    def paid(unix_ns: int) -> list[tuple[float, int]]:
+        rates = [still.funding(source_id, index, unix_ns) for index in range(len(symbols))]
+        return [(rate.rate, rate.next_ns) for rate in rates]
+
+    async def main() -> None:
+        server = SimServer(still, sources=[name])
+        await server.start()
+        try:
+            config = with_own_urls(server, name, funding_every_s=60.0)
+            begin_ns = server.time.unix_of_boot_ns(now_ns())
+            async with working(VENUES[name], config, lists, instance):
+                await until(lambda: counter(instance, name, "funding_polls") == 1)
+                end_ns = server.time.unix_of_boot_ns(now_ns())
+                found = [instance.funding.read(source_id, n, now_ns()) for n in range(len(symbols))]
+                assert [f and f[:2] for f in found] in (paid(begin_ns), paid(end_ns))
+                assert 0 == counter(instance, name, "funding_failed")
+        finally:
+            await server.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize(("name", "every_s"), [("okx-futures", 0.0), ("okx-spot", 60.0)])
+def test_where_there_is_nothing_to_ask_nothing_is_asked(
+    instance: Instance, still: Market, name: str, every_s: float
+) -> None:
+    source_id = SOURCE_BY_NAME[name].id
+    symbol = still.instruments[source_id][0].venue_symbol
+
+    async def main() -> None:
+        server = SimServer(still, sources=[name])
+        await server.start()
+        try:
+            config = with_own_urls(server, name, funding_every_s=every_s)
+            async with working(VENUES[name], config, lists_of(name, row(0, symbol)), instance):
+                await until(lambda: quote(instance, name, 0).recv_ns)
+                assert 0 == server.counters()[name].pages
+        finally:
+            await server.stop()
+
+    run(main())
+
+
+async def feed_on(instance: Instance, rest_url: str, venue: Venue, after: str) -> None:
+    """A feed whose sockets are well goes on, whatever its REST side does, past a counter."""
+    name = venue.name
+
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        update = 1
+        while True:
+            await guest.send(venue.render(book("A-USDT-SWAP", update)))
+            update += 1
+            await asyncio.sleep(0.01)
+
+    async with Exchange(name, None, on_open) as exchange:
+        config = config_of(name, exchange.url, rest_url=rest_url, funding_every_s=60.0)
+        config = msgspec.structs.replace(
+            config, discovery=msgspec.structs.replace(config.discovery, rest_timeout_s=0.2)
+        )
+        async with working(venue, config, lists_of(name, row(0, "A-USDT-SWAP")), instance):
+            await until(lambda: counter(instance, name, after) == 1)
+            quotes = counter(instance, name, "quotes")
+            await until(lambda: counter(instance, name, "quotes") > quotes + 5)
+            assert "running" == instance.health.info(SOURCE_BY_NAME[name].id)["state"]
+            assert 1 == counter(instance, name, "sockets")
+            assert math.isnan(instance.funding.bps(SOURCE_BY_NAME[name].id, 0, now_ns()))
+
+
+@pytest.mark.parametrize("how", ["refused", "silent", "garbage", "error", "forbidden"])
+def test_a_bad_rest_side_never_harms_the_feed(instance: Instance, how: str) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if how == "silent":
+            await asyncio.sleep(30.0)
+        status = {"error": 500, "forbidden": 403}.get(how, 200)
+        return web.Response(body=b"\xff{", status=status)
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", answer)
+        runner = web.AppRunner(app, shutdown_timeout=0.01)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            rest_url = "http://127.0.0.1:1" if how == "refused" else url
+            await feed_on(instance, rest_url, VENUES["okx-futures"], "funding_failed")
+        finally:
+            await runner.cleanup()
+
+    run(main())
+
+
+def test_a_poll_that_falls_is_told_and_never_harms_the_feed(
+    instance: Instance, still: Market, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of ours: loud, and the feed lives."""
+
+    def broken(payload: bytes) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    async def main() -> None:
+        server = SimServer(still, sources=["okx-futures"])
+        await server.start()
+        try:
+            rest_url = server.endpoints()["okx-futures"][0]
+            venue = VENUES["okx-futures"]
+            broken_venue = replace(venue, funding=broken)
+            await feed_on(instance, rest_url, broken_venue, "funding_failed")
+        finally:
+            await server.stop()
+
+    run(main())
+    assert [{"source": "okx-futures"}] == messages(caplog, "funding poll ended")
+    (told,) = [r for r in caplog.records if r.getMessage() == "funding poll ended"]
+    assert "ERROR" == told.levelname
+    assert told.exc_info
+    assert told.exc_info[0] is ZeroDivisionError
