@@ -122,6 +122,10 @@ cdef class TrackTable:
         self._track(slot).state = TRACK_NONE
         self._free.append(slot)
 
+    def end(self, size_t slot):
+        """Look at a track no more; it keeps its slot until remove()."""
+        self._track(slot).state = TRACK_ENDED
+
     def stats(self, size_t slot):
         """Return the StatsTuple of a track."""
         return stats_tuple(&self._track(slot).stats)

@@ -133,12 +133,21 @@ def make_feed(config: Config, lists: Lists, source: str, instance: Instance) -> 
     return FeedWorker(VENUES[source], config, lists, instance)
 
 
+def listed_ids(lists: Lists) -> dict[int, frozenset[int]]:
+    """Return by source id the symbols that the source lists, whatever became of their proof."""
+    return {
+        SOURCE_BY_NAME[name].id: frozenset(row.symbol_id for row in source.symbols)
+        for name, source in lists.sources.items()
+    }
+
+
 def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
     """Return a tracker that has recovered what the files say is open."""
     tracker = Tracker(
         instance, config, lists.names, fees_bps(config), stale_after_s(config), utc=UtcClock()
     )
     tracker.recover(now_ns())
+    tracker.relist(listed_ids(lists), now_ns())
     instance.health.acknowledge(tracker.role, lists.generation)
     return tracker
 

@@ -1,6 +1,6 @@
 """Open tracks as Python knows them; their numbers are in the compiled TrackTable."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -143,6 +143,22 @@ class Tracks:
             for slot, reason, prices in found.ended
         ]
         return Looked(found.rows, found.n_rows, late, ended)
+
+    def delist(self, listed: Mapping[int, Container[int]]) -> list[Ended]:
+        """End the tracks of pairs that a leg's source lists no more.
+
+        listed: symbol ids by source id; a source that is not in it is not judged.
+        """
+        gone = []
+        for track in self._of_slot.values():
+            direction, symbol_id = DIRECTIONS[track.pair[0]], track.pair[1]
+            legs = direction.buy_source, direction.sell_source
+            if any(leg in listed and symbol_id not in listed[leg] for leg in legs):
+                gone.append(track)
+        for track in gone:
+            del self._of_slot[track.slot]
+            self._table.end(track.slot)
+        return [Ended(t, "DELISTED", self._table.stats(t.slot), None) for t in gone]
 
     def forget(self, track: Track) -> bool:
         """Give up a track that ended; return whether its pair was still its own."""

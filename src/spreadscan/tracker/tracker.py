@@ -8,7 +8,7 @@ Synchronous; time is an argument.
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
@@ -122,6 +122,13 @@ class Tracker:
                 "tracks resumed",
                 extra=facts(resumed=len(self._tracks), lost=len(found.open) - len(self._tracks)),
             )
+        self._flush()
+        self._set_levels()
+
+    def relist(self, listed: Mapping[int, Container[int]], now_ns: int) -> None:
+        """Take a new list of pairs (symbol ids by source id): tracks of others end as DELISTED."""
+        for end in self._tracks.delist(listed):
+            self._outbox.append(self._rows.close(end, now_ns, float("nan")))
         self._flush()
         self._set_levels()
 

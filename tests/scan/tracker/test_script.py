@@ -9,7 +9,7 @@ from spreadcore import active
 from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 
-from scan.tracker.conftest import MEXC_FUTURES, S
+from scan.tracker.conftest import MEXC_FUTURES, OKX_SPOT, S
 
 T1 = "2026-11-20T12:00:00.000000Z"
 
@@ -121,6 +121,53 @@ def test_an_expired_spread_signals_again_only_once_it_was_gone(market, again):
         i.dirty.mark(MEXC_FUTURES, 0)
         engine.turn(market.now)
         assert state == market.state()
+
+
+@pytest.mark.parametrize("gone", [OKX_SPOT, MEXC_FUTURES], ids=["spot leg", "perpetual leg"])
+def test_it_is_delisted(market, gone):
+    """The story, then a list without the pair at one leg; its neighbour stays."""
+    tracker = market.started()
+    for symbol in (0, 1):
+        market.signal(symbol, 40.0)
+    market.step(tracker, 5)
+    market.spread(0, 70.0)
+    market.step(tracker, 10)
+    both = {OKX_SPOT: {0, 1, 7}, MEXC_FUTURES: {0, 1}}
+    tracker.relist(both, market.now)
+    assert 2 == len(market.events())
+    tracker.relist(both | {gone: {1}}, market.now)
+    market.step(tracker, 3)
+    close = market.events()[-1]
+    assert 3 == len(market.events())
+    held(close, {
+        "event": "CLOSE", "reason": "DELISTED", "symbol": "BTC-USDT", "duration_s": "3.000000",
+        "peak_net_bps": "60.0000", "looks": "15", "buy_px": "", "net_bps": "",
+    })  # fmt: skip
+    assert (active.FREE, active.TRACKED) == (market.state(0), market.state(1))
+    counters = market.instance.health.counters(tracker.role)
+    assert (1, 1) == (counters["delisted"], counters["open"])
+    assert 15 == len([r for r in market.snapshots() if r["track_id"] == close["track_id"]])
+
+
+def test_a_source_that_is_not_in_the_set_is_not_judged(market):
+    tracker = market.started()
+    market.signal(0, 40.0)
+    market.step(tracker)
+    tracker.relist({OKX_SPOT: {0}}, market.now)
+    market.step(tracker)
+    assert ["OPEN"] == [event["event"] for event in market.events()]
+
+
+def test_what_was_delisted_meanwhile_ends_at_the_next_start(market):
+    tracker = market.started()
+    market.signal(0, 40.0)
+    market.step(tracker)
+    tracker.close(market.now)
+    tracker = market.started()
+    tracker.relist({OKX_SPOT: set()}, market.now)
+    events = [(e["event"], e["reason"]) for e in market.events()]
+    assert [("OPEN", ""), ("GAP", "DOWN"), ("CLOSE", "DELISTED")] == events
+    assert active.FREE == market.state()
 
 
 # spot bid, its size, ask, its size; perpetual likewise: as exchanges have them
