@@ -2,7 +2,6 @@
 # (seqlock.pxd says why it is correct); one writer per source, any readers in any process.
 from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 from spreadcore.layout cimport Funding, FundingSlot
 from spreadcore.region cimport Region
@@ -21,9 +20,7 @@ cdef inline FundingSlot* funding_slot(const FundingTable* t, size_t source,
     return t.slots + symbol * t.n_sources + source
 
 cdef inline void funding_write(FundingSlot* slot, const Funding* f) noexcept nogil:
-    cdef uint64_t words[FUNDING_WORDS]
-    memcpy(words, f, sizeof(Funding))
-    seqlock_write(&slot.seq, <uint64_t*>&slot.funding, words, FUNDING_WORDS)
+    seqlock_write(&slot.seq, <uint64_t*>&slot.funding, f, FUNDING_WORDS)
 
 # as seqlock_read; a slot that holds still but no longer says anything is SEQ_OK with a NaN rate
 cdef inline int funding_read_at(const FundingSlot* slot, Funding* f, int64_t now_ns,

@@ -2,7 +2,6 @@
 # readers in any process.
 from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 from spreadcore.layout cimport Quote, QuoteSlot
 from spreadcore.region cimport Region
@@ -14,9 +13,7 @@ cdef enum:
     QUOTE_WORDS = 7
 
 cdef inline void quote_write(QuoteSlot* slot, const Quote* q) noexcept nogil:
-    cdef uint64_t words[QUOTE_WORDS]
-    memcpy(words, q, sizeof(Quote))
-    seqlock_write(&slot.seq, <uint64_t*>&slot.quote, words, QUOTE_WORDS)
+    seqlock_write(&slot.seq, <uint64_t*>&slot.quote, q, QUOTE_WORDS)
 
 # `at` gets the even seq under which the quote was read, or the odd one that was in the way; after
 # QUOTE_BUSY the content of *q means nothing

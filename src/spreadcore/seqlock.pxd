@@ -28,14 +28,16 @@ cdef enum:
     SEQ_BUSY = 1                # a writer was inside at every look, or is dead
     READ_TRIES = 64             # looks before busy; a write takes about ten of them
 
-cdef inline void seqlock_write(uint64_t* seq, uint64_t* to, const uint64_t* words,
+cdef inline void seqlock_write(uint64_t* seq, uint64_t* to, const void* source,
                                int n) noexcept nogil:
     cdef uint64_t odd = load_relaxed(seq) | 1
+    cdef uint64_t word
     cdef int i
     store_relaxed(seq, odd)
     fence_release()             # the odd seq is visible before any payload word
     for i in range(n):
-        store_relaxed(to + i, words[i])
+        memcpy(&word, <const char*>source + 8 * i, 8)
+        store_relaxed(to + i, word)
     store_release(seq, odd + 1)     # pairs with load_acquire in seqlock_read
 
 # `at` gets the even seq under which the words were read, or the odd one that was in the way; after

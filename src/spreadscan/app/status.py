@@ -49,6 +49,7 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
                 "pairs",
                 "untradable",
                 "thin",
+                "unconfirmed",
                 "busy",
                 "sleeps",
                 "timeouts_with_work",
