@@ -8,13 +8,17 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SOURCES := $(wildcard src/spreadcore/*.pyx src/spreadcore/*.pxd src/spreadcore/*.h)
 
-.PHONY: demo test lint format bench docs clean
+.PHONY: demo test soak lint format bench docs clean
 
 demo: .make/dev
 	$(BIN)/spreadscan demo --seconds $(SECONDS) $(ARGS)
 
 test: .make/dev
 	$(BIN)/pytest tests $(ARGS)
+
+# what the suite does for seconds, for minutes
+soak: .make/dev
+	$(BIN)/pytest tests -m soak $(ARGS)
 
 lint: .make/dev
 	$(BIN)/ruff check .

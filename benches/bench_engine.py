@@ -47,7 +47,9 @@ MADE_UP = REAL + tuple((d + len(REAL), sell, buy) for d, buy, sell in REAL)
 class Market:
     """The same quiet market in shared memory and as Python objects."""
 
-    def __init__(self, instance: Instance, directions: Sequence[Pair]) -> None:
+    def __init__(
+        self, instance: Instance, directions: Sequence[Pair], confirm_s: float = 0.0
+    ) -> None:
         self.instance = instance
         self.directions = directions
         self.table: dict[tuple[int, int], tuple[Any, ...]] = {}
@@ -61,15 +63,15 @@ class Market:
                 instance.quotes.write(source, symbol, *quote)
         for source in range(N_SOURCES):
             instance.health.beat(source, NOW_NS - 10**8)
-        self.engine = self._engine()
+        self.engine = self.make_engine(confirm_s)
 
-    def _engine(self) -> Engine:
+    def make_engine(self, confirm_s: float) -> Engine:
         i = self.instance
         index = SourceSymbolIndex(N_SOURCES, N_SYMBOLS, self.directions)
         engine_parts = (i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index)
         engine = Engine(
             *engine_parts, max_gross_bps=MAX_GROSS_BPS, min_notional=MIN_NOTIONAL,
-            beat_limit_s=BEAT_LIMIT_S, sweep_s=0.0,
+            beat_limit_s=BEAT_LIMIT_S, sweep_s=0.0, confirm_s=confirm_s,
         )  # fmt: skip
         for direction, _, _ in self.directions:
             engine.set_rule(direction, FEES_BPS, THRESHOLD_BPS, CONVERGE_BPS)
@@ -204,6 +206,31 @@ def bench_all_dirty(
     row(
         f"engine, {n_each} directions, all {N_QUOTES:,} dirty{aside}", value / N_QUOTES,
         "ns/quote", name, other / N_QUOTES, N_QUOTES * rounds, aim="150" if n_each == 3 else "",
+    )  # fmt: skip
+
+
+def bench_confirming(
+    loops: ModuleType,
+    row: Callable[..., None],
+    count: Callable[[int], int],
+    market: Callable[[Sequence[Pair]], Market],
+    one_core: None,
+) -> None:
+    """The same turn with and without confirm_ms, in turn, both over freshly marked quotes."""
+    here, rounds, slots = market(REAL), count(ROUNDS), _slots()
+    engines = here.make_engine(0.5), here.engine
+    found: tuple[list[int], list[int]] = [], []
+    for _ in range(rounds):
+        for engine, times_ns in zip(engines, found, strict=True):
+            loops.mark_slots(here.instance.quotes, here.instance.dirty, slots)
+            start = perf_counter_ns()
+            engine.turn(NOW_NS)
+            times_ns.append(perf_counter_ns() - start)
+    here.check(2 * rounds * N_QUOTES)
+    value, other = median(found[0]), median(found[1])
+    row(
+        f"engine, 3 directions, all {N_QUOTES:,} dirty, confirm_ms on", value / N_QUOTES,
+        "ns/quote", "confirm_ms off", other / N_QUOTES, N_QUOTES * rounds,
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ BODIES = {
     "active": "`uint8[n_directions, n_symbols]`, see the states below",
     "health": "`HealthSlot[n_sources + 8]`, see the roles below",
     "control": "`ControlWords`",
+    "funding": "`FundingSlot[n_symbols, n_sources]`",
 }
 FIELD = re.compile(r"^    (\w+) (\w+)(\[\w+\])? *(?:# (.*))?$")
 
@@ -41,7 +42,8 @@ def declarations() -> dict[str, dict[str, tuple[str, str]]]:
             fields[name] = (kind.removesuffix("_t") + (size or ""), meaning or "")
         elif not line.startswith("    "):
             fields = {}  # what follows is no struct
-    found["QuoteSlot"] |= found["Quote"]  # FIELDS has them by their offset in the slot
+    for kind in ("Quote", "Funding"):  # FIELDS has them by their offset in the slot
+        found[f"{kind}Slot"] |= found[kind]
     return found
 
 

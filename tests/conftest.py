@@ -80,6 +80,11 @@ class Children:
             found[name] = result
         return found
 
+    def kill_one(self, pid: int) -> None:
+        """Kill one of them now."""
+        os.kill(pid, signal.SIGKILL)
+        self._reap(pid)
+
     def kill(self) -> None:
         """Kill what still runs."""
         for pid in list(self._running):

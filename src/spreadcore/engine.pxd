@@ -2,9 +2,10 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from spreadcore.active cimport Active
+from spreadcore.confirm cimport Confirm
 from spreadcore.dirty cimport Dirty
 from spreadcore.edgestats cimport Edges
-from spreadcore.index cimport Index
+from spreadcore.index cimport Index, SourceSymbolIndex
 from spreadcore.layout cimport ControlWords, HealthSlot
 from spreadcore.quotes cimport QuoteTable
 from spreadcore.ring cimport Ring
@@ -27,6 +28,7 @@ cdef struct EngineCore:
     HealthSlot* health          # the engine's own slot
     const ControlWords* control
     Edges* edges                # NULL unless a replay wants statistics
+    Confirm* confirm            # NULL: a spread signals at once
     DirectionRule rules[256]
     Tradable rule               # as of this turn
     double max_gross_bps
@@ -46,3 +48,5 @@ cdef class Engine:
     cdef:
         EngineCore core
         tuple _owned            # everything the pointers point into
+
+    cdef _confirm(self, SourceSymbolIndex index, int64_t wait_ns)

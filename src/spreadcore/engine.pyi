@@ -22,6 +22,7 @@ class Engine:
         min_notional: float = 0.0,
         beat_limit_s: float = 2.0,
         sweep_s: float = 1.0,
+        confirm_s: float = 0.0,
     ) -> None: ...
     def set_rule(
         self, direction: int, fees_bps: float, threshold_bps: float, converge_bps: float

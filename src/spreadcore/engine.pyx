@@ -15,6 +15,14 @@ from spreadcore.atomics cimport (
     now_ns as clock_ns,
     spin_hint,
 )
+from spreadcore.confirm cimport (
+    NO_PAIR,
+    Confirmation,
+    confirm_due,
+    confirm_forget,
+    confirm_hold,
+    confirm_holds,
+)
 from spreadcore.control cimport Control
 from spreadcore.dirty cimport (
     PARK_TIMEOUT_WITH_WORK,
@@ -42,9 +50,9 @@ cdef enum:
 
 cdef enum:                      # in the order of layout.ENGINE_COUNTERS
     C_TURNS, C_DIRTY, C_PAIRS, C_SIGNALS, C_SUSPECT, C_UNTRADABLE, C_THIN, C_BUSY, C_RING_FULL,
-    C_SWEPT, C_SLEEPS, C_TIMEOUTS_WITH_WORK, C_REARMED, N_ENGINE_COUNTERS
+    C_SWEPT, C_SLEEPS, C_TIMEOUTS_WITH_WORK, C_REARMED, C_UNCONFIRMED, N_ENGINE_COUNTERS
 
-if len(ENGINE_COUNTERS) != N_ENGINE_COUNTERS or ENGINE_COUNTERS[C_REARMED] != "rearmed":
+if len(ENGINE_COUNTERS) != N_ENGINE_COUNTERS or ENGINE_COUNTERS[C_UNCONFIRMED] != "unconfirmed":
     raise ImportError("engine: counters differ from layout.ENGINE_COUNTERS")
 
 
@@ -54,36 +62,18 @@ cdef inline void tally(EngineCore* e, int counter) noexcept nogil:
 
 cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
                    int64_t now_ns, bint changed) noexcept nogil:
-    """One direction of one symbol: the rules of a signal, cheapest first.
+    """One direction of one symbol, as of now.
 
     changed: a quote of it has just come; else it is swept, which is no news for statistics.
     """
-    cdef const DirectionRule* rule = e.rules + d
-    cdef double gross, net
-    cdef uint8_t* byte
-    cdef uint8_t state
-    tally(e, C_PAIRS)
-    if buy.recv_ns == 0 or sell.recv_ns == 0:
-        tally(e, C_UNTRADABLE)
+    cdef uint8_t* byte = active_byte(&e.active, d, symbol)
+    cdef size_t pair = d * e.index.n_symbols + symbol
+    if not holds(e, d, symbol, buy, sell, byte, now_ns, changed):
+        if e.confirm != NULL and confirm_holds(e.confirm, pair):
+            confirm_forget(e.confirm, pair)
+            tally(e, C_UNCONFIRMED)
         return
-    gross = gross_bps(buy.ask_px, sell.bid_px)
-    if e.edges != NULL and changed:
-        edges_add(e.edges, d, symbol, gross, buy.ask_px, sell.bid_px, now_ns)
-    if not (tradable(&e.rule, e.index.buy_source[d], buy, now_ns)
-            and tradable(&e.rule, e.index.sell_source[d], sell, now_ns)):
-        tally(e, C_UNTRADABLE)
-        return
-    if not (gross <= e.max_gross_bps):  # written so that NaN is suspect too
-        tally(e, C_SUSPECT)
-        return
-    net = gross - rule.fees_bps
-    byte = active_byte(&e.active, d, symbol)
-    state = load8_acquire(byte)
-    if state == ACTIVE_REARM and net < rule.converge_bps:
-        if cas8(byte, ACTIVE_REARM, ACTIVE_FREE):
-            tally(e, C_REARMED)
-        return
-    if state != ACTIVE_FREE or not (net >= rule.threshold_bps):
+    if e.confirm != NULL and not confirm_hold(e.confirm, pair, now_ns):
         return
     if not (buy.ask_px * buy.ask_qty >= e.min_notional
             and sell.bid_px * sell.bid_qty >= e.min_notional):
@@ -92,6 +82,37 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
     if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
         return
     signal(e, d, symbol, buy, sell, byte, now_ns, changed)
+    if e.confirm != NULL:
+        confirm_forget(e.confirm, pair)
+
+
+cdef bint holds(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
+                uint8_t* byte, int64_t now_ns, bint changed) noexcept nogil:
+    """Whether a spread stands on tradable legs and nobody follows it; cheapest rule first."""
+    cdef const DirectionRule* rule = e.rules + d
+    cdef double gross, net
+    cdef uint8_t state
+    tally(e, C_PAIRS)
+    if buy.recv_ns == 0 or sell.recv_ns == 0:
+        tally(e, C_UNTRADABLE)
+        return False
+    gross = gross_bps(buy.ask_px, sell.bid_px)
+    if e.edges != NULL and changed:
+        edges_add(e.edges, d, symbol, gross, buy.ask_px, sell.bid_px, now_ns)
+    if not (tradable(&e.rule, e.index.buy_source[d], buy, now_ns)
+            and tradable(&e.rule, e.index.sell_source[d], sell, now_ns)):
+        tally(e, C_UNTRADABLE)
+        return False
+    if not (gross <= e.max_gross_bps):  # written so that NaN is suspect too
+        tally(e, C_SUSPECT)
+        return False
+    net = gross - rule.fees_bps
+    state = load8_acquire(byte)
+    if state == ACTIVE_REARM and net < rule.converge_bps:
+        if cas8(byte, ACTIVE_REARM, ACTIVE_FREE):
+            tally(e, C_REARMED)
+        return False
+    return state == ACTIVE_FREE and net >= rule.threshold_bps
 
 
 cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
@@ -153,10 +174,20 @@ cdef void evaluate_slot(EngineCore* e, size_t source, size_t symbol,
             evaluate(e, d, symbol, &other, &mine, now_ns, True)
 
 
+cdef void look(EngineCore* e, size_t d, size_t symbol, int64_t now_ns) noexcept nogil:
+    """One direction of a symbol, changed or not."""
+    cdef Quote buy, sell
+    if (quote_read(quote_slot(&e.quotes, e.index.buy_source[d], symbol), &buy) == QUOTE_BUSY
+            or quote_read(quote_slot(&e.quotes, e.index.sell_source[d], symbol),
+                          &sell) == QUOTE_BUSY):
+        tally(e, C_BUSY)
+        return
+    evaluate(e, d, symbol, &buy, &sell, now_ns, False)
+
+
 cdef size_t sweep_symbol(EngineCore* e, size_t symbol, int64_t now_ns) noexcept nogil:
     """Every direction of a symbol once, changed or not; returns how many."""
     cdef const IndexEntry* entry
-    cdef Quote buy, sell
     cdef size_t source, d, n = 0
     cdef int i
     for source in range(e.index.n_sources):
@@ -166,12 +197,7 @@ cdef size_t sweep_symbol(EngineCore* e, size_t symbol, int64_t now_ns) noexcept 
             if e.index.buy_source[d] != source:
                 continue
             n += 1
-            if (quote_read(quote_slot(&e.quotes, source, symbol), &buy) == QUOTE_BUSY
-                    or quote_read(quote_slot(&e.quotes, e.index.sell_source[d], symbol),
-                                  &sell) == QUOTE_BUSY):
-                tally(e, C_BUSY)
-                continue
-            evaluate(e, d, symbol, &buy, &sell, now_ns, False)
+            look(e, d, symbol, now_ns)
     return n
 
 
@@ -202,6 +228,14 @@ cdef void sweep(EngineCore* e, int64_t now_ns) noexcept nogil:
     count(&e.health.counters[C_SWEPT], <uint64_t>due)
 
 
+cdef void confirm_all(EngineCore* e, int64_t now_ns) noexcept nogil:
+    """Look again at spreads that have held for long enough without a tick of their own."""
+    cdef uint32_t pair = confirm_due(e.confirm, now_ns)
+    while pair != NO_PAIR:
+        look(e, pair // e.confirm.n_symbols, pair % e.confirm.n_symbols, now_ns)
+        pair = confirm_due(e.confirm, now_ns)
+
+
 cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
     """Evaluate what is dirty, sweep a little; returns the number of dirty quotes."""
     cdef unsigned int symbols[TAKE]
@@ -212,6 +246,8 @@ cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
         for i in range(taken):
             evaluate_slot(e, source, symbols[i], now_ns)
         n += taken
+    if e.confirm != NULL:
+        confirm_all(e, now_ns)
     sweep(e, now_ns)
     tally(e, C_TURNS)
     return n
@@ -271,14 +307,16 @@ cdef class Engine:
 
     max_gross_bps: above it the two sides are not the same coin (counted suspect).
     min_notional: quote currency at the touch that both legs need. beat_limit_s: a source
-    silent for longer is not tradable. sweep_s: period of the sweep, 0 = no sweep.
+    silent for longer is not tradable. sweep_s: period of the sweep, 0 = no sweep. confirm_s:
+    how long a spread must have stood at or above its threshold, on tradable legs, before it
+    signals; 0 = it signals at once.
     """
 
     def __cinit__(self, Quotes quotes not None, DirtySet dirty not None,
                   SignalRing ring not None, ActiveTable active not None, Health health not None,
                   Control control not None, SourceSymbolIndex index not None, *,
                   double max_gross_bps=3000.0, double min_notional=0.0, double beat_limit_s=2.0,
-                  double sweep_s=1.0):
+                  double sweep_s=1.0, double confirm_s=0.0):
         cdef EngineCore* e = &self.core
         memset(e, 0, sizeof(EngineCore))
         for owner in (dirty, ring, active, health):
@@ -304,6 +342,14 @@ cdef class Engine:
         e.rule.beat_limit_ns = limit_ns(beat_limit_s)
         e.sweep_ns = limit_ns(sweep_s)
         self._owned = (quotes, dirty, ring, active, health, control, index)
+        if confirm_s:
+            self._confirm(index, limit_ns(confirm_s))
+
+    cdef _confirm(self, SourceSymbolIndex index, int64_t wait_ns):
+        cdef Confirmation confirmation = Confirmation(
+            index.n_directions, index.index.n_symbols, wait_ns)
+        self._owned += (confirmation,)
+        self.core.confirm = &confirmation.confirm
 
     def set_rule(self, int direction, double fees_bps, double threshold_bps, double converge_bps):
         """Set the fees of both legs and the limits on net of one direction, in bps."""

@@ -5,6 +5,7 @@ from functools import cached_property
 from spreadcore.active import ActiveTable
 from spreadcore.control import Control
 from spreadcore.dirty import DirtySet
+from spreadcore.funding import FundingRates
 from spreadcore.health import Health
 from spreadcore.lease import Lease, lease_held
 from spreadcore.quotes import Quotes
@@ -62,6 +63,10 @@ class Instance:
     def control(self) -> Control:
         return Control(self.region("control"))
 
+    @cached_property
+    def funding(self) -> FundingRates:
+        return FundingRates(self.region("funding"))
+
     @property
     def superseded(self) -> bool:
         """True once a newer instance took this name."""
@@ -77,7 +82,7 @@ class Instance:
 
     def close(self) -> None:
         """Unmap everything. BufferError while views or other core objects are alive."""
-        for name in ("quotes", "dirty", "ring", "active", "health", "control"):
+        for name in ("quotes", "dirty", "ring", "active", "health", "control", "funding"):
             self.__dict__.pop(name, None)
         for region in list(self._regions.values()):
             region.close()

@@ -82,6 +82,15 @@ cdef struct HealthSlot:         # one per role; one writer
     Histogram latency           # sources: receive->slot; engine: receive->signal
     Histogram reserved
 
+cdef struct Funding:            # 24 bytes, guarded by FundingSlot.seq
+    double rate                 # of the notional, per payment; above 0: longs pay shorts
+    int64_t next_ns             # the venue's Unix time of the next payment
+    int64_t until_ns            # CLOCK_BOOTTIME from which this says nothing; 0 = it never did
+
+cdef struct FundingSlot:        # half a line; index symbol * n_sources + source
+    uint64_t seq                # odd while its one writer is inside
+    Funding funding
+
 cdef struct ControlWords:       # after the header; one line per word
     uint64_t pause              # 1: no new signals
     uint8_t _pad0[56]

@@ -8,7 +8,7 @@ from hashlib import blake2b
 MAGIC = int.from_bytes(b"SPREADC1", "little")
 VERSION = LAYOUT_VERSION
 LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_directions": MAX_DIRECTIONS}
-SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control")
+SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control", "funding")
 
 # roles after the sources, in health-slot order
 OTHER_ROLES = ("engine", "tracker", "supervisor", "discover", "server")
@@ -47,12 +47,13 @@ FALLBACK = (
 SOURCE_COUNTERS = (
     "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
     "sockets", "reconnects", "takeovers", "silent_symbols", "resubscribes",
+    "funding_polls", "funding_failed",
 ) + tuple(f"declined_{reason}" for reason in DECLINED) + tuple(
     f"fallback_{reason}" for reason in FALLBACK)
 
 ENGINE_COUNTERS = (
     "turns", "dirty", "pairs", "signals", "suspect", "untradable", "thin", "busy",
-    "ring_full", "swept", "sleeps", "timeouts_with_work", "rearmed",
+    "ring_full", "swept", "sleeps", "timeouts_with_work", "rearmed", "unconfirmed",
 )
 
 TRACKER_COUNTERS = (
@@ -165,6 +166,17 @@ cdef list _control_fields():
     ]
 
 
+cdef list _funding_fields():
+    cdef FundingSlot s
+    cdef char* o = <char*>&s
+    return [
+        ("seq", <char*>&s.seq - o, sizeof(s.seq)),
+        ("rate", <char*>&s.funding.rate - o, sizeof(s.funding.rate)),
+        ("next_ns", <char*>&s.funding.next_ns - o, sizeof(s.funding.next_ns)),
+        ("until_ns", <char*>&s.funding.until_ns - o, sizeof(s.funding.until_ns)),
+    ]
+
+
 _check_size("Header", sizeof(Header), LINE)
 _check_size("QuoteSlot", sizeof(QuoteSlot), LINE)
 _check_size("Signal", sizeof(Signal), LINE)
@@ -172,6 +184,7 @@ _check_size("WakeLines", sizeof(WakeLines), 2 * LINE)
 _check_size("RingLines", sizeof(RingLines), 2 * LINE)
 _check_size("HealthSlot", sizeof(HealthSlot), LINE + 8 * N_COUNTERS + 16 * N_BUCKETS)
 _check_size("ControlWords", sizeof(ControlWords), 4 * LINE)
+_check_size("FundingSlot", sizeof(FundingSlot), LINE // 2)
 
 FIELDS = tuple(
     _fields_of("Header", _header_fields())
@@ -181,6 +194,7 @@ FIELDS = tuple(
     + _fields_of("Signal", _signal_fields())
     + _fields_of("HealthSlot", _health_fields())
     + _fields_of("ControlWords", _control_fields())
+    + _fields_of("FundingSlot", _funding_fields())
 )
 # Names are part of the layout: a counter that moved is a layout that changed.
 LAYOUT_HASH = int.from_bytes(
@@ -209,6 +223,8 @@ def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_dire
         body = sizeof(HealthSlot) * (n_sources + N_OTHER_ROLES)
     elif section == "control":
         body = sizeof(ControlWords)
+    elif section == "funding":
+        body = sizeof(FundingSlot) * n_sources * n_symbols
     else:
         raise ValueError(f"section: {section!r}, expected one of {', '.join(SECTIONS)}")
     return sizeof(Header) + body

@@ -6,6 +6,8 @@ the tracker and tools. Whole-table reading for notebooks is in table.py.
 cimport cython
 from typing import NamedTuple
 
+from spreadcore.atomics cimport load_acquire
+
 from spreadcore.errors import CoreError, TableFull
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING, Any
 
+from spreadcore.funding import FundingRates
 from spreadcore.layout import FIELDS
 from spreadcore.quotes import Quotes
 from spreadcore.region import ROOT, Region, instance_dir
@@ -70,8 +73,26 @@ class Table:
         """
         import numpy as np
 
-        out = np.empty(self.shape, dtype=_slot_dtype())
+        out = np.empty(self.shape, dtype=_slot_dtype("QuoteSlot", 64))
         Quotes(self._region).snapshot_into(out.data.cast("B"))
+        return out
+
+    def funding(self) -> np.ndarray[Any, Any]:
+        """Return the next funding payments, a structured array [symbol_id, source_id].
+
+        rate: float64, share of the notional, above 0 where longs pay shorts, NaN where nothing
+        is known now; times 1e4 it is what a seller receives, in bps. next_ns: int64, Unix time
+        of the payment. until_ns: int64, CLOCK_BOOTTIME from which it says nothing any more.
+        LayoutMismatch where the instance has been re-created since this table was attached.
+        """
+        import numpy as np
+
+        region = Region(os.path.dirname(self._region.path), "funding")
+        self._region.check_same(region)
+        out = np.empty(self.shape, dtype=_slot_dtype("FundingSlot", 32))
+        now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        FundingRates(region).snapshot_into(out.data.cast("B"), now_ns)
+        region.close()
         return out
 
     def close(self) -> None:
@@ -87,20 +108,22 @@ class Table:
     def _slots(self) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        flat = np.frombuffer(self._region.buffer(), dtype=_slot_dtype(), offset=_HEADER_BYTES)
+        dtype = _slot_dtype("QuoteSlot", 64)
+        flat = np.frombuffer(self._region.buffer(), dtype=dtype, offset=_HEADER_BYTES)
         return flat.reshape(self.shape)
 
 
-def _slot_dtype() -> np.dtype[Any]:
+def _slot_dtype(struct: str, itemsize: int) -> np.dtype[Any]:
     import numpy as np
 
-    kinds = {"seq": "<u8", "flags": "<u8", "venue_ns": "<i8", "recv_ns": "<i8"}
-    rows = [(name, offset) for struct, name, offset, _ in FIELDS if struct == "QuoteSlot"]
+    words = {"seq": "<u8", "flags": "<u8"}
+    kinds = words | {name: "<i8" for _, name, _, _ in FIELDS if name.endswith("_ns")}
+    rows = [(name, offset) for owner, name, offset, _ in FIELDS if owner == struct]
     return np.dtype(
         {
             "names": [name for name, _ in rows],
             "formats": [kinds.get(name, "<f8") for name, _ in rows],
             "offsets": [offset for _, offset in rows],
-            "itemsize": 64,
+            "itemsize": itemsize,
         }
     )

@@ -1,14 +1,9 @@
 """PairWatch: both legs of a pair as of one moment, judged by the engine's own rule."""
 from typing import NamedTuple
 
-from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from spreadcore.health cimport Health
-from spreadcore.layout cimport Quote
-from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read
-from spreadcore.spread cimport exit_bps, gross_bps
-from spreadcore.tradable cimport Tradable, limit_ns, look_at_beats, tradable
+from spreadcore.tradable cimport limit_ns
 
 from spreadcore.errors import TableFull
 
@@ -34,13 +29,17 @@ class PairTuple(NamedTuple):
     tradable: bool
 
 
+cdef pair_tuple(const Pair* p, int64_t now_ns):
+    cdef const Quote* b = &p.buy
+    cdef const Quote* s = &p.sell
+    return PairTuple(
+        b.bid_px, b.ask_px, b.bid_qty, b.ask_qty, s.bid_px, s.ask_px, s.bid_qty, s.ask_qty,
+        now_ns - b.recv_ns if b.recv_ns else -1, now_ns - s.recv_ns if s.recv_ns else -1,
+        p.gross_bps, p.exit_bps, bool(p.tradable))
+
+
 cdef class PairWatch:
     """Reader of pairs. beat_limit_s as the engine has it; stale_after_s by source id."""
-
-    cdef:
-        Quotes quotes
-        Health health
-        Tradable rule
 
     def __cinit__(self, Quotes quotes not None, Health health not None, *,
                   double beat_limit_s=2.0, stale_after_s=None):
@@ -61,15 +60,10 @@ cdef class PairWatch:
 
     def read(self, size_t buy_source, size_t sell_source, size_t symbol, int64_t now_ns):
         """Return a PairTuple, or None while a writer is inside one of the two slots."""
-        cdef Quote b, s
-        if (quote_read(self.quotes.slot(buy_source, symbol), &b) == QUOTE_BUSY
-                or quote_read(self.quotes.slot(sell_source, symbol), &s) == QUOTE_BUSY):
+        cdef Pair pair
+        self.quotes.slot(buy_source, symbol)    # raises where there is none
+        self.quotes.slot(sell_source, symbol)
+        if pair_read(&self.quotes.table, &self.rule, buy_source, sell_source, symbol, now_ns,
+                     &pair) == QUOTE_BUSY:
             return None
-        cdef bint known = b.recv_ns != 0 and s.recv_ns != 0
-        cdef bint good = (tradable(&self.rule, buy_source, &b, now_ns)
-                          and tradable(&self.rule, sell_source, &s, now_ns))
-        return PairTuple(
-            b.bid_px, b.ask_px, b.bid_qty, b.ask_qty, s.bid_px, s.ask_px, s.bid_qty, s.ask_qty,
-            now_ns - b.recv_ns if b.recv_ns else -1, now_ns - s.recv_ns if s.recv_ns else -1,
-            gross_bps(b.ask_px, s.bid_px) if known else float("nan"),
-            exit_bps(b.bid_px, s.ask_px) if known else float("nan"), bool(good))
+        return pair_tuple(&pair, now_ns)

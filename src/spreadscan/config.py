@@ -104,6 +104,8 @@ class Tracker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expire_after_s: float = 10_800.0
     lost_after_s: float = 10.0  # a side not tradable for this long ends the track
     fsync: Literal["never", "open_close", "always"] = "open_close"
+    keep_gb: float = 50.0  # of data files; beyond it the oldest are removed
+    reserve_mb: float = 200.0  # free on the disk; below it no new track is begun
 
 
 class Cpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -353,6 +355,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "tracker.grid_ms": (1, inf),
     "tracker.expire_after_s": (0.001, inf),
     "tracker.lost_after_s": (0, inf),
+    "tracker.keep_gb": (0.001, inf),
+    "tracker.reserve_mb": (0, inf),
     "log.keep_mb": (0.001, inf),
 }
 _INSTANCE = re.compile(r"[A-Za-z0-9_.-]{1,63}")

@@ -5,7 +5,7 @@ from spreadcore import Instance, region
 from spreadcore.errors import CoreError, RegionMissing
 from spreadcore.layout import SECTIONS
 
-FACES = ("quotes", "dirty", "ring", "active", "health", "control")
+FACES = ("quotes", "dirty", "ring", "active", "health", "control", "funding")
 
 
 def test_a_wrong_name_fails_at_once(instance_name):

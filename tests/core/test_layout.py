@@ -54,6 +54,7 @@ def test_a_quote_slot_is_one_line():
         ("signals", (1, 1, 1), 64 + 128 + 64),
         ("active", (8, 1024, 12), 64 + 12 * 1024),
         ("control", (8, 1024, 12), 64 + 4 * 64),
+        ("funding", (8, 1024, 12), 64 + 32 * 8 * 1024),
     ],
 )
 def test_section_bytes(section, capacity, expected):

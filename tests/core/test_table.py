@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import spreadcore
 from spreadcore import region
-from spreadcore.errors import CoreError, RegionMissing
+from spreadcore.errors import CoreError, LayoutMismatch, RegionMissing
 
 FLOATS = ("bid_px", "ask_px", "bid_qty", "ask_qty")
 KINDS = {name: "float64" for name in FLOATS} | {
@@ -85,6 +86,27 @@ def test_a_snapshot_of_a_slot_left_half_way_is_empty_and_odd(table, instance):
     row = table.snapshot()[3, 6]
     assert (3, 0) == (row["seq"], row["recv_ns"])
     assert all(np.isnan(row[name]) for name in FLOATS)
+
+
+def test_funding_is_a_copy_of_what_is_known_now(table, instance):
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    instance.funding.write(6, 3, 0.0001, 77, now + 10**12)
+    instance.funding.write(5, 3, 0.0002, 77, now)
+    found = table.funding()
+    assert (16, 8) == found.shape == table.shape
+    assert {"seq": "uint64", "rate": "float64", "next_ns": "int64", "until_ns": "int64"} == {
+        name: found.dtype[name].name for name in found.dtype.names
+    }
+    assert [(3, 6)] == list(zip(*(~np.isnan(found["rate"])).nonzero(), strict=True))
+    assert (2, 0.0001, 77, now + 10**12) == tuple(found[3, 6])
+    assert (0, 0) == (found["next_ns"][3, 5], found["until_ns"][3, 5])
+    assert found.flags.owndata
+
+
+def test_funding_of_a_replaced_instance_is_refused(table, instance):
+    region.create(instance.name, n_sources=2, n_symbols=2, n_directions=1, force=True)
+    with pytest.raises(LayoutMismatch, match="attach again"):
+        table.funding()
 
 
 def test_closing_with_live_views_is_refused(instance):

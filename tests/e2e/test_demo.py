@@ -42,3 +42,18 @@ def test_demo_json(tmp_path: Path) -> None:
     assert summary["files"]
     for path in summary["files"]:
         assert (tmp_path / path).stat().st_size > 0
+    its_files_can_be_exported_and_drawn(tmp_path, signals["tracked"], tracks["open"])
+
+
+def its_files_can_be_exported_and_drawn(folder: Path, tracked: int, still_open: int) -> None:
+    done = spreadscan("export", "--json", cwd=folder)
+    assert (0, "") == (done.returncode, done.stderr)
+    told = json.loads(done.stdout)
+    assert (tracked, still_open) == (told["tracks"]["rows"], told["open_tracks"])
+    assert tracked <= min(output["rows"] for output in told["outputs"])
+    done = spreadscan("report", "--json", cwd=folder)
+    assert (0, "") == (done.returncode, done.stderr)
+    told = json.loads(done.stdout)
+    assert (tracked, still_open) == (told["signals"], told["ends"]["OPEN"])
+    assert told["shown"]
+    assert (folder / told["page"]).stat().st_size > 100_000

@@ -22,8 +22,10 @@ LEVELS = {
     "spreadscan.tracker": 4,
     "spreadscan.replay": 4,
     "spreadscan.app": 5,
+    "spreadscan.export": 5,
     "spreadscan.sim": 5,
-    "spreadscan.cli": 6,
+    "spreadscan.report": 6,
+    "spreadscan.cli": 7,
 }
 # narrower than their level allows
 ONLY_UP_TO = {"spreadscan.sim": 2}
@@ -85,9 +87,11 @@ def test_every_room_has_a_level() -> None:
 
 
 CORE_ORDER = [
-    "errors", "lease", "layout", "region", "quotes", "dirty", "ring", "active", "control",
-    "index", "health", "fields", "wire", "symbols", "intake", "frames", "listener", "spread",
-    "tradable", "edgestats", "watch", "engine",
+    "errors", "lease", "layout", "region", "seqlock", "quotes", "funding",
+    "dirty", "ring", "active", "control", "index", "health",
+    "fields", "wire", "symbols", "intake", "frames", "listener",
+    "spread", "tradable", "edgestats", "watch", "digits", "rows", "trackstats", "tracks",
+    "confirm", "engine",
     "instance", "table", "__init__",
 ]  # fmt: skip
 

@@ -12,13 +12,12 @@ from spreadcore.active import FREE, SIGNALLED
 from spreadcore.engine import Engine
 from spreadcore.health import bucket_index, bucket_upper_ns
 from spreadcore.index import SourceSymbolIndex
+from spreadcore.intake import FeedIntake
 from spreadcore.layout import SECTIONS
 from spreadcore.spread import edge_exit_bps, edge_gross_bps, edge_net_bps
 
-# One rounding each in s/b, in -1 and in *1e4. The first is relative to the ratio, so near a ratio
-# of 1 the edge itself, a small difference, has no relative bound: its absolute one is what holds.
 UNIT = Fraction(1, 2**53)
-ROUNDINGS = 4
+PRECISE = Fraction(1, 10**12)  # relative; three roundings leave 3.4e-16
 
 prices = st.floats(1e-12, 1e9)
 near = st.floats(0.7, 1.3)  # ratios within the 3,000 bps beyond which nothing is signalled
@@ -29,42 +28,46 @@ def exact_gross(buy: float, sell: float) -> Fraction:
     return (Fraction(sell) / Fraction(buy) - 1) * 10_000
 
 
-def allowed(buy: float, sell: float) -> Fraction:
-    """The error in bps that ROUNDINGS roundings may leave."""
-    return ROUNDINGS * UNIT * 10_000 * max(Fraction(1), Fraction(sell) / Fraction(buy))
+def is_precise(found: float, exact: Fraction) -> bool:
+    return abs(Fraction(found) - exact) <= PRECISE * abs(exact)
 
 
 @given(prices, prices)
 @example(1e-12, 1e9)
 @example(1e9, 1e-12)
 @example(0.1, 0.3)
-def test_gross_is_the_exact_fraction_rounded(buy, sell):
-    found = Fraction(edge_gross_bps(buy, sell))
-    assert abs(found - exact_gross(buy, sell)) <= allowed(buy, sell)
+@example(100.0, math.nextafter(100.0, 200.0))
+@example(2.5e-8, math.nextafter(2.5e-8, 0.0))
+def test_gross_is_the_exact_fraction(buy, sell):
+    """Relative to the edge itself, and be it of prices one bit apart."""
+    assert is_precise(edge_gross_bps(buy, sell), exact_gross(buy, sell))
+
+
+@given(prices, st.integers(-1_000, 1_000))
+def test_gross_of_prices_a_few_bits_apart_is_as_precise(buy, steps):
+    sell = buy
+    for _ in range(abs(steps) % 40):
+        sell = math.nextafter(sell, math.inf if steps > 0 else 0.0)
+    assert is_precise(edge_gross_bps(buy, sell), exact_gross(buy, sell))
 
 
 @given(prices, near)
-def test_the_ratio_comes_back_to_a_part_in_ten_to_the_twelve(buy, ratio):
-    """Well below any tick: 1e-12 of a price, whatever the price is."""
-    sell = buy * ratio
-    found = Fraction(edge_gross_bps(buy, sell)) / 10_000 + 1
-    exact = Fraction(sell) / Fraction(buy)
-    assert abs(found / exact - 1) < Fraction(1, 10**12)
+def test_exit_is_the_exact_fraction(buy_bid, ratio):
+    sell_ask = buy_bid * ratio
+    assert is_precise(edge_exit_bps(buy_bid, sell_ask), exact_gross(buy_bid, sell_ask))
+
+
+def net_error(buy: float, sell: float, fee: float) -> Fraction:
+    """What net may be off by: where fees cancel the gross, no relative bound of net holds."""
+    return PRECISE * (abs(exact_gross(buy, sell)) + abs(Fraction(fee)))
 
 
 @given(prices, near, fees)
+@example(100.0, 1.0015, 15.0)
 def test_net_is_gross_less_the_fees(buy, ratio, fee):
     sell = buy * ratio
     found = Fraction(edge_net_bps(buy, sell, fee))
-    exact = exact_gross(buy, sell) - Fraction(fee)
-    assert abs(found - exact) <= allowed(buy, sell) + UNIT * abs(exact) * 2
-
-
-@given(prices, near)
-def test_exit_is_the_exact_fraction_rounded(buy_bid, ratio):
-    sell_ask = buy_bid * ratio
-    found = Fraction(edge_exit_bps(buy_bid, sell_ask))
-    assert abs(found - exact_gross(buy_bid, sell_ask)) <= allowed(buy_bid, sell_ask)
+    assert abs(found - (exact_gross(buy, sell) - Fraction(fee))) <= net_error(buy, sell, fee)
 
 
 @given(prices, prices)
@@ -107,6 +110,21 @@ class Judge:
         self.instance.quotes.write(0, 0, *buy, 0, 10**12)
         self.instance.quotes.write(1, 0, *sell, 0, 10**12)
         self.instance.dirty.mark(0, 0)
+        return self.found_one()
+
+    def passes(self, buy, sell):
+        """The same, each through the gate of its feed, which may refuse it."""
+        for intake, (bid, ask, bid_qty, ask_qty) in zip(self.intakes(), (buy, sell), strict=True):
+            intake.empty_all()
+            intake.add_symbol(0)
+            intake.accept(0, 1, bid, bid_qty, ask, ask_qty, 0, 1, 0, 10**12)
+        return self.found_one()
+
+    def intakes(self):
+        sections = [self.instance.region(name) for name in ("quotes", "dirty", "health")]
+        return [FeedIntake(*sections, source) for source in (0, 1)]
+
+    def found_one(self):
         self.engine.turn(10**12)
         if self.instance.ring.peek() is None:
             return False
@@ -133,11 +151,10 @@ def test_a_signal_is_where_the_fractions_say(
 ):
     sell = buy * ratio
     net = exact_gross(buy, sell) - Fraction(fee)
-    margin = allowed(buy, sell) + UNIT * abs(net) * 2
-    assume(abs(net - Fraction(threshold)) > margin)
+    assume(abs(net - Fraction(threshold)) > net_error(buy, sell, fee))
     notionals = [Fraction(buy) * Fraction(ask_qty), Fraction(sell) * Fraction(bid_qty)]
     assume(all(abs(n - Fraction(min_notional)) > 2 * UNIT * n for n in notionals))
-    assume(abs(exact_gross(buy, sell) - 3_000) > margin)
+    assume(abs(exact_gross(buy, sell) - 3_000) > PRECISE * 3_000)
     judge = Judge(instance, min_notional=min_notional)
     judge.engine.set_rule(0, fee, threshold, threshold - 1.0)
     expected = (
@@ -170,6 +187,56 @@ def test_what_is_no_number_never_signals(instance, buy, sell, min_notional):
         assert bid / ask <= 1.3 + 1e-9
         assert ask * ask_qty >= min_notional
         assert bid * bid_qty >= min_notional
+
+
+def is_good(bid, ask, bid_qty, ask_qty):
+    return 0 < bid <= ask < math.inf and 0 < bid_qty < math.inf and 0 < ask_qty < math.inf
+
+
+TOPS = [(0.99, 1.0, 1.0, 1.0), (1.01, 1.02, 1.0, 1.0), (1.29, 1.31, 2.0, 0.1)]
+pieces = st.one_of(st.sampled_from(STRANGE), st.floats(0.9, 1.4))
+tops = st.one_of(st.sampled_from(TOPS), st.tuples(pieces, pieces, pieces, pieces))
+
+
+@settings(max_examples=500, deadline=None)
+@given(tops, tops)
+@example((0.99, 1.0, 1.0, 1.0), (1.01, 1.02, 1.0, 1.0))
+@example((1.01, 1.0, 1.0, 1.0), (1.02, 1.03, 1.0, 1.0))  # crossed
+@example((0.99, 1.0, 1.0, 1.0), (1.02, 1.01, 1.0, 1.0))
+@example((0.99, 1.0, 0.0, 1.0), (1.01, 1.02, 1.0, 1.0))
+@example((0.99, 1.0, 1.0, 1.0), (1.31, 1.32, 1.0, 1.0))  # suspect
+@example((0.99, 1.0, 1.0, 1.0), (math.nan, 1.02, math.nan, 1.0))
+def test_through_the_gate_good_books_signal_and_nothing_else(instance, buy, sell):
+    """Crossed, one-sided, zero and infinite tops empty their slot."""
+    judge = Judge(instance)
+    judge.engine.set_rule(0, 0.0, 50.0, 0.0)
+    edge = math.nan
+    if is_good(*buy) and is_good(*sell):
+        edge = (sell[0] - buy[1]) / buy[1] * 1e4
+    assert (50.0 <= edge <= 3_000.0) == judge.passes(buy, sell)
+
+
+# -- funding stands beside an edge
+
+
+@settings(deadline=None)
+@given(st.floats(-0.1, 0.1).filter(lambda rate: rate == 0.0 or abs(rate) > 1e-300))
+def test_funding_in_bps_is_the_exact_rate(instance, rate):
+    instance.funding.write(1, 0, rate, 10**18, 10**12 + 1)
+    assert is_precise(instance.funding.bps(1, 0, 10**12), Fraction(rate) * 10_000)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.floats(-0.1, 0.1), prices, st.floats(1.0, 1.01))
+def test_funding_changes_no_decision(instance, rate, buy, ratio):
+    sell = buy * ratio
+    judge = Judge(instance)
+    judge.engine.set_rule(0, 15.0, 15.0, 0.0)
+    quotes = (buy, buy, 1.0, 1.0), (sell, sell, 1.0, 1.0)
+    instance.funding.write(1, 0, math.nan, 0, 0)
+    before = judge.signals(*quotes)
+    instance.funding.write(1, 0, rate, 10**18, 2 * 10**12)
+    assert before == judge.signals(*quotes)
 
 
 # -- histogram buckets

@@ -17,8 +17,10 @@ from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.tracker.columns import SIGNALS
+from spreadscan.tracker.files import data_files, read_rows
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 
+_NEWEST = 3  # signals files that may speak of an open track: two days, late rows
 _ROLES = ("supervisor", "engine", "tracker")
 
 
@@ -118,23 +120,36 @@ class OpenTimes:
         self._ring_id = str(instance.ring.ring_id)
         self._folder = Path(folder)
         self._offsets: dict[Path, int] = {}
+        self._seen: set[tuple[str, int]] = set()  # stamp and part: compressed once it is over
         self._opened_s: dict[tuple[int, int], float] = {}
 
     def read(self) -> Mapping[tuple[int, int], float]:
         """Return (direction id, symbol id) -> Unix time of the OPEN row, of what is open now."""
-        for path in sorted(self._folder.glob(f"{SIGNALS.name}-*.csv")):
+        files = data_files(self._folder, SIGNALS) if self._folder.is_dir() else []
+        for file in files[-_NEWEST:]:
+            if file.compressed and (file.stamp, file.part) not in self._seen:
+                for row in read_rows(file.path, SIGNALS):
+                    self._take(row)
+            elif not file.compressed:
+                self._read_on(file.path)
+            self._seen.add((file.stamp, file.part))
+        return self._opened_s
+
+    def _read_on(self, path: Path) -> None:
+        try:
             with path.open("rb") as file:
                 file.seek(self._offsets.get(path, 0))
                 text = file.read()
-            whole = text[: text.rfind(b"\n") + 1]  # the last line may still be on its way
-            self._offsets[path] = self._offsets.get(path, 0) + len(whole)
-            rows = csv.DictReader(whole.decode().splitlines(), fieldnames=SIGNALS.names)
-            for row in rows:
-                if row["ring_id"] == self._ring_id:
-                    self._take(row)
-        return self._opened_s
+        except FileNotFoundError:  # compressed a moment ago
+            return
+        whole = text[: text.rfind(b"\n") + 1]  # the last line may still be on its way
+        self._offsets[path] = self._offsets.get(path, 0) + len(whole)
+        for row in csv.DictReader(whole.decode().splitlines(), fieldnames=SIGNALS.names):
+            self._take(row)
 
     def _take(self, row: Mapping[str, str]) -> None:
+        if row["ring_id"] != self._ring_id:
+            return
         pair = int(row["direction_id"]), int(row["symbol_id"])
         if row["event"] == "OPEN":
             self._opened_s[pair] = datetime.fromisoformat(row["time"]).timestamp()

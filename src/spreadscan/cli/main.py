@@ -30,6 +30,8 @@ _COMMANDS = {
     "run": ("run", "run"),
     "ctl": ("ctl", "ctl"),
     "top": ("ctl", "top"),
+    "report": ("report", "report"),
+    "export": ("export", "export"),
     "replay": ("replay", "replay"),
     "sim": ("sim", "sim"),
     "feed": ("run", "feed"),

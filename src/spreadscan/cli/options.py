@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -54,6 +56,36 @@ def loaded(files: tuple[str, ...], settings: tuple[str, ...], instance: str | No
 
 def read_config(files: tuple[str, ...], settings: tuple[str, ...], instance: str | None) -> Config:
     return loaded(files, settings, instance).config
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --data DIR, --since WHEN and --json, for what reads the tracker's files."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object only."),
+        click.option(
+            "--since",
+            metavar="WHEN",
+            help="Leave out what is older: 90m, 24h, 7d, or a UTC time as 2026-11-20T12:00.",
+        ),
+        click.option(
+            "--data",
+            metavar="DIR",
+            type=click.Path(path_type=Path),
+            help="Folder of the tracker's files; by default paths.data of the config.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def need(extra: str, *modules: str) -> None:
+    """Refuse to go on without an optional library; ConfigError names the extra that has it."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise ConfigError(
+                f"{extra}: {module} is not installed, expected it: "
+                f"pip install 'spreadscan[{extra}]'"
+            )
 
 
 def print_json(value: Any, *, indent: bool = False) -> None:

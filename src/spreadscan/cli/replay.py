@@ -2,21 +2,16 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from spreadscan.cli.options import EXIT_USAGE, print_json
+from spreadscan.cli.progress import bar
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.replay import parse_limits, parse_pairs, play
-from spreadscan.replay.player import Progress as Report
 from spreadscan.replay.report import show
-
-_LONG_BYTES = 256 * 1024  # a bar for less is gone before it is seen
 
 
 @click.command()
@@ -46,7 +41,7 @@ def replay(folder: Path, directions: str, edges: str, as_json: bool) -> None:
         pairs, limits = parse_pairs(directions), parse_limits(edges)
         if limits and not pairs:
             raise ConfigError("edges: limits without directions, expected --directions as well")
-        with _bar() as report:
+        with bar("replaying") as report:
             result = play(folder, pairs, limits, report)
     except (BadData, ConfigError) as error:
         click.echo(f"spreadscan: {error}", err=True)
@@ -58,19 +53,3 @@ def replay(folder: Path, directions: str, edges: str, as_json: bool) -> None:
         return
     show(result, pairs, Console())
     click.echo(f"{result.frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
-
-
-@contextmanager
-def _bar() -> Iterator[Report]:
-    """Give what to call with (bytes done, bytes in all); it draws on a terminal only."""
-    console = Console(stderr=True)
-    columns = (TextColumn("replaying"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("", total=None, visible=False)
-
-        def report(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, visible=total > _LONG_BYTES)
-
-        yield report

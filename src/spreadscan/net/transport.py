@@ -5,6 +5,8 @@ message of a socket read (aiohttp: of a loop turn), and answer pings themselves.
 the listener gets only the messages that the intake does not take.
 """
 
+import errno
+import socket
 from importlib import import_module
 from typing import Literal, Protocol, get_args
 
@@ -39,6 +41,27 @@ class Socket(Protocol):
 
     async def wait_closed(self) -> str:
         """Return why the socket closed, in words, once it has."""
+
+
+# A peer that vanished without a word is found by the kernel within some 25 s: by probes while we
+# only listen, by the user time-out once something of ours is not acknowledged.
+_PROBES = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 10,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 5,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 25_000,
+}
+
+
+def probe_peer(tcp: socket.socket) -> None:
+    """Let the kernel find out when the peer is gone; a transport does so once it is open."""
+    try:
+        for (level, option), value in _PROBES.items():
+            tcp.setsockopt(level, option, value)
+    except OSError as error:
+        if error.errno != errno.EBADF:  # closed already: wait_closed() tells it
+            raise
 
 
 async def connect(

@@ -5,7 +5,7 @@ can be read back, also while they grow, with `read_rows(path, SIGNALS)` and `SNA
 """
 
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.journal import read_rows
+from spreadscan.tracker.files import read_rows
 from spreadscan.tracker.loop import run
 from spreadscan.tracker.tracker import Tracker
 

@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from spreadcore.watch import PairTuple
-
 
 class Column(NamedTuple):
     """One column; an empty field means that there is no such value."""
@@ -46,15 +44,18 @@ class Format(NamedTuple):
 
 
 _UNITS = (
-    "time UTC; px in quote currency per coin; qty in coins; bps of the buy price; "
+    "time UTC; px in quote currency per coin; qty in coins; usdt in USDT; bps of the buy price; "
     "_s seconds; _ms milliseconds; _ns nanoseconds"
 )
 _TIME = "UTC, ISO 8601, microseconds"
 _PX = "quote currency per coin"
+_FUNDING = "what the perpetual's seller receives at its next funding; not in net; empty: unknown"
+
+_STATS = "CLOSE, GAP: "
 
 SIGNALS = Format(
     "signals",
-    1,
+    2,
     (
         Column("time", _TIME, "OPEN: the engine's decision; CLOSE, GAP: the tracker's look"),
         Column("event", "text", "OPEN, CLOSE or GAP"),
@@ -67,18 +68,28 @@ SIGNALS = Format(
         Column("symbol_id", "integer", "number of the symbol in the generated set"),
         Column("buy_px", _PX, "ask of the spot leg: what buying costs"),
         Column("buy_qty", "coins", "size at buy_px"),
+        Column("buy_usdt", "USDT", "buy_px * buy_qty"),
         Column("sell_px", _PX, "bid of the perpetual leg: what selling gives"),
         Column("sell_qty", "coins", "size at sell_px"),
+        Column("sell_usdt", "USDT", "sell_px * sell_qty"),
         Column("buy_bid", _PX, "CLOSE: bid of the spot leg, to work out the round trip"),
         Column("sell_ask", _PX, "CLOSE: ask of the perpetual leg"),
         Column("gross_bps", "bps", "(sell_px / buy_px - 1) * 10000"),
         Column("net_bps", "bps", "gross_bps - fees_bps"),
         Column("exit_bps", "bps", "CLOSE: (sell_ask / buy_bid - 1) * 10000, cost of closing now"),
+        Column("funding_bps", "bps", _FUNDING),
         Column("fees_bps", "bps", "entry taker fees of both legs, as of OPEN"),
-        Column(
-            "peak_net_bps", "bps", "CLOSE: highest net seen, of OPEN and looks since OPEN or GAP"
-        ),
-        Column("peak_time", _TIME, "CLOSE: when that was"),
+        Column("peak_net_bps", "bps", f"{_STATS}highest net, of OPEN and the tradable looks"),
+        Column("peak_time", _TIME, f"{_STATS}when that was first"),
+        Column("peak_after_s", "s", f"{_STATS}from OPEN to the peak"),
+        Column("peak_size_usdt", "USDT", f"{_STATS}size at the peak"),
+        Column("profit_s", "s", f"{_STATS}time in profit: net above 0 at a tradable look"),
+        Column("mean_net_bps", "bps", f"{_STATS}mean net of the tradable looks"),
+        Column("mean_size_usdt", "USDT", f"{_STATS}mean size of the tradable looks"),
+        Column("min_size_usdt", "USDT", f"{_STATS}smallest size of the tradable looks"),
+        Column("looks", "integer", f"{_STATS}looks at both legs since OPEN"),
+        Column("tradable_looks", "integer", f"{_STATS}those that found both legs tradable"),
+        Column("skipped", "integer", f"{_STATS}ticks of the grid without a look: late, or held"),
         Column("duration_s", "s", "CLOSE: from OPEN to the look that ended it"),
         Column("gap_s", "s", "GAP: how long nobody looked or nothing could be written"),
         Column("reason", "text", "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED; GAP: DOWN, LATE"),
@@ -89,7 +100,7 @@ SIGNALS = Format(
 
 SNAPSHOTS = Format(
     "snapshots",
-    1,
+    2,
     (
         Column("track_id", "text", "as in the signals file"),
         Column("time", _TIME, "moment of the look, the same for all tracks of a tick"),
@@ -101,11 +112,13 @@ SNAPSHOTS = Format(
         Column("sell_bid_qty", "coins", "size at sell_bid"),
         Column("sell_ask", _PX, "ask of the perpetual leg"),
         Column("sell_ask_qty", "coins", "size at sell_ask"),
-        Column("buy_age_ms", "ms", "since the spot quote was received"),
+        Column("buy_age_ms", "ms", "since the spot quote was received, whole ms"),
         Column("sell_age_ms", "ms", "since the perpetual quote was received"),
         Column("gross_bps", "bps", "(sell_bid / buy_ask - 1) * 10000"),
         Column("net_bps", "bps", "gross_bps - the track's fees_bps"),
         Column("exit_bps", "bps", "(sell_ask / buy_bid - 1) * 10000"),
+        Column("funding_bps", "bps", _FUNDING),
+        Column("tradable", "0 or 1", "both legs could be traded on: what statistics rest on"),
     ),
 )
 
@@ -133,15 +146,6 @@ def seconds(ns: int) -> str:
     return f"{ns / 1e9:.6f}"
 
 
-def snapshot_row(track_id: str, time: str, pair: PairTuple, fees_bps: float) -> str:
-    """Return the snapshot line of one track, some 130 bytes."""
-    bb, ba, bbq, baq, sb, sa, sbq, saq, buy_age, sell_age, gross, exit_, _ = pair
-    net = gross - fees_bps
-    if net == net:  # both legs have a quote: no field can be empty
-        return (
-            f"{track_id},{time},{bb!r},{bbq!r},{ba!r},{baq!r},{sb!r},{sbq!r},{sa!r},{saq!r},"
-            f"{buy_age / 1e6:.1f},{sell_age / 1e6:.1f},{gross:.4f},{net:.4f},{exit_:.4f}\n"
-        )
-    sides = ",".join([number(x) for x in (bb, bbq, ba, baq, sb, sbq, sa, saq)])
-    ages = ",".join(["" if age < 0 else f"{age / 1e6:.1f}" for age in (buy_age, sell_age)])
-    return f"{track_id},{time},{sides},{ages},{bps(gross)},{bps(net)},{bps(exit_)}\n"
+def usdt(value: float) -> str:
+    """Return USDT with two decimals; NaN is empty."""
+    return f"{value:.2f}" if value == value else ""

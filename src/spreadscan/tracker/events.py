@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from spreadcore.ring import SignalTuple
-from spreadcore.watch import PairTuple
+from spreadcore.trackstats import StatsTuple
 
 from spreadscan.clock import iso_utc
-from spreadscan.tracker.columns import SIGNALS, bps, number, safe_text, seconds
+from spreadscan.tracker.columns import SIGNALS, bps, number, safe_text, seconds, usdt
 from spreadscan.tracker.recovery import OpenRow
-from spreadscan.tracker.track import Reason, Track, track_id
+from spreadscan.tracker.track import Ended, Late, Reason, Track, track_id
 from spreadscan.types import Direction
 
 # fields that all rows of a track share
@@ -58,50 +58,52 @@ class EventRows:
             "fees_bps": bps(fees_bps),
         }
 
-    def open(self, track: Track, signal: SignalTuple, gross_bps: float) -> Event:
-        """Return the OPEN row: the engine's moment and prices."""
+    def open(
+        self, columns: Mapping[str, str], signal: SignalTuple, gross: float, net: float,
+        funding: float,
+    ) -> Event:  # fmt: skip
+        """Return the OPEN row: the engine's moment and prices; edges in bps."""
         return self._event(
             "OPEN",
-            track.columns,
+            columns,
             signal.at_ns,
-            buy_px=number(signal.buy_px),
-            buy_qty=number(signal.buy_qty),
-            sell_px=number(signal.sell_px),
-            sell_qty=number(signal.sell_qty),
-            gross_bps=bps(gross_bps),
-            net_bps=bps(gross_bps - track.fees_bps),
+            **_sides(signal.buy_px, signal.buy_qty, signal.sell_px, signal.sell_qty),
+            gross_bps=bps(gross),
+            net_bps=bps(net),
+            funding_bps=bps(funding),
         )
 
-    def gap(self, track: Track, gap_ns: int, now_ns: int, reason: str) -> Event:
+    def gap(self, late: Late, now_ns: int, reason: str) -> Event:
         """Return the GAP row: DOWN, no tracker; LATE, no look or no room on the disk."""
-        return self._event("GAP", track.columns, now_ns, gap_s=seconds(gap_ns), reason=reason)
+        track, stats = late.track, late.stats
+        found = self._stats(stats, track.opened_ns, self._utc.utc_ns(stats.peak_ns))
+        gap = {"gap_s": seconds(late.gap_ns), "reason": reason}
+        return self._event("GAP", track.columns, now_ns, **found, **gap)
 
-    def close(self, track: Track, reason: Reason, pair: PairTuple | None, now_ns: int) -> Event:
+    def close(self, end: Ended, now_ns: int, funding: float) -> Event:
         """Return the CLOSE row, with the prices of the last look where there was one."""
+        track, stats = end.track, end.stats
         prices: dict[str, str] = {}
-        if pair is not None:
+        if (pair := end.prices) is not None:
             prices = {
-                "buy_px": number(pair.buy_ask),
-                "buy_qty": number(pair.buy_ask_qty),
-                "sell_px": number(pair.sell_bid),
-                "sell_qty": number(pair.sell_bid_qty),
+                **_sides(pair.buy_ask, pair.buy_ask_qty, pair.sell_bid, pair.sell_bid_qty),
                 "buy_bid": number(pair.buy_bid),
                 "sell_ask": number(pair.sell_ask),
                 "gross_bps": bps(pair.gross_bps),
                 "net_bps": bps(pair.gross_bps - track.fees_bps),
                 "exit_bps": bps(pair.exit_bps),
+                "funding_bps": bps(funding),
             }
         event = self._event(
             "CLOSE",
             track.columns,
             now_ns,
-            peak_net_bps=bps(track.peak_net_bps),
-            peak_time=iso_utc(self._utc.utc_ns(track.peak_ns)),
             duration_s=seconds(now_ns - track.opened_ns),
-            reason=reason,
+            reason=end.reason,
+            **self._stats(stats, track.opened_ns, self._utc.utc_ns(stats.peak_ns)),
             **prices,
         )
-        return event._replace(reason=reason, track=track)
+        return event._replace(reason=end.reason, track=track)
 
     def lost(self, row: OpenRow, now_ns: int) -> Event:
         """Return the CLOSE row of a track whose ring is no more: it lasted to its last row."""
@@ -110,13 +112,27 @@ class EventRows:
             "CLOSE",
             {name: row.columns[name] for name in FIXED},
             now_ns,
-            peak_net_bps=bps(row.net_bps),
-            peak_time=row.columns["time"],
             duration_s=seconds(row.seen_unix_ns - row.unix_ns),
             gap_s=seconds(gap_ns),
             reason="LOST",
+            **self._stats(row.stats, row.at_ns, row.stats.peak_ns + row.shift_ns),
         )
         return event._replace(reason="LOST")
+
+    def _stats(self, stats: StatsTuple, opened_ns: int, peak_unix_ns: int) -> dict[str, str]:
+        return {
+            "peak_net_bps": bps(stats.peak_net_bps),
+            "peak_time": iso_utc(peak_unix_ns),
+            "peak_after_s": seconds(stats.peak_ns - opened_ns),
+            "peak_size_usdt": usdt(stats.peak_size_usdt),
+            "profit_s": seconds(stats.profit_ns),
+            "mean_net_bps": bps(stats.mean_net_bps),
+            "mean_size_usdt": usdt(stats.mean_size_usdt),
+            "min_size_usdt": usdt(stats.min_size_usdt),
+            "looks": str(stats.looks),
+            "tradable_looks": str(stats.tradable_looks),
+            "skipped": str(stats.skipped),
+        }
 
     def _event(self, event: str, columns: Mapping[str, str], at_ns: int, **values: str) -> Event:
         time = iso_utc(self._utc.utc_ns(at_ns))
@@ -133,6 +149,22 @@ class EventRows:
         return Event(day_of(time), row)
 
 
+def _sides(buy_px: float, buy_qty: float, sell_px: float, sell_qty: float) -> dict[str, str]:
+    return {
+        "buy_px": number(buy_px),
+        "buy_qty": number(buy_qty),
+        "buy_usdt": usdt(buy_px * buy_qty),
+        "sell_px": number(sell_px),
+        "sell_qty": number(sell_qty),
+        "sell_usdt": usdt(sell_px * sell_qty),
+    }
+
+
 def day_of(time: str) -> str:
     """Return the YYYYMMDD of an ISO time."""
     return f"{time[:4]}{time[5:7]}{time[8:10]}"
+
+
+def hour_of(time: str) -> str:
+    """Return the YYYYMMDD-HH of an ISO time."""
+    return f"{day_of(time)}-{time[11:13]}"

@@ -1,4 +1,4 @@
-"""Append-only text files: one writer that only leaves whole lines, one reader that skips others.
+"""Append-only text files: one writer that only leaves whole lines.
 
 A write is one os.write. What the disk takes of it only in part is cut off again before the next
 one, so rows may be retried for ever and never stand there twice. Data on files that were deleted
@@ -9,13 +9,15 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import RLock
 
 from spreadscan.errors import BadData
 from spreadscan.logs import facts
 from spreadscan.tracker.columns import Format
+from spreadscan.tracker.files import check_header
 
 log = logging.getLogger(__name__)
 
@@ -43,20 +45,22 @@ class LineFile:
         self._undo = False  # there may be more than that: cut it off first
         self._unsynced = False
         self._created = False
+        self._lock = RLock()  # remove() and sync() may be another thread's
 
-    def write(self, stamp: str, rows: Sequence[str]) -> bool:
+    def write(self, stamp: str, rows: bytes, n_rows: int) -> bool:
         """Append whole lines to the file of that stamp; False where the disk refuses.
 
         Then none of them stands there, or will once the next write has cut it off: try again
         with the same rows. BadData where the file is not ours.
         """
         path = os.path.join(self._folder, f"{self._kind.name}-{stamp}.csv")
-        try:
-            self._append(path, "".join(rows).encode())
-        except OSError as error:
-            self._refused(path, error)
-            return False
-        self._count("rows", len(rows))
+        with self._lock:
+            try:
+                self._append(path, rows)
+            except OSError as error:
+                self._refused(path, error)
+                return False
+        self._count("rows", n_rows)
         if self.failing:
             self.failing = False
             log.warning("data written again", extra=facts(file=path))
@@ -69,16 +73,33 @@ class LineFile:
 
     def sync(self) -> None:
         """Wait until what was written is on the disk; may take long, so any thread may call it."""
-        if not self.unsynced or self._fd < 0:
-            return
-        self._unsynced = False
-        try:
-            os.fsync(self._fd)
-            if self._created:
-                self._created = False
-                _sync_folder(self._folder)
-        except OSError as error:
-            self._refused(self._path, error)
+        with self._lock:
+            if not self.unsynced or self._fd < 0:
+                return
+            self._unsynced = False
+            try:
+                os.fsync(self._fd)
+                if self._created:
+                    self._created = False
+                    sync_folder(self._folder)
+            except OSError as error:
+                self._refused(self._path, error)
+
+    def remove(self, path: str | Path, size: int) -> bool:
+        """Remove a file of this folder; False where it is not of that size: a row came.
+
+        Any thread may call it. A row that comes later begins the file anew.
+        """
+        with self._lock:
+            mine = self._fd >= 0 and str(path) == self._path
+            if (mine and self._undo) or os.stat(path).st_size != size:
+                return False
+            os.unlink(path)
+            if mine:
+                self._unsynced = False
+                fd, self._fd = self._fd, -1
+                os.close(fd)
+            return True
 
     def close(self) -> None:
         """Cut off what is not whole, sync and close; a later write opens again."""
@@ -185,55 +206,8 @@ def repair_file(path: Path, kind: Format) -> bool:
         os.close(fd)
 
 
-def check_header(head: bytes, path: object, kind: Format) -> bool:
-    """Return True for our header, False for one that was torn (or for nothing at all).
-
-    BadData for any other: another version, other columns, not ours.
-    """
-    lines = head.split(b"\n", 2)
-    if len(lines) < 3:
-        if kind.header.startswith(head):
-            return False
-        lines = [*lines, b"", b""]
-    tag, _, _ = lines[0].decode("utf-8", "replace").partition(";")
-    if tag != kind.tag:
-        raise BadData(f"{path}: begins {tag[:60]!r}, expected {kind.tag!r}")
-    columns = lines[1].decode("utf-8", "replace")
-    if columns != ",".join(kind.names):
-        raise BadData(
-            f"{path}: columns {columns[:60]!r}..., expected those of {kind.tag!r} "
-            f"({kind.names[0]}, {kind.names[1]}, ...)"
-        )
-    return True
-
-
-def read_rows(
-    path: str | Path, kind: Format, broken: Callable[[], None] = lambda: None
-) -> Iterator[dict[str, str]]:
-    """Yield the whole rows of a file by column name; what is not a row is passed to broken().
-
-    A last line without its newline is left out: it may be under way. BadData where the file
-    cannot be read, is of another version or not ours.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise BadData(f"{path}: {error.strerror}, expected a file to read") from None
-    if not check_header(content, path, kind):
-        return
-    names = kind.names
-    for line in content.split(b"\n")[2:-1]:
-        try:
-            fields = line.decode().split(",")
-        except UnicodeDecodeError:
-            fields = []
-        if len(fields) == len(names):
-            yield dict(zip(names, fields, strict=True))
-        else:
-            broken()
-
-
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
+    """Wait until the names in a folder are on the disk."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -16,8 +16,16 @@ async def run(tracker: Tracker, stop: Callable[[], bool]) -> None:
     """Run a recovered tracker until stop() is true; the caller holds the lease and closes it.
 
     Deadlines are absolute, so ticks never drift; late ones are skipped, not replayed. Halt once
-    a newer instance took the name.
+    a newer instance took the name. The archive works beside it.
     """
+    tracker.archive.start()
+    try:
+        await _loop(tracker, stop)
+    finally:
+        tracker.archive.stop()
+
+
+async def _loop(tracker: Tracker, stop: Callable[[], bool]) -> None:
     health, role = tracker.instance.health, tracker.role
     health.start(role, now_ns())
     due_ns = tracker.next_tick_ns(now_ns())

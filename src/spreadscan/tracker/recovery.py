@@ -1,57 +1,53 @@
-"""What the files of a tracker that is gone say: open tracks, last looks; and orphaned bytes.
+"""What the files of a tracker that is gone say: open tracks, their statistics, last looks.
 
 Reads and repairs files, moves nothing in shared memory.
 """
 
-import os
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import NamedTuple
 
-from spreadcore.active import SIGNALLED, TRACKED, ActiveTable
-from spreadcore.ring import SignalRing
+from spreadcore.digits import time_of
+from spreadcore.spread import edge_gross_bps
+from spreadcore.trackstats import StatsReader, StatsTuple
 
-from spreadscan.errors import BadData
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.journal import Count, read_rows, repair_file
-from spreadscan.tracker.track import REASONS
+from spreadscan.tracker.files import DataFile, data_files, read_blocks, read_rows, text_size
+from spreadscan.tracker.journal import Count, repair_file
+from spreadscan.tracker.track import REASONS, Pair, track_id
 
-Pair = tuple[int, int]  # direction_id, symbol_id
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LOOK_EVERY_NS = 1_000_000_000
-_TAIL_BYTES = 4 << 20  # a tick of 10,000 tracks is 1.5 MB
+_REREAD_BYTES = 256 << 20  # text of snapshots; about a second
 
 
 class OpenRow(NamedTuple):
-    """An OPEN without a CLOSE. seen_unix_ns: time of the newest row that speaks of it."""
+    """An OPEN without a CLOSE.
+
+    stats: of the track's looks, in ns of the CLOCK_BOOTTIME of its ring. seen_unix_ns: time of
+    the newest row that speaks of it. since_unix_ns: of the newest OPEN or GAP, whose statistics
+    the journal has.
+    """
 
     ring_id: int
     sequence: int
     pair: Pair
     unix_ns: int
     at_ns: int
-    net_bps: float
     fees_bps: float
+    stats: StatsTuple
+    shift_ns: int  # Unix time minus CLOCK_BOOTTIME, as of `since`
+    since_unix_ns: int
     seen_unix_ns: int
     columns: Mapping[str, str]
 
 
 class Journalled(NamedTuple):
-    """What the signals files say. sequences, ended: of the ring asked for."""
+    """What the files say. sequences, ended: of the ring asked for."""
 
     open: list[OpenRow]  # oldest first
     sequences: set[int]  # that have an OPEN row
     ended: dict[Pair, str]  # reason of each pair's last CLOSE
-
-
-def unix_ns(text: str) -> int:
-    """Return the Unix ns of an ISO time as clock.iso_utc() writes it; ValueError for others."""
-    if len(text) != 27 or text[-1] != "Z":
-        raise ValueError(f"time: {text!r}, expected as 2026-11-20T12:00:00.123456Z")
-    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 class _Reader:
@@ -70,10 +66,10 @@ class _Reader:
     def ended(self) -> dict[Pair, str]:
         return {pair: reason for pair, (_, reason) in self._last_close.items()}
 
-    def file(self, path: Path) -> None:
-        if repair_file(path, SIGNALS):
+    def file(self, file: DataFile) -> None:
+        if not file.compressed and repair_file(file.path, SIGNALS):
             self.broken()
-        for row in read_rows(path, SIGNALS, self.broken):
+        for row in read_rows(file.path, SIGNALS, self.broken):
             try:
                 self._event(row)
             except ValueError:
@@ -84,16 +80,21 @@ class _Reader:
 
     def _event(self, row: Mapping[str, str]) -> None:
         event, reason = row["event"], row["reason"]
-        key = ring_id, sequence = int(row["ring_id"]), int(row["sequence"])
-        pair = int(row["direction_id"]), int(row["symbol_id"])
-        unix, at_ns = unix_ns(row["time"]), int(row["at_ns"])
+        key = ring_id, sequence = _whole(row["ring_id"]), _whole(row["sequence"])
+        pair = _whole(row["direction_id"]), _whole(row["symbol_id"])
+        unix, at_ns = _unix_ns(row["time"]), _whole(row["at_ns"], 60)
+        if row["track_id"] != track_id(ring_id, sequence):
+            raise ValueError(f"track_id: {row['track_id']!r}, expected that of {key}")
         if not all(0 <= number < end for number, end in zip(pair, self._capacity, strict=True)):
             raise ValueError(f"pair: {pair}, expected below {self._capacity}")
         if event == "OPEN":
-            net, fees = (float(row[name] or "nan") for name in ("net_bps", "fees_bps"))
             # a clock that was put back may have put the CLOSE into a file before this one
             if key not in self._closed:
-                self.open[key] = OpenRow(ring_id, sequence, pair, unix, at_ns, net, fees, unix, row)
+                fees = _double(row["fees_bps"])
+                stats = _opening(row, fees, at_ns)
+                self.open[key] = OpenRow(
+                    ring_id, sequence, pair, unix, at_ns, fees, stats, unix - at_ns, unix, unix, row
+                )
             if ring_id == self._ring_id:
                 self.sequences.add(sequence)
         elif event == "CLOSE" and reason in REASONS:
@@ -104,9 +105,55 @@ class _Reader:
                 self._last_close[pair] = at_ns, reason
         elif event == "GAP":
             if key in self.open:
-                self.open[key] = self.open[key]._replace(seen_unix_ns=unix)
+                self.open[key] = self.open[key]._replace(
+                    stats=_statistics(row, unix - at_ns), shift_ns=unix - at_ns,
+                    since_unix_ns=unix, seen_unix_ns=unix,
+                )  # fmt: skip
         else:
             raise ValueError(f"event: {event!r} {reason!r}, expected OPEN, CLOSE or GAP")
+
+
+def _unix_ns(text: str) -> int:
+    return time_of(text.encode())
+
+
+def _double(text: str) -> float:
+    return float(text or "nan")
+
+
+def _whole(text: str, bits: int = 63) -> int:
+    if not 0 <= (number := int(text)) < 1 << bits:
+        raise ValueError(f"{text}, expected 0 or more and at most {bits} bits")
+    return number
+
+
+def _ns(text: str) -> int:
+    if not 0 <= (seconds := float(text)) < 1e9:
+        raise ValueError(f"{text} s, expected less than 31 years")
+    return round(seconds * 1e9)
+
+
+def _opening(row: Mapping[str, str], fees_bps: float, at_ns: int) -> StatsTuple:
+    """Return the statistics of an OPEN row: it is the first peak. The prices are exact."""
+    buy, sell = _double(row["buy_px"]), _double(row["sell_px"])
+    size = min(buy * _double(row["buy_qty"]), sell * _double(row["sell_qty"]))
+    return StatsTuple(edge_gross_bps(buy, sell) - fees_bps, at_ns, size)
+
+
+def _statistics(row: Mapping[str, str], shift_ns: int) -> StatsTuple:
+    """Return the statistics that stand in a GAP row."""
+    return StatsTuple(
+        _double(row["peak_net_bps"]),
+        _unix_ns(row["peak_time"]) - shift_ns,
+        _double(row["peak_size_usdt"]),
+        _ns(row["profit_s"]),
+        _double(row["mean_net_bps"]),
+        _double(row["mean_size_usdt"]),
+        _double(row["min_size_usdt"]),
+        _whole(row["tradable_looks"]),
+        _whole(row["looks"]),
+        _whole(row["skipped"]),
+    )
 
 
 def read_journal(
@@ -115,6 +162,7 @@ def read_journal(
     capacity: Pair,
     now_unix_ns: int,
     expire_after_s: float,
+    grid_ns: int,
     count: Count,
 ) -> Journalled:
     """Return what is open and what has ended, by the files that may know.
@@ -125,25 +173,20 @@ def read_journal(
     BadData where a file of such a name is not ours.
     """
     reader = _Reader(ring_id, capacity, count)
-    for path in _signals_files(folder, now_unix_ns, expire_after_s):
-        reader.file(path)
+    for file in _signals_files(folder, now_unix_ns, expire_after_s):
+        reader.file(file)
     rows = sorted(reader.open.values(), key=lambda row: (row.at_ns, row.sequence))
-    looks = _last_looks(folder, {row.columns["track_id"] for row in rows}, count)
-    for i, row in enumerate(rows):
-        last = max(row.seen_unix_ns, looks.get(row.columns["track_id"], 0))
-        rows[i] = row._replace(seen_unix_ns=last)
-    return Journalled(rows, reader.sequences, reader.ended)
+    return Journalled(_with_looks(folder, rows, grid_ns, count), reader.sequences, reader.ended)
 
 
-def _signals_files(folder: str, now_unix_ns: int, expire_after_s: float) -> list[Path]:
-    signals = _by_stamp(folder, re.compile(r"signals-(\d{8})\.csv"))
-    snapshots = _by_stamp(folder, re.compile(r"snapshots-(\d{8})-\d\d\.csv"))
-    days = [_day(stamp) for stamp, _ in (*signals, *snapshots)]
+def _signals_files(folder: str, now_unix_ns: int, expire_after_s: float) -> list[DataFile]:
+    signals, snapshots = data_files(folder, SIGNALS), data_files(folder, SNAPSHOTS)
+    days = [_day(file.stamp) for file in (*signals, *snapshots)]
     today = date(1970, 1, 1) + timedelta(days=now_unix_ns // 86_400_000_000_000)
     back = timedelta(days=min(expire_after_s // _DAY_S + 2, 36_500))
     newest = min(max(days, default=today), today)
     oldest = newest - back if newest.toordinal() > back.days else date.min
-    return [path for stamp, path in signals if _day(stamp) >= oldest]
+    return [file for file in signals if _day(file.stamp) >= oldest]
 
 
 def _day(stamp: str) -> date:
@@ -153,66 +196,44 @@ def _day(stamp: str) -> date:
         return date.min
 
 
-def _by_stamp(folder: str, name: re.Pattern[str]) -> list[tuple[str, Path]]:
-    """Files of that name, oldest first, with what the name's group says."""
-    try:
-        names = os.listdir(folder)
-    except OSError as error:
-        raise BadData(f"{folder}: {error.strerror}, expected a folder of data") from None
-    found = [(m[1], Path(folder, m[0])) for m in map(name.fullmatch, names) if m]
-    return sorted(found, key=lambda entry: entry[1].name)
-
-
-def _last_looks(folder: str, ids: Collection[str], count: Count) -> dict[str, int]:
-    """Unix ns of the last snapshot of each track, as far as the newest files' ends say."""
-    looks: dict[str, int] = {}
-    for _, path in reversed(_by_stamp(folder, re.compile(r"snapshots-(\d{8})-\d\d\.csv"))[-2:]):
-        if repair_file(path, SNAPSHOTS):
+def _with_looks(folder: str, rows: Sequence[OpenRow], grid_ns: int, count: Count) -> list[OpenRow]:
+    """Return the rows with the statistics and the last look that the snapshots add to them."""
+    files = data_files(folder, SNAPSHOTS)
+    for file in files[-2:]:
+        if not file.compressed and repair_file(file.path, SNAPSHOTS):
             count("torn_lines", 1)
-        for name, text in _tail_backwards(path):
-            if len(looks) == len(ids):
-                break
-            if name in ids and name not in looks:
-                try:
-                    looks[name] = unix_ns(text)
-                except ValueError:
-                    count("torn_lines", 1)
-    return looks
+    reader = StatsReader(
+        [(_name(r), r.fees_bps, r.stats, r.since_unix_ns, r.shift_ns) for r in rows],
+        grid_ns=grid_ns,
+    )
+    for file, skip_bytes in _files_since(files, min((r.since_unix_ns for r in rows), default=0)):
+        blocks = read_blocks(file.path, SNAPSHOTS, lambda: count("torn_lines", 1), skip_bytes)
+        for block in blocks if rows else ():
+            if broken := reader.read(block):
+                count("torn_lines", broken)
+    found = []
+    for row in rows:
+        stats, looked_ns = reader.result(_name(row))
+        seen = max(row.seen_unix_ns, looked_ns + row.shift_ns)
+        found.append(row._replace(stats=stats, seen_unix_ns=seen))
+    return found
 
 
-def _tail_backwards(path: Path) -> Iterator[tuple[str, str]]:
-    """(track_id, time) of the last rows of a snapshots file, newest first."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        start = file.seek(max(0, size - _TAIL_BYTES))
-        lines = file.read().split(b"\n")
-    for line in reversed(lines[2 if start == 0 else 1 : -1]):
-        name, _, rest = line.decode("utf-8", "replace").partition(",")
-        yield name, rest.partition(",")[0]
+def _name(row: OpenRow) -> bytes:
+    return row.columns["track_id"].encode()
 
 
-class Orphans:
-    """Bytes that a killed engine or tracker left: no track, no record, at two looks in a row."""
+def _files_since(files: Sequence[DataFile], unix_ns: int) -> list[tuple[DataFile, int]]:
+    """Files with rows since then, oldest first, and the text to pass over in each.
 
-    def __init__(self) -> None:
-        self._suspects: set[Pair] = set()
-        self._looked_ns: int | None = None
-
-    def look(
-        self, now_ns: int, active: ActiveTable, ring: SignalRing, tracked: Collection[Pair]
-    ) -> list[tuple[Pair, int]]:
-        """Look about once a second; return (pair, state) of the bytes that belong to nobody."""
-        if self._looked_ns is not None and now_ns - self._looked_ns < _LOOK_EVERY_NS:
-            return []
-        self._looked_ns = now_ns
-        # the bytes before the ring: a record pushed in between makes the ring not empty
-        found = {
-            (direction, symbol): state
-            for direction, symbol, state in active.not_free()
-            if state in (SIGNALLED, TRACKED) and (direction, symbol) not in tracked
-        }
-        if ring.queued:
-            found = {}
-        orphans = [(pair, state) for pair, state in found.items() if pair in self._suspects]
-        self._suspects = set(found) - {pair for pair, _ in orphans}
-        return orphans
+    No more than the newest _REREAD_BYTES, so that a start takes no longer than that.
+    """
+    first = f"{_EPOCH + timedelta(microseconds=unix_ns // 1000):%Y%m%d-%H}"
+    left, found = _REREAD_BYTES, []
+    for file in reversed(files):
+        if file.stamp < first or left <= 0:
+            break
+        size = text_size(file.path)
+        found.append((file, max(0, size - left)))
+        left -= size
+    return found[::-1]

@@ -1,22 +1,23 @@
-"""One followed spread: its numbers, and when it ends. Pure; time is an argument."""
+"""Open tracks as Python knows them; their numbers are in the compiled TrackTable."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, get_args
 
-from spreadcore.watch import PairTuple
+from spreadcore.tracks import CONVERGED, EXPIRED, LOST, TrackTable
+from spreadcore.trackstats import StatsTuple
+from spreadcore.watch import PairTuple, PairWatch
 
-from spreadscan.types import Direction
+from spreadscan.config import Config
+from spreadscan.types import DIRECTIONS
 
 Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
+Pair = tuple[int, int]  # direction_id, symbol_id
+_ENDS: Mapping[int, Reason] = {CONVERGED: "CONVERGED", EXPIRED: "EXPIRED", LOST: "LOST"}
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
-
-
-class Limits(NamedTuple):
-    """When a track ends whatever its edge."""
-
-    expire_after_ns: int
-    lost_after_ns: int
+_GAP_NS = 5_000_000_000  # a track without a row for longer gets a GAP row
+_EVER_S = 1e9  # 31 years; limits may be infinite
 
 
 def track_id(ring_id: int, sequence: int) -> str:
@@ -28,62 +29,147 @@ def track_id(ring_id: int, sequence: int) -> str:
     return f"{ring}-{sequence:05d}"
 
 
+@dataclass(frozen=True, slots=True)
 class Track:
-    """An open track. Times are CLOCK_BOOTTIME ns; columns: the fields that never change, as text.
+    """An open track. columns: the fields that all its rows share, as text.
 
-    ending: why it ends, once its CLOSE row is on its way. seen_ns: its last snapshot.
+    slot: its place in the TrackTable.
     """
 
-    __slots__ = (
-        "buy_source", "columns", "converge_bps", "direction_id", "ending", "fees_bps", "id",
-        "opened_ns", "peak_net_bps", "peak_ns", "seen_ns", "sell_source", "symbol_id",
-        "_bad_since_ns",
-    )  # fmt: skip
+    slot: int
+    pair: Pair
+    fees_bps: float
+    opened_ns: int  # CLOCK_BOOTTIME
+    columns: Mapping[str, str]
+
+
+class Funding(Protocol):
+    """Where the tracker learns what a perpetual's seller receives at its next funding."""
+
+    def bps(self, now_ns: int) -> memoryview:
+        """Return float64 by symbol * n_sources + source, bps, NaN where unknown.
+
+        Asked for at every tick; it may be the same buffer each time, filled anew or not.
+        """
+
+
+class Late(NamedTuple):
+    """A track that had no row for gap_ns; stats: until now, with the look that ends the gap."""
+
+    track: Track
+    gap_ns: int
+    stats: StatsTuple
+
+
+class Ended(NamedTuple):
+    """A track that ends with this look; prices: None where a leg was held by its writer."""
+
+    track: Track
+    reason: Reason
+    stats: StatsTuple
+    prices: PairTuple | None
+
+
+class Looked(NamedTuple):
+    """One look at all tracks; rows: whole snapshot lines."""
+
+    rows: bytes
+    n_rows: int
+    late: list[Late]
+    ended: list[Ended]
+
+
+class Tracks:
+    """The open tracks, one a pair, oldest first.
+
+    A track that ended still has its pair until forget(): its CLOSE row may have to wait.
+    """
 
     def __init__(
-        self,
-        direction: Direction,
-        symbol_id: int,
-        columns: Mapping[str, str],
-        *,
-        fees_bps: float,
-        converge_bps: float,
-        opened_ns: int,
-        net_bps: float,
+        self, watch: PairWatch, config: Config, n_sources: int, funding: Funding | None
     ) -> None:
-        self.id = columns["track_id"]
-        self.direction_id = direction.id
-        self.buy_source = direction.buy_source
-        self.sell_source = direction.sell_source
-        self.symbol_id = symbol_id
-        self.columns = columns
-        self.fees_bps = fees_bps
-        self.converge_bps = converge_bps
-        self.opened_ns = opened_ns
-        self.peak_net_bps = net_bps
-        self.peak_ns = opened_ns
-        self.seen_ns = opened_ns
-        self.ending: Reason | None = None
-        self._bad_since_ns: int | None = None
+        settings = config.tracker
+        self._config = config
+        self._n_sources = n_sources
+        self._funding = funding
+        self._funding_bps: memoryview | None = None  # as of the last look
+        self.grid_ns = int(settings.grid_ms * 1e6)
+        self._table = TrackTable(
+            watch,
+            grid_ns=self.grid_ns,
+            gap_ns=max(_GAP_NS, 3 * self.grid_ns),
+            expire_after_ns=int(min(settings.expire_after_s, _EVER_S) * 1e9),
+            lost_after_ns=int(min(settings.lost_after_s, _EVER_S) * 1e9),
+        )
+        self._of_pair: dict[Pair, Track] = {}
+        self._of_slot: dict[int, Track] = {}  # those that have not ended
 
-    def step(self, pair: PairTuple | None, now_ns: int, limits: Limits) -> Reason | None:
-        """Take one look at the pair; return why the track ends, None while it goes on.
+    def __len__(self) -> int:
+        return len(self._of_pair)
 
-        None for a pair is a leg that its writer holds. That is no look at prices, but a slot
-        held for lost_after_s belongs to a dead writer, so the time without a tradable look
-        runs on.
+    def __contains__(self, pair: object) -> bool:
+        return pair in self._of_pair
+
+    @property
+    def oldest_ns(self) -> int | None:
+        """Return when the oldest track was opened, CLOCK_BOOTTIME."""
+        return next((track.opened_ns for track in self._of_pair.values()), None)
+
+    def displaced(self, pair: Pair) -> Ended | None:
+        """End and forget the pair's track, where there is one that has not ended.
+
+        One pair, one track: there is another only where files were edited.
         """
-        if pair is not None and pair.tradable:
-            self._bad_since_ns = None
-            net = pair.gross_bps - self.fees_bps
-            if not net <= self.peak_net_bps:  # also where the first peak is NaN
-                self.peak_net_bps, self.peak_ns = net, now_ns
-            if net < self.converge_bps:
-                return "CONVERGED"
-        elif self._bad_since_ns is None:
-            self._bad_since_ns = now_ns
-        if now_ns - self.opened_ns >= limits.expire_after_ns:
-            return "EXPIRED"
-        if self._bad_since_ns is not None and now_ns - self._bad_since_ns >= limits.lost_after_ns:
-            return "LOST"
-        return None
+        track = self._of_pair.pop(pair, None)
+        if track is None or track.slot not in self._of_slot:
+            return None
+        stats = self._table.stats(track.slot)
+        del self._of_slot[track.slot]
+        self._table.remove(track.slot)
+        return Ended(track, "LOST", stats, None)
+
+    def follow(
+        self, pair: Pair, columns: Mapping[str, str], fees_bps: float, opened_ns: int,
+        stats: StatsTuple, looked_ns: int | None = None,
+    ) -> Track:  # fmt: skip
+        """Follow a pair that has no track. looked_ns: when it was last looked at, else OPEN."""
+        direction = DIRECTIONS[pair[0]]
+        slot = self._table.add(
+            columns["track_id"].encode(),
+            (direction.buy_source, direction.sell_source, pair[1]),
+            fees_bps=fees_bps,
+            converge_bps=self._config.limits_bps(direction)[1],
+            opened_ns=opened_ns,
+            looked_ns=opened_ns if looked_ns is None else looked_ns,
+            stats=stats,
+        )
+        track = Track(slot, pair, fees_bps, opened_ns, columns)
+        self._of_pair[pair] = self._of_slot[slot] = track
+        return track
+
+    def look(self, now_ns: int, time: str, *, rows: bool) -> Looked:
+        """Look once at every track that has not ended. rows=False: leave no rows."""
+        if self._funding:
+            self._funding_bps = self._funding.bps(now_ns)
+        found = self._table.look(now_ns, time.encode(), self._funding_bps, rows=rows)
+        late = [Late(self._of_slot[slot], gap_ns, stats) for slot, gap_ns, stats in found.late]
+        ended = [
+            Ended(self._of_slot.pop(slot), _ENDS[reason], self._table.stats(slot), prices)
+            for slot, reason, prices in found.ended
+        ]
+        return Looked(found.rows, found.n_rows, late, ended)
+
+    def funding_bps(self, pair: Pair) -> float:
+        """Return what funding gives the pair's seller, as of the last look; NaN where unknown."""
+        if self._funding_bps is None:
+            return float("nan")
+        at = pair[1] * self._n_sources + DIRECTIONS[pair[0]].sell_source
+        return float(self._funding_bps[at])
+
+    def forget(self, track: Track) -> bool:
+        """Give up a track that ended; return whether its pair was still its own."""
+        self._table.remove(track.slot)
+        if self._of_pair.get(track.pair) is not track:
+            return False
+        del self._of_pair[track.pair]
+        return True

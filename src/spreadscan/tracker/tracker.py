@@ -15,24 +15,27 @@ from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
 from spreadcore.layout import TRACKER_COUNTERS
 from spreadcore.ring import SignalTuple
 from spreadcore.spread import edge_gross_bps
+from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairWatch
 
 from spreadscan.clock import UtcClock, iso_utc
 from spreadscan.config import Config
 from spreadscan.errors import BadData, Halt
 from spreadscan.logs import facts
-from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS, snapshot_row
-from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of
+from spreadscan.tracker.archive import Archive
+from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
+from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of, hour_of
 from spreadscan.tracker.journal import LineFile
-from spreadscan.tracker.recovery import OpenRow, Orphans, Pair, read_journal
-from spreadscan.tracker.track import Limits, Track
+from spreadscan.tracker.orphans import Orphans
+from spreadscan.tracker.recovery import OpenRow, read_journal
+from spreadscan.tracker.reserve import Reserve
+from spreadscan.tracker.track import Funding, Late, Pair, Tracks
 from spreadscan.types import DIRECTIONS
 
 log = logging.getLogger(__name__)
 
 _COUNTER = {name: i for i, name in enumerate(TRACKER_COUNTERS)}
-_GAP_NS = 5_000_000_000  # a track without a row for longer gets a GAP row
-_MAX_WAITING = 20_000  # snapshot rows kept while the disk refuses them, some 4 MB
+_MAX_WAITING = 100_000  # snapshot rows kept while the disk refuses them, some 15 MB
 
 
 class Tracker:
@@ -41,7 +44,9 @@ class Tracker:
     instance: signals, active, dirty and health are mapped for writing. symbols: names by symbol
     id. fees_bps: both legs together, by direction id. stale_after_s: by source id. Call
     recover() first, then tick() on the grid and, between, poll(). BadData where a file in the
-    data folder is not ours; a disk that refuses is waited for.
+    data folder is not ours; a disk that refuses is waited for, and below the reserve that the
+    config asks for no new track is begun: signals stay in the ring. archive: looks after files
+    that are over, once it is started.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Tracker:
         stale_after_s: Mapping[int, float],
         *,
         utc: Utc | None = None,
+        funding: Funding | None = None,
     ) -> None:
         settings = config.tracker
         self.instance = instance
@@ -63,25 +69,32 @@ class Tracker:
         self._ring = instance.ring
         self._active = instance.active
         self._dirty = instance.dirty
-        self._watch = PairWatch(
+        self._rows = EventRows(self._utc, self._ring.ring_id, symbols, config.hash())
+        watch = PairWatch(
             instance.quotes,
             instance.health,
             beat_limit_s=config.engine.beat_limit_s,
             stale_after_s=stale_after_s,
         )
-        self._rows = EventRows(self._utc, self._ring.ring_id, symbols, config.hash())
-        self._limits = Limits(int(settings.expire_after_s * 1e9), int(settings.lost_after_s * 1e9))
-        self._grid_ns = int(settings.grid_ms * 1e6)
-        self._gap_ns = max(_GAP_NS, 3 * self._grid_ns)
+        self._tracks = Tracks(watch, config, self._ring.region.n_sources, funding)
+        self._grid_ns = self._tracks.grid_ns
         self._slot: int | None = None  # of the grid, at the last tick
         folder, fsync = config.paths.data, settings.fsync
         self._signals = LineFile(folder, SIGNALS, self._count, fsync=fsync != "never")
         self._snapshots = LineFile(folder, SNAPSHOTS, self._count, fsync=fsync == "always")
-        self._tracks: dict[Pair, Track] = {}
+        self.archive = Archive(
+            folder,
+            {SIGNALS: self._signals, SNAPSHOTS: self._snapshots},
+            settings.keep_gb,
+            self._utc,
+            self._oldest_day,
+        )
+        self._oldest_ns: int | None = None  # OPEN of the oldest track
+        self._reserve = Reserve(folder, settings.reserve_mb)
         self._journalled: set[int] = set()  # sequences found as OPEN rows at recovery
         self._ended: dict[Pair, str] = {}  # reason of each pair's last CLOSE
         self._outbox: list[Event] = []  # rows of the signals file but OPEN, oldest first
-        self._waiting: list[tuple[str, list[str]]] = []  # snapshot rows by hour
+        self._waiting: list[tuple[str, bytes, int]] = []  # hour, snapshot rows, their number
         self._orphans = Orphans()
 
     def recover(self, now_ns: int) -> None:
@@ -95,7 +108,9 @@ class Tracker:
         capacity = min(region.n_directions, len(DIRECTIONS)), region.n_symbols
         now_unix_ns = self._utc.utc_ns(now_ns)
         back_s = self._config.tracker.expire_after_s
-        found = read_journal(folder, self._ring.ring_id, capacity, now_unix_ns, back_s, self._count)
+        found = read_journal(
+            folder, self._ring.ring_id, capacity, now_unix_ns, back_s, self._grid_ns, self._count
+        )
         self._journalled, self._ended = found.sequences, found.ended
         for row in found.open:
             if row.ring_id == self._ring.ring_id:
@@ -123,6 +138,7 @@ class Tracker:
             self._count("ticks_skipped", slot - self._slot - 1)
         self._slot = slot
         self._count("ticks")
+        self._reserve.look(now_ns)
         self._drain(now_ns)
         self._look(now_ns)
         if not self._signals.failing:  # it was tried a moment ago
@@ -159,8 +175,8 @@ class Tracker:
 
     @property
     def failing(self) -> bool:
-        """True while the disk refuses rows."""
-        return self._signals.failing or self._snapshots.failing
+        """True while the disk refuses rows, or is too full for new tracks."""
+        return self._signals.failing or self._snapshots.failing or self._reserve.short
 
     # -- opening
 
@@ -175,38 +191,34 @@ class Tracker:
         self._flush()
 
     def _open(self, signal: SignalTuple, now_ns: int) -> bool:
-        """Write the OPEN row and follow the pair; False where the disk refuses."""
+        """Write the OPEN row and follow the pair; False where the disk has no room for it."""
         if signal.direction_id >= len(DIRECTIONS):
             raise Halt(
                 f"signal {signal.sequence}: direction {signal.direction_id}, expected below "
                 f"{len(DIRECTIONS)}"
             )
+        if self._reserve.look(now_ns):  # also between ticks, and before the first
+            return False
         direction = DIRECTIONS[signal.direction_id]
         fees = self._fees_bps.get(direction.id, float("nan"))
         gross = edge_gross_bps(signal.buy_px, signal.sell_px)
-        track = Track(
-            direction,
-            signal.symbol_id,
-            self._rows.fixed(signal, direction, fees),
-            fees_bps=fees,
-            converge_bps=self._config.limits_bps(direction)[1],
-            opened_ns=signal.at_ns,
-            net_bps=gross - fees,
+        columns = self._rows.fixed(signal, direction, fees)
+        pair = direction.id, signal.symbol_id
+        event = self._rows.open(
+            columns, signal, gross, gross - fees, self._tracks.funding_bps(pair)
         )
-        event = self._rows.open(track, signal, gross)
-        if not self._signals.write(event.day, [event.row]):
+        if not self._signals.write(event.day, event.row.encode(), 1):
             return False
-        self._adopt(track, now_ns)
+        size = min(signal.buy_px * signal.buy_qty, signal.sell_px * signal.sell_qty)
+        self._displace(pair, now_ns)
+        stats = StatsTuple(gross - fees, signal.at_ns, size)
+        self._tracks.follow(pair, columns, fees, signal.at_ns, stats)
         return True
 
-    def _adopt(self, track: Track, now_ns: int) -> None:
-        """Follow a track. One pair, one track: another is there only where files were edited."""
-        pair = track.direction_id, track.symbol_id
-        old = self._tracks.get(pair)
-        if old is not None:
-            event = self._rows.close(old, "LOST", None, now_ns)
-            self._outbox.append(event._replace(track=None))  # the pair is the new one's
-        self._tracks[pair] = track
+    def _displace(self, pair: Pair, now_ns: int) -> None:
+        if old := self._tracks.displaced(pair):
+            event = self._rows.close(old, now_ns, float("nan"))
+            self._outbox.append(event._replace(track=None))  # the pair is another's
 
     def _make_tracked(self, direction_id: int, symbol_id: int) -> None:
         state = SIGNALLED  # as it should be; else whatever it is
@@ -216,47 +228,31 @@ class Tracker:
                 return
 
     def _resume(self, row: OpenRow, now_ns: int, now_unix_ns: int) -> None:
-        direction = DIRECTIONS[row.pair[0]]
         # same ring, so same boot: at_ns tells the age whatever became of the wall clock
         age_ns = now_ns - row.at_ns if row.at_ns <= now_ns else max(0, now_unix_ns - row.unix_ns)
-        track = Track(
-            direction,
-            row.pair[1],
-            {name: row.columns[name] for name in FIXED},
-            fees_bps=row.fees_bps,
-            converge_bps=self._config.limits_bps(direction)[1],
-            opened_ns=now_ns - age_ns,
-            net_bps=row.net_bps,
-        )
-        track.seen_ns = now_ns
-        self._adopt(track, now_ns)
+        opened_ns = now_ns - age_ns
+        stats = row.stats._replace(peak_ns=opened_ns + row.stats.peak_ns - row.at_ns)
+        columns = {name: row.columns[name] for name in FIXED}
+        self._displace(row.pair, now_ns)
+        track = self._tracks.follow(row.pair, columns, row.fees_bps, opened_ns, stats, now_ns)
         self._make_tracked(*row.pair)
-        gap_ns = now_unix_ns - row.seen_unix_ns
-        self._outbox.append(self._rows.gap(track, max(0, gap_ns), now_ns, "DOWN"))
+        gap_ns = max(0, now_unix_ns - row.seen_unix_ns)
+        self._outbox.append(self._rows.gap(Late(track, gap_ns, stats), now_ns, "DOWN"))
         self._count("recovered")
 
     # -- following
 
     def _look(self, now_ns: int) -> None:
         time = iso_utc(self._utc.utc_ns(now_ns))
-        has_room = sum(len(rows) for _, rows in self._waiting) < _MAX_WAITING
-        rows = []
-        self._watch.look(now_ns)
-        for track in self._tracks.values():
-            if track.ending:
-                continue
-            pair = self._watch.read(track.buy_source, track.sell_source, track.symbol_id, now_ns)
-            if pair is not None and has_room:
-                if now_ns - track.seen_ns >= self._gap_ns:
-                    gap_ns = now_ns - track.seen_ns
-                    self._outbox.append(self._rows.gap(track, gap_ns, now_ns, "LATE"))
-                track.seen_ns = now_ns
-                rows.append(snapshot_row(track.id, time, pair, track.fees_bps))
-            track.ending = track.step(pair, now_ns, self._limits)
-            if track.ending:
-                self._outbox.append(self._rows.close(track, track.ending, pair, now_ns))
-        if rows:
-            self._waiting.append((f"{day_of(time)}-{time[11:13]}", rows))
+        has_room = sum(n for _, _, n in self._waiting) < _MAX_WAITING
+        found = self._tracks.look(now_ns, time, rows=has_room)
+        self._outbox += [self._rows.gap(late, now_ns, "LATE") for late in found.late]
+        for end in found.ended:
+            self._outbox.append(
+                self._rows.close(end, now_ns, self._tracks.funding_bps(end.track.pair))
+            )
+        if found.n_rows:
+            self._waiting.append((hour_of(time), found.rows, found.n_rows))
 
     def _free_orphans(self, now_ns: int) -> None:
         freed = 0
@@ -274,7 +270,8 @@ class Tracker:
         while self._outbox:
             day = self._outbox[0].day
             events = [event for event in self._outbox if event.day == day]
-            if not self._signals.write(day, [event.row for event in events]):
+            rows = "".join([event.row for event in events]).encode()
+            if not self._signals.write(day, rows, len(events)):
                 return False
             self._outbox = [event for event in self._outbox if event.day != day]
             for event in events:
@@ -286,11 +283,9 @@ class Tracker:
     def _written(self, event: Event) -> None:
         if event.reason:
             self._count(event.reason.lower())
-        if event.reason and event.track:
-            pair = event.track.direction_id, event.track.symbol_id
-            del self._tracks[pair]
-            self._ended[pair] = event.reason
-            self._release(pair, TRACKED, event.reason)
+        if event.reason and event.track and self._tracks.forget(event.track):
+            self._ended[event.track.pair] = event.reason
+            self._release(event.track.pair, TRACKED, event.reason)
 
     def _release(self, pair: Pair, state: int, reason: str | None) -> bool:
         """Move the byte on and, where the pair may signal again, mark it for the engine."""
@@ -302,8 +297,7 @@ class Tracker:
 
     def _write_snapshots(self) -> None:
         while self._waiting:
-            stamp, rows = self._waiting[0]
-            if not self._snapshots.write(stamp, rows):
+            if not self._snapshots.write(*self._waiting[0]):
                 return
             del self._waiting[0]
 
@@ -312,6 +306,12 @@ class Tracker:
         # the tail is the number of signals that have an OPEN row, whatever died when
         health.set(self.role, _COUNTER["opened"], self._ring.read)
         health.set(self.role, _COUNTER["open"], len(self._tracks))
+        self._oldest_ns = self._tracks.oldest_ns
+
+    def _oldest_day(self) -> str:
+        # called by the archive's thread, so of a number that is replaced whole
+        oldest_ns = self._oldest_ns
+        return "" if oldest_ns is None else day_of(iso_utc(self._utc.utc_ns(oldest_ns)))
 
     def _count(self, name: str, n: int = 1) -> None:
         self.instance.health.add(self.role, _COUNTER[name], n)

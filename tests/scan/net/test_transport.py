@@ -1,7 +1,9 @@
 """One suite for both transports, against a server that sends exactly these bytes."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -267,6 +269,38 @@ def test_a_stalled_handshake_times_out(transport: str, loop_name: str) -> None:
         server.close()
 
     run(loop_name, main())
+
+
+def test_the_kernel_probes_the_peer(
+    transport: str, loop_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[dict[str, int]] = []
+    module = import_module(f"spreadscan.net.{transport}_socket")
+    real = module.probe_peer
+
+    def noting(tcp: Any) -> None:
+        real(tcp)
+        names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+        found.append(
+            {name: tcp.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names}
+            | {"on": tcp.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)}
+        )
+
+    async def serve(peer: Any) -> None:
+        await peer.receive()
+
+    async def main() -> None:
+        monkeypatch.setattr(module, "probe_peer", noting)
+        async with raw.RawServer(serve) as server:
+            client = await opened(transport, server.url, Recorder())
+            client.close()
+            await client.wait_closed()
+
+    run(loop_name, main())
+    (options,) = found
+    assert 1 == options["on"]
+    probed_for_s = options["TCP_KEEPIDLE"] + options["TCP_KEEPINTVL"] * options["TCP_KEEPCNT"]
+    assert 25 == probed_for_s == options["TCP_USER_TIMEOUT"] / 1_000
 
 
 def test_an_unknown_transport_is_refused() -> None:

@@ -74,7 +74,7 @@ def test_json(folder):
     assert ["frames.tsv.gz", "okx-futures/a.jsonl", "okx-futures/pong.txt"] == files
     assert source == report["files"][0]["sources"]["binance-spot"]
     (edge,) = report["edges"]
-    assert (100.3 / 100.0 - 1.0) * 1e4 == edge["max_bps"]
+    assert (100.3 - 100.0) / 100.0 * 1e4 == edge["max_bps"]
     assert 1723161254024619569 == edge["max_ns"]
     assert report["frames_per_s"] > 0
 

@@ -1,15 +1,19 @@
 """A scripted market on a real instance, with made-up time."""
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from spreadcore import Instance, active
+from spreadcore.digits import time_of
 from spreadcore.layout import TRACKER_COUNTERS
 
 from spreadscan import config
+from spreadscan.clock import now_ns
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker
 
 S = 1_000_000_000
@@ -25,6 +29,20 @@ SYMBOLS = [
     *[f"S{n}-USDT" for n in range(4, 64)],
 ]
 OKX_SPOT, MEXC_FUTURES = 6, 5  # direction 0
+
+
+def unix_ns(text: str) -> int:
+    found: int = time_of(text.encode())
+    return found
+
+
+def compressed(text: bytes) -> bytes:
+    """As the tracker compresses a file that is over."""
+    out = io.BytesIO()
+    compressor = zstandard.ZstdCompressor(write_checksum=True)
+    with compressor.stream_writer(out, size=len(text), closefd=False) as writer:
+        writer.write(text)
+    return out.getvalue()
 
 
 class FixedUtc:
@@ -55,13 +73,17 @@ class Market:
             "tracker.fsync": "never",
         }
         self.stale_after_s: dict[int, float] = {}
+        self.funding: Any = None
         self.beating = True
 
     def tracker(self, kind: type[Tracker] = Tracker, **settings: Any) -> Tracker:
         """A new tracker, as after a start of its process; not yet recovered."""
         flags = self.settings | {k.replace("__", "."): v for k, v in settings.items()}
         loaded = config.load(flags=flags, environ={}).config
-        return kind(self.instance, loaded, SYMBOLS, FEES, self.stale_after_s, utc=self.utc)
+        return kind(
+            self.instance, loaded, SYMBOLS, FEES, self.stale_after_s, utc=self.utc,
+            funding=self.funding,
+        )  # fmt: skip
 
     def started(self, **settings: Any) -> Tracker:
         tracker = self.tracker(**settings)
@@ -72,6 +94,11 @@ class Market:
         for source in range(8):
             self.instance.health.beat(source, self.now)
 
+    def beat_now(self) -> None:
+        """As beat(), of the real clock."""
+        for source in range(8):
+            self.instance.health.beat(source, now_ns())
+
     def quote(self, source: int, symbol: int, bid: float, ask: float, qty: float = 3.0) -> None:
         self.instance.quotes.write(source, symbol, bid, ask, qty, qty + 1, 0, self.now)
 
@@ -80,6 +107,12 @@ class Market:
         self.quote(OKX_SPOT, symbol, 99.9, 100.0)
         bid = 100.0 * (1 + gross_bps / 1e4)
         self.quote(MEXC_FUTURES, symbol, bid, bid * 1.001)
+
+    def hold(self, source: int, symbol: int) -> None:
+        """Leave a slot as a writer killed half-way does, until the next quote."""
+        at = 64 + 64 * (symbol * 8 + source)
+        with self.instance.region("quotes").buffer() as raw:
+            raw[at] |= 1
 
     def signal(self, symbol: int = 0, gross_bps: float = 40.0) -> int | None:
         """Do what the engine does with a spread; None where the byte forbids it."""

@@ -1,13 +1,11 @@
 """The spelling of numbers and rows, and the page that explains them."""
 
-import csv
 import math
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spreadcore.watch import PairTuple
 
 from spreadscan.tracker.columns import (
     SIGNALS,
@@ -16,7 +14,6 @@ from spreadscan.tracker.columns import (
     bps,
     number,
     safe_text,
-    snapshot_row,
 )
 
 DOCS = Path(__file__).parents[3] / "docs" / "data-files.md"
@@ -37,29 +34,6 @@ def test_bps_have_four_decimals():
     assert "12.3457" == bps(12.34567)
 
 
-def test_a_snapshot_has_its_values_in_the_order_of_the_columns():
-    pair = PairTuple(1.1, 1.2, 10.0, 20.0, 1.3, 1.4, 30.0, 40.0, 1_500_000, 2_560_000,
-                     833.3333333, 2727.27, True)  # fmt: skip
-    (row,) = csv.DictReader([",".join(SNAPSHOTS.names), snapshot_row("id", "T", pair, 10.0)])
-    assert {
-        "track_id": "id", "time": "T", "buy_bid": "1.1", "buy_bid_qty": "10.0", "buy_ask": "1.2",
-        "buy_ask_qty": "20.0", "sell_bid": "1.3", "sell_bid_qty": "30.0", "sell_ask": "1.4",
-        "sell_ask_qty": "40.0", "buy_age_ms": "1.5", "sell_age_ms": "2.6",
-        "gross_bps": "833.3333", "net_bps": "823.3333", "exit_bps": "2727.2700",
-    } == row  # fmt: skip
-
-
-def test_an_empty_leg_leaves_its_fields_empty():
-    pair = PairTuple(NAN, NAN, NAN, NAN, 1.3, 1.4, 30.0, 40.0, -1, 500_000, NAN, NAN, False)
-    assert "id,T,,,,,1.3,30.0,1.4,40.0,,0.5,,,\n" == snapshot_row("id", "T", pair, 10.0)
-
-
-def test_both_legs_empty_is_still_a_whole_row():
-    row = snapshot_row("id", "T", PairTuple(*[NAN] * 8, -1, -1, NAN, NAN, False), 10.0)
-    assert len(SNAPSHOTS.names) - 1 == row.count(",")
-    assert "id,T,,,,,,,,,,,,,\n" == row
-
-
 @pytest.mark.parametrize("hostile", ["A,B", 'A"B', "A\nB", "A\rB", "A#B", "A\x00B", "A\u2028B"])
 def test_no_name_breaks_a_line(hostile):
     assert "A_B" == safe_text(hostile)
@@ -73,7 +47,7 @@ def test_other_names_stay_as_they_are():
 @pytest.mark.parametrize("kind", [SIGNALS, SNAPSHOTS], ids=lambda k: k.name)
 def test_the_header_is_a_comment_and_the_names(kind):
     comment, names, rest = kind.header.decode().split("\n")
-    assert comment.startswith(f"# spreadscan {kind.name} v1; ")
+    assert comment.startswith(f"# spreadscan {kind.name} v2; ")
     assert "#" not in comment[1:]
     assert "," not in comment
     assert list(kind.names) == names.split(",")

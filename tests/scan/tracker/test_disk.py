@@ -4,9 +4,9 @@ from collections import defaultdict
 
 import pytest
 
+from scan.tracker.conftest import unix_ns
 from scan.tracker.story import Story, World
 from spreadscan.tracker import tracker as tracker_module
-from spreadscan.tracker.recovery import unix_ns
 
 GRID_NS = 200_000_000
 WAYS = {"fail": ("fail", 0), "no room": ("full", 0.0), "half": ("full", 0.5),
@@ -130,7 +130,7 @@ def test_snapshots_of_a_long_failure_are_bounded_and_their_lack_is_told(make_sto
     for _ in range(40):
         story.prices()
         tracker.tick(story.market.now)
-    assert 12 <= sum(len(rows) for _, rows in tracker._waiting) < 16
+    assert 12 <= sum(n for _, _, n in tracker._waiting) < 16
     full.clear()
     for _ in range(2):
         story.prices()

@@ -1,5 +1,7 @@
 """From signal to CLOSE on a scripted market: exact rows, states and counters."""
 
+import math
+
 import pytest
 from spreadcore import active
 from spreadcore.engine import Engine
@@ -12,7 +14,12 @@ from spreadscan.errors import BadData, Halt
 from spreadscan.tracker import SNAPSHOTS
 from spreadscan.tracker.track import track_id
 
+STATS = (
+    "funding_bps", "peak_after_s", "peak_size_usdt", "profit_s", "mean_net_bps",
+    "mean_size_usdt", "min_size_usdt", "looks", "tradable_looks", "skipped",
+)  # fmt: skip
 BID_40 = 100.0 * (1 + 40 / 1e4)
+BID_60 = 100.0 * (1 + 60 / 1e4)
 
 
 def test_a_signal_becomes_this_open_row(market):
@@ -31,6 +38,7 @@ def test_a_signal_becomes_this_open_row(market):
         "sell_px": repr(BID_40), "sell_qty": "3.0", "buy_bid": "", "sell_ask": "",
         "gross_bps": "40.0000", "net_bps": "30.0000", "exit_bps": "", "fees_bps": "10.0000",
         "peak_net_bps": "", "peak_time": "", "duration_s": "", "gap_s": "", "reason": "",
+        "buy_usdt": "400.00", "sell_usdt": f"{3 * BID_40:.2f}", **dict.fromkeys(STATS, ""),
         "at_ns": str(START_NS + 123_456_789), "config_hash": config.load(
             flags=market.settings, environ={}).config.hash(),
     } == event  # fmt: skip
@@ -50,14 +58,14 @@ def test_every_tick_leaves_a_snapshot_of_every_track(market):
     market.step(tracker)
     rows = market.snapshots()
     first, second = (event["track_id"] for event in market.events())
-    assert [(first, "00.200000", "40.0000"), (second, "00.200000", "50.0000"),
-            (first, "00.400000", "30.0000"), (second, "00.400000", "50.0000")] == [
+    assert [(first, "00.200000", "40.00"), (second, "00.200000", "50.00"),
+            (first, "00.400000", "30.00"), (second, "00.400000", "50.00")] == [
         (r["track_id"], r["time"][17:26], r["gross_bps"]) for r in rows]  # fmt: skip
     bid = 100.0 * (1 + 30 / 1e4)
     expected = dict(zip(SNAPSHOTS.names, [
         first, "2026-11-20T12:00:00.400000Z", "99.9", "3.0", "100.0", "4.0",
-        repr(bid), "3.0", repr(bid * 1.001), "4.0", "200.0", "200.0", "30.0000", "20.0000",
-        f"{edge_gross_bps(99.9, bid * 1.001):.4f}",
+        repr(bid), "3.0", repr(bid * 1.001), "4.0", "200", "200", "30.00", "20.00",
+        f"{edge_gross_bps(99.9, bid * 1.001):.2f}", "", "1",
     ], strict=True))  # fmt: skip
     assert expected == rows[2]
 
@@ -76,9 +84,14 @@ def test_converged_frees_the_pair_at_once(market):
     assert close == market.events()[0] | {
         "time": "2026-11-20T12:00:01.000000Z", "event": "CLOSE", "reason": "CONVERGED",
         "buy_px": "100.0", "buy_qty": "4.0", "sell_px": repr(bid), "sell_qty": "3.0",
-        "buy_bid": "99.9", "sell_ask": repr(bid * 1.001), "gross_bps": "11.0000",
+        "buy_usdt": "400.00", "sell_usdt": f"{3 * bid:.2f}", "buy_bid": "99.9",
+        "sell_ask": repr(bid * 1.001), "gross_bps": "11.0000",
         "net_bps": "1.0000", "exit_bps": f"{edge_gross_bps(99.9, bid * 1.001):.4f}",
         "peak_net_bps": "50.0000", "peak_time": "2026-11-20T12:00:00.600000Z",
+        "peak_after_s": "0.600000", "peak_size_usdt": f"{3 * BID_60:.2f}",
+        "profit_s": "1.000000", "mean_net_bps": f"{(30 + 30 + 50 + 50 + 1) / 5:.4f}",
+        "mean_size_usdt": f"{3 * (2 * BID_40 + 2 * BID_60 + bid) / 5:.2f}",
+        "min_size_usdt": f"{3 * bid:.2f}", "looks": "5", "tradable_looks": "5", "skipped": "0",
         "duration_s": "1.000000", "at_ns": str(START_NS + S),
     }  # fmt: skip
     assert active.FREE == market.state(0)
@@ -131,7 +144,7 @@ def test_lost_when_a_leg_is_empty_for_long(market):
     assert active.FREE == market.state(0)
     assert 1 == market.counters()["lost"]
     last = market.snapshots()[-1]
-    assert ("99.9", "", "", "", "2400.0", "") == tuple(
+    assert ("99.9", "", "", "", "2400", "") == tuple(
         last[c] for c in ("buy_bid", "sell_bid", "sell_ask_qty", "sell_age_ms", "buy_age_ms",
                           "net_bps"))  # fmt: skip
     assert 12 == len(market.snapshots())
@@ -147,7 +160,7 @@ def test_lost_when_a_source_stops_beating(market):
     market.step(tracker)
     # last beat 0.2 s, not tradable from 2.2 s
     assert "4.200000" == market.events()[1]["duration_s"]
-    assert "30.0000" == market.snapshots()[-1]["net_bps"]  # the old prices are shown
+    assert "30.00" == market.snapshots()[-1]["net_bps"]  # the old prices are shown
 
 
 def test_lost_when_a_quote_is_older_than_its_source_allows(market):
@@ -170,21 +183,13 @@ def test_a_leg_that_comes_back_is_not_lost(market):
     assert [("OPEN", "0", "")] == market.kinds()
 
 
-def test_a_busy_slot_gives_no_row_and_goes_on(market, monkeypatch):
+def test_a_busy_slot_gives_no_row_and_goes_on(market):
     tracker = market.started()
     market.signal(0, 40.0)
     market.step(tracker)
-
-    class Busy:
-        def look(self, now_ns):
-            pass
-
-        def read(self, *where):
-            return None
-
-    watch, tracker._watch = tracker._watch, Busy()
+    market.hold(OKX_SPOT, 0)
     market.step(tracker, 3)
-    tracker._watch = watch
+    market.spread(0, 40.0)
     market.step(tracker)
     assert ["00.200000", "01.000000"] == [r["time"][17:26] for r in market.snapshots()]
     assert 1 == len(market.events())
@@ -215,6 +220,40 @@ def test_a_pause_is_one_gap_and_not_many_ticks(market):
     assert (7, 3000) == tuple(market.counters()[c] for c in ("ticks", "ticks_skipped"))
 
 
+class Rates:
+    """Funding of every pair of one source, 0.25 bps more at each tick."""
+
+    def __init__(self):
+        self.buffer = memoryview(bytearray(8 * 64 * 8)).cast("d")
+        self.asked_ns = []
+
+    def bps(self, now_ns):
+        self.asked_ns.append(now_ns)
+        for at in range(len(self.buffer)):
+            self.buffer[at] = len(self.asked_ns) / 4 if at % 8 == MEXC_FUTURES else math.nan
+        return self.buffer
+
+
+def test_funding_stands_beside_net_in_every_row(market):
+    market.funding = rates = Rates()
+    tracker = market.started()
+    market.signal(0, 40.0)
+    tracker.poll(market.now)  # before the first tick nothing is known
+    market.step(tracker)
+    market.signal(1, 40.0)
+    market.step(tracker, 2)
+    market.spread(0, 0.0)
+    market.step(tracker)
+    assert [("OPEN", ""), ("OPEN", "0.2500"), ("CLOSE", "1.0000")] == [
+        (e["event"], e["funding_bps"]) for e in market.events()
+    ]
+    assert ["0.25", "0.50", "0.50", "0.75", "0.75", "1.00", "1.00"] == [
+        s["funding_bps"] for s in market.snapshots()
+    ]
+    assert {"30.00", "-10.00"} == {s["net_bps"] for s in market.snapshots()}
+    assert 4 == len(rates.asked_ns)
+
+
 def test_a_burst_of_signals_keeps_its_order(market):
     tracker = market.started()
     for symbol in range(64):
@@ -236,7 +275,7 @@ def test_a_direction_without_fees_is_followed_without_net(market):
     market.step(tracker, 5)
     assert ("", "") == (market.events()[0]["net_bps"], market.events()[0]["fees_bps"])
     assert "EXPIRED" == market.events()[1]["reason"]
-    assert ("-50.0000", "") == tuple(market.snapshots()[0][c] for c in ("gross_bps", "net_bps"))
+    assert ("-50.00", "") == tuple(market.snapshots()[0][c] for c in ("gross_bps", "net_bps"))
 
 
 def test_a_symbol_without_a_name_is_followed(market):

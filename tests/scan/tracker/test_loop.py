@@ -1,14 +1,11 @@
 """The loop on real time: OPEN rows between ticks, beats, the end."""
 
 import asyncio
-import os
-import random
-import signal
 import threading
 import time
 
 import pytest
-from spreadcore import active, region
+from spreadcore import region
 
 from scan.tracker.conftest import SYMBOLS
 from spreadscan.clock import now_ns
@@ -103,43 +100,3 @@ def test_it_ends_once_the_instance_is_replaced(live):
     region.create(live.instance.name, n_sources=8, n_symbols=len(SYMBOLS), force=True)
     with pytest.raises(Halt, match="the instance was replaced"):
         run_until(tracker, lambda: False, within_s=20.0)
-
-
-def test_killed_processes_lose_and_double_nothing(live, children):
-    """Real SIGKILLs, at seeded moments; the engine's side goes on meanwhile."""
-    rng = random.Random(11)
-    live.settings |= {"tracker.grid_ms": 10.0, "tracker.expire_after_s": 0.05}
-
-    def track(stop_after_s=60.0):
-        end = time.monotonic() + stop_after_s
-        tracker = live.tracker()
-        tracker.recover(now_ns())
-        asyncio.run(run(tracker, lambda: time.monotonic() > end))
-        tracker.close(now_ns())
-
-    def trade(for_s):
-        """Signal every pair that may; free those that expired."""
-        end = time.monotonic() + for_s
-        while time.monotonic() < end:
-            live.now = now_ns()
-            live.beat()
-            for symbol in range(20):
-                live.instance.active.move(0, symbol, active.REARM, active.FREE)
-                live.signal(symbol, 40.0)
-            time.sleep(0.002)
-
-    for n in range(6):
-        pid = children.start(f"tracker {n}", track)
-        trade(0.15 + rng.random() * 0.1)
-        os.kill(pid, signal.SIGKILL)
-        children.results(10.0)
-        assert live.instance.ring.produced > 0
-    children.start("last tracker", track, 2.5)  # longer than two looks for orphans
-    children.results(20.0)
-    events = live.events()
-    for kind in ("OPEN", "CLOSE"):
-        found = sorted(int(e["sequence"]) for e in events if e["event"] == kind)
-        assert list(range(live.instance.ring.produced)) == found
-    assert 0 == live.instance.ring.queued
-    assert {active.REARM} == {state for _, _, state in live.instance.active.not_free()}
-    assert len(events) > 200

@@ -1,15 +1,23 @@
 """What a tracker takes up when it comes back, whatever its files look like."""
 
 import random
+from collections.abc import Collection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from spreadcore import active
 
-from scan.tracker.conftest import MS, START_NS, Market, S
+from scan.tracker.conftest import MS, START_NS, Market, S, compressed
 from spreadscan.errors import BadData
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, recovery
-from spreadscan.tracker.recovery import unix_ns
+
+FIVE_LOOKS = {
+    "peak_net_bps": "30.0000", "peak_time": "2026-11-20T12:00:00.000000Z",
+    "peak_after_s": "0.000000", "peak_size_usdt": "301.20", "profit_s": "1.000000",
+    "mean_net_bps": "30.0000", "mean_size_usdt": "301.20", "min_size_usdt": "301.20",
+    "looks": "5", "tradable_looks": "5", "skipped": "0",
+}  # fmt: skip
 
 
 def test_an_open_track_is_resumed_after_a_gap(market):
@@ -23,7 +31,8 @@ def test_an_open_track_is_resumed_after_a_gap(market):
     assert gap == opened | {
         "event": "GAP", "reason": "DOWN", "time": "2026-11-20T12:00:08.000000Z",
         "gap_s": "7.000000", "at_ns": str(START_NS + 8 * S), "buy_px": "", "buy_qty": "",
-        "sell_px": "", "sell_qty": "", "gross_bps": "", "net_bps": "",
+        "buy_usdt": "", "sell_usdt": "", "sell_px": "", "sell_qty": "",
+        "gross_bps": "", "net_bps": "", **FIVE_LOOKS,
     }  # fmt: skip
     assert active.TRACKED == market.state(0)
     market.spread(0, 60.0)
@@ -36,14 +45,74 @@ def test_an_open_track_is_resumed_after_a_gap(market):
     assert active.FREE == market.state(0)
 
 
-def test_the_peak_of_a_resumed_track_is_its_open_row_s(market):
+def told(market: Market, restarts_at: Collection[int]) -> dict[str, str]:
+    """The statistics of a track of 40 ticks, with a new tracker after some of them."""
     market.signal(0, 40.0)
-    market.step(market.started())
     tracker = market.started()
-    market.spread(0, 0.0)
+    for n in range(40):
+        if n in (7, 8, 20):
+            market.instance.quotes.write_empty(5, 0)
+        else:
+            market.spread(0, 0.0 if n == 39 else 12.5 + n * 37 % 50)
+        if n == 25:
+            market.now += 3 * S  # late: 15 ticks of the grid
+        market.step(tracker)
+        if n in restarts_at:
+            tracker.close(market.now)
+            tracker = market.started()
+    close = market.events()[-1]
+    assert "CONVERGED" == close["reason"]
+    return {name: close[name] for name in FIVE_LOOKS}
+
+
+def test_statistics_survive_restarts(market):
+    whole = told(market, ())
+    assert ("40", "37", "15") == tuple(whole[n] for n in ("looks", "tradable_looks", "skipped"))
+    for n, restarts in enumerate([(0,), (38,), (10,), (8, 9, 30), range(39)]):
+        market = Market(market.instance, market.folder.parent / str(n))
+        again = told(market, restarts)
+        for mean in ("mean_net_bps", "mean_size_usdt"):  # rounded at each restart
+            assert abs(float(whole[mean]) - float(again.pop(mean))) < 0.02
+        assert whole | again == whole, restarts
+        assert len(restarts) + 2 == len(market.events())
+
+
+def test_a_gap_row_has_the_statistics_up_to_it(market):
+    market.signal(0, 40.0)
+    market.step(market.started(), 5)
+    market.now += 9 * S
+    tracker = market.started()
+    (gap,) = [e for e in market.events() if e["event"] == "GAP"]
+    assert FIVE_LOOKS == {name: gap[name] for name in FIVE_LOOKS}
+    market.spread(0, 30.0)
     market.step(tracker)
-    assert ("30.0000", "2026-11-20T12:00:00.000000Z") == tuple(
-        market.events()[-1][c] for c in ("peak_net_bps", "peak_time"))  # fmt: skip
+    market.started()  # its statistics begin with that GAP
+    gap = market.events()[-1]
+    assert ("1.200000", f"{(5 * 30 + 20) / 6:.4f}", "6", "0") == tuple(
+        gap[name] for name in ("profit_s", "mean_net_bps", "looks", "skipped"))  # fmt: skip
+
+
+@pytest.mark.parametrize("reach", [0, 1, 3, 7])
+def test_statistics_rest_on_the_newest_snapshots_that_are_read(market, monkeypatch, reach):
+    market.signal(0, 40.0)
+    market.step(market.started(), 7)
+    size = len(next(market.folder.glob("snapshots-*")).read_bytes().splitlines()[-1]) + 1
+    monkeypatch.setattr(recovery, "_REREAD_BYTES", reach * size + 20)
+    market.started()
+    assert str(reach) == market.events()[-1]["looks"]
+    market.started()
+    assert str(reach) == market.events()[-1]["looks"]  # by the GAP row
+
+
+def test_statistics_are_read_from_compressed_hours_too(market):
+    market.now += 3600 * S - 500 * MS
+    market.signal(0, 40.0)
+    market.step(market.started(), 7)
+    over, _ = sorted(market.folder.glob("snapshots-*"))
+    (over.parent / f"{over.name}.zst").write_bytes(compressed(over.read_bytes()))
+    over.unlink()
+    market.started()
+    assert "7" == market.events()[-1]["looks"]
 
 
 def test_a_closed_track_is_not_resumed(market):
@@ -101,10 +170,10 @@ def test_tracks_of_another_ring_are_lost(market, make_instance):
     opened, close = market.events()
     assert close == opened | {
         "event": "CLOSE", "reason": "LOST", "time": "2026-11-20T12:00:31.000000Z",
-        "duration_s": "1.000000", "gap_s": "30.000000", "peak_net_bps": "30.0000",
-        "peak_time": "2026-11-20T12:00:00.000000Z", "at_ns": str(START_NS + 31 * S),
-        "buy_px": "", "buy_qty": "", "sell_px": "", "sell_qty": "", "gross_bps": "",
-        "net_bps": "",
+        "duration_s": "1.000000", "gap_s": "30.000000", **FIVE_LOOKS,
+        "at_ns": str(START_NS + 31 * S),
+        "buy_px": "", "buy_qty": "", "buy_usdt": "", "sell_usdt": "",
+        "sell_px": "", "sell_qty": "", "gross_bps": "", "net_bps": "",
     }  # fmt: skip
     assert [] == market.instance.active.not_free()
     assert (1, 0, 0) == tuple(market.counters()[c] for c in ("lost", "recovered", "open"))
@@ -148,11 +217,13 @@ def test_old_files_are_not_read(market):
 def test_a_foreign_file_that_may_matter_is_refused(market, day):
     market.folder.mkdir()
     path = market.folder / f"signals-{day}.csv"
-    path.write_text("# spreadscan signals v2; later\ntime\n")
+    path.write_text("# spreadscan signals v1; older\ntime\n")
     with pytest.raises(BadData) as caught:
         market.started()
-    assert f"{path}: begins '# spreadscan signals v2', expected '# spreadscan signals v1'" == str(
-        caught.value)  # fmt: skip
+    assert (
+        f"{path}: begins '# spreadscan signals v1', expected '# spreadscan signals v2'; move the "
+        "files of that version away, or set another paths.data"
+    ) == str(caught.value)
 
 
 def test_a_foreign_snapshots_file_is_refused(market):
@@ -288,13 +359,22 @@ def test_a_track_that_is_followed_is_no_orphan(market):
 # -- files that were cut, torn and flipped
 
 
-def written(market: Market) -> tuple[Path, Path]:
-    """Twenty signals, half of them closed, as a killed tracker leaves them."""
+@pytest.fixture
+def memory_market(market):
+    """A market whose files are in memory: thousands of them are written anew."""
+    with TemporaryDirectory(dir="/dev/shm", prefix="spreadscan-test-") as folder:
+        market.folder = Path(folder, "data")
+        market.settings["paths.data"] = str(market.folder)
+        yield market
+
+
+def written(market: Market, n: int = 20) -> tuple[Path, Path]:
+    """So many signals, half of them closed, as a killed tracker leaves them."""
     tracker = market.started()
-    for symbol in range(20):
+    for symbol in range(n):
         market.signal(symbol, 40.0)
         market.step(tracker)
-    for symbol in range(10):
+    for symbol in range(n // 2):
         market.spread(symbol, 0.0)
         market.step(tracker)
     return next(market.folder.glob("signals-*")), next(market.folder.glob("snapshots-*"))
@@ -306,10 +386,11 @@ def whole_rows(content: bytes, header: bytes) -> list[bytes]:
     return content[len(header) :].split(b"\n")[:-1]
 
 
-def test_a_signals_file_cut_anywhere_loses_no_whole_row(market):
-    signals, _ = written(market)
+def test_a_signals_file_cut_anywhere_loses_no_whole_row(memory_market):
+    market = memory_market
+    signals, _ = written(market, 12)
     full = signals.read_bytes()
-    first = max(0, len(full) - 2048)
+    first = max(0, len(full) - 4096)
     for size in (*range(0, len(SIGNALS.header) + 300, 3), *range(first, len(full) + 1)):
         signals.write_bytes(full[:size])
         before = market.counters()
@@ -326,10 +407,11 @@ def test_a_signals_file_cut_anywhere_loses_no_whole_row(market):
         tracker.close(market.now)
 
 
-def test_a_snapshots_file_cut_anywhere_is_gone_on_with(market):
-    signals, snapshots = written(market)
+def test_a_snapshots_file_cut_anywhere_is_gone_on_with(memory_market):
+    market = memory_market
+    signals, snapshots = written(market, 12)
     events, full = signals.read_bytes(), snapshots.read_bytes()
-    for size in (*range(0, 400, 5), *range(len(full) - 2048, len(full) + 1, 3)):
+    for size in (*range(0, 400, 5), *range(len(full) - 4096, len(full) + 1)):
         signals.write_bytes(events)
         snapshots.write_bytes(full[:size])
         tracker = market.started()
@@ -342,6 +424,30 @@ def test_a_snapshots_file_cut_anywhere_is_gone_on_with(market):
         assert {len(SNAPSHOTS.names)} == {
             len(row.split(b",")) for row in whole_rows(content, SNAPSHOTS.header)
         }
+
+
+def test_a_compressed_file_cut_anywhere_gives_what_is_left_of_it(memory_market):
+    """Nothing of ours cuts one; a disk or a copy may have."""
+    market = memory_market
+    signals, snapshots = written(market, 12)
+    for path in (signals, snapshots):
+        text = path.read_bytes()
+        path.unlink()
+        path = path.with_name(f"{path.name}.zst")
+        whole = compressed(text)
+        recovered = []
+        for size in range(len(whole) + 1):
+            path.write_bytes(whole[:size])
+            before = market.counters()
+            tracker = market.started()
+            after = market.counters()
+            recovered.append(after["recovered"] - before["recovered"])
+            told = after["torn_lines"] - before["torn_lines"]
+            assert told == (size < len(whole)) or size >= len(whole) - 4  # the checksum
+            tracker.close(market.now)
+            for gaps in market.folder.glob("signals-*.csv"):
+                gaps.unlink()
+    assert {recovered[-1]} == set(recovered)  # the snapshots only tell of statistics
 
 
 def test_the_gap_is_counted_from_the_last_whole_snapshot(market):
@@ -372,18 +478,6 @@ def test_the_gap_is_counted_over_the_turn_of_an_hour(market):
     assert {"0": "5.200000", "1": "5.000000"} == gaps
 
 
-def test_only_the_end_of_a_long_file_is_read_for_gaps(market, monkeypatch):
-    market.signal(0, 40.0)
-    market.signal(1, 40.0)
-    market.step(market.started(), 5)
-    path = next(market.folder.glob("snapshots-*"))
-    last = len(path.read_bytes().splitlines()[-1])
-    monkeypatch.setattr(recovery, "_TAIL_BYTES", last + 20)  # that of 1 and a bit of 0's
-    market.started()
-    gaps = {e["sequence"]: e["gap_s"] for e in market.events() if e["event"] == "GAP"}
-    assert {"0": "1.000000", "1": "0.000000"} == gaps
-
-
 def test_a_broken_line_in_the_middle_is_skipped_and_counted(market):
     signals, _ = written(market)
     lines = signals.read_bytes().split(b"\n")
@@ -402,9 +496,11 @@ BAD_FIELDS = {
     "sequence": ["", "-", "1e3"],
     "direction_id": ["", "12", "-1"],
     "symbol_id": ["", "64", "-1"],
-    "net_bps": ["much"],
+    "track_id": ["", "x", "00000000-00000"],
+    "buy_px": ["much"],
+    "sell_qty": ["1x"],
     "fees_bps": ["-"],
-    "at_ns": ["", "1.5"],
+    "at_ns": ["", "1.5", "-1", "9" * 19],
 }
 
 
@@ -422,6 +518,33 @@ def test_a_row_that_makes_no_sense_is_skipped(market, field, value):
     market.started()
     counters = market.counters()
     assert (1, 1) == (counters["torn_lines"], counters["recovered"])
+
+
+BAD_STATISTICS = {
+    "peak_net_bps": ["x"],
+    "peak_time": ["", "2026"],
+    "profit_s": ["", "-1", "inf", "nan"],
+    "looks": ["", "-1", "1.0", "9" * 30],
+    "tradable_looks": ["", "x"],
+    "mean_size_usdt": ["-"],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(f, v) for f, values in BAD_STATISTICS.items() for v in values]
+)
+def test_a_gap_row_whose_statistics_make_no_sense_is_skipped(market, field, value):
+    market.signal(0, 40.0)
+    market.step(market.started(), 5)
+    market.started()
+    path = next(market.folder.glob("signals-*"))
+    *lines, gap = path.read_text().splitlines()
+    row = gap.split(",")
+    row[SIGNALS.names.index(field)] = value
+    path.write_text("\n".join([*lines, ",".join(row)]) + "\n")
+    market.started()
+    assert 1 == market.counters()["torn_lines"]
+    assert "5" == market.events()[-1]["looks"]  # read again since OPEN
 
 
 def test_flipped_bytes_are_survived(market):
@@ -443,8 +566,3 @@ def test_flipped_bytes_are_survived(market):
             assert "expected" in str(error)  # noqa: PT017
         for extra in set(market.folder.iterdir()) - set(contents):
             extra.unlink()
-
-
-def test_unix_ns_undoes_iso_utc():
-    assert 1_795_176_000_123_456_000 == unix_ns("2026-11-20T12:00:00.123456Z")
-    assert 0 == unix_ns("1970-01-01T00:00:00.000000Z")

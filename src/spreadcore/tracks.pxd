@@ -1,0 +1,28 @@
+# Every open track in one array, so that a tick is one pass over it.
+from libc.stdint cimport int64_t, uint16_t, uint32_t
+
+from spreadcore.rows cimport RowHead
+from spreadcore.trackstats cimport Stats
+
+cdef enum:
+    TRACK_NONE = 0              # nobody's slot
+    TRACK_OPEN = 1
+    TRACK_ENDED = 2             # decided, its CLOSE row is on its way
+
+cdef enum:
+    END_NONE = 0
+    END_CONVERGED = 1
+    END_EXPIRED = 2
+    END_LOST = 3
+
+cdef struct Track:
+    RowHead head
+    Stats stats
+    int state
+    uint16_t buy_source
+    uint16_t sell_source
+    uint32_t symbol
+    double converge_bps
+    int64_t opened_ns
+    int64_t rowed_ns            # the last look that left a row
+    int64_t bad_since_ns        # of the looks that did not find both legs tradable; -1: none

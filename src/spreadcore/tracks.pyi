@@ -1,0 +1,42 @@
+from typing import Final, NamedTuple
+
+from spreadcore.trackstats import StatsTuple
+from spreadcore.watch import PairTuple, PairWatch
+
+CONVERGED: Final[int]
+EXPIRED: Final[int]
+LOST: Final[int]
+
+class Looked(NamedTuple):
+    rows: bytes
+    n_rows: int
+    late: list[tuple[int, int, StatsTuple]]
+    ended: list[tuple[int, int, PairTuple | None]]
+
+class TrackTable:
+    def __init__(
+        self,
+        watch: PairWatch,
+        *,
+        grid_ns: int,
+        gap_ns: int,
+        expire_after_ns: int,
+        lost_after_ns: int,
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def add(
+        self,
+        name: bytes,
+        pair: tuple[int, int, int],
+        *,
+        fees_bps: float,
+        converge_bps: float,
+        opened_ns: int,
+        looked_ns: int,
+        stats: StatsTuple,
+    ) -> int: ...
+    def remove(self, slot: int) -> None: ...
+    def stats(self, slot: int) -> StatsTuple: ...
+    def look(
+        self, now_ns: int, time: bytes, funding: memoryview | None = None, *, rows: bool = True
+    ) -> Looked: ...

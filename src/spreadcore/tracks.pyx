@@ -1,0 +1,187 @@
+"""TrackTable: all open tracks; one look at all of them decides ends and formats rows.
+
+Single-threaded. The caller owns what follows from an end; a slot stays taken until remove().
+"""
+from typing import NamedTuple
+
+from libc.math cimport NAN
+from libc.stdlib cimport free, realloc
+from libc.string cimport memset
+
+from spreadcore.quotes cimport QUOTE_BUSY
+from spreadcore.rows cimport ROW_MAX, TIME_BYTES, put_row, set_head
+from spreadcore.trackstats cimport stats_from, stats_look, stats_tuple
+from spreadcore.watch cimport Pair, PairWatch, look_at_beats, pair_read, pair_size, pair_tuple
+
+from spreadcore.errors import CoreError, TableFull
+from spreadcore.trackstats import StatsTuple
+from spreadcore.watch import PairTuple
+
+CONVERGED, EXPIRED, LOST = END_CONVERGED, END_EXPIRED, END_LOST
+
+cdef enum:
+    FIRST_CAPACITY = 64         # tracks; doubles
+
+
+class Looked(NamedTuple):
+    """One look at all tracks.
+
+    rows: whole lines. late: (slot, ns without a row until now, statistics with this look).
+    ended: (slot, reason, the pair, None where a leg was held by its writer).
+    """
+
+    rows: bytes
+    n_rows: int
+    late: list[tuple[int, int, StatsTuple]]
+    ended: list[tuple[int, int, PairTuple | None]]
+
+
+# why the track ends with this look, or END_NONE; pair: NULL where a leg is held by its writer.
+# That is no look at prices, but a slot held for lost_after_s belongs to a dead writer, so the
+# time without a tradable look runs on.
+cdef int end_of(Track* t, const Pair* pair, int64_t now_ns, int64_t expire_after_ns,
+                int64_t lost_after_ns) noexcept nogil:
+    if pair != NULL and pair.tradable:
+        t.bad_since_ns = -1
+        if pair.gross_bps - t.head.fees_bps < t.converge_bps:
+            return END_CONVERGED
+    elif t.bad_since_ns < 0:
+        t.bad_since_ns = now_ns
+    if now_ns - t.opened_ns >= expire_after_ns:
+        return END_EXPIRED
+    if t.bad_since_ns >= 0 and now_ns - t.bad_since_ns >= lost_after_ns:
+        return END_LOST
+    return END_NONE
+
+
+cdef class TrackTable:
+    """Tracks by slot number. Times in ns of CLOCK_BOOTTIME.
+
+    gap_ns: a track without a row for longer is reported late. expire_after_ns, lost_after_ns: as
+    in the config.
+    """
+
+    cdef:
+        PairWatch _watch
+        Track* _tracks
+        char* _rows             # capacity rows of ROW_MAX bytes
+        size_t _n               # slots in use and free ones among them
+        size_t _capacity
+        list _free
+        int64_t _grid_ns, _gap_ns, _expire_after_ns, _lost_after_ns
+
+    def __cinit__(self, PairWatch watch not None, *, int64_t grid_ns, int64_t gap_ns,
+                  int64_t expire_after_ns, int64_t lost_after_ns):
+        if grid_ns < 1:
+            raise CoreError(f"grid: {grid_ns} ns, expected at least 1")
+        self._watch, self._free = watch, []
+        self._grid_ns, self._gap_ns = grid_ns, gap_ns
+        self._expire_after_ns, self._lost_after_ns = expire_after_ns, lost_after_ns
+        self._grow(FIRST_CAPACITY)
+
+    def __dealloc__(self):
+        free(self._tracks)
+        free(self._rows)
+
+    def __len__(self):
+        return self._n - len(self._free)
+
+    def add(self, bytes name not None, pair not None, *, double fees_bps, double converge_bps,
+            int64_t opened_ns, int64_t looked_ns, stats not None):
+        """Follow a pair (buy source, sell source, symbol); return the track's slot.
+
+        name: its id in the rows. looked_ns: when it was last looked at, opened_ns for a new one.
+        CoreError for a name that does not fit, TableFull for a pair beyond the quote table.
+        """
+        cdef Track t
+        memset(&t, 0, sizeof(Track))
+        t.buy_source, t.sell_source, t.symbol = pair
+        self._watch.quotes.slot(t.buy_source, t.symbol)
+        self._watch.quotes.slot(t.sell_source, t.symbol)
+        set_head(&t.head, name, fees_bps)
+        stats_from(&t.stats, stats, looked_ns)
+        t.state, t.bad_since_ns = TRACK_OPEN, -1
+        t.converge_bps, t.opened_ns, t.rowed_ns = converge_bps, opened_ns, looked_ns
+        cdef size_t slot
+        if self._free:
+            slot = self._free.pop()
+        else:
+            if self._n == self._capacity:
+                self._grow(2 * self._capacity)
+            slot = self._n
+            self._n += 1
+        self._tracks[slot] = t
+        return slot
+
+    def remove(self, size_t slot):
+        """Give the slot of a track back; it may be another's at once."""
+        self._track(slot).state = TRACK_NONE
+        self._free.append(slot)
+
+    def stats(self, size_t slot):
+        """Return the StatsTuple of a track."""
+        return stats_tuple(&self._track(slot).stats)
+
+    def look(self, int64_t now_ns, bytes time not None, const double[::1] funding=None, *,
+             bint rows=True):
+        """Look at every track that has not ended; return a Looked.
+
+        time: of now_ns, as it stands in the rows. funding: bps by symbol * n_sources + source, NaN
+        where unknown. rows=False: look, but leave no rows.
+        """
+        cdef size_t n_sources = self._watch.quotes.table.n_sources
+        if len(time) != TIME_BYTES:
+            raise CoreError(f"time: {time!r}, expected as 2026-11-20T12:00:00.123456Z")
+        if funding is not None and \
+                <size_t>funding.shape[0] != n_sources * self._watch.quotes.table.n_symbols:
+            raise CoreError(f"funding: {funding.shape[0]} values, expected one per quote slot")
+        late, ended = [], []
+        cdef char* at = self._rows
+        cdef const char* when = time
+        cdef size_t slot, n_rows = 0
+        cdef Track* t
+        cdef Pair pair
+        cdef Pair* found
+        cdef int reason
+        cdef double received
+        look_at_beats(&self._watch.rule, now_ns)
+        for slot in range(self._n):
+            t = self._tracks + slot
+            if t.state != TRACK_OPEN:
+                continue
+            found = NULL
+            if pair_read(&self._watch.quotes.table, &self._watch.rule, t.buy_source,
+                         t.sell_source, t.symbol, now_ns, &pair) != QUOTE_BUSY:
+                found = &pair
+                stats_look(&t.stats, pair.tradable, pair.gross_bps - t.head.fees_bps,
+                           pair_size(found), now_ns, self._grid_ns)
+                if rows:
+                    if now_ns - t.rowed_ns >= self._gap_ns:
+                        late.append((slot, now_ns - t.rowed_ns, stats_tuple(&t.stats)))
+                    t.rowed_ns = now_ns
+                    received = NAN if funding is None else \
+                        funding[t.symbol * n_sources + t.sell_source]
+                    at = put_row(at, &t.head, when, found, now_ns, received)
+                    n_rows += 1
+            reason = end_of(t, found, now_ns, self._expire_after_ns, self._lost_after_ns)
+            if reason != END_NONE:
+                t.state = TRACK_ENDED
+                ended.append((slot, reason, pair_tuple(found, now_ns) if found != NULL else None))
+        return Looked(self._rows[:at - self._rows], n_rows, late, ended)
+
+    cdef Track* _track(self, size_t slot) except NULL:
+        if slot >= self._n or self._tracks[slot].state == TRACK_NONE:
+            raise TableFull(f"track slot: {slot}, expected one of {len(self)} in use")
+        return self._tracks + slot
+
+    cdef int _grow(self, size_t capacity) except -1:
+        cdef void* tracks = realloc(self._tracks, capacity * sizeof(Track))
+        if tracks == NULL:
+            raise MemoryError
+        self._tracks = <Track*>tracks
+        cdef void* rows = realloc(self._rows, capacity * ROW_MAX)
+        if rows == NULL:
+            raise MemoryError
+        self._rows = <char*>rows
+        self._capacity = capacity
+        return 0

@@ -1,0 +1,39 @@
+# What is kept of a track: its peak, means, time in profit, looks. One rule for the tracker, which
+# looks, and for its recovery, which reads what it saw.
+from libc.stdint cimport int64_t, uint64_t
+
+cdef struct Stats:
+    int64_t looked_ns           # the last look, OPEN before the first; CLOCK_BOOTTIME
+    int64_t peak_ns
+    double peak_net_bps         # of OPEN and the tradable looks; NaN: none yet
+    double peak_size_usdt
+    int64_t profit_ns           # net was above 0 at a tradable look
+    double sum_net_bps          # of the tradable looks, as the rest
+    double sum_size_usdt
+    double min_size_usdt
+    uint64_t tradable_looks
+    uint64_t looks
+    uint64_t skipped            # ticks of the grid without a look
+
+cdef inline void stats_look(Stats* s, bint tradable, double net_bps, double size_usdt,
+                            int64_t at_ns, int64_t grid_ns) noexcept nogil:
+    cdef int64_t passed_ns = at_ns - s.looked_ns
+    cdef int64_t ticks = at_ns // grid_ns - s.looked_ns // grid_ns
+    s.looked_ns = at_ns
+    s.looks += 1
+    if ticks > 1:
+        s.skipped += ticks - 1
+    if not tradable:
+        return
+    if not net_bps <= s.peak_net_bps:   # also where the first peak is NaN
+        s.peak_net_bps, s.peak_ns, s.peak_size_usdt = net_bps, at_ns, size_usdt
+    if net_bps > 0 and passed_ns > 0:
+        s.profit_ns += min(passed_ns, grid_ns)
+    s.sum_net_bps += net_bps
+    s.sum_size_usdt += size_usdt
+    if s.tradable_looks == 0 or size_usdt < s.min_size_usdt:
+        s.min_size_usdt = size_usdt
+    s.tradable_looks += 1
+
+cdef stats_tuple(const Stats* s)
+cdef int stats_from(Stats* s, found, int64_t looked_ns) except -1

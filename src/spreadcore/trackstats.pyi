@@ -1,0 +1,21 @@
+from collections.abc import Iterable
+from typing import NamedTuple
+
+class StatsTuple(NamedTuple):
+    peak_net_bps: float
+    peak_ns: int
+    peak_size_usdt: float
+    profit_ns: int = 0
+    mean_net_bps: float = ...
+    mean_size_usdt: float = ...
+    min_size_usdt: float = ...
+    tradable_looks: int = 0
+    looks: int = 0
+    skipped: int = 0
+
+class StatsReader:
+    def __init__(
+        self, tracks: Iterable[tuple[bytes, float, StatsTuple, int, int]], *, grid_ns: int
+    ) -> None: ...
+    def read(self, block: bytes) -> int: ...
+    def result(self, name: bytes) -> tuple[StatsTuple, int]: ...

@@ -1,0 +1,47 @@
+"""Arrow types of the columns, from their units; the text formats have the last word.
+
+No column is named here: a format that gains one needs no change.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from spreadscan.tracker.columns import Column, Format
+
+TIME = pa.timestamp("us", "UTC")
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_TYPES = {"text": pa.string(), "integer": pa.int64(), "ns": pa.int64(), "0 or 1": pa.bool_()}
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Return the type that a column is read as; what is no text, time or count is a double."""
+    return TIME if column.unit.startswith("UTC") else _TYPES.get(column.unit, pa.float64())
+
+
+def reading(kind: Format) -> dict[str, pa.DataType]:
+    """Return the types of a format's columns by name, in order."""
+    return {column.name: arrow_type(column) for column in kind.columns}
+
+
+def stored(columns: Iterable[Column]) -> pa.Schema:
+    """Return the schema of columns in Parquet: texts as dictionaries, units and meaning beside."""
+    return pa.schema(
+        pa.field(
+            column.name,
+            _TEXT if arrow_type(column) == pa.string() else arrow_type(column),
+            metadata={"unit": column.unit, "meaning": column.meaning},
+        )
+        for column in columns
+    )
+
+
+def encoded(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table as that schema wants it, each text in one dictionary."""
+    table = table.combine_chunks()
+    return pa.table([table[name].cast(schema.field(name).type) for name in schema.names], schema)
+
+
+def sorted_by(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return the rows in ascending order; those without a value last."""
+    return table.sort_by([(name, "ascending") for name in names])

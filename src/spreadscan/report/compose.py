@@ -1,0 +1,257 @@
+"""From a data folder to a page and its pictures."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from spreadscan.errors import ConfigError
+from spreadscan.export import find
+from spreadscan.report import figures, timeline
+from spreadscan.report.history import History, load
+from spreadscan.report.page import Chart, Shown, number, pairs_table, render
+from spreadscan.report.theme import save_png, style, svg
+from spreadscan.tracker import SIGNALS
+
+Progress = Callable[[int, int], None]  # bytes of text done, and in all
+
+_SHOWN = 20  # tracks on the page: some 40 kB each
+_BUDGET = 4 << 30  # bytes of snapshots read for them: about a minute
+_LISTED = 25  # pairs
+
+
+class Made(msgspec.Struct):
+    """What a report says in numbers, and where it is. NaN where there is no such value."""
+
+    page: str
+    pictures: list[str]
+    signals: int
+    ends: dict[str, int]  # by reason; OPEN: no CLOSE yet
+    pairs: int
+    first: str
+    last: str
+    hours: int  # with snapshots
+    gaps: int  # times at which tracks were not looked at, however many tracks
+    gap_s: float
+    peak_net_bps: float  # median
+    duration_s: float  # median
+    size_usdt: float  # median, at OPEN
+    shown: list[str]  # tracks on the page
+    faults: list[str]
+
+
+def make(
+    data: Path, out: Path, since: datetime | None = None, wanted: Sequence[str] = (),
+    progress: Progress = lambda done, total: None,
+) -> Made:  # fmt: skip
+    """Write the page to `out` and PNGs beside it, named after it.
+
+    wanted: ids of tracks to show, whatever it takes to read them; else the newest and the best.
+    BadData where the folder holds nothing, ConfigError where a wanted track is not there or `out`
+    cannot be written.
+    """
+    bytes_read = _Bytes(progress)
+    bytes_read.total = sum(s.text_size for s in find(data, since) if s.kind == SIGNALS)
+    history = load(data, since, bytes_read)
+    rows = _rows(history, wanted, data)
+    bytes_read.total += timeline.cost(history, rows)
+    lines = timeline.lines(history, rows, bytes_read)
+    made = _numbers(history, out)
+    with style():
+        pictures = _pictures(history)
+        charts = _charts(pictures, history)
+        drawn = {
+            row: timeline.draw(history.tracks, row, line, _gaps_of(history, row))
+            for row, line in lines.items()
+        }
+        peaks = np.nan_to_num(history.tracks.peak_net_bps)
+        best = sorted(drawn, key=lambda row: -peaks[row])[:1]
+        shown = [_shown(history, row, lines[row], drawn[row], row in best) for row in lines]
+        made.shown = [track.id for track in shown]
+        text = render(
+            range_=f"{made.first} to {made.last} UTC" if made.signals else "no signals yet",
+            pairs=f"{made.pairs:,} different pairs and directions",
+            notes=history.faults,
+            tiles=_tiles(made, history),
+            ends=made.ends,
+            charts=charts,
+            tracks=shown,
+            tracks_note=_tracks_note(history, shown),
+            made=f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from {data} by spreadscan report.",
+        )
+        for row in drawn if wanted else best:
+            pictures[f"track-{history.tracks.id[row]}"] = drawn[row]
+        _write(out, text, pictures, made)
+    return made
+
+
+class _Bytes:
+    """Adds up what is read, for a bar whose end comes to be known on the way."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.total = 0
+        self._done = 0
+
+    def __call__(self, n: int) -> None:
+        self._done += n
+        self._progress(self._done, self.total)
+
+
+def _rows(history: History, wanted: Sequence[str], data: Path) -> list[int]:
+    if not wanted:
+        return timeline.choose(history, _SHOWN, _BUDGET)
+    by_id = {track: row for row, track in enumerate(history.tracks.id)}
+    for track in wanted:
+        if track not in by_id:
+            raise ConfigError(
+                f"track: {track!r} is not among the {len(by_id):,} of {data} in this time, "
+                "expected a track_id of its signals files"
+            )
+    return [by_id[track] for track in dict.fromkeys(wanted)]
+
+
+def _numbers(history: History, out: Path) -> Made:
+    tracks = history.tracks
+    outages: dict[tuple[float, str], float] = {}
+    for gap in history.gaps:  # a restart leaves a row for every open track, at one time
+        key = gap.end_s, gap.reason
+        outages[key] = max(outages.get(key, 0.0), gap.gap_s)
+    ends = [np.nanmax(tracks.closed_s, initial=-np.inf), np.max(tracks.opened_s, initial=-np.inf)]
+    return Made(
+        page=str(out),
+        pictures=[],
+        signals=len(tracks),
+        ends={reason: int(np.sum(tracks.reason == reason)) for reason in figures.REASONS},
+        pairs=len({*zip(tracks.pair, tracks.direction, strict=True)}),
+        first=_minute(tracks.opened_s[0]) if len(tracks) else "",
+        last=_minute(max(ends)) if len(tracks) else "",
+        hours=len(history.hours),
+        gaps=len(outages),
+        gap_s=sum(outages.values()),
+        peak_net_bps=figures.median(tracks.peak_net_bps),
+        duration_s=figures.median(tracks.duration_s),
+        size_usdt=figures.median(tracks.size_usdt),
+        shown=[],
+        faults=history.faults,
+    )
+
+
+def _minute(unix_s: float) -> str:
+    return f"{datetime.fromtimestamp(float(unix_s), UTC):%Y-%m-%d %H:%M}"
+
+
+def _tiles(made: Made, history: History) -> list[tuple[str, str]]:
+    known = np.sort(history.tracks.size_usdt[~np.isnan(history.tracks.size_usdt)])
+    at_100 = figures.share_at(known, np.array([100.0]))[0] if len(known) else float("nan")
+    return [
+        ("signals", f"{made.signals:,}"),
+        ("median peak, net", number(made.peak_net_bps, 1, " bps")),
+        ("median life", figures.span(made.duration_s)),
+        ("USDT at the touch, median", number(made.size_usdt, 0)),
+        ("had 100 USDT or more", number(100 * at_100, 0, " %")),
+        ("hours with snapshots", f"{made.hours:,}"),
+        (f"gaps, {figures.span(made.gap_s)} in all" if made.gaps else "gaps", f"{made.gaps:,}"),
+    ]
+
+
+def _pictures(history: History) -> dict[str, Any]:
+    tracks = history.tracks
+    return {
+        "heat-signals": figures.heat_signals(tracks),
+        "heat-peaks": figures.heat_peaks(tracks),
+        "durations": figures.durations(tracks),
+        "peaks": figures.peaks(tracks),
+        "pairs": figures.bars(figures.best_pairs(tracks, figures.BARS)),
+        "sizes": figures.sizes(tracks),
+    }
+
+
+_TITLES = {
+    "heat-signals": ("Signals by direction and hour",
+                     "Buy the spot on the left exchange, sell the perpetual on the right one."),
+    "heat-peaks": ("Mean peak by direction and hour",
+                   "Highest net edge of each spread, bps after entry fees, averaged."),
+    "durations": ("How long they lived", "From the signal to the end; time runs in powers of ten."),
+    "peaks": ("How far they went", "Highest net edge while it was followed."),
+    "pairs": ("Best pairs after fees", "What their signals were worth at the touch."),
+    "sizes": ("What could have been taken", "Share of signals with at least so much on both legs."),
+}  # fmt: skip
+
+
+def _charts(pictures: dict[str, Any], history: History) -> list[Chart]:
+    found = [
+        Chart(name, *_TITLES[name], svg(figure, _TITLES[name][0]), name.startswith("heat"))
+        for name, figure in pictures.items()
+    ]
+    table = pairs_table(figures.best_pairs(history.tracks, _LISTED))
+    says = "By what their signals were worth; the other columns are medians over them."
+    return [*found, Chart("table", f"Best {_LISTED} pairs", says, table, wide=True)]
+
+
+def _gaps_of(history: History, row: int) -> list[Any]:
+    return [gap for gap in history.gaps if gap.track_id == history.tracks.id[row]]
+
+
+def _shown(
+    history: History, row: int, line: timeline.Line, figure: Any, first: bool
+) -> Shown:  # fmt: skip
+    tracks = history.tracks
+    title = timeline.title(tracks, row)
+    drawn = svg(figure, title)  # it is laid out from here on
+    axes = figure.axes[0]
+    box, scale = axes.get_position(), timeline.scale(line.age_s[-1])[0]
+    peak = number(tracks.peak_net_bps[row], 1, " bps")
+    began = f"{datetime.fromtimestamp(tracks.opened_s[row], UTC):%Y-%m-%d %H:%M:%S}"
+    return Shown(
+        id=str(tracks.id[row]),
+        first=first,
+        label=f"{began}  {title}  peak {peak}, {figures.named(str(tracks.reason[row]))}",
+        caption=f"Track {tracks.id[row]}, signal at {began} UTC, {line.looks:,} looks, "
+        f"peak net {peak}, {number(tracks.size_usdt[row], 0, ' USDT')} at the touch at OPEN.",
+        svg=drawn,
+        data={
+            **line.plain(),
+            "box": [round(float(edge), 5) for edge in (box.x0, box.x1)],
+            "span": [float(edge * scale) for edge in axes.get_xlim()],
+        },
+    )
+
+
+def _tracks_note(history: History, shown: Sequence[Shown]) -> str:
+    if not shown:
+        found = len(history.tracks)
+        return "No snapshots of these signals were found." if found else "Nothing to show yet."
+    return (
+        f"{len(shown)} of {len(history.tracks):,}: the newest and those with the highest peak. "
+        "Any other: spreadscan report --track ID. Grey bands are gaps, in which nobody looked."
+    )
+
+
+def _write(out: Path, text: str, pictures: dict[str, Any], made: Made) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for name, figure in pictures.items():
+            path = out.with_name(f"{out.stem}-{name}.png")
+            with _whole(path) as part:
+                save_png(figure, part)
+            made.pictures.append(str(path))
+        with _whole(out) as part:
+            part.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"{out}: {error.strerror}, expected room to write it") from None
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give another name to write under; the file appears when it is whole, or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

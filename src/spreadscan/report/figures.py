@@ -1,0 +1,249 @@
+"""The pictures of all tracks together. Each takes tracks and returns a figure; none reads."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from spreadscan.report.history import OPEN_YET, Floats, Tracks
+from spreadscan.report.theme import COLOURS, bare, figure, hint
+from spreadscan.types import DIRECTIONS
+
+REASONS = ("CONVERGED", "EXPIRED", "LOST", "DELISTED", OPEN_YET)
+BARS = 12
+_HOURS = 24
+_STRONGEST = 0.85  # of the heat colour: ink must stay readable on it
+_SPANS = {0.2: "0.2 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 10800: "3 h"}
+_BPS = [n * 10.0**k for k in range(-3, 4) for n in (1, 2, 5)]
+_SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
+
+
+class Pair(NamedTuple):
+    """A pair in a direction, over all its tracks; medians leave out what is not known."""
+
+    pair: str
+    direction: int
+    signals: int
+    worth_usdt: float  # net edge times size at the touch, both at OPEN, over all signals
+    peak_net_bps: float
+    duration_s: float
+    size_usdt: float
+    trip_bps: float
+
+
+def best_pairs(tracks: Tracks, n: int) -> list[Pair]:
+    """Return the n pairs whose signals were worth most after entry fees."""
+    keys = np.char.add(np.char.add(tracks.pair.astype(str), " "), tracks.direction.astype(str))
+    _, first, of_track = np.unique(keys, return_index=True, return_inverse=True)
+    worth = np.nan_to_num(tracks.open_net_bps / 1e4 * tracks.size_usdt)
+    worth_of = np.bincount(of_track, worth, len(first))
+    best = np.argsort(-worth_of, kind="stable")[:n]
+    found = []
+    for key in best:
+        rows = np.flatnonzero(of_track == key)
+        found.append(
+            Pair(
+                str(tracks.pair[first[key]]),
+                int(tracks.direction[first[key]]),
+                len(rows),
+                float(worth_of[key]),
+                *(
+                    median(column[rows])
+                    for column in (
+                        tracks.peak_net_bps,
+                        tracks.duration_s,
+                        tracks.size_usdt,
+                        tracks.trip_bps,
+                    )
+                ),
+            )
+        )
+    return found
+
+
+def median(values: Floats) -> float:
+    """Return the median of what is known, NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def heat_signals(tracks: Tracks) -> Figure:
+    """Directions by hours of the day: how many signals."""
+    counts = _by_hour(tracks, np.ones(len(tracks)))
+    return _heat(counts, "signals", lambda value: f"{value:,.0f}")
+
+
+def heat_peaks(tracks: Tracks) -> Figure:
+    """Directions by hours of the day: mean of the peaks."""
+    known = ~np.isnan(tracks.peak_net_bps)
+    tracks = tracks.where(known)
+    sums, counts = (_by_hour(tracks, w) for w in (tracks.peak_net_bps, np.ones(len(tracks))))
+    with np.errstate(invalid="ignore"):
+        return _heat(sums / counts, "bps mean peak net", lambda value: f"{value:.0f}")
+
+
+def _by_hour(tracks: Tracks, weights: Floats) -> Floats:
+    rows = tracks.direction >= 0
+    hours = (tracks.opened_s[rows] // 3600).astype(np.int64) % _HOURS
+    cells = tracks.direction[rows] * _HOURS + hours
+    sums: Floats = np.bincount(cells, weights[rows], len(DIRECTIONS) * _HOURS).astype(np.float64)
+    return sums.reshape(-1, _HOURS)
+
+
+def _heat(cells: Floats, unit: str, text: Callable[[float], str]) -> Figure:
+    found, axes = figure(10, 3.9)
+    bare(axes)
+    most = np.nanmax(cells, initial=0.0) or 1.0
+    for (row, hour), value in np.ndenumerate(cells):
+        empty = not value > 0
+        share = 0.0 if empty else 0.1 + (_STRONGEST - 0.1) * value / most
+        face = to_rgba(COLOURS["grid"], 0.35) if empty else to_rgba(COLOURS["heat"], share)
+        box = Rectangle((hour + 0.04, row + 0.05), 0.92, 0.9, facecolor=face, linewidth=0)
+        shown = "0" if empty else text(value)
+        hint(box, f"{DIRECTIONS[row].name}, {hour:02d}:00-{hour:02d}:59 UTC: {shown} {unit}")
+        axes.add_patch(box).set_in_layout(False)  # measuring hundreds of these takes seconds
+        if not empty:
+            number = axes.text(hour + 0.5, row + 0.5, _short(value), fontsize=7.5)
+            number.set(ha="center", va="center", in_layout=False)
+    axes.set(xlim=(0, _HOURS), ylim=(len(cells), 0), xlabel="hour of the day, UTC")
+    axes.set_xticks(np.arange(_HOURS) + 0.5, [f"{hour:02d}" for hour in range(_HOURS)])
+    axes.set_yticks(np.arange(len(cells)) + 0.5, [d.name.replace("->", " → ") for d in DIRECTIONS])
+    return found
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value < 999.5 else f"{value / 1e3:.1f}k" if value < 1e5 else "many"
+
+
+def durations(tracks: Tracks) -> Figure:
+    """How long spreads lived, by how they ended."""
+    found, axes = figure(5.4, 3.3)
+    ended = tracks.where(~np.isnan(tracks.duration_s))
+    edges = np.geomspace(0.2, max(10_800.0, np.max(ended.duration_s, initial=0.0)), 40)
+    _stacked(axes, ended, np.clip(ended.duration_s, edges[0], None), edges)
+    axes.set(xscale="log", xlabel="from signal to end", ylabel="signals")
+    axes.set_xticks(list(_SPANS), list(_SPANS.values()))
+    axes.set_xticks([], minor=True)
+    _mark(axes, median(ended.duration_s), span)
+    return found
+
+
+def peaks(tracks: Tracks) -> Figure:
+    """How far spreads went, by how they ended."""
+    found, axes = figure(5.4, 3.3)
+    known = tracks.where(tracks.peak_net_bps > 0)
+    low, high = np.nanpercentile(known.peak_net_bps, [0, 100]) if len(known) else (10.0, 100.0)
+    middle, half = np.sqrt(low * high), max(1.02 * np.sqrt(high / low), 2.0)
+    edges = np.geomspace(middle / half, middle * half, 40)
+    _stacked(axes, known, known.peak_net_bps, edges)
+    axes.set(xscale="log", xlabel="peak net edge, bps after entry fees", ylabel="signals")
+    ticks = [t for t in _BPS if edges[0] <= t <= edges[-1]]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    _mark(axes, median(known.peak_net_bps), lambda value: f"{value:.0f} bps")
+    return found
+
+
+def _stacked(axes: Axes, tracks: Tracks, values: Floats, edges: Floats) -> None:
+    base = np.zeros(len(edges) - 1)
+    for reason in REASONS:
+        counts, _ = np.histogram(values[tracks.reason == reason], edges)
+        if counts.any():
+            axes.bar(
+                edges[:-1], counts, np.diff(edges), base, align="edge", linewidth=0.6,
+                color=COLOURS[reason.lower()], edgecolor=COLOURS["paper"], label=named(reason),
+            )  # fmt: skip
+        base += counts
+    axes.grid(axis="x", visible=False)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_ylim(0, max(1.0, base.max() * 1.15))
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=len(REASONS), borderaxespad=0.2,
+            handlelength=0.8, handletextpad=0.4, columnspacing=1.0,
+        )  # fmt: skip
+
+
+def _mark(axes: Axes, value: float, text: Callable[[float], str]) -> None:
+    """Draw the median, where there is one."""
+    if value == value:
+        axes.axvline(value, color=COLOURS["ink"], linewidth=1, linestyle=(0, (3, 2)))
+        axes.annotate(f"median {text(value)}", (value, axes.get_ylim()[1]), (5, -3), va="top",
+                      textcoords="offset points", fontsize=8.5)  # fmt: skip
+
+
+def named(reason: str) -> str:
+    """Return a reason as people read it."""
+    return "still open" if reason == OPEN_YET else reason.lower()
+
+
+def span(seconds: float) -> str:
+    """Return a time span in the unit that suits it."""
+    if seconds != seconds:
+        return "–"
+    for limit, unit, size in ((1, "ms", 1e-3), (120, "s", 1), (7_200, "min", 60)):
+        if seconds < limit:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 3600:,.1f} h"
+
+
+def bars(pairs: list[Pair]) -> Figure:
+    """The best pairs, up to BARS of them, by what their signals were worth."""
+    found, axes = figure(5.4, 3.9)
+    places = np.arange(len(pairs))
+    worth = [pair.worth_usdt for pair in pairs]
+    drawn = axes.barh(places, worth, 0.72, color=COLOURS["accent"])
+    for bar, pair in zip(drawn, pairs, strict=True):
+        hint(bar, f"{pair.pair} {DIRECTIONS[pair.direction].name}: {pair.signals:,} signals, "
+                  f"{pair.worth_usdt:,.2f} USDT")  # fmt: skip
+    axes.bar_label(drawn, [f"{value:,.2f}" for value in worth], padding=3, fontsize=8)
+    axes.set_yticks(
+        places,
+        [f"{p.pair}  {DIRECTIONS[p.direction].name.replace('->', ' → ')}" for p in pairs],
+    )
+    axes.set_ylim(BARS - 0.4, -0.6)
+    axes.set_xlim(0, max(worth, default=0.0) * 1.2 or 1.0)
+    axes.set_xlabel("USDT: net edge × size at the touch, at OPEN, all signals")
+    axes.grid(axis="y", visible=False)
+    return found
+
+
+def sizes(tracks: Tracks) -> Figure:
+    """Which share of the spreads could have been taken at a size."""
+    found, axes = figure(5.4, 3.9)
+    known = np.sort(tracks.size_usdt[~np.isnan(tracks.size_usdt)])
+    axes.set(
+        xscale="log", xlim=(_SIZES[0], _SIZES[-1]), ylim=(0, 1.04), ylabel="share of signals",
+        xlabel="USDT available at OPEN, at the touch of both legs",
+    )  # fmt: skip
+    axes.set_xticks(list(_SIZES), [_money(size) for size in _SIZES])
+    axes.set_xticks([], minor=True)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    if len(known):
+        grid = np.geomspace(_SIZES[0], _SIZES[-1], 240)
+        share = share_at(known, grid)
+        axes.fill_between(grid, share, color=COLOURS["accent"], alpha=0.14, linewidth=0)
+        axes.plot(grid, share, color=COLOURS["accent"], linewidth=1.8)
+        for size in (100, 1_000, 10_000):
+            value = float(share_at(known, np.array([float(size)]))[0])
+            (dot,) = axes.plot(size, value, "o", color=COLOURS["accent"], markersize=5)
+            hint(dot, f"{value:.1%} of signals had at least {size:,} USDT on both legs")
+            axes.annotate(f"{value:.0%} ≥ {_money(size)}", (size, value), (7, 4),
+                          textcoords="offset points", fontsize=8.5)  # fmt: skip
+    return found
+
+
+def share_at(known: Floats, at: Floats) -> Floats:
+    """Return which share of sorted values is at least each of `at`."""
+    below: NDArray[np.int64] = np.searchsorted(known, at, "left")
+    return 1.0 - below / max(1, len(known))
+
+
+def _money(usdt: float) -> str:
+    return f"{usdt:,.0f}" if usdt < 1e4 else f"{usdt / 1e3:,.0f}k" if usdt < 1e6 else "1M"

@@ -1,0 +1,154 @@
+"""Everything the report draws from, read once: tracks as arrays, gaps, and what was read."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from spreadscan.errors import BadData
+from spreadscan.export import Damage, Input, find, join, read
+from spreadscan.tracker import SIGNALS, SNAPSHOTS
+
+Floats = NDArray[np.float64]
+Texts = NDArray[np.object_]
+Progress = Callable[[int], None]  # bytes of text read since the last call
+
+OPEN_YET = "OPEN"  # in place of a reason
+_US = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """A value per track; times in Unix seconds, NaN where there is none."""
+
+    id: Texts
+    pair: Texts
+    direction: NDArray[np.int64]  # its number
+    reason: Texts  # OPEN_YET where there is no CLOSE
+    opened_s: Floats
+    closed_s: Floats
+    duration_s: Floats
+    open_net_bps: Floats
+    peak_net_bps: Floats
+    size_usdt: Floats  # at the touch at OPEN, the smaller leg's
+    trip_bps: Floats  # entered at OPEN and left at CLOSE, fees of both ways
+
+    def __len__(self) -> int:
+        return len(self.opened_s)
+
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Tracks":
+        """Return some of the tracks, in that order."""
+        return Tracks(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+def together(parts: Sequence[Tracks]) -> Tracks:
+    """Return the tracks of all parts."""
+    return Tracks(
+        **{
+            f.name: np.concatenate([getattr(part, f.name) for part in parts])
+            for f in fields(Tracks)
+        }
+    )
+
+
+class Gap(NamedTuple):
+    """A GAP row; times in Unix seconds."""
+
+    track_id: str
+    end_s: float
+    gap_s: float
+    reason: str
+
+
+class History(NamedTuple):
+    """What a data folder says of the time asked for."""
+
+    tracks: Tracks  # oldest first
+    gaps: list[Gap]
+    hours: list[Input]  # files of snapshots
+    faults: list[str]
+
+
+def load(folder: Path, since: datetime | None, progress: Progress) -> History:
+    """Read the signals files; files that are not ours are left out and told in faults.
+
+    since: tracks opened before are left out. BadData where the folder holds nothing.
+    """
+    inputs = find(folder, since)
+    faults: list[str] = []
+    gaps: list[Gap] = []
+
+    def days() -> Iterator[pa.Table]:
+        for source in inputs:
+            if source.kind != SIGNALS:
+                continue
+            damage = Damage()
+            try:
+                tables = list(read(source, damage, progress))
+            except BadData as error:
+                faults.append(str(error))
+                continue
+            faults.extend(damage.sentences())
+            if tables:
+                day = pa.concat_tables(tables)
+                gaps.extend(_gaps(day))
+                yield day
+
+    found = [_arrays(table) for table in join(days())]
+    tracks = together([_nothing(), *found])
+    known = ~np.isnan(tracks.opened_s)  # the others' OPEN is in a file that has gone
+    if since is not None:
+        known &= tracks.opened_s >= since.timestamp()
+    tracks = tracks.where(known)
+    tracks = tracks.where(np.argsort(tracks.opened_s, kind="stable"))
+    if since is not None:
+        gaps = [gap for gap in gaps if gap.end_s >= since.timestamp()]
+    return History(tracks, gaps, [each for each in inputs if each.kind == SNAPSHOTS], faults)
+
+
+def _gaps(events: pa.Table) -> list[Gap]:
+    rows = events.filter(pc.equal(events["event"], "GAP"))
+    return [
+        Gap(row["track_id"], row["time"].timestamp(), row["gap_s"] or 0.0, row["reason"] or "")
+        for row in rows.select(["track_id", "time", "gap_s", "reason"]).to_pylist()
+    ]
+
+
+def _nothing() -> Tracks:
+    texts, numbers = np.array([], object), np.array([], float)
+    return Tracks(texts, texts, np.array([], np.int64), texts, *[numbers] * 7)
+
+
+def _arrays(table: pa.Table) -> Tracks:
+    def floats(name: str) -> Floats:
+        values: Floats = table[name].cast(pa.float64()).to_numpy()
+        return values
+
+    def seconds(name: str) -> Floats:
+        us: Floats = table[name].cast(pa.int64()).cast(pa.float64()).to_numpy()
+        return us / _US
+
+    def texts(name: str, empty: str) -> Texts:
+        found: Texts = pc.fill_null(table[name], empty).to_numpy()
+        return found
+
+    open_net = floats("open_net_bps")
+    return Tracks(
+        id=texts("track_id", ""),
+        pair=texts("symbol", "?"),
+        direction=np.nan_to_num(floats("direction_id"), nan=-1).astype(np.int64),
+        reason=texts("reason", OPEN_YET),
+        opened_s=seconds("open_time"),
+        closed_s=seconds("close_time"),
+        duration_s=floats("duration_s"),
+        open_net_bps=open_net,
+        peak_net_bps=np.fmax(floats("peak_net_bps"), open_net),  # without a CLOSE: of OPEN
+        size_usdt=np.fmin(floats("open_buy_usdt"), floats("open_sell_usdt")),
+        trip_bps=floats("open_gross_bps") - floats("exit_bps") - 2 * floats("fees_bps"),
+    )

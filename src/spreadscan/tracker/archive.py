@@ -1,0 +1,170 @@
+"""What becomes of data files that are over: compressed, and in the end removed.
+
+A thread of its own at low priority, beside the tracker's loop. A kill at any moment loses no row:
+a compressed file gets its name once it is on the disk, and only then the plain one goes.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import zstandard
+
+from spreadscan.clock import now_ns
+from spreadscan.errors import BadData
+from spreadscan.logs import facts
+from spreadscan.tracker.columns import Format
+from spreadscan.tracker.events import Utc
+from spreadscan.tracker.files import (
+    COMPRESSED,
+    DataFile,
+    data_files,
+    is_copy,
+    read_blocks,
+    text_size,
+)
+from spreadscan.tracker.journal import LineFile, sync_folder
+
+log = logging.getLogger(__name__)
+
+_ROUND_S = 30.0
+_OVER_AFTER_S = 120  # rows may wait for a disk that is full for a moment
+_LEVEL = 1  # a seventh of the text at 600 MB/s (made-up quotes); 2 to 4 gave no less, slower
+_BLOCK = 1 << 18
+_NICE = 10
+_PART = "part-"  # so that no pattern for data files finds it
+
+
+class Archive:
+    """Looks after the files of a folder that are over. writers: of each kind.
+
+    oldest_open: the day (20261120) of the oldest OPEN row whose track is open, '' for none; its
+    signals file and later ones are never removed.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        writers: Mapping[Format, LineFile],
+        keep_gb: float,
+        utc: Utc,
+        oldest_open: Callable[[], str],
+    ) -> None:
+        self._folder = folder
+        self._writers = writers
+        self._keep_bytes = keep_gb * 1e9
+        self._utc = utc
+        self._oldest_open = oldest_open
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failing = False
+        self._now_stamp = ""  # files before it are over
+
+    def start(self) -> None:
+        """Begin; call it in the process that is to do the work."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End at the next block; what is half compressed is begun again some other time."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+            self._thread = None
+
+    def round(self, now_unix_ns: int) -> None:
+        """Compress what is over, then remove what is too much; errors are logged."""
+        over = datetime.fromtimestamp(now_unix_ns / 1e9, UTC) - timedelta(seconds=_OVER_AFTER_S)
+        self._now_stamp = f"{over:%Y%m%d-%H}"
+        try:
+            for path in Path(self._folder).glob(f"{_PART}*{COMPRESSED}"):
+                path.unlink(missing_ok=True)
+            for kind in self._writers:
+                for file in data_files(self._folder, kind):
+                    if not file.compressed and self._is_over(file):
+                        self._compress(kind, file)
+            self._remove_oldest()
+        except (OSError, BadData) as error:
+            if not self._failing:
+                self._failing = True
+                log.error("old data not compressed", extra=facts(error=str(error)))
+        else:
+            self._failing = False
+
+    def _run(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        while not self._stop.wait(_ROUND_S):
+            self.round(self._utc.utc_ns(now_ns()))
+
+    def _is_over(self, file: DataFile) -> bool:
+        return file.stamp < self._now_stamp[: len(file.stamp)]
+
+    def _compress(self, kind: Format, file: DataFile) -> None:
+        next(read_blocks(file.path, kind), None)  # BadData for what is not ours
+        target = _target(kind, file)
+        part = target.with_name(f"{_PART}{target.name}")
+        size = text_size(file.path)
+        try:
+            if not self._copy(file.path, part, size):
+                return
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+        sync_folder(self._folder)
+        # False where a row came meanwhile: it is compressed again, with that row
+        if self._writers[kind].remove(file.path, size):
+            log.info(
+                "data compressed",
+                extra=facts(file=target, mb=round(size / 1e6, 1),
+                            compressed_mb=round(target.stat().st_size / 1e6, 1)),
+            )  # fmt: skip
+
+    def _copy(self, path: Path, part: Path, size: int) -> bool:
+        """Write the compressed form of so many bytes, to the disk; False where it was stopped."""
+        compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+        left = size
+        with path.open("rb") as text, part.open("wb") as out:
+            with compressor.stream_writer(out, size=size, closefd=False) as writer:
+                while left and (block := text.read(min(left, _BLOCK))):
+                    if self._stop.is_set():
+                        return False
+                    writer.write(block)
+                    left -= len(block)
+            out.flush()
+            os.fsync(out.fileno())
+        return True
+
+    def _remove_oldest(self) -> None:
+        """Remove files that are over, oldest first, until the rest is no more than keep_gb."""
+        found = [(kind, f) for kind in self._writers for f in data_files(self._folder, kind)]
+        total = sum(f.path.stat().st_size for _, f in found)
+        n, removed = 0, 0
+        # a day's signals after all its hours
+        for kind, file in sorted(found, key=lambda entry: (f"{entry[1].stamp}-99"[:11], entry[1])):
+            if total - removed <= self._keep_bytes:
+                break
+            if self._is_over(file) and not self._has_open(kind, file):
+                size = file.path.stat().st_size
+                if self._writers[kind].remove(file.path, size):
+                    n, removed = n + 1, removed + size
+        if n:
+            log.info("oldest data removed", extra=facts(files=n, mb=round(removed / 1e6, 1)))
+
+    def _has_open(self, kind: Format, file: DataFile) -> bool:
+        oldest = self._oldest_open()
+        return kind.name == "signals" and oldest != "" and file.stamp >= oldest
+
+
+def _target(kind: Format, file: DataFile) -> Path:
+    """Return the name that a plain file gets: the first that is free, or a copy of it."""
+    part = 1
+    while True:
+        late = f".{part}" if part > 1 else ""
+        path = file.path.with_name(f"{kind.name}-{file.stamp}{late}.csv{COMPRESSED}")
+        if not path.exists() or is_copy(path, file.path):
+            return path
+        part += 1

@@ -1,0 +1,37 @@
+"""When open spreads began, as the tables show it: from the signals files, however they are kept."""
+
+import pytest
+
+from scan.tracker.conftest import S, compressed, market  # noqa: F401 -- a fixture
+from spreadscan.app.status import OpenTimes
+
+UNIX_S = 1_795_176_000  # of START_NS
+
+
+@pytest.fixture
+def opened(market):  # noqa: F811
+    return OpenTimes(market.instance, str(market.folder))
+
+
+def test_they_follow_the_files_over_midnight_and_into_compressed_ones(market, opened):  # noqa: F811
+    assert {} == opened.read()
+    market.now += 12 * 3600 * S - S
+    tracker = market.started()
+    for symbol in (0, 1):
+        market.signal(symbol, 40.0)
+    market.step(tracker)
+    begun_s = UNIX_S + 12 * 3600 - 1
+    assert {(0, 0): begun_s, (0, 1): begun_s} == opened.read()
+    market.step(tracker, 5)
+    market.spread(0, 0.0)
+    market.signal(2, 40.0)
+    market.step(tracker)
+    expected = {(0, 1): begun_s, (0, 2): UNIX_S + 12 * 3600 + 0.2}
+    assert expected == opened.read()
+    first, second = sorted(market.folder.glob("signals-*"))
+    (first.parent / f"{first.name}.zst").write_bytes(compressed(first.read_bytes()))
+    assert expected == opened.read() == OpenTimes(market.instance, str(market.folder)).read()
+    first.unlink()
+    assert expected == opened.read() == OpenTimes(market.instance, str(market.folder)).read()
+    second.write_text(second.read_text() + "torn,CLOSE")
+    assert expected == opened.read()

@@ -1,0 +1,276 @@
+"""A data folder becomes a Parquet folder: whole files, again and again, through faults."""
+
+import os
+import resource
+import signal
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+import zstandard
+from pyarrow import parquet
+
+from scan.export import made
+from spreadscan.errors import BadData, ConfigError
+from spreadscan.export import convert, export, write
+from spreadscan.export.tracks import COLUMNS
+from spreadscan.tracker import SIGNALS, SNAPSHOTS, read_rows
+from spreadscan.tracker.files import data_files
+
+WITHIN_S = 60.0
+HOUR = "snapshots-20261120-12"
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    made.write(folder, made.spreads(40, seed=11), grid_s=2.0)
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def states(result):
+    return {output.file: output.state for output in result.outputs}
+
+
+def rows_of(data, kind):
+    return [row for file in data_files(data, kind) for row in read_rows(file.path, kind)]
+
+
+def of_kind(out, kind):
+    """All rows of a kind's Parquet files, by track and time."""
+    found = [row for path in out.glob(f"{kind.name}-*.parquet")
+             for row in parquet.read_table(path).to_pylist()]  # fmt: skip
+    return sorted((row["track_id"], row["time"], row["net_bps"]) for row in found)
+
+
+def test_every_row_of_every_file_is_there(data, out):
+    result = export(data, out)
+    assert {"written"} == set(states(result).values())
+    assert [] == result.faults
+    for kind in (SIGNALS, SNAPSHOTS):
+        expected = rows_of(data, kind)
+        assert len(expected) == sum(
+            output.rows for output in result.outputs if output.file.startswith(kind.name)
+        )
+        assert [
+            (r["track_id"], r["time"], float(r["net_bps"] or "nan"))
+            for r in sorted(expected, key=lambda r: (r["track_id"], r["time"]))
+        ] == [(t, f"{at:%Y-%m-%dT%H:%M:%S.%f}Z", net if net is not None else pytest.approx(
+            float("nan"), nan_ok=True)) for t, at, net in of_kind(out, kind)]  # fmt: skip
+    tracks = parquet.read_table(out / "tracks.parquet")
+    assert 40 == tracks.num_rows == result.tracks.rows
+    assert tracks["close_time"].null_count == result.open_tracks
+
+
+def test_types_units_and_order_stand_in_the_files(data, out):
+    export(data, out)
+    path = next(out.glob("snapshots-*.parquet"))
+    found = parquet.read_table(path)
+    assert pa.timestamp("us", "UTC") == found.schema.field("time").type
+    assert pa.dictionary(pa.int32(), pa.string()) == found.schema.field("track_id").type
+    assert pa.bool_() == found.schema.field("tradable").type
+    assert pa.float64() == found.schema.field("net_bps").type
+    assert b"bps" == found.schema.field("net_bps").metadata[b"unit"]
+    assert SNAPSHOTS.names == tuple(found.schema.names)
+    assert pa.int64() == parquet.read_table(next(out.glob("signals-*")))["ring_id"].type
+    about = parquet.ParquetFile(path).metadata.row_group(0)
+    assert [1, 0] == [column.column_index for column in about.sorting_columns]
+    assert "ZSTD" == about.column(0).compression
+    rows = [(row["time"], row["track_id"]) for row in found.to_pylist()]
+    assert sorted(rows) == rows
+    assert [c.name for c in COLUMNS] == parquet.read_schema(out / "tracks.parquet").names
+
+
+def test_row_groups_are_bounded_and_sorted(data, out, monkeypatch):
+    monkeypatch.setattr(write, "ROWS", 100)
+    export(data, out)
+    paths = [p for p in out.glob("snapshots-*") if parquet.read_metadata(p).num_row_groups > 1]
+    assert paths
+    for path in paths:
+        file = parquet.ParquetFile(path)
+        groups = [file.read_row_group(n).to_pylist() for n in range(file.num_row_groups)]
+        assert all(len(group) == 100 for group in groups[:-1])
+        rows = [(row["time"], row["track_id"]) for group in groups for row in group]
+        assert sorted(rows) == rows
+
+
+def test_what_has_not_changed_is_not_written_again(data, out):
+    export(data, out)
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
+    again = export(data, out)
+    assert {"unchanged"} == set(states(again).values()) | {again.tracks.state}
+    assert before == {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
+    path = data / f"{HOUR}.csv"
+    with path.open("ab") as file:
+        file.write(path.read_bytes().splitlines(keepends=True)[-1])
+    third = export(data, out)
+    assert {f"{HOUR}.parquet"} == {name for name, s in states(third).items() if s == "written"}
+    assert "unchanged" == third.tracks.state
+    assert before[f"{HOUR}.parquet"] != (out / f"{HOUR}.parquet").stat().st_mtime_ns
+
+
+def test_a_compressed_hour_takes_the_place_of_the_plain_one(data, out):
+    export(data, out)
+    before = of_kind(out, SNAPSHOTS)
+    compress(data / f"{HOUR}.csv")
+    assert "written" == states(export(data, out))[f"{HOUR}.parquet"]
+    assert before == of_kind(out, SNAPSHOTS)
+
+
+def compress(path):
+    path.with_name(f"{path.name}.zst").write_bytes(zstandard.compress(path.read_bytes()))
+    path.unlink()
+
+
+def test_an_hour_that_is_compressed_or_removed_under_way(data, out, monkeypatch):
+    """The files change after they were listed, before they are opened."""
+    real, removed = convert.read, data / "snapshots-20261120-13.csv"
+
+    def read(source, *rest):
+        if source.name == HOUR and source.parts[0].path.suffix == ".csv":
+            compress(source.parts[0].path)
+        if source.name == removed.stem:
+            removed.unlink()
+        return real(source, *rest)
+
+    monkeypatch.setattr(convert, "read", read)
+    result = export(data, out)
+    assert "written" == states(result)[f"{HOUR}.parquet"]
+    assert "gone" == states(result)[f"{removed.stem}.parquet"]
+    assert [] == result.faults
+    assert not (out / f"{removed.stem}.parquet").exists()
+
+
+def test_a_foreign_file_is_told_and_the_others_are_exported(data, out):
+    (data / f"{HOUR}.csv").write_text("# spreadscan snapshots v1; older\ntrack_id,time\n")
+    result = export(data, out)
+    assert {"refused"} == {s for name, s in states(result).items() if name == f"{HOUR}.parquet"}
+    assert {"written"} == {s for name, s in states(result).items() if name != f"{HOUR}.parquet"}
+    (fault,) = result.faults
+    assert f"{data / HOUR}.csv: begins '# spreadscan snapshots v1'" in fault
+    assert not (out / f"{HOUR}.parquet").exists()
+
+
+def test_faults_are_told_again_where_nothing_is_written_anew(data, out):
+    path = data / f"{HOUR}.csv"
+    path.write_bytes(path.read_bytes() + b"broken\nid,2026")
+    first, second = export(data, out), export(data, out)
+    assert "unchanged" == states(second)[f"{HOUR}.parquet"]
+    for result in (first, second):
+        (output,) = (o for o in result.outputs if o.file == f"{HOUR}.parquet")
+        assert (1, 1) == (output.torn_lines, output.broken_lines)
+        assert "1 fields, expected" in result.faults[0]
+
+
+def test_tracks_outlive_the_text_they_came_from(data, out):
+    export(data, out)
+    before = parquet.read_table(out / "tracks.parquet")
+    for path in data.glob("signals-20261120*"):
+        path.unlink()
+    made.write(data, [], grid_s=None)
+    (data / "signals-20261122.csv").write_bytes(SIGNALS.header)
+    assert "written" == export(data, out).tracks.state
+    assert before == parquet.read_table(out / "tracks.parquet")
+
+
+def test_since_leaves_older_files_alone(data, out):
+    result = export(data, out, datetime(2026, 11, 20, 14, 30, tzinfo=UTC))
+    assert all(
+        name.startswith("signals") or name >= "snapshots-20261120-14" for name in states(result)
+    )
+    assert "snapshots-20261120-14.parquet" in states(result)
+
+
+def test_a_foreign_parquet_file_among_ours_is_named(data, out):
+    out.mkdir()
+    parquet.write_table(pa.table({"x": [1]}), out / "signals-20250101.parquet")
+    result = export(data, out)
+    assert "refused" == result.tracks.state
+    assert f"{out}/signals-20250101.parquet: columns x..., expected those" in result.faults[0]
+    (out / "signals-20250101.parquet").write_bytes(b"PAR1 or not")
+    assert "expected a Parquet file of this program" in export(data, out).faults[0]
+
+
+def test_progress_ends_where_all_is_read(data, out):
+    told = []
+    export(data, out, progress=lambda done, total: told.append((done, total)))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] == told[-1][1] == sum(p.stat().st_size for p in data.iterdir())
+
+
+def test_two_exports_do_not_mix(data, out):
+    with (
+        write.alone(out),
+        pytest.raises(ConfigError, match="another export is at work, expected none"),
+    ):
+        export(data, out)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("n", range(3))
+def test_a_killed_export_leaves_whole_files_only(data, out, children, moment, n):
+    """It dies around the renaming of the n-th file."""
+    if n:  # some are there already, of an earlier state
+        whole = {path: path.read_bytes() for path in data.iterdir()}
+        for path, content in whole.items():
+            path.write_bytes(content[: len(content) * 2 // 3])
+        export(data, out)
+        for path, content in whole.items():
+            path.write_bytes(content)
+
+    def dying():
+        calls = iter(range(1000))
+        real = write._sync
+
+        def sync(path):
+            if next(calls) == 2 * n + (moment == "after"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(path)
+
+        write._sync = sync
+        export(data, out)
+
+    children.start("export", dying)
+    assert {"export": None} == children.results(WITHIN_S)
+    for path in out.glob("*.parquet"):
+        parquet.read_table(path)
+    assert list(out.glob(".*.part")) or moment == "after"
+    result = export(data, out)
+    assert [] == list(out.glob(".*.part"))
+    assert len(rows_of(data, SNAPSHOTS)) == len(of_kind(out, SNAPSHOTS))
+    assert 40 == result.tracks.rows
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half(data, out, children):
+    """The kernel refuses a file of more than 20 kB."""
+
+    def limited():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        try:
+            export(data, out)
+        except ConfigError as error:
+            return str(error)
+
+    children.start("export", limited)
+    told = children.results(WITHIN_S)["export"]
+    path, _, fault = told.partition(": ")
+    assert "File too large, expected room to write it" == fault
+    assert path.startswith(f"{out}/")
+    assert [] == list(out.glob(".*.part"))
+    for path in out.glob("*.parquet"):
+        parquet.read_table(path)
+    assert 40 == export(data, out).tracks.rows
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="expected room to write it"):
+        export(data, tmp_path / "file" / "out")
+    with pytest.raises(BadData, match="expected a folder of data"):
+        export(tmp_path / "none", tmp_path / "out")

@@ -1,0 +1,373 @@
+"""`spreadscan report`: the page and its numbers, from nothing to a hundred thousand tracks."""
+
+import json
+import re
+import resource
+import signal
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from statistics import median
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from scan.export import made
+from spreadscan.cli import options
+from spreadscan.cli.main import main
+from spreadscan.errors import BadData, ConfigError
+from spreadscan.report import compose, figures, history, make, theme, timeline
+from spreadscan.report.theme import COLOURS, style, svg
+from spreadscan.tracker import SIGNALS
+
+PICTURES = ["durations", "heat-peaks", "heat-signals", "pairs", "peaks", "sizes"]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Each track takes a tenth of a second to draw, pictures for paper half a second in all."""
+    monkeypatch.setattr(compose, "_SHOWN", 2)
+    monkeypatch.setattr(theme, "_PNG_DPI", 50)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def page(tmp_path):
+    return tmp_path / "out" / "page.html"
+
+
+class Page(HTMLParser):
+    """What a browser would load, and which elements are open at the end."""
+
+    VOID = {"meta", "hr", "br", "link", "img"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.urls, self.open, self.words, self.figures, self.hints = [], [], [], [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in ("src", "href", "xlink:href") and not value.startswith("#"):
+                self.urls.append(value)
+            if name == "data-track":
+                self.figures.append(value)
+        self.hints += tag == "title"
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert tag == self.open.pop()
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def read(path):
+    text = path.read_text("utf-8")
+    found = Page(text)
+    assert [] == found.open
+    assert [] == found.urls  # nothing is loaded, whatever it is
+    assert "url(" not in text.replace("url(#", "")
+    assert "@import" not in text
+    assert "default-src 'none'" in text
+    assert not re.search(r"\bnan\b|NaN|Infinity", found.text)
+    return text, found
+
+
+def test_numbers_are_those_of_the_market(data, page, monkeypatch):
+    monkeypatch.setattr(compose, "_SHOWN", 20)
+    spreads = made.spreads(300, seed=2, days=2)
+    made.write(data, spreads, grid_s=5.0)
+    result = make(data, page)
+    assert 300 == result.signals
+    for reason in figures.REASONS:
+        expected = sum((spread.reason or "OPEN") == reason for spread in spreads)
+        assert expected == result.ends[reason]
+    assert len({(s.symbol_id, s.direction) for s in spreads}) == result.pairs
+    ended = [s for s in spreads if s.reason]
+    assert median(s.duration_s for s in ended) == pytest.approx(result.duration_s, abs=1e-5)
+    peaks = [s.peak_bps if s.reason else s.net_bps(0.0) for s in spreads]
+    assert median(peaks) == pytest.approx(result.peak_net_bps, abs=1e-3)
+    assert median(s.size_usdt for s in spreads) == pytest.approx(result.size_usdt, abs=0.01)
+    gaps = [s for s in spreads if s.gap_s and s.gap_s < 0.5 * s.duration_s]
+    assert (len(gaps), sum(s.gap_s for s in gaps)) == (
+        result.gaps, pytest.approx(result.gap_s, abs=1e-4))  # fmt: skip
+    assert len(list(data.glob("snapshots-*"))) == result.hours
+    assert [] == result.faults
+    text, found = read(page)
+    assert "300 signals" in found.text
+    assert f"{result.peak_net_bps:.1f} bps" in found.text
+    assert 10 < len(found.figures) == len(set(found.figures)) <= 20
+    assert result.shown == found.figures
+    assert found.hints > 2 * 12 * 24  # every cell tells its number
+    check_colours(text)
+
+
+def check_colours(text):
+    """Each is a variable that both schemes set."""
+    css, body = text.split("</style>", 1)
+    for colour in set(re.findall(r"var\(--(\w+)\)", text)) - {"font"}:
+        assert 2 == len(re.findall(rf"--{colour}: #", css)), f"{colour}: light and dark"
+    for value in COLOURS.values():
+        assert value not in body
+    assert [] == re.findall(r"(?:fill|stroke): #", body)
+
+
+def test_best_pairs_and_cells_are_those_of_a_loop(data):
+    spreads = made.spreads(400, seed=6)
+    made.write(data, spreads, grid_s=None)
+    tracks = history.load(data, None, lambda n: None).tracks
+    worth = {}
+    for s in spreads:
+        key = f"C{s.symbol_id}-USDT", s.direction
+        worth.setdefault(key, []).append(s.net_bps(0.0) / 1e4 * s.size_usdt)
+    expected = sorted(worth.items(), key=lambda item: -sum(item[1]))[:10]
+    got = figures.best_pairs(tracks, 10)
+    assert [key for key, _ in expected] == [(pair.pair, pair.direction) for pair in got]
+    assert [len(values) for _, values in expected] == [pair.signals for pair in got]
+    assert [sum(values) for _, values in expected] == pytest.approx(
+        [pair.worth_usdt for pair in got], rel=1e-4
+    )
+    cells = np.zeros((12, 24))
+    for s in spreads:
+        cells[s.direction, datetime.fromtimestamp(s.opened_s, UTC).hour] += 1
+    assert cells.tolist() == figures._by_hour(tracks, np.ones(len(tracks))).tolist()
+
+
+def test_the_round_trip_pays_fees_both_ways(data):
+    (spread,) = made.spreads(1, seed=8)
+    made.write(data, [spread], grid_s=None)
+    tracks = history.load(data, None, lambda n: None).tracks
+    opened, end = (spread.net_bps(age) + made.FEES_BPS for age in (0.0, spread.duration_s))
+    buy_bid, sell_ask = 0.9998, (1 + end / 1e4) * 1.0002
+    exit_bps = (sell_ask / buy_bid - 1) * 1e4
+    assert [opened - exit_bps - 2 * made.FEES_BPS] == pytest.approx(tracks.trip_bps, abs=1e-3)
+
+
+def test_share_at_a_size_counts_what_is_at_least_that():
+    known = np.array([10.0, 100.0, 100.0, 1_000.0])
+    share = figures.share_at(known, np.array([0.0, 10.0, 10.1, 100.0, 1_000.0, 1_001.0]))
+    assert [1.0, 1.0, 0.75, 0.75, 0.25, 0.0] == share.tolist()
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_few_tracks_make_a_page_too(data, page, n):
+    made.write(data, made.spreads(n, seed=8), grid_s=1.0)
+    (data / "signals-20261122.csv").write_bytes(SIGNALS.header)
+    result = make(data, page)
+    _, found = read(page)
+    assert n == result.signals == len(found.figures)
+    assert ("no signals yet" in found.text) == (n == 0)
+    pictures = sorted(path.name for path in page.parent.glob("*.png"))
+    tracks = [f"page-track-{result.shown[-1]}.png"] if n else []
+    assert len(PICTURES) + len(tracks) == len(pictures) == len(result.pictures)
+    assert {f"page-{name}.png" for name in PICTURES} < {*pictures, "."}
+    for path in result.pictures:
+        with Image.open(path) as image:
+            image.verify()
+            assert image.width >= 250
+    assert [] == list(page.parent.glob(".*"))
+
+
+def test_the_page_does_not_grow_with_the_tracks(data, page):
+    made.write(data, made.spreads(20_000, seed=3, days=5), grid_s=None)
+    result = make(data, page)
+    assert 20_000 == result.signals
+    assert page.stat().st_size < 700_000
+    _, found = read(page)
+    assert "No snapshots of these signals were found." in found.text
+
+
+def test_a_track_of_hours_is_thinned_out_and_keeps_its_extremes(data, page):
+    spread = made.spreads(1, seed=8)[0]
+    spread.reason, spread.duration_s = "EXPIRED", 10_800.0
+    made.write(data, [spread], grid_s=0.5)
+    found = history.load(data, None, lambda n: None)
+    line = timeline.lines(found, [0], lambda n: None)[0]
+    assert 20_000 < line.looks
+    assert len(line.age_s) < 700
+    nets = [spread.net_bps(k * 0.5) for k in range(1, line.looks)]
+    assert max(nets) == pytest.approx(line.net_bps.max(), abs=1e-3)
+    assert np.all(np.diff(line.age_s) > 0)
+    assert [0.5, 10_800.0] == pytest.approx([line.age_s[0], line.age_s[-1]], abs=0.6)
+
+
+def test_both_prices_and_gaps_of_a_track_are_on_the_page(data, page):
+    spread = made.spreads(1, seed=8)[0]
+    spread.duration_s, spread.gap_s = 100.0, 12.0
+    made.write(data, [spread], grid_s=0.2)
+    make(data, page)
+    text, found = read(page)
+    lines = json.loads(re.search(r'id="lines">(.*?)</script>', text, re.DOTALL)[1])
+    (line,) = lines.values()
+    assert len(line["t"]) == len(line["b"]) == len(line["s"]) == len(line["n"]) > 100
+    assert not [age for age in line["t"] if 38.1 < age < 49.9]
+    assert 0 < line["box"][0] < line["box"][1] < 1
+    assert "gap: down" in found.text
+    assert "sell: bid of the perpetual" in found.text
+    assert "buy: ask of the spot" in found.text
+
+
+def test_any_track_by_its_id(data, page):
+    spreads = made.spreads(60, seed=5)
+    made.write(data, spreads, grid_s=2.0)
+    wanted = [s.id for s in spreads if s.duration_s > 5][:2]
+    result = make(data, page, wanted=wanted)
+    assert sorted(wanted) == sorted(result.shown)
+    assert {f"page-track-{track}.png" for track in wanted} < {p.name for p in page.parent.iterdir()}
+    with pytest.raises(
+        ConfigError, match="track: 'nix' is not among the 60 of .* expected a track_"
+    ):
+        make(data, page, wanted=["nix"])
+
+
+def test_tracks_that_take_too_long_to_read_are_left_out(data):
+    made.write(data, made.spreads(60, seed=5), grid_s=2.0)
+    found = history.load(data, None, lambda n: None)
+    everything = timeline.choose(found, 20, 1 << 40)
+    assert 20 == len(everything)
+    budget = timeline.cost(found, everything) // 8
+    fewer = timeline.choose(found, 20, budget)
+    assert 0 < len(fewer) < 20
+    assert timeline.cost(found, fewer) <= budget
+    assert [] == timeline.choose(found, 20, 0)
+
+
+@pytest.mark.parametrize("name", ["</script><b>$x$&amp;'-USDT", "币安人生-USDT"])
+def test_names_stay_text_whatever_they_are(data, page, name):
+    """The second has letters that may be in no font here."""
+    made.write(data, made.spreads(3, seed=9), grid_s=1.0)
+    for path in data.iterdir():
+        path.write_bytes(re.sub(rb"C\d+-USDT", name.encode(), path.read_bytes()))
+    make(data, page)
+    text, found = read(page)
+    assert "<b>$x" not in text
+    assert 2 == len(found.figures)
+    assert name in found.text
+
+
+def test_the_same_tracks_give_the_same_picture(data):
+    made.write(data, made.spreads(50, seed=9), grid_s=None)
+    tracks = history.load(data, None, lambda n: None).tracks
+    with style():
+        assert svg(figures.peaks(tracks), "x") == svg(figures.peaks(tracks), "x")
+
+
+def test_since_leaves_older_signals_out(data):
+    spreads = made.spreads(80, seed=4, days=3)
+    made.write(data, spreads, grid_s=None)
+    since = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+    tracks = history.load(data, since, lambda n: None).tracks
+    expected = [s.id for s in spreads if s.opened_s >= since.timestamp()]
+    assert expected == list(tracks.id)
+    assert 0 < len(expected) < 80
+
+
+def test_faults_stand_on_the_page_and_the_rest_is_drawn(data, page):
+    made.write(data, made.spreads(40, seed=4, days=2), grid_s=5.0)
+    (data / "signals-20261120.csv").write_text("# spreadscan signals v1; old\ntime\n")
+    path = data / "signals-20261121.csv"
+    path.write_bytes(path.read_bytes() + b"rubbish\n")
+    result = make(data, page)
+    assert 0 < result.signals < 40
+    assert 2 == len(result.faults)
+    _, found = read(page)
+    assert "Not everything could be read" in found.text
+    for fault in result.faults:
+        assert " ".join(fault.split()) in found.text
+
+
+def test_a_folder_without_data_is_a_sentence(tmp_path, page):
+    with pytest.raises(BadData, match="expected files of the tracker"):
+        make(tmp_path, page)
+    assert not page.exists()
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half(data, page, children):
+    """The kernel refuses a file of more than 5 kB."""
+    made.write(data, made.spreads(3, seed=4), grid_s=5.0)
+
+    def limited():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
+        try:
+            make(data, page)
+        except ConfigError as error:
+            return str(error)
+
+    children.start("report", limited)
+    told = children.results(60.0)["report"]
+    assert f"{page}: File too large, expected room to write it" == told
+    assert [] == list(page.parent.iterdir())
+
+
+def run(*args):
+    return CliRunner().invoke(main, ["report", *map(str, args)])
+
+
+def test_the_command_says_where_the_page_is(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made.write(data, made.spreads(30, seed=4), grid_s=5.0)
+    got = run()
+    assert 0 == got.exit_code, got.stderr
+    first, second = got.stdout.splitlines()
+    assert first.startswith("30 signals in ")
+    assert second.startswith("report/report.html: ")
+    seen = []
+    monkeypatch.setattr("webbrowser.open", seen.append)
+    told = json.loads(run("--json", "--since", "2026-11-20", "--open").stdout)
+    assert [(tmp_path / "report" / "report.html").as_uri()] == seen
+    assert (30, "report/report.html") == (told["signals"], told["page"])
+    assert all((tmp_path / path).exists() for path in told["pictures"])
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--data", "nowhere"], "nowhere: No such file or directory, expected a folder of data"),
+        (["--since", "soon"], "since: 'soon', expected a span"),
+        (["--track", "nix"], "track: 'nix' is not among the 3 of data"),
+        (["--out", "data/signals-20261120.csv/x.html"], "expected room to write it"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(data, tmp_path, monkeypatch, args, words):
+    monkeypatch.chdir(tmp_path)
+    made.write(data, made.spreads(3, seed=4), grid_s=5.0)
+    got = run(*args)
+    assert 2 == got.exit_code
+    assert words in got.stderr
+    assert 1 == len(got.stderr.splitlines())
+
+
+def test_faults_give_exit_code_2(data, page):
+    made.write(data, made.spreads(3, seed=4), grid_s=5.0)
+    (data / "signals-20261121.csv").write_text("# spreadscan signals v1; old\ntime\n")
+    got = run("--data", data, "--out", page)
+    assert 2 == got.exit_code
+    assert "signals-20261121.csv: begins" in got.stderr
+    assert page.exists()
+
+
+def test_without_matplotlib_the_extra_is_named(data, monkeypatch):
+    real = options.find_spec
+    monkeypatch.setattr(
+        options, "find_spec", lambda name: None if name == "matplotlib" else real(name)
+    )
+    got = run("--data", data)
+    assert 2 == got.exit_code
+    assert "pip install 'spreadscan[report]'" in got.stderr
