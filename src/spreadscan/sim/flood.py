@@ -6,6 +6,7 @@ conversation around it, and the frames, are the venue's.
 """
 
 import asyncio
+import contextlib
 import math
 import random
 import threading
@@ -27,6 +28,7 @@ _BLOCK_FRAMES = 2_048  # and most of one write: a larger one would look like a s
 _SETTLED_S = 1.0  # a client that has asked for nothing more for so long has subscribed
 _LOOK_S = 0.05
 _WAIT_S = 0.001  # for a reader that has enough to read
+_SHORTEST_WAIT_S = 5e-5  # of the pacer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,35 +175,44 @@ class Flooder:
 
 
 class Pacer:
-    """Asks for writes at a rate, from a thread: the event loop's own timers know milliseconds.
+    """Has the writes of all sources made at a rate; sources take turns, and in each its sockets.
 
-    Sources take turns, and in each its sockets do.
+    A thread is the alarm clock, for the timers of event loops know milliseconds only.
     """
 
     def __init__(self, flood: Flood, flooders: Sequence[Flooder]) -> None:
         self._per_s = flood.rate / flood.burst
         self._turns = deque(flooders)
+        self._start_s = time.monotonic()
+        self._made = 0
+        self._due = asyncio.Event()
         self._ended = threading.Event()
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="flood", daemon=True)
-        self._thread.start()
 
-    def end(self) -> None:
-        self._ended.set()
-        self._thread.join()
+    async def run(self) -> None:
+        """Pace until cancelled; writes that nobody could take are left out."""
+        loop = asyncio.get_running_loop()
+        thread = threading.Thread(target=self._ring, args=(loop,), name="pacer", daemon=True)
+        thread.start()
+        try:
+            while True:
+                await self._due.wait()
+                self._due.clear()
+                for _ in range(int((time.monotonic() - self._start_s) * self._per_s) - self._made):
+                    self._made += 1
+                    self._write()
+        finally:
+            self._ended.set()
 
-    def _run(self) -> None:
-        start_s, asked = time.monotonic(), 0
+    def _write(self) -> None:
+        for _ in range(len(self._turns)):
+            self._turns.rotate(-1)
+            if self._turns[-1].write():
+                return
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._ended.is_set():
-            due = int((time.monotonic() - start_s) * self._per_s)
-            if due > asked:
-                self._loop.call_soon_threadsafe(self._write, due - asked)
-                asked = due
-            time.sleep(max(0.0, start_s + (asked + 1) / self._per_s - time.monotonic()))
-
-    def _write(self, n: int) -> None:
-        for _ in range(n):
-            for _ in self._turns:
-                self._turns.rotate(-1)
-                if self._turns[-1].write():
-                    break
+            now_s = time.monotonic() - self._start_s
+            wait_s = (int(now_s * self._per_s) + 1) / self._per_s - now_s
+            time.sleep(max(wait_s, _SHORTEST_WAIT_S))
+            with contextlib.suppress(RuntimeError):  # the loop has closed, and the flood ended
+                loop.call_soon_threadsafe(self._due.set)

@@ -94,7 +94,6 @@ class SimServer:
         self._sources = tuple(sources)
         self._flood = flood
         self._tls = tls
-        self._pacer: Pacer | None = None
         self._by_id: list[Exchange | None] = [None] * len(SOURCES)
         self._ports: dict[str, int] = {}
         self._runners: list[web.AppRunner] = []
@@ -123,7 +122,7 @@ class SimServer:
         if self._flood is None:
             self._tasks.append(asyncio.create_task(self._pace()))
         elif self._flood.rate:
-            self._pacer = Pacer(self._flood, flooders)
+            self._tasks.append(asyncio.create_task(Pacer(self._flood, flooders).run()))
 
     def endpoints(self) -> dict[str, tuple[str, str]]:
         """Return (REST URL, WebSocket URL) of every source served."""
@@ -148,8 +147,6 @@ class SimServer:
 
     async def stop(self) -> None:
         """Cut every socket, close every port; well within a second."""
-        if self._pacer:
-            self._pacer.end()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
