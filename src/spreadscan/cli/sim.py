@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from spreadscan.cli.options import print_json
+from spreadscan.cli.options import need, print_json
 from spreadscan.errors import ConfigError
 from spreadscan.sim.flood import Flood
 from spreadscan.sim.server import SimOptions, SimServer, run_sim
@@ -42,7 +42,7 @@ from spreadscan.types import SOURCE_BY_NAME
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Serve https and wss with a certificate made now; its authority is written to FILE. "
-    "Start the scanner with SSL_CERT_FILE=FILE. Needs the package trustme.",
+    "Start the scanner with SSL_CERT_FILE=FILE. Needs the extra: spreadscan[tls].",
 )
 @click.option(
     "--flood",
@@ -82,6 +82,8 @@ def sim(
     """
     if not flood and (frames or flood_rate or frames_per_write):
         raise click.UsageError("--frames, --flood-rate, --frames-per-write: expected with --flood")
+    if tls_ca:
+        need("tls", "trustme")
     options = SimOptions(
         seed=seed,
         rate=rate,

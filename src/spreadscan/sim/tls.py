@@ -10,14 +10,10 @@ def make_context(ca_file: Path, host: str) -> ssl.SSLContext:
     """Return a server's context with a certificate for host; its authority goes to ca_file.
 
     A client trusts it that was started with SSL_CERT_FILE=ca_file. No key stays on disk.
-    ConfigError: the file cannot be written, or the package trustme is not installed.
+    ConfigError: the file cannot be written.
     """
-    try:
-        import trustme
-    except ImportError:
-        raise ConfigError(
-            "sim: the package trustme is not installed, expected it for TLS: pip install trustme"
-        ) from None
+    import trustme  # of the extra `tls`
+
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(host).configure_cert(context)

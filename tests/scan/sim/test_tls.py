@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from spreadcore import Instance
 
+from spreadscan.cli import options
+from spreadscan.cli.sim import sim
 from spreadscan.errors import ConfigError
 from spreadscan.sim.tls import make_context
 from spreadscan.types import SOURCE_BY_NAME
@@ -113,6 +116,6 @@ def test_an_authority_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_trustme_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "trustme", None)
-    with pytest.raises(ConfigError, match="trustme is not installed, expected it for TLS"):
-        make_context(tmp_path / "ca.pem", "127.0.0.1")
+    monkeypatch.setattr(options, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"tls: trustme is not installed.*spreadscan\[tls\]"):
+        CliRunner().invoke(sim, ["--tls", str(tmp_path / "ca")], catch_exceptions=False)
