@@ -94,6 +94,12 @@ def loops(build_cython: Callable[[Path], ModuleType]) -> ModuleType:
     return build_cython(_HERE / "loops.pyx")
 
 
+@pytest.fixture(scope="session")
+def feed_loops(build_cython: Callable[[Path], ModuleType]) -> ModuleType:
+    """The compiled loops of benches/feed_loops.pyx."""
+    return build_cython(_HERE / "feed_loops.pyx")
+
+
 @pytest.fixture
 def two_cores() -> tuple[set[int], set[int]]:
     """Two processors of two processes that spin; skips on a machine with one."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from spreadscan.cli.options import print_json
+from spreadscan.cli.options import need, print_json
 from spreadscan.errors import ConfigError
+from spreadscan.sim.flood import Flood
 from spreadscan.sim.server import SimOptions, SimServer, run_sim
 from spreadscan.types import SOURCE_BY_NAME
 
@@ -35,6 +36,30 @@ from spreadscan.types import SOURCE_BY_NAME
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the addresses as a TOML config once every port is open.",
 )
+@click.option(
+    "--tls",
+    "tls_ca",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Serve https and wss with a certificate made now; its authority is written to FILE. "
+    "Start the scanner with SSL_CERT_FILE=FILE. Needs the extra: spreadscan[tls].",
+)
+@click.option(
+    "--flood",
+    is_flag=True,
+    help="For load tests: nothing moves; a second after a socket has subscribed it gets frames "
+    "of its pairs under rising ids, as fast as it reads them.",
+)
+@click.option("--frames", default=0, metavar="N", help="Flood: N frames to each socket, no more.")
+@click.option(
+    "--flood-rate", default=0.0, metavar="R", help="Flood: R frames per second, all sources."
+)
+@click.option(
+    "--frames-per-write",
+    default=0,
+    metavar="K",
+    help="Flood: K frames in each write to a socket; else 1 with a rate, many without.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as one JSON object.")
 def sim(
     seed: int,
@@ -44,12 +69,21 @@ def sim(
     port: int,
     sources: tuple[str, ...],
     write_config: Path | None,
+    tls_ca: Path | None,
+    flood: bool,
+    frames: int,
+    flood_rate: float,
+    frames_per_write: int,
     as_json: bool,
 ) -> None:
     """Serve the eight exchanges from a seeded market, until Ctrl-C.
 
     In another terminal: spreadscan run -c FILE, with the FILE of --write-config.
     """
+    if not flood and (frames or flood_rate or frames_per_write):
+        raise click.UsageError("--frames, --flood-rate, --frames-per-write: expected with --flood")
+    if tls_ca:
+        need("tls", "trustme")
     options = SimOptions(
         seed=seed,
         rate=rate,
@@ -57,9 +91,15 @@ def sim(
         freeze_after_s=freeze_after,
         port_base=port,
         sources=sources or tuple(SOURCE_BY_NAME),
+        flood=Flood(frames=frames, rate=flood_rate, frames_per_write=frames_per_write)
+        if flood
+        else None,
+        tls_ca=tls_ca,
     )
+    servers: list[SimServer] = []
 
     def ready(server: SimServer) -> None:
+        servers.append(server)
         told: dict[str, Any] = {
             "seed": seed,
             "rate": server.market.rate,
@@ -79,9 +119,20 @@ def sim(
             return
         for name, urls in told["sources"].items():
             click.echo(f"{name:<16} {urls['rest_url']:<24} {urls['ws_url']}")
-        click.echo(f"seed {seed}, {told['rate']:g} quotes/s, speed {speed:g}; Ctrl-C ends it")
+        pace = _pace(options.flood) if options.flood else f"{told['rate']:g} quotes/s"
+        click.echo(f"seed {seed}, {pace}, speed {speed:g}; Ctrl-C ends it")
+        if tls_ca:
+            click.echo(f"start clients with SSL_CERT_FILE={tls_ca}")
 
     run_sim(options, ready)
+    if flood:
+        for name, counters in servers[0].counters().items():
+            click.echo(f"{name:<16} {counters.frames} frames", err=True)
+
+
+def _pace(flood: Flood) -> str:
+    pace = f"{flood.rate:g} frames/s" if flood.rate else "as fast as readers are"
+    return f"flood: {pace}" + (f", {flood.frames} to each socket" if flood.frames else "")
 
 
 def _write_config(path: Path, told: dict[str, Any]) -> None:

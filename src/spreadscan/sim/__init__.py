@@ -3,7 +3,8 @@
 `Market` is the pure part, `SimServer` serves it, `run_sim` is the blocking entry point.
 """
 
+from spreadscan.sim.flood import Flood
 from spreadscan.sim.market import Market, Tick, Touch
 from spreadscan.sim.server import SimOptions, SimServer, run_sim
 
-__all__ = ["Market", "SimOptions", "SimServer", "Tick", "Touch", "run_sim"]
+__all__ = ["Flood", "Market", "SimOptions", "SimServer", "Tick", "Touch", "run_sim"]

@@ -6,13 +6,15 @@ Runs in one event loop with the other seven; server.py paces it and owns time.
 import asyncio
 import heapq
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 
 from aiohttp import WSMsgType, web
 
 from spreadscan.clock import now_ns
+from spreadscan.sim.blocks import Block
 from spreadscan.sim.connection import BINARY, TEXT, Connection, frame
+from spreadscan.sim.flood import Flood, Flooder, standing_books
 from spreadscan.sim.market import Market, Series
 from spreadscan.sim.pages import (
     FUNDING_PATHS,
@@ -59,10 +61,20 @@ class _Topic:
 
 
 class Exchange:
-    """One source of a SimServer. All methods belong to the thread of the event loop."""
+    """One source of a SimServer. All methods belong to the thread of the event loop.
+
+    flood: what sockets get instead of the market's ticks.
+    """
 
     def __init__(
-        self, market: Market, source_id: int, name: str, time: SimTime, pages: Pages, rules: Rules
+        self,
+        market: Market,
+        source_id: int,
+        name: str,
+        time: SimTime,
+        pages: Pages,
+        rules: Rules,
+        flood: Flood | None = None,
     ) -> None:
         self.name = name
         self.rules = rules
@@ -83,6 +95,7 @@ class Exchange:
         self._touched: list[Connection] = []
         self._rng = random.Random(f"{market.seed}/connections/{name}")
         self._closings: set[asyncio.Task[None]] = set()
+        self.flooder = Flooder(flood, self._block, self._count) if flood else None
 
     def app(self) -> web.Application:
         """Return the HTTP application with the venue's own paths."""
@@ -199,6 +212,8 @@ class Exchange:
         self.connections.add(connection)
         self.counters.sockets += 1
         self.counters.opened += 1
+        if self.flooder:
+            self.flooder.opened(connection)
         if isinstance(conversation, BinanceConversation):
             conversation.wrapped = request.path.endswith("/stream")
             names = request.query.get("streams") or request.match_info.get("streams", "")
@@ -299,7 +314,20 @@ class Exchange:
                 self._collect(connection, whole)
             else:
                 self._collect(connection, frame(bare(payload), self._opcode))
-        self.counters.frames += len(receivers)
+        self._count(len(receivers))
+
+    def _count(self, n: int) -> None:
+        self.counters.frames += n
+
+    def _block(self, connection: Connection, n: int, rounds: Iterator[int]) -> Block | None:
+        def encode(book: Book) -> bytes:
+            payload = self._render(book)
+            wrapped = connection.conversation.wrapped
+            return frame(payload if wrapped else bare(payload), self._opcode)
+
+        series = [self._by_symbol[symbol].series for symbol in sorted(connection.symbols)]
+        books = standing_books(self._market, self._time, series, n)
+        return Block(encode, books, rounds) if books else None
 
     def _collect(self, connection: Connection, data: bytes) -> None:
         if not connection.pending:
@@ -307,6 +335,8 @@ class Exchange:
         connection.pending.append(data)
 
     def _forget(self, connection: Connection) -> None:
+        if self.flooder:
+            self.flooder.closed(connection)
         self._unsubscribe_all(connection)
         self.connections.discard(connection)
         self.counters.sockets -= 1

@@ -9,7 +9,9 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from ssl import SSLContext
 
 import uvloop
 from aiohttp import web
@@ -18,10 +20,12 @@ from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError
 from spreadscan.logs import facts
 from spreadscan.sim.exchange import Counters, Exchange
+from spreadscan.sim.flood import Flood, Pacer
 from spreadscan.sim.market import DEFAULT_RATE, Market
 from spreadscan.sim.pages import Pages
 from spreadscan.sim.protocols import PROTOCOLS, Rules
 from spreadscan.sim.simtime import SimTime
+from spreadscan.sim.tls import make_context
 from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 log = logging.getLogger(__name__)
@@ -38,7 +42,10 @@ _PORT_BASE_MAX = 65_535 - len(SOURCES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimOptions:
-    """What `spreadscan sim` can be told. port_base 0: any free ports, else base + source id."""
+    """What `spreadscan sim` can be told. port_base 0: any free ports, else base + source id.
+
+    tls_ca: serve https and wss, and write the authority to trust to this file.
+    """
 
     seed: int = 1
     rate: float = DEFAULT_RATE
@@ -47,12 +54,15 @@ class SimOptions:
     port_base: int = 0
     host: str = "127.0.0.1"
     sources: tuple[str, ...] = _ALL
+    flood: Flood | None = None
+    tls_ca: Path | None = None
 
 
 class SimServer:
     """Serve a market. `time` maps simulated time to our clocks once start() has returned.
 
-    rules: other limits and timers than the venue's, by source name.
+    rules: other limits and timers than the venue's, by source name. flood: send that and no
+    tick, first push or repeat. tls: serve https and wss.
     """
 
     def __init__(
@@ -64,6 +74,8 @@ class SimServer:
         speed: float = 1.0,
         sources: Sequence[str] = _ALL,
         rules: Mapping[str, Rules] | None = None,
+        flood: Flood | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         if not 0.0 < speed < math.inf:
             raise ConfigError(f"sim: speed is {speed}, expected more than 0")
@@ -80,6 +92,8 @@ class SimServer:
         self._port_base = port_base
         self._rules = dict(rules or {})
         self._sources = tuple(sources)
+        self._flood = flood
+        self._tls = tls
         self._by_id: list[Exchange | None] = [None] * len(SOURCES)
         self._ports: dict[str, int] = {}
         self._runners: list[web.AppRunner] = []
@@ -92,19 +106,29 @@ class SimServer:
             for name in self._sources:
                 source_id = SOURCE_BY_NAME[name].id
                 rules = self._rules.get(name, PROTOCOLS[name].rules)
-                exchange = Exchange(self.market, source_id, name, self.time, pages, rules)
+                if self._flood:
+                    rules = replace(rules, repeat_s=0.0, first_push_s=None)
+                exchange = Exchange(
+                    self.market, source_id, name, self.time, pages, rules, self._flood
+                )
                 self.exchanges[name] = self._by_id[source_id] = exchange
                 await self._listen(exchange, source_id)
         except BaseException:
             await self.stop()
             raise
         self.time.t0_boot_ns, self.time.t0_unix_ns = now_ns(), time.time_ns()
-        self._tasks = [asyncio.create_task(self._pace()), asyncio.create_task(self._watch())]
+        self._tasks = [asyncio.create_task(self._watch())]
+        flooders = [e.flooder for e in self.exchanges.values() if e.flooder]
+        if self._flood is None:
+            self._tasks.append(asyncio.create_task(self._pace()))
+        elif self._flood.rate:
+            self._tasks.append(asyncio.create_task(Pacer(self._flood, flooders).run()))
 
     def endpoints(self) -> dict[str, tuple[str, str]]:
         """Return (REST URL, WebSocket URL) of every source served."""
+        s = "s" if self._tls else ""
         return {
-            name: (f"http://{self._host}:{port}", f"ws://{self._host}:{port}{_path(name)}")
+            name: (f"http{s}://{self._host}:{port}", f"ws{s}://{self._host}:{port}{_path(name)}")
             for name, port in self._ports.items()
         }
 
@@ -138,7 +162,7 @@ class SimServer:
         self._runners.append(runner)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, port).start()
+            await web.TCPSite(runner, self._host, port, ssl_context=self._tls).start()
         except OSError as e:
             raise ConfigError(
                 f"sim {exchange.name}: port {port} of {self._host} cannot be opened "
@@ -201,7 +225,13 @@ def run_sim(options: SimOptions, ready: Callable[[SimServer], None]) -> None:
     if market.rate_raised:
         log.warning("rate raised", extra=facts(asked=options.rate, rate=market.rate))
     server = SimServer(
-        market, options.port_base, options.host, speed=options.speed, sources=options.sources
+        market,
+        options.port_base,
+        options.host,
+        speed=options.speed,
+        sources=options.sources,
+        flood=options.flood,
+        tls=make_context(options.tls_ca, options.host) if options.tls_ca else None,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(server, ready))

@@ -1,0 +1,133 @@
+"""What the benches of the feed path set up: simulators that flood, lists for feeds, one reader.
+
+Each is a process of its own and pinned; readers are fresh interpreters, so that their memory and
+what they import are a feed's alone.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import time_ns
+from typing import Any
+
+from spreadscan.config import Config
+from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
+from spreadscan.discovery.write import write_set
+from spreadscan.lists import Listed, SourceList
+from spreadscan.sim import Market
+from spreadscan.types import SOURCE_BY_NAME
+
+_HERE = Path(__file__).parent
+_END_S = 20.0
+
+
+def write_lists(folder: Path, market: Market, sources: Sequence[str], n: int | None = None) -> int:
+    """Write generated/ as discovery would, of the pairs that trade, n of each source at most.
+
+    Returns how many a scanner subscribes to.
+    """
+    listed = {}
+    for source in sources:
+        rows = market.instruments[SOURCE_BY_NAME[source].id]
+        dead = {index for source_id, index in market.dead if SOURCE_BY_NAME[source].id == source_id}
+        listed[source] = [row for index, row in enumerate(rows) if index not in dead][:n]
+    config = Config()
+    kept, _ = normalise(listed, config.universe)
+    names, retired = assign_ids(set().union(*kept.values()), (), config.capacity.symbols)
+    ids = {name: symbol_id for symbol_id, name in enumerate(names)}
+    pairs = direction_pairs(config, kept)
+    write_set(
+        folder / "generated",
+        generation=1,
+        names=names,
+        retired=retired,
+        pairs={d: [ids[name] for name in found] for d, found in pairs.items()},
+        sources={
+            source: SourceList(
+                source=source,
+                symbols=tuple(
+                    Listed(symbol_id=ids[name], symbol=name, state="valid", instrument=rows[name])
+                    for name in sorted(rows)
+                ),
+            )
+            for source, rows in kept.items()
+        },
+        report="",
+        unix_ns=time_ns(),
+    )
+    return sum(map(len, kept.values()))
+
+
+@dataclass
+class Simulators:
+    """A running `spreadscan sim`; `sent` is frames by source, once it has ended."""
+
+    config: Path
+    ca: Path
+    urls: dict[str, str]
+    sent: dict[str, int] = field(default_factory=dict)
+
+
+@contextmanager
+def simulators(
+    folder: Path, env: dict[str, str], cores: set[int], *arguments: str, tls: bool = False
+) -> Iterator[Simulators]:
+    """Run `spreadscan sim` with these arguments meanwhile."""
+    config, ca = folder / "sim.toml", folder / "ca.pem"
+    command = [sys.executable, "-m", "spreadscan", "sim", "--port", "0", "--json", *arguments]
+    command += ["--write-config", str(config), *(("--tls", str(ca)) if tls else ())]
+    child = subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        os.sched_setaffinity(child.pid, cores)
+        assert child.stdout
+        told = json.loads(child.stdout.readline() or _died(child))
+        urls = {name: row["ws_url"] for name, row in told["sources"].items()}
+        found = Simulators(config, ca, urls)
+        yield found
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=_END_S)
+        assert child.returncode == 0, said
+        found.sent = {name: int(n) for name, n, _ in (line.split() for line in said.splitlines())}
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def _died(child: "subprocess.Popen[str]") -> str:
+    raise RuntimeError(f"sim: {child.communicate()[1][-2000:]}")
+
+
+def read_flood(
+    folder: Path, env: dict[str, str], cores: set[int], sims: Simulators, within_s: float,
+    **task: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Run reader.py on a task and return what it found; see there."""
+    task |= {"folder": str(folder), "config": str(sims.config), "urls": sims.urls}
+    trusted = {"SSL_CERT_FILE": str(sims.ca)} if sims.ca.exists() else {}
+    child = subprocess.Popen(
+        [sys.executable, str(_HERE / "reader.py"), json.dumps(task)],
+        env=env | trusted, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        os.sched_setaffinity(child.pid, cores)
+        out, said = child.communicate(timeout=within_s)
+    finally:
+        child.kill()
+        child.communicate()
+    assert child.returncode == 0, said[-3000:]
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def cpu_s(pid: int) -> float:
+    """Return the seconds that a process and its threads have run so far."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
