@@ -102,7 +102,8 @@ class Stream:
 
     @property
     def ended(self) -> bool:
-        return not self._left or self._connection.closing
+        connection = self._connection
+        return not self._left or connection.closing or connection.transport.is_closing()
 
     @property
     def full(self) -> bool:

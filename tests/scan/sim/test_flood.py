@@ -171,6 +171,27 @@ def test_sockets_take_turns_and_share_the_rising_ids(lab: Any) -> None:
 
 
 @pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("rate", [0.0, 5_000.0])
+def test_a_flood_ends_with_its_socket(lab: Any, rate: float) -> None:
+    async def go() -> None:
+        server = SimServer(lab.moving, sources=["bybit-futures"], flood=Flood(rate=rate))
+        async with lab.serving(server) as session:
+            counters = server.counters()["bybit-futures"]
+            for _ in range(2):
+                async with session.ws_connect(server.endpoints()["bybit-futures"][1]) as ws:
+                    client = Client("bybit-futures", ws)
+                    await client.subscribe(live_symbols(lab, "bybit-futures", 2))
+                    await client.read(100)
+                    ws._response.close()  # the network went away
+                await lab.eventually(lambda: counters.sockets == 0)
+                frames = counters.frames
+                await asyncio.sleep(0.05)
+                assert frames == counters.frames
+
+    lab.run(go())
+
+
+@pytest.mark.usefixtures("soon")
 def test_a_flood_follows_what_is_subscribed(lab: Any) -> None:
     async def go() -> None:
         server = SimServer(lab.moving, sources=["okx-futures"], flood=Flood())
