@@ -56,7 +56,18 @@ cdef inline const char* text_end(const char* p, const char* end) noexcept nogil:
         p += 1
     return NULL
 
+# High bit of every byte that is no digit; without carries, so each of them counts.
+cdef inline uint64_t digit_stops(uint64_t word) noexcept nogil:
+    cdef uint64_t value = word ^ 0x3030303030303030u
+    return (((value & 0x7F7F7F7F7F7F7F7Fu) + 0x7676767676767676u) | value) & 0x8080808080808080u
+
 cdef inline const char* digits_end(const char* p, const char* end) noexcept nogil:
+    cdef uint64_t stops
+    while end - p >= WORD:
+        stops = digit_stops(load_word(p))
+        if stops:
+            return p + first_byte(stops)
+        p += WORD
     while p < end and c'0' <= p[0] <= c'9':
         p += 1
     return p
