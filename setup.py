@@ -41,7 +41,7 @@ def extensions() -> list[Extension]:
             include_dirs=["src/spreadcore"],
             extra_compile_args=CFLAGS,
             extra_link_args=LDFLAGS,
-            depends=["src/spreadcore/atomics.h"],
+            depends=[str(header) for header in root.glob("spreadcore/**/*.h")],
         )
         for source in sorted(root.glob("spreadcore/**/*.pyx"))
     ]

@@ -34,6 +34,7 @@ cdef struct SymbolState:
     uint32_t link               # owner of the slot, 0 = nobody
     uint8_t id_kind
     uint8_t known               # 1: subscribed by this feed
+    uint8_t pad[10]             # a cache line each
 
 cdef struct Intake:
     QuoteTable quotes

@@ -11,6 +11,7 @@ from libc.stdlib cimport calloc, free
 from spreadcore.dirty cimport DirtySet
 from spreadcore.health cimport Health
 from spreadcore.layout cimport QuoteSlot
+from spreadcore.lines cimport LINE_BYTES, new_lines
 from spreadcore.quotes cimport Quotes
 from spreadcore.symbols cimport names_forget, names_free, names_put
 from spreadcore.layout import DECLINED, SOURCE_COUNTERS
@@ -28,6 +29,9 @@ cdef size_t C_DECLINED = SOURCE_COUNTERS.index("declined_other_channel")
 
 if len(DECLINED) != N_DECLINED or DECLINED[D_CROSSED] != "crossed":
     raise ImportError(f"intake: {len(DECLINED)} reasons in layout, expected {N_DECLINED}")
+
+if sizeof(SymbolState) != LINE_BYTES:
+    raise ImportError(f"intake: a symbol's state has {sizeof(SymbolState)} bytes, expected a line")
 
 RESETS = {"never": RESET_NEVER, "is_one": RESET_IS_ONE, "newer_time": RESET_NEWER_TIME}
 
@@ -159,7 +163,8 @@ cdef class FeedIntake:
         self.intake.source = source_id
         self.intake.n_symbols = quotes.n_symbols
         self.intake.id_reset = RESETS[id_reset]
-        self.intake.states = <SymbolState*>calloc(quotes.n_symbols, sizeof(SymbolState))
+        self.intake.states = <SymbolState*>new_lines(
+            quotes.n_symbols * sizeof(SymbolState))
         if keep_tops:
             self.intake.tops = <Fields*>calloc(quotes.n_symbols, sizeof(Fields))
         if self.intake.states == NULL or (keep_tops and self.intake.tops == NULL):

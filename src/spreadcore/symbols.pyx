@@ -1,5 +1,7 @@
 """Names of symbols as a venue writes them, found without a Python object."""
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
+
+from spreadcore.lines cimport new_lines
 
 
 cdef int grow(Names* x) except -1:
@@ -7,7 +9,7 @@ cdef int grow(Names* x) except -1:
     cdef Names larger
     cdef NameEntry* to
     cdef uint64_t i, n = 2 * (x.mask + 1) if x.entries != NULL else 64
-    larger.entries = <NameEntry*>calloc(n, sizeof(NameEntry))
+    larger.entries = <NameEntry*>new_lines(n * sizeof(NameEntry))
     if larger.entries == NULL:
         raise MemoryError
     larger.mask, larger.used = n - 1, x.used

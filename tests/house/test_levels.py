@@ -89,7 +89,7 @@ def test_every_room_has_a_level() -> None:
 CORE_ORDER = [
     "errors", "lease", "layout", "region", "seqlock", "quotes", "funding",
     "dirty", "ring", "active", "control", "index", "health",
-    "fields", "wire", "symbols", "intake", "frames", "listener",
+    "lines", "fields", "wire", "symbols", "intake", "frames", "listener",
     "spread", "tradable", "edgestats", "watch", "digits", "rows", "trackstats", "tracks",
     "confirm", "engine",
     "instance", "table", "__init__",

@@ -34,6 +34,15 @@ cdef extern from *:
     # (w << 63) / d where both have their top bit set; sticky: whether something remains
     uint64_t quotient "sc_quotient" (uint64_t w, uint64_t d, int* sticky) noexcept nogil
 
+cdef extern from "wire/decimal.h" nogil:
+    enum:
+        SC_MASKS_ARE_QUICK
+        SC_SHORT_BYTES
+        SC_SHORT_ROOM
+    # digits[.digits] as whole / 10^places; 0 says nothing
+    bint short_decimal "sc_short_decimal" (const char* p, size_t n, uint64_t* whole,
+                                           int* places) noexcept
+
 cdef enum:
     EXPONENT_MAX = 9999
     FULL = 1000000000000000000  # 10^18: nineteen digits, which are always below 2^64
@@ -52,9 +61,23 @@ cdef inline double divided(uint64_t w, int k) noexcept nogil:
         m += 1
     return ldexp(<double>m, cut - 63 - up + down)
 
-# Read text that is wholly digits[.digits][e[+-]digits]; 0 where it is and can be rounded here,
-# else -1: not that grammar, negative, or too long for these ways.
-cdef inline int decimal_value(const char* p, size_t n, double* out) noexcept nogil:
+# w * 10^exponent; 0 where it can be rounded here, else -1
+cdef inline int rounded(uint64_t w, int exponent, double* out) noexcept nogil:
+    if w == 0:
+        out[0] = 0.0
+    elif exponent == 0:
+        out[0] = <double>w
+    elif w <= <uint64_t>1 << 53 and -22 <= exponent <= 22:
+        out[0] = <double>w / ten_to[-exponent] if exponent < 0 else <double>w * ten_to[exponent]
+    elif -19 <= exponent < 0:
+        out[0] = divided(w, -exponent)
+    else:
+        return -1
+    return 0
+
+# Text that is wholly digits[.digits][e[+-]digits], byte by byte; 0 where it is and can be rounded
+# here, else -1: not that grammar, negative, or too long for these ways.
+cdef inline int any_decimal_value(const char* p, size_t n, double* out) noexcept nogil:
     cdef const char* end = p + n
     cdef const char* start = p
     cdef uint64_t w = 0
@@ -101,16 +124,13 @@ cdef inline int decimal_value(const char* p, size_t n, double* out) noexcept nog
         if p == start:
             return -1
         exponent += -given if negative else given
-    if p != end:
-        return -1
-    if w == 0:
-        out[0] = 0.0
-    elif exponent == 0:
-        out[0] = <double>w
-    elif w <= <uint64_t>1 << 53 and -22 <= exponent <= 22:
-        out[0] = <double>w / ten_to[-exponent] if exponent < 0 else <double>w * ten_to[exponent]
-    elif -19 <= exponent < 0:
-        out[0] = divided(w, -exponent)
-    else:
-        return -1
-    return 0
+    return rounded(w, exponent, out) if p == end else -1
+
+# The same, where `room` bytes may be read at p; short ones without a branch per digit.
+cdef inline int decimal_value(const char* p, size_t n, size_t room, double* out) noexcept nogil:
+    cdef uint64_t w
+    cdef int places
+    if (SC_MASKS_ARE_QUICK and 0 < n <= SC_SHORT_BYTES and room >= SC_SHORT_ROOM
+            and short_decimal(p, n, &w, &places)):
+        return rounded(w, -places, out)
+    return any_decimal_value(p, n, out)

@@ -3,12 +3,8 @@
 from libc.stdint cimport uint32_t
 
 from spreadcore.fields cimport Fields
-from spreadcore.wire.program cimport Condition, Program
+from spreadcore.wire.program cimport Condition, LookUp, Program
 from spreadcore.wire.shape cimport Shapes
-
-# Told each symbol before the numbers of its quote are read, so that what it looks up may come from
-# memory meanwhile; what it returns stands in Item.looked_up.
-ctypedef uint32_t (*LookUp)(void* context, const char* symbol, size_t n) noexcept nogil
 
 cdef struct Item:               # one quote: points into the frame
     const char* symbol          # prefix cut
@@ -27,4 +23,5 @@ cdef class FrameDecoder:
         readonly str declined
 
     cdef int _set_condition(self, Condition* to, match, dict refs) except -1
+    cdef int _leave_to_shapes(self, Condition* m) except -1
     cdef const char* _keep(self, bytes text) except NULL

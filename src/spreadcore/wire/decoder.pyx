@@ -31,13 +31,16 @@ from spreadcore.wire.program cimport (
     VARINT,
     WHOLE,
     Captures,
+    LookUp,
     MAX_ITEMS,
     Node,
     Ref,
     Value,
+    root_of,
 )
 from spreadcore.wire.proto cimport proto_scan
 from spreadcore.wire.shape cimport shapes_learn, shapes_scan
+from spreadcore.wire.text cimport WORD, digit_stops, eight_digits, load_word
 
 from spreadcore.errors import CoreError
 from spreadcore.layout import FALLBACK
@@ -95,11 +98,12 @@ cdef inline bint may_hold(const Condition* m, const Value* v) noexcept nogil:
     return v.kind == VARINT or v.kind == EMPTY or holds(m, v)
 
 
-cdef inline int number(const Program* x, const Value* v, double* out) noexcept nogil:
+cdef inline int number(const Program* x, const Value* v, const char* end,
+                       double* out) noexcept nogil:
     """A price or a size; NaN for a missing side."""
     if v.kind == TEXT or v.kind == WHOLE or v.kind == FRACTION:
         if v.n:
-            return decimal_value(v.p, v.n, out)
+            return decimal_value(v.p, v.n, end - v.p, out)
     elif v.kind != EMPTY and not (x.protobuf and v.kind == ABSENT):
         return -1
     out[0] = NAN
@@ -108,17 +112,24 @@ cdef inline int number(const Program* x, const Value* v, double* out) noexcept n
 
 cdef inline int whole(const Value* v, uint64_t most, uint64_t* out) noexcept nogil:
     """An id or a time in ms, of 0 to `most`."""
-    cdef uint64_t w = 0
-    cdef uint32_t i, c
+    cdef uint64_t word, w = 0
+    cdef uint32_t i = 0, c
     if v.kind == VARINT:
         for i in range(v.n):
             w |= <uint64_t>(<unsigned char>v.p[i] & 0x7F) << (7 * i)
     elif (v.kind == TEXT or v.kind == WHOLE) and 0 < v.n <= WHOLE_DIGITS:
-        for i in range(v.n):
+        while v.n - i >= WORD:
+            word = load_word(v.p + i)
+            if digit_stops(word):
+                return -1
+            w = 100000000 * w + eight_digits(word)
+            i += WORD
+        while i < v.n:
             c = <uint32_t><unsigned char>v.p[i] - c'0'
             if c > 9:
                 return -1
             w = 10 * w + c
+            i += 1
     else:
         return -1
     out[0] = w
@@ -137,8 +148,8 @@ cdef inline int first(const Program* x, const Captures* c, const Ref* refs, size
     return <int>n
 
 
-cdef int finish(const Program* x, const Captures* c, size_t root, size_t item, Item* out,
-                LookUp look_up, void* context) noexcept nogil:
+cdef int finish(const Program* x, const Captures* c, bint by_shape, size_t root, size_t item,
+                Item* out, LookUp look_up, void* context) noexcept nogil:
     """Turn the captured values of one item into its fields."""
     cdef Fields* f = &out.fields
     cdef const Value* v = value_of(x, c, x.symbol, root, item)
@@ -149,10 +160,12 @@ cdef int finish(const Program* x, const Captures* c, size_t root, size_t item, I
             x.prefix_n and memcmp(v.p, x.prefix, x.prefix_n) != 0):
         return -1 - F_FIELD
     out.symbol, out.symbol_n = v.p + x.prefix_n, v.n - x.prefix_n
-    if look_up != NULL:
+    if by_shape:
+        out.looked_up = c.looked_up
+    elif look_up != NULL:
         out.looked_up = look_up(context, out.symbol, out.symbol_n)
     for i in range(4):
-        if number(x, value_of(x, c, x.sides[i], root, item), side + i) < 0:
+        if number(x, value_of(x, c, x.sides[i], root, item), c.end, side + i) < 0:
             return -1 - F_FIELD
     f.bid_px, f.bid_qty, f.ask_px, f.ask_qty = side[0], side[1], side[2], side[3]
     if isnan(side[0]) or isnan(side[1]):
@@ -171,25 +184,28 @@ cdef int finish(const Program* x, const Captures* c, size_t root, size_t item, I
     return 0
 
 
-cdef int finish_all(const Program* x, const Captures* c, Item* items, LookUp look_up,
-                    void* context) noexcept nogil:
-    """The frame's conditions, then every item; how many there are, or -1 - why not."""
+cdef int finish_all(const Program* x, const Captures* c, bint by_shape, Item* items,
+                    LookUp look_up, void* context) noexcept nogil:
+    """The frame's conditions, then every item; how many there are, or -1 - why not.
+
+    by_shape: the captures are of a frame that an accepted one shared its shape with.
+    """
     cdef const Condition* m
-    cdef size_t root = 0, item, i
+    cdef size_t root = root_of(x, c.roots), item, i
     cdef int rc
-    while root < x.n_roots and not (x.root_is_frame[root] or c.roots >> root & 1):
-        root += 1
     if root == x.n_roots:
         return -1 - F_NO_MATCH
     for item in range(c.n_items):
         for i in range(x.n_conditions):
             m = x.conditions + i
+            if by_shape and m.in_shape:
+                continue
             if (item == 0 or m.ref.relative) and not holds(m, value_of(x, c, m.ref, root, item)):
                 return -1 - F_NO_MATCH
         if x.has_delta and may_hold(&x.delta, value_of(x, c, x.delta.ref, root, item)):
             return -1 - F_DELTA
     for item in range(c.n_items):
-        rc = finish(x, c, root, item, items + item, look_up, context)
+        rc = finish(x, c, by_shape, root, item, items + item, look_up, context)
         if rc < 0:
             return rc
     return <int>c.n_items
@@ -206,14 +222,15 @@ cdef int decode(const Program* x, Shapes* shapes, const char* frame, size_t n, I
     cdef int rc
     if n > FRAME_BYTES_MAX:
         return -1 - F_LIMIT
+    c.end = frame + n
     if x.protobuf:
         rc = proto_scan(x, frame, n, &c)
-        return finish_all(x, &c, items, look_up, context) if rc == 0 else rc
-    if shapes != NULL and shapes_scan(shapes, frame, n, &c):
-        return finish_all(x, &c, items, look_up, context)
+        return finish_all(x, &c, False, items, look_up, context) if rc == 0 else rc
+    if shapes != NULL and shapes_scan(shapes, frame, n, look_up, context, &c):
+        return finish_all(x, &c, True, items, look_up, context)
     rc = json_scan(x, frame, n, &c, &tokens)
     if rc == 0:
-        rc = finish_all(x, &c, items, look_up, context)
+        rc = finish_all(x, &c, False, items, look_up, context)
     if rc == 1 and shapes != NULL:
         shapes_learn(shapes, x, frame, n, &tokens, c.roots)
     return rc
@@ -272,6 +289,8 @@ cdef class FrameDecoder:
         x.n_conditions = len(conditions)
         for i, match in enumerate(conditions):
             self._set_condition(&x.conditions[i], match, plan.refs)
+            if match.path in plan.used_once and x.conditions[i].whole_text:
+                self._leave_to_shapes(&x.conditions[i])
         x.has_delta = schema.delta is not None
         if x.has_delta:
             self._set_condition(&x.delta, schema.delta, plan.refs)
@@ -295,6 +314,7 @@ cdef class FrameDecoder:
             to.key, to.key_n, to.number = self._keep(key), len(key), i
             to.slot, to.root, to.each = node.slot, node.root, node.each
             to.indexed = not self.program.protobuf and any(c.isdigit() for c in node.children)
+            to.level_n = node.level_n
             to.n_children = len(node.children)
             to.first_child = numbers[id(next(iter(node.children.values())))] if node.children else 0
             to.word = int(node.key) if node.key.isdigit() else int.from_bytes(key[:8], "little")
@@ -308,8 +328,18 @@ cdef class FrameDecoder:
         _within(f"parts of the pattern {match.pattern!r}", len(parts), MAX_PARTS)
         to.ref, to.required = _ref(refs[match.path]), match.required
         to.head, to.tail, to.n_parts = head, tail, len(parts)
+        to.whole_text = head and tail and len(parts) == 1
         for i, part in enumerate(parts):
             to.parts[i], to.part_n[i] = self._keep(part), len(part)
+        return 0
+
+    cdef int _leave_to_shapes(self, Condition* m) except -1:
+        """Nobody but the condition asks for the value, and one alone fits: part of a shape."""
+        cdef Program* x = &self.program
+        cdef size_t root
+        m.in_shape = True
+        for root in range(x.n_roots if m.ref.relative else 1):
+            x.in_shape |= <uint64_t>1 << (m.ref.slot + root * x.n_relative)
         return 0
 
     cdef const char* _keep(self, bytes text) except NULL:

@@ -9,11 +9,16 @@ from spreadcore.wire.program cimport Captures, Program
 cdef enum:
     MAX_TOKENS = 64             # values noted for a shape
 
-cdef struct Token:              # a text or number of the frame, in order
+cdef enum TokenKind:
+    A_NUMBER
+    A_TEXT
+    SOME_LEVELS                 # what levels_end runs over
+
+cdef struct Token:              # a part of the frame that the next one has differently, in order
     uint16_t at
     uint16_t n
     int16_t slot                # -1: nobody wants it
-    uint16_t text
+    uint16_t kind
 
 cdef struct Tokens:
     Token tokens[MAX_TOKENS]

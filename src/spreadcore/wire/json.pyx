@@ -2,7 +2,7 @@
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
-from spreadcore.wire.text cimport WORD, load_part, load_word, number_end, text_end
+from spreadcore.wire.text cimport WORD, levels_end, load_part, load_word, number_end, text_end
 from spreadcore.wire.program cimport (
     EMPTY,
     F_DUPLICATE,
@@ -45,23 +45,27 @@ cdef inline bint take(Scan* s, char c) noexcept nogil:
     return False
 
 
-cdef inline void capture(Scan* s, const Node* node, const char* at, size_t n, uint32_t kind,
-                         bint text) noexcept nogil:
-    """Note a scalar: for its slot, and as a token of the frame's shape."""
-    cdef Value* v
-    cdef int slot = -1
+cdef inline void note(Scan* s, const char* at, size_t n, int slot, TokenKind kind) noexcept nogil:
     cdef Tokens* t = s.tokens
-    if node != NULL and node.slot >= 0:
-        slot = node.slot
-        v = &s.c.values[s.item][slot]
-        v.p, v.n, v.kind = at, <uint32_t>n, kind
     if t.n < 0:
         return
     if t.n == MAX_TOKENS or at - s.start > 0x8000 or n > 0x7000:
         t.n = -1
         return
-    t.tokens[t.n] = Token(<uint16_t>(at - s.start), <uint16_t>n, <short>slot, text)
+    t.tokens[t.n] = Token(<uint16_t>(at - s.start), <uint16_t>n, <short>slot, <uint16_t>kind)
     t.n += 1
+
+
+cdef inline void capture(Scan* s, const Node* node, const char* at, size_t n, uint32_t kind,
+                         TokenKind token) noexcept nogil:
+    """Note a scalar: for its slot, and as a token of the frame's shape."""
+    cdef Value* v
+    cdef int slot = -1
+    if node != NULL and node.slot >= 0:
+        slot = node.slot
+        v = &s.c.values[s.item][slot]
+        v.p, v.n, v.kind = at, <uint32_t>n, kind
+    note(s, at, n, slot, token)
 
 
 cdef inline int scan_text(Scan* s, const Node* node) noexcept nogil:
@@ -70,7 +74,7 @@ cdef inline int scan_text(Scan* s, const Node* node) noexcept nogil:
     if end == NULL:
         return -1 - F_TEXT
     s.p = end + 1
-    capture(s, node, start, end - start, TEXT, True)
+    capture(s, node, start, end - start, TEXT, A_TEXT)
     return 0
 
 
@@ -85,7 +89,7 @@ cdef inline int scan_number(Scan* s, const Node* node) noexcept nogil:
     if negative:
         s.tokens.n = -1                 # a shape's numbers have no sign
     else:
-        capture(s, node, start, end - start, kind, False)
+        capture(s, node, start, end - start, kind, A_NUMBER)
     return 0
 
 
@@ -191,6 +195,17 @@ cdef int begin_item(Scan* s, const Node* node, size_t index) noexcept nogil:
     return 0
 
 
+cdef inline bint skip_levels(Scan* s, const Node* node) noexcept nogil:
+    """Run over the rest of a side whose wanted values are behind, up to its closing bracket."""
+    cdef const char* close
+    close = levels_end(s.p, s.end)
+    if close == NULL:
+        return False
+    note(s, s.p, close - s.p, -1, SOME_LEVELS)
+    s.p = close
+    return True
+
+
 cdef int scan_list(Scan* s, const Node* node, int depth) noexcept nogil:
     cdef size_t index = 0
     cdef int rc
@@ -213,6 +228,8 @@ cdef int scan_list(Scan* s, const Node* node, int depth) noexcept nogil:
         if rc < 0:
             return rc
         index += 1
+        if node != NULL and index == node.level_n and skip_levels(s, node):
+            return 0
         if take(s, c','):
             continue
         if each:

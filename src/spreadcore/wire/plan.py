@@ -3,6 +3,7 @@
 The compiled decoder copies a Plan into C once. No frame is read here.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,12 +15,16 @@ Ref = tuple[int, bool]  # (slot, whether it moves with the root)
 
 @dataclass
 class PlanNode:
-    """A key, an index or a field number on the way to a wanted value."""
+    """A key, an index or a field number on the way to a wanted value.
+
+    level_n: of the last wanted level of a side, its values up to the last one wanted; else 0.
+    """
 
     key: str = ""
     slot: int = -1
     root: int = -1
     each: bool = False
+    level_n: int = 0
     children: dict[str, "PlanNode"] = field(default_factory=dict)
 
     def below(self) -> "list[PlanNode]":
@@ -29,26 +34,30 @@ class PlanNode:
 
 @dataclass
 class Plan:
-    """nodes: breadth first, so that children stand together. Refs are by name or path."""
+    """nodes: breadth first, so that children stand together. Refs are by name or path.
+
+    used_once: paths that stand once in the schema.
+    """
 
     nodes: list[PlanNode]
     refs: dict[str, Ref]
     n_slots: int
     n_relative: int
     root_is_frame: list[bool]
+    used_once: set[str]
 
 
-def paths_of(schema: Any) -> list[str]:
-    """Return the paths that a decoder of top-of-book quotes wants, each once."""
+def _paths_of(schema: Any) -> list[str]:
+    """Return the paths that a decoder of top-of-book quotes wants, one per use."""
     conditions = [m.path for m in schema.match] + ([schema.delta.path] if schema.delta else [])
     sides = [schema.bid_px, schema.bid_qty, schema.ask_px, schema.ask_qty]
-    every = [*conditions, schema.symbol, *sides, *schema.venue_ms, *schema.update_id]
-    return list(dict.fromkeys(every))
+    return [*conditions, schema.symbol, *sides, *schema.venue_ms, *schema.update_id]
 
 
 def make_plan(schema: Any) -> Plan:
     """Return the tree of a schema. CoreError where the compiled scanners could not walk it."""
-    paths = paths_of(schema)
+    uses = Counter(_paths_of(schema))
+    paths = list(uses)
     own = [p for p in paths if not p.startswith(".")]
     relative = [p for p in paths if p.startswith(".")]
     refs: dict[str, Ref] = {p: (i, False) for i, p in enumerate(own)}
@@ -69,9 +78,11 @@ def make_plan(schema: Any) -> Plan:
     nodes = _breadth_first(frame)
     for node in nodes:
         _check(node, schema.wire)
-    return Plan(
-        nodes, refs, len(own) + len(relative) * len(schema.roots), len(relative), root_is_frame
-    )
+        if schema.wire == "json":
+            _mark_level(node)
+    n_slots = len(own) + len(relative) * len(schema.roots)
+    used_once = {path for path, n in uses.items() if n == 1}
+    return Plan(nodes, refs, n_slots, len(relative), root_is_frame, used_once)
 
 
 def parts_of(pattern: str) -> tuple[list[bytes], bool, bool]:
@@ -104,6 +115,14 @@ def _breadth_first(frame: PlanNode) -> list[PlanNode]:
     for node in nodes:  # grows meanwhile
         nodes.extend(node.children.values())
     return nodes
+
+
+def _mark_level(side: PlanNode) -> None:
+    """Note how much of the last wanted level of a side is wanted: what follows may be run over."""
+    indexes = [int(key) for key in side.children if key.isdigit()]
+    level = side.children[str(max(indexes))] if indexes else None
+    if level and level.children and all(key.isdigit() for key in level.children):
+        level.level_n = max(map(int, level.children)) + 1
 
 
 def _check(node: PlanNode, wire: str) -> None:

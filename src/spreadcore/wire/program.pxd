@@ -46,6 +46,7 @@ cdef struct Node:
     uint16_t number             # of this node: its bit in Captures.seen
     bint each                   # the elements of this list are the items
     bint indexed                # children are indexes of a list
+    uint16_t level_n            # values up to the last one wanted, of a side's last level; 0
     uint64_t slots_below
     uint64_t nodes_below        # without itself
 
@@ -58,6 +59,8 @@ cdef struct Condition:
     bint required
     bint head                   # the first part begins the text
     bint tail                   # the last part ends it
+    bint whole_text             # one text alone fits
+    bint in_shape               # and nothing else asks for it, so shapes hold it
     uint32_t n_parts
     const char* parts[MAX_PARTS]
     uint32_t part_n[MAX_PARTS]
@@ -72,6 +75,7 @@ cdef struct Program:
     bint protobuf
     Condition conditions[MAX_CONDITIONS]
     uint32_t n_conditions
+    uint64_t in_shape           # slots of conditions that shapes hold
     bint has_delta
     Condition delta
     Ref symbol
@@ -83,11 +87,24 @@ cdef struct Program:
     Ref ids[MAX_PATHS]
     uint32_t n_ids
 
+# Told each symbol before the numbers of its quote are read, so that what it looks up may come from
+# memory meanwhile; what it returns stands in Item.looked_up.
+ctypedef uint32_t (*LookUp)(void* context, const char* symbol, size_t n) noexcept nogil
+
 cdef struct Captures:
     Value values[MAX_ITEMS][MAX_SLOTS]  # slots of paths from the frame's start: those of item 0
     uint32_t n_items
     uint32_t roots              # bit per root that exists
+    const char* end             # of the frame
+    uint32_t looked_up          # of the only item, where a shape has it looked up on the way
     uint64_t seen               # nodes whose key stood there already
+
+# Which of the roots that exist is the frame's; n_roots where none is
+cdef inline size_t root_of(const Program* x, uint32_t roots) noexcept nogil:
+    cdef size_t root = 0
+    while root < x.n_roots and not (x.root_is_frame[root] or roots >> root & 1):
+        root += 1
+    return root
 
 # No item yet; values are cleared as items come
 cdef inline void captures_clear(Captures* c, const Program* x, size_t item) noexcept nogil:

@@ -7,7 +7,7 @@
 from libc.stdint cimport int16_t, uint16_t, uint32_t
 
 from spreadcore.wire.json cimport MAX_TOKENS, Tokens
-from spreadcore.wire.program cimport MAX_SLOTS, Captures, Program
+from spreadcore.wire.program cimport MAX_SLOTS, Captures, LookUp, Program
 from spreadcore.wire.text cimport WORD
 
 cdef enum:
@@ -18,12 +18,15 @@ cdef struct Step:               # a literal, then a value
     uint16_t literal            # where it begins in Shape.literals
     uint16_t literal_n
     int16_t slot
-    uint16_t text
+    uint16_t kind               # TokenKind
 
 cdef struct Shape:
     uint32_t n_values           # steps; one more literal ends the frame
     uint32_t roots
     uint32_t n_absent
+    uint32_t literal_bytes      # used
+    int symbol                  # its slot
+    uint32_t prefix_n           # of the symbol, not looked up
     uint16_t absent[MAX_SLOTS]  # slots that no value of this shape fills
     Step steps[MAX_TOKENS + 1]
     char literals[LITERAL_BYTES + WORD]
@@ -33,6 +36,7 @@ cdef struct Shapes:
     uint32_t order[MAX_SHAPES]  # last used first
     Shape shapes[MAX_SHAPES]
 
-cdef bint shapes_scan(Shapes* shapes, const char* frame, size_t n, Captures* c) noexcept nogil
+cdef bint shapes_scan(Shapes* shapes, const char* frame, size_t n, LookUp look_up, void* context,
+                      Captures* c) noexcept nogil
 cdef void shapes_learn(Shapes* shapes, const Program* x, const char* frame, size_t n,
                        const Tokens* tokens, uint32_t roots) noexcept nogil

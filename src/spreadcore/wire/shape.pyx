@@ -1,31 +1,33 @@
 """Shapes of frames: learnt from what the general scanner accepted, tried before it."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from spreadcore.wire.program cimport ABSENT, TEXT, Value
-from spreadcore.wire.text cimport load_part, load_word, number_end, text_end
+from spreadcore.wire.json cimport A_TEXT, SOME_LEVELS, Token
+from spreadcore.wire.program cimport ABSENT, TEXT, LookUp, Value, root_of
+from spreadcore.wire.text cimport levels_end, load_part, load_word, number_end, text_end
 
 
 cdef inline bint is_literal(const char* p, const char* literal, size_t n,
                             size_t room) noexcept nogil:
     """Compare n bytes; literals may be read to the end of their last word, frames may not."""
+    cdef size_t i = 0
     cdef uint64_t word
     if n > room:
         return False
-    while n >= WORD:
-        if load_word(p) != load_word(literal):
+    if n < WORD:
+        if n == 0:
+            return True
+        word = load_word(p) if room >= WORD else load_part(p, n)
+        return (word ^ load_word(literal)) << (64 - 8 * n) == 0
+    while i + WORD < n:
+        if load_word(p + i) != load_word(literal + i):
             return False
-        p += WORD
-        literal += WORD
-        n -= WORD
-        room -= WORD
-    if n == 0:
-        return True
-    word = load_word(p) if room >= WORD else load_part(p, n)
-    return (word ^ load_word(literal)) << (64 - 8 * n) == 0
+        i += WORD
+    return load_word(p + n - WORD) == load_word(literal + n - WORD)
 
 
-cdef bint shape_scan(const Shape* shape, const char* frame, size_t n, Captures* c) noexcept nogil:
+cdef bint shape_scan(const Shape* shape, const char* frame, size_t n, LookUp look_up,
+                     void* context, Captures* c) noexcept nogil:
     cdef const char* p = frame
     cdef const char* end = frame + n
     cdef const char* stop
@@ -37,9 +39,11 @@ cdef bint shape_scan(const Shape* shape, const char* frame, size_t n, Captures* 
         if not is_literal(p, shape.literals + step.literal, step.literal_n, end - p):
             return False
         p += step.literal_n
-        if step.text:
-            kind = TEXT
+        kind = TEXT
+        if step.kind == A_TEXT:
             stop = text_end(p, end)
+        elif step.kind == SOME_LEVELS:
+            stop = levels_end(p, end)
         else:
             stop = number_end(p, end, &kind)
         if stop == NULL:
@@ -47,6 +51,8 @@ cdef bint shape_scan(const Shape* shape, const char* frame, size_t n, Captures* 
         if step.slot >= 0:
             v = &c.values[0][step.slot]
             v.p, v.n, v.kind = p, <uint32_t>(stop - p), kind
+            if step.slot == shape.symbol and look_up != NULL and v.n > shape.prefix_n:
+                c.looked_up = look_up(context, p + shape.prefix_n, v.n - shape.prefix_n)
         p = stop
     step = &shape.steps[shape.n_values]
     if step.literal_n != end - p or not is_literal(p, shape.literals + step.literal,
@@ -58,12 +64,13 @@ cdef bint shape_scan(const Shape* shape, const char* frame, size_t n, Captures* 
     return True
 
 
-cdef bint shapes_scan(Shapes* shapes, const char* frame, size_t n, Captures* c) noexcept nogil:
+cdef bint shapes_scan(Shapes* shapes, const char* frame, size_t n, LookUp look_up, void* context,
+                      Captures* c) noexcept nogil:
     """Capture the values of a frame of a known shape; False where it has none of them."""
     cdef uint32_t i, found
     for i in range(shapes.n):
         found = shapes.order[i]
-        if shape_scan(shapes.shapes + found, frame, n, c):
+        if shape_scan(shapes.shapes + found, frame, n, look_up, context, c):
             to_front(shapes, i)
             return True
     return False
@@ -81,8 +88,10 @@ cdef void shapes_learn(Shapes* shapes, const Program* x, const char* frame, size
                        const Tokens* tokens, uint32_t roots) noexcept nogil:
     """Keep the shape of a frame that was accepted, in place of the one not used for longest."""
     cdef Shape* shape
+    cdef const Token* token
     cdef uint64_t filled = 0
-    cdef size_t i, at = 0, to = 0, literal_n
+    cdef int i
+    cdef size_t at = 0
     if tokens.n < 0 or n > LITERAL_BYTES:
         return
     if shapes.n < MAX_SHAPES:
@@ -90,21 +99,32 @@ cdef void shapes_learn(Shapes* shapes, const Program* x, const char* frame, size
         shapes.n += 1
     to_front(shapes, shapes.n - 1)
     shape = shapes.shapes + shapes.order[0]
-    shape.n_values, shape.roots, shape.n_absent = tokens.n, roots, 0
-    for i in range(<size_t>tokens.n + 1):
-        literal_n = (tokens.tokens[i].at if i < <size_t>tokens.n else n) - at
-        memcpy(shape.literals + to, frame + at, literal_n)
-        shape.steps[i].literal = <unsigned short>to
-        shape.steps[i].literal_n = <unsigned short>literal_n
-        to += literal_n
-        if i == <size_t>tokens.n:
-            break
-        at = tokens.tokens[i].at + tokens.tokens[i].n
-        shape.steps[i].slot = tokens.tokens[i].slot
-        shape.steps[i].text = tokens.tokens[i].text
-        if tokens.tokens[i].slot >= 0:
-            filled |= <uint64_t>1 << tokens.tokens[i].slot
-    for i in range(x.n_slots):
+    shape.n_values, shape.roots, shape.n_absent = 0, roots, 0
+    shape.literal_bytes = 0
+    shape.symbol, shape.prefix_n = x.symbol.slot, x.prefix_n
+    if x.symbol.relative:
+        shape.symbol += <int>(root_of(x, roots) * x.n_relative)
+    for i in range(tokens.n):
+        token = tokens.tokens + i
+        if token.slot >= 0 and x.in_shape >> token.slot & 1:
+            continue
+        keep_literal(shape, frame + at, token.at - at)
+        shape.steps[shape.n_values].slot = token.slot
+        shape.steps[shape.n_values].kind = token.kind
+        shape.n_values += 1
+        at = token.at + token.n
+        if token.slot >= 0:
+            filled |= <uint64_t>1 << token.slot
+    keep_literal(shape, frame + at, n - at)
+    for i in range(<int>x.n_slots):
         if not filled >> i & 1:
-            shape.absent[shape.n_absent] = <unsigned short>i
+            shape.absent[shape.n_absent] = <uint16_t>i
             shape.n_absent += 1
+
+
+cdef void keep_literal(Shape* shape, const char* p, size_t n) noexcept nogil:
+    """The text before the next step's value, or behind the last one."""
+    cdef Step* step = &shape.steps[shape.n_values]
+    memcpy(shape.literals + shape.literal_bytes, p, n)
+    step.literal, step.literal_n = <uint16_t>shape.literal_bytes, <uint16_t>n
+    shape.literal_bytes += <uint32_t>n

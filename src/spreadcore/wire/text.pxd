@@ -10,9 +10,27 @@ cdef extern from *:
     #define sc_first_byte(mask) (__builtin_ctzll(mask) >> 3)
     """
     size_t first_byte "sc_first_byte" (uint64_t mask) noexcept nogil
+    size_t first_bit "__builtin_ctz" (uint32_t mask) noexcept nogil
+
+cdef extern from "wire/levels.h" nogil:
+    # the bracket that closes a list of lists of numbers, p at a comma in one of these; NULL where
+    # other things than that stand there
+    const char* levels_end "sc_levels_end" (const char* p, const char* end) noexcept
+
+cdef extern from "wire/masks.h" nogil:
+    enum:
+        MASKS_ARE_QUICK "SC_MASKS_ARE_QUICK"    # else words of eight bytes are
+    uint32_t digits_of "sc_digits" (const char* p) noexcept     # bits of 16 bytes
+    uint32_t equal_of "sc_equal" (const char* p, char c) noexcept
+    uint32_t text_stops_of "sc_text_stops" (const char* p) noexcept
+
+cdef extern from "wire/decimal.h" nogil:
+    # eight digits in the order of the text as a number
+    uint64_t eight_digits "sc_eight_digits" (uint64_t word) noexcept
 
 cdef enum:
     WORD = 8
+    MASK = 16                   # bytes of which a mask is made
     NUMBER_DIGITS = 19          # below 2^64, so that a whole number is one for orjson, too
 
 cdef inline uint64_t load_word(const char* p) noexcept nogil:
@@ -42,6 +60,13 @@ cdef inline uint64_t text_stops(uint64_t word) noexcept nogil:
 # where a byte stands before it that plain text has not.
 cdef inline const char* text_end(const char* p, const char* end) noexcept nogil:
     cdef uint64_t stops
+    cdef uint32_t mask
+    while MASKS_ARE_QUICK and end - p >= MASK:
+        mask = text_stops_of(p)
+        if mask:
+            p += first_bit(mask)
+            return p if p[0] == c'"' else NULL
+        p += MASK
     while end - p >= WORD:
         stops = text_stops(load_word(p))
         if stops:
@@ -72,12 +97,32 @@ cdef inline const char* digits_end(const char* p, const char* end) noexcept nogi
         p += 1
     return p
 
+# The end of a number of less than 16 bytes, without exponent, that is not negative; else NULL,
+# which says nothing. 16 bytes may be read.
+cdef inline const char* short_number_end(const char* p, uint32_t* kind) noexcept nogil:
+    cdef uint32_t digits = digits_of(p)
+    cdef uint32_t dots = equal_of(p, c'.')
+    cdef size_t n = first_bit(~(digits | dots))
+    cdef uint32_t dot = dots & ((<uint32_t>1 << n) - 1)
+    if n == 0 or n == MASK or p[n] == c'e' or p[n] == c'E':
+        return NULL
+    if dot & (dot - 1) or dot & (1 | <uint32_t>1 << (n - 1)):
+        return NULL
+    if p[0] == c'0' and digits & 2:
+        return NULL
+    kind[0] = FRACTION if dot else WHOLE
+    return p + n
+
 # Return the end of a number at p that is not negative, NULL where there is none by JSON's grammar
 # or one with so many digits or such an exponent that orjson may make something else of it.
 cdef inline const char* number_end(const char* p, const char* end, uint32_t* kind) noexcept nogil:
     cdef const char* start = p
     cdef const char* part
     cdef size_t digits
+    if MASKS_ARE_QUICK and end - p >= MASK:
+        part = short_number_end(p, kind)
+        if part != NULL:
+            return part
     p = digits_end(p, end)
     digits = p - start
     kind[0] = WHOLE

@@ -8,20 +8,43 @@ from libc.stdint cimport uintptr_t
 from spreadcore.wire.decimal cimport decimal_value
 from spreadcore.wire.decoder cimport FrameDecoder, Item, decode
 from spreadcore.wire.program cimport MAX_ITEMS
+from spreadcore.wire.text cimport levels_end
 
 from spreadcore.layout import FALLBACK
 
+cdef extern from "wire/masks.h":
+    unsigned int sc_equal(const char* p, char c)
+    unsigned int sc_digits(const char* p)
+    unsigned int sc_text_stops(const char* p)
+    unsigned int sc_plain_equal(const char* p, char c)
+    unsigned int sc_plain_digits(const char* p)
+    unsigned int sc_plain_text_stops(const char* p)
 
-def decimal(bytes text not None):
-    """Return what the decimal reader makes of a text, None where it passes."""
+
+def masks(bytes text not None, char c):
+    """Return (equal, digits, text stops) of the first 16 bytes: as built for here, and plain."""
+    return (
+        (sc_equal(text, c), sc_digits(text), sc_text_stops(text)),
+        (sc_plain_equal(text, c), sc_plain_digits(text), sc_plain_text_stops(text)))
+
+
+def levels(bytes text not None):
+    """Return where the levels' closing bracket stands, the text being at a comma in one of them."""
+    cdef const char* start = text
+    cdef const char* found = levels_end(start, start + len(text))
+    return None if found == NULL else found - start
+
+
+def decimal(bytes text not None, size_t n):
+    """Return what the decimal reader makes of the first n bytes, None where it passes."""
     cdef double value
-    return value if decimal_value(text, len(text), &value) == 0 else None
+    return value if decimal_value(text, n, len(text), &value) == 0 else None
 
 
 def decimal_at(uintptr_t address, size_t n):
-    """Return decimal() of the n bytes at an address."""
+    """Return decimal() of the n bytes at an address, of which no more may be read."""
     cdef double value
-    return value if decimal_value(<const char*>address, n, &value) == 0 else None
+    return value if decimal_value(<const char*>address, n, n, &value) == 0 else None
 
 
 def decode_at(FrameDecoder decoder not None, uintptr_t address, size_t n):

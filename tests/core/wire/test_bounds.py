@@ -83,7 +83,7 @@ def read_texts(loops):
     texts = [b"0.1e+10"[:n] for n in range(8)] + [b"1" * n for n in range(1, 30)]
     texts += [b"1." + b"5" * n for n in range(30)]
     for text in texts:
-        assert loops.decimal(text) == loops.decimal_at(page.last(text), len(text))
+        assert loops.decimal(text, len(text)) == loops.decimal_at(page.last(text), len(text))
     return len(texts)
 
 

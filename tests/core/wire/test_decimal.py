@@ -13,11 +13,25 @@ is_decimal = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 
 
 @pytest.fixture(scope="module")
-def read(loops):
+def decimal(loops):
+    """A function that reads a text, which comes out the same whatever follows it."""
+
+    def decimal(text):
+        raw = text.encode()
+        alone = loops.decimal(raw, len(raw))
+        for behind in (b'","B":"123456789', b"12345678.90123456", b".5e10,.5e10,.5e10"):
+            assert loops.decimal(raw + behind, len(raw)) == alone, (text, behind)
+        return alone
+
+    return decimal
+
+
+@pytest.fixture(scope="module")
+def read(decimal):
     """A function that reads a text, holds the law, and returns whether it was accepted."""
 
     def read(text):
-        got = loops.decimal(text.encode())
+        got = decimal(text)
         if got is None:
             return False
         assert is_decimal(text), f"{text!r} is no decimal, read as {got!r}"
@@ -25,6 +39,15 @@ def read(loops):
         return True
 
     return read
+
+
+def test_every_length_on_both_sides_of_the_point(read):
+    """Up to eight digits a side are read at once; the next one is not lost."""
+    for before in range(1, 11):
+        for behind in range(10):
+            for digit in "1905":
+                text = digit * before + ("." + digit * behind if behind else "")
+                assert read(text), text
 
 
 def test_any_digits_with_points_zeros_and_exponents(read):
@@ -126,8 +149,8 @@ def shifted(w, k):
         ("0" * 500 + "1.5", 1.5),
     ],
 )
-def test_read(loops, text, expected):
-    assert expected.hex() == loops.decimal(text.encode()).hex()
+def test_read(decimal, text, expected):
+    assert expected.hex() == decimal(text).hex()
 
 
 @pytest.mark.parametrize(
@@ -148,8 +171,8 @@ def test_read(loops, text, expected):
         "0." + "0" * 5000 + "1",
     ],
 )
-def test_passed_on(loops, text):
-    assert loops.decimal(text.encode()) is None
+def test_passed_on(decimal, text):
+    assert decimal(text) is None
 
 
 def test_bytes_that_spoil_a_number(read):

@@ -3,12 +3,23 @@
 import pytest
 from spreadcore.errors import CoreError
 from spreadcore.wire.decoder import FrameDecoder
-from spreadcore.wire.plan import make_plan, parts_of, paths_of
+from spreadcore.wire.plan import make_plan, parts_of
 
 
-def test_paths_are_asked_for_once(make_schema):
-    schema = make_schema(match=[".s=*", "k=1"], symbol=".s", venue_ms=("t", ".t"), update_id=("t",))
-    assert [".s", "k", ".b.0", ".b.1", ".a.0", ".a.1", "t", ".t"] == paths_of(schema)
+def test_paths_stand_once_however_often_they_are_used(make_schema):
+    schema = make_schema(
+        match=[".s=*", "k=1"], symbol=".s", venue_ms=("t", ".t"), update_id=("t",), roots=("data",)
+    )
+    plan = make_plan(schema)
+    assert {".s", "k", ".b.0", ".b.1", ".a.0", ".a.1", "t", ".t"} == set(plan.refs)
+    assert plan.used_once == set(plan.refs) - {".s", "t"}
+
+
+def test_the_last_wanted_level_of_a_side_is_known(make_schema):
+    plan = make_plan(make_schema(bid_px=".b.0.0", bid_qty=".b.0.1", ask_px=".a.0", ask_qty=".a.1"))
+    (level,) = [node for node in plan.nodes if node.level_n]
+    assert (level.key, level.level_n) == ("0", 2)
+    assert {"0", "1"} == set(level.children)
 
 
 def test_relative_paths_have_slots_for_each_root(make_schema):
