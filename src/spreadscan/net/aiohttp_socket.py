@@ -9,7 +9,7 @@ from spreadcore.frames import FrameIntake
 
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConnectionLost
-from spreadscan.net.transport import Listener, Socket, probe_peer
+from spreadscan.net.transport import Listener, Socket, set_options
 
 # A peer that is gone answers no close frame, and until a socket has closed its quotes stand.
 _CLOSE_WAIT_S = 0.5
@@ -42,7 +42,7 @@ class AiohttpSocket:
         except BaseException:
             await self._session.close()
             raise
-        probe_peer(self._ws.get_extra_info("socket"))
+        set_options(self._ws.get_extra_info("socket"))
         self._task = asyncio.create_task(self._read())
 
     async def _read(self) -> str:

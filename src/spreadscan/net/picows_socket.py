@@ -8,7 +8,7 @@ from spreadcore.frames import FrameIntake
 from spreadcore.listener import FrameListener
 
 from spreadscan.errors import ConnectionLost
-from spreadscan.net.transport import Listener, Socket, probe_peer
+from spreadscan.net.transport import Listener, Socket, set_options
 
 
 class PicowsSocket:
@@ -66,7 +66,7 @@ async def open_socket(
     except picows.WSError as error:
         raise ConnectionLost(f"{url}: {error}") from None
     assert isinstance(frames, FrameListener)
-    probe_peer(transport.underlying_transport.get_extra_info("socket"))
+    set_options(transport.underlying_transport.get_extra_info("socket"))
     return PicowsSocket(transport, frames)
 
 

@@ -44,8 +44,11 @@ class Socket(Protocol):
 
 
 # A peer that vanished without a word is found by the kernel within some 25 s: by probes while we
-# only listen, by the user time-out once something of ours is not acknowledged.
-_PROBES = {
+# only listen, by the user time-out once something of ours is not acknowledged. And the kernel keeps
+# half a megabyte for us at most (it doubles the figure): left to itself it grows to many under a
+# burst, and whoever reads so much at once wakes nobody meanwhile and needs as large a buffer.
+_OPTIONS = {
+    (socket.SOL_SOCKET, socket.SO_RCVBUF): 256 * 1024,
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 10,
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 5,
@@ -54,10 +57,10 @@ _PROBES = {
 }
 
 
-def probe_peer(tcp: socket.socket) -> None:
-    """Let the kernel find out when the peer is gone; a transport does so once it is open."""
+def set_options(tcp: socket.socket) -> None:
+    """Let the kernel find out when the peer is gone, and keep little; called once it is open."""
     try:
-        for (level, option), value in _PROBES.items():
+        for (level, option), value in _OPTIONS.items():
             tcp.setsockopt(level, option, value)
     except OSError as error:
         if error.errno != errno.EBADF:  # closed already: wait_closed() tells it

@@ -271,18 +271,19 @@ def test_a_stalled_handshake_times_out(transport: str, loop_name: str) -> None:
     run(loop_name, main())
 
 
-def test_the_kernel_probes_the_peer(
+def test_the_kernel_probes_the_peer_and_keeps_little(
     transport: str, loop_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[dict[str, int]] = []
     module = import_module(f"spreadscan.net.{transport}_socket")
-    real = module.probe_peer
+    real = module.set_options
 
     def noting(tcp: Any) -> None:
         real(tcp)
         names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
         found.append(
             {name: tcp.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names}
+            | {"kept_bytes": tcp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)}
             | {"on": tcp.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)}
         )
 
@@ -290,7 +291,7 @@ def test_the_kernel_probes_the_peer(
         await peer.receive()
 
     async def main() -> None:
-        monkeypatch.setattr(module, "probe_peer", noting)
+        monkeypatch.setattr(module, "set_options", noting)
         async with raw.RawServer(serve) as server:
             client = await opened(transport, server.url, Recorder())
             client.close()
@@ -299,6 +300,7 @@ def test_the_kernel_probes_the_peer(
     run(loop_name, main())
     (options,) = found
     assert 1 == options["on"]
+    assert options["kept_bytes"] <= 512 * 1024
     probed_for_s = options["TCP_KEEPIDLE"] + options["TCP_KEEPINTVL"] * options["TCP_KEEPCNT"]
     assert 25 == probed_for_s == options["TCP_USER_TIMEOUT"] / 1_000
 
