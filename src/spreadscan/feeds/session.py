@@ -22,7 +22,7 @@ from spreadscan.net.ratelimit import per_second
 from spreadscan.net.transport import Socket, connect
 from spreadscan.venues.base import Ack, Control, Event, Pong, Refusal, Venue
 
-_TICK_S = 0.25  # how often deadlines are looked at
+_TICK_S = 1.0  # between looks at deadlines; a quarter of the shortest, where that is less
 # Per symbol that needs a snapshot or fell silent; doubles each time, for OKX takes no more than
 # 480 requests an hour on a socket.
 _RESUBSCRIBE_EVERY_NS = 30_000_000_000
@@ -287,8 +287,15 @@ class Session:
 
     async def _watch(self) -> None:
         spec, settings = self.venue.spec, self._settings
+        shortest_s = min(
+            settings.ack_timeout_s,
+            settings.silent_socket_s / 2,
+            spec.pong_deadline_s,
+            spec.ping_every_s or math.inf,
+            self._life_s,
+        )
         while True:
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(min(_TICK_S, shortest_s / 4))
             now = now_ns()
             if spec.ping_kind == "client" and now - self._last_ping_ns >= spec.ping_every_s * 1e9:
                 self._last_ping_ns = now

@@ -112,15 +112,18 @@ class FeedWorker:
 
     async def _beat(self, stop: Callable[[], bool], tasks: list[asyncio.Task[None]]) -> None:
         health, sockets = self._instance.health, _COUNTER["sockets"]
+        ended: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
+        for task in tasks:
+            task.add_done_callback(lambda task: ended.done() or ended.set_result(task))
         while not stop():
             health.set(self.source_id, sockets, sum(shard.n_open for shard in self._shards))
             state = "running" if all(shard.n_open for shard in self._shards) else "degraded"
             health.beat(self.source_id, now_ns(), state)
             if self._instance.superseded:
                 raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
-            done, _ = await asyncio.wait(tasks, timeout=self._config.feeds.beat_ms / 1e3)
-            for task in done:
-                task.result()  # tasks here never end by themselves: this raises what ended one
+            await asyncio.wait([ended], timeout=self._config.feeds.beat_ms / 1e3)
+            if ended.done():
+                ended.result().result()  # no task ends by itself: this raises what ended it
 
     def _shard(self, symbols: Sequence[str]) -> Shard:
         settings = self._config.feeds
