@@ -263,6 +263,16 @@ cdef size_t engine_scan(EngineCore* e, int64_t now_ns) noexcept nogil:
     return n
 
 
+cdef void gather(EngineCore* e, int64_t end, int64_t coalesce_ns) noexcept nogil:
+    """Let quotes come together. Writers see nobody parked, so none of them pays for a wake."""
+    cdef int64_t left
+    if coalesce_ns > 0:
+        left = end - clock_ns()
+        if left > 0:
+            nap(coalesce_ns if coalesce_ns < left else left)
+            tally(e, C_SLEEPS)
+
+
 cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns, int64_t park_ns,
                        int64_t coalesce_ns) noexcept nogil:
     cdef int64_t now = clock_ns()
@@ -280,6 +290,7 @@ cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns, int64_t p
                 histogram_add(&e.health.latency, now - e.noted_recv_ns[i], 1)
             e.n_noted = 0
         if n:
+            gather(e, end, coalesce_ns)
             now = clock_ns()
             idle_since = now
             continue
@@ -295,8 +306,8 @@ cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns, int64_t p
             tally(e, C_TIMEOUTS_WITH_WORK)
         if rc != PARK_WORK:
             tally(e, C_SLEEPS)
-        if coalesce_ns > 0 and (rc == PARK_WORK or rc == PARK_WOKEN):
-            nap(coalesce_ns if coalesce_ns < left else left)    # writers see nobody parked
+        if rc == PARK_WORK or rc == PARK_WOKEN:
+            gather(e, end, coalesce_ns)
         now = clock_ns()
         idle_since = now
     return total
@@ -390,7 +401,8 @@ cdef class Engine:
 
         spin_us: look that long before parking on the futex; 0 parks at once, -1 never parks.
         park_ms: the longest sleep, -1 to the end of for_s; a net, writers wake the engine.
-        coalesce_us: after a wake, wait that long for more; fewer wakes and turns, later signals.
+        coalesce_us: after a wake and between turns that found quotes, wait that long for more;
+            fewer wakes and turns, later signals.
         """
         cdef size_t n
         cdef int64_t for_ns = <int64_t>(for_s * 1e9)
