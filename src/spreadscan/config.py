@@ -120,11 +120,12 @@ class Cpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Paths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Folders, relative to the working directory."""
+    """Folders and files, relative to the working directory."""
 
     generated: str = "generated"
     data: str = "data"
     logs: str = "logs"
+    identity: str = "config/identity.toml"  # confirmed identities; no such file: none
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

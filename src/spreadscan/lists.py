@@ -23,11 +23,15 @@ DIRECTIONS_MAGIC = b"SPRDDIR1"
 PREVIOUS = ".previous"
 NAME_BYTES_MAX = 255  # of a pair's name in UTF-8
 
-State = Literal["valid", "quiet", "invalid"]
+State = Literal["valid", "quiet", "quarantined", "invalid"]
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """One pair of one source. quiet: listed, but silent during validation; kept."""
+    """One pair of one source.
+
+    quiet: listed, but silent during validation; kept. quarantined: perhaps another coin under
+    the same ticker; quoted for people to look at and for open spreads to end, in no direction.
+    """
 
     symbol_id: int
     symbol: str
@@ -46,6 +50,11 @@ class SourceList(msgspec.Struct, frozen=True, kw_only=True):
     def subscribed(self) -> tuple[Listed, ...]:
         """Those that a feed subscribes to."""
         return tuple(s for s in self.symbols if s.state != "invalid")
+
+    @property
+    def compared(self) -> tuple[Listed, ...]:
+        """Those that may stand in a direction."""
+        return tuple(s for s in self.symbols if s.state in ("valid", "quiet"))
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):

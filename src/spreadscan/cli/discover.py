@@ -51,7 +51,7 @@ def echo_result(result: Result) -> None:
         "source",
         title=f"{result.symbols} pairs, generation {result.generation}, {result.took_s:.1f} s",
     )
-    for name in ("total", "valid", "quiet", "invalid", "took s"):
+    for name in ("total", "valid", "quiet", "quarantined", "invalid", "took s"):
         table.add_column(name, justify="right")
     table.add_column("error")
     for name, source in result.sources.items():
@@ -60,6 +60,7 @@ def echo_result(result: Result) -> None:
             str(source.total_pairs),
             str(source.valid_pairs),
             str(len(source.quiet_pairs)),
+            str(len(source.quarantined_pairs)),
             str(len(source.invalid_pairs)),
             f"{source.took_sec:.1f}",
             source.error,
@@ -67,6 +68,9 @@ def echo_result(result: Result) -> None:
     console.print(table)
     pairs = ", ".join(f"{name} {n}" for name, n in result.directions.items())
     console.print(f"pairs per direction: {pairs}", soft_wrap=True)
+    for name, source in result.sources.items():
+        for pair, reason in source.quarantined_pairs.items():
+            console.print(f"quarantined: {name} {pair}: {reason}", soft_wrap=True, markup=False)
     console.print(f"written to {result.folder}/", soft_wrap=True)
 
 

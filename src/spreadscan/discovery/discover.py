@@ -5,45 +5,21 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
-
-import msgspec
+from typing import Protocol, get_args
 
 from spreadscan.config import Config
+from spreadscan.discovery.confirmed import Confirmed, read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
+from spreadscan.discovery.identity import strangers
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
-from spreadscan.discovery.validate import Validation, verdicts
+from spreadscan.discovery.report import Result, SourceResult, report_text
+from spreadscan.discovery.validate import Validation, Verdict
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated, ConfigError, VenueDown
-from spreadscan.lists import Listed, SourceList, load, read_metadata
+from spreadscan.lists import Listed, SourceList, State, load, read_metadata
 from spreadscan.net import rest
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
 from spreadscan.venues import VENUES
-
-
-class SourceResult(msgspec.Struct, kw_only=True):
-    """What was found of one source. invalid_pairs, quiet_pairs: name -> reason."""
-
-    total_pairs: int = 0
-    valid_pairs: int = 0
-    quiet_pairs: dict[str, str] = {}
-    invalid_pairs: dict[str, str] = {}
-    skipped: dict[str, int] = {}  # REST rows left out, by reason
-    declined: dict[str, int] = {}  # frames that gave nothing, by reason
-    timeout_sec: float = 0.0  # the limit of a batch
-    took_sec: float = 0.0
-    error: str = ""
-
-
-class Result(msgspec.Struct, kw_only=True):
-    """What a discovery run found and wrote. directions: name -> pairs."""
-
-    generation: int
-    symbols: int
-    directions: dict[str, int]
-    sources: dict[str, SourceResult]
-    took_s: float
-    folder: str
 
 
 class Progress(Protocol):
@@ -82,6 +58,7 @@ async def discover(
     """
     progress = progress or Silent()
     started = time.monotonic()
+    confirmed = read_confirmed(config.paths.identity)
     previous, generation = _previous(config, fresh)
     fetched = await _fetch_all(config, progress)
     _enough(
@@ -104,9 +81,10 @@ async def discover(
         "quote",
     )
     ids = {name: i for i, name in enumerate(names) if i not in retired}
-    sources = {s: _source_list(s, kept[s], validations[s], ids) for s in kept}
+    found = _verdicts(kept, validations, confirmed)
+    sources = {s: _source_list(s, kept[s], found[s], ids) for s in kept}
     final = direction_pairs(
-        config, {s: [row.symbol for row in listed.subscribed] for s, listed in sources.items()}
+        config, {s: [row.symbol for row in listed.compared] for s, listed in sources.items()}
     )
     result = Result(
         generation=generation + 1,
@@ -212,10 +190,36 @@ def _enough(config: Config, good: set[str], errors: Mapping[str, str], what: str
     )
 
 
+def _verdicts(
+    kept: Mapping[str, Mapping[str, Instrument]],
+    validations: Mapping[str, Validation],
+    confirmed: Confirmed,
+) -> dict[str, dict[str, Verdict]]:
+    """Return per source: pair -> what its own feed says of it, and then the others' prices."""
+    found = {
+        s: {name: validations[s].verdict(i.venue_symbol) for name, i in rows.items()}
+        for s, rows in kept.items()
+    }
+    mids: dict[str, dict[str, float]] = {}
+    for source, rows in kept.items():
+        for name, instrument in rows.items():
+            mid = validations[source].mids.get(instrument.venue_symbol)
+            if mid is not None:
+                mids.setdefault(name, {})[source] = mid / instrument.multiplier
+    for (source, name), reason in strangers(mids, confirmed).items():
+        found[source][name] = "quarantined", reason
+    for source, name in confirmed.different:
+        if name in found.get(source, {}):
+            found[source][name] = "quarantined", "identity: confirmed to be another coin"
+    return found
+
+
 def _source_list(
-    source: str, rows: Mapping[str, Instrument], validation: Validation, ids: Mapping[str, int]
+    source: str,
+    rows: Mapping[str, Instrument],
+    found: Mapping[str, Verdict],
+    ids: Mapping[str, int],
 ) -> SourceList:
-    found = verdicts(validation, {name: i.venue_symbol for name, i in rows.items()})
     return SourceList(
         source=source,
         symbols=tuple(
@@ -240,13 +244,14 @@ def _source_result(
 ) -> SourceResult:
     if validation is None or listed is None:
         return SourceResult(error=fetched.error, skipped=dict(fetched.skipped))
-    by_state: dict[str, dict[str, str]] = {"valid": {}, "quiet": {}, "invalid": {}}
+    by_state: dict[str, dict[str, str]] = {state: {} for state in get_args(State)}
     for row in listed.symbols:
         by_state[row.state][row.symbol] = row.reason
     return SourceResult(
         total_pairs=len(listed.symbols),
         valid_pairs=len(by_state["valid"]),
         quiet_pairs=by_state["quiet"],
+        quarantined_pairs=by_state["quarantined"],
         invalid_pairs=by_state["invalid"],
         skipped=dict(fetched.skipped) | dict(dropped),
         declined=validation.declined,
@@ -254,29 +259,3 @@ def _source_result(
         took_sec=round(validation.took_s, 1),
         error="" if validation.proven else validation.error,
     )
-
-
-def report_text(result: Result) -> str:
-    """Return validation_report.txt: totals per source, then every pair that is not valid."""
-    lines = [
-        f"generation {result.generation}, {result.symbols} pairs, {result.took_s:.1f} s",
-        "",
-        "source            total  valid  quiet  invalid  timeout_sec  took_sec",
-    ]
-    for name, source in result.sources.items():
-        lines.append(
-            f"{name:<16} {source.total_pairs:>6} {source.valid_pairs:>6} "
-            f"{len(source.quiet_pairs):>6} {len(source.invalid_pairs):>8} "
-            f"{source.timeout_sec:>12g} {source.took_sec:>9g}  {source.error}".rstrip()
-        )
-    lines += ["", "direction         pairs"]
-    lines += [f"{name:<16} {pairs:>6}" for name, pairs in result.directions.items()]
-    for title, field in (("invalid", "invalid_pairs"), ("quiet", "quiet_pairs")):
-        lines += ["", f"{title} pairs"]
-        for name, source in result.sources.items():
-            rows: dict[str, str] = getattr(source, field)
-            lines += [f"{name:<16} {pair:<20} {reason}" for pair, reason in sorted(rows.items())]
-    lines += ["", "rows left out of the lists"]
-    for name, source in result.sources.items():
-        lines += [f"{name:<16} {why:<20} {n}" for why, n in sorted(source.skipped.items())]
-    return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, KeysView, Sequence
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
@@ -31,13 +31,13 @@ def price_fault(book: Book) -> str:
 
 
 class Validation:
-    """Verdicts of one source. proven: venue symbols that gave a valid update."""
+    """Verdicts of one source. mids: last mid in wire units of each that gave a valid update."""
 
     def __init__(
         self, venue: Venue, config: Config, on_progress: Callable[[int], None] | None = None
     ) -> None:
         self.venue = venue
-        self.proven: set[str] = set()
+        self.mids: dict[str, float] = {}
         self.faults: dict[str, str] = {}  # venue symbol -> last price fault
         self.refusals: dict[str, str] = {}
         self.declined: dict[str, int] = {}
@@ -48,6 +48,11 @@ class Validation:
         self._on_progress = on_progress or (lambda done: None)
         settings = config.venues.get(venue.name)
         self._url = (settings and settings.ws_url) or venue.spec.ws_url
+
+    @property
+    def proven(self) -> KeysView[str]:
+        """Venue symbols that gave a valid update."""
+        return self.mids.keys()
 
     async def run(self, symbols: Sequence[str]) -> None:
         """Subscribe to every venue symbol, in batches side by side, until each has ended."""
@@ -133,7 +138,7 @@ class _Sink:
         if fault:
             self._validation.faults[book.symbol] = fault
             return False
-        self._validation.proven.add(book.symbol)
+        self._validation.mids[book.symbol] = (book.bid_px + book.ask_px) / 2
         return True
 
     def declined(self, reason: str) -> None:
@@ -148,8 +153,3 @@ class _Sink:
 
     def flush(self) -> None:
         pass
-
-
-def verdicts(validation: Validation, names: Mapping[str, str]) -> dict[str, Verdict]:
-    """Return shared name -> verdict, given shared name -> venue symbol."""
-    return {name: validation.verdict(symbol) for name, symbol in names.items()}

@@ -1,4 +1,4 @@
-"""Stage 5: the set into its folder, so that at every instant one whole set is there."""
+"""Stage 6: the set into its folder, so that at every instant one whole set is there."""
 
 import fcntl
 import os

@@ -135,7 +135,11 @@ def config_for(folder: Path, server: SimServer | None = None, **options: Any) ->
         capacity=Capacity(symbols=options.pop("capacity", 1024)),
         venues=venues,
         feeds=Feeds(**{"backoff_base_s": 0.05, "backoff_cap_s": 0.2} | options.pop("feeds", {})),
-        paths=Paths(generated=str(folder / "generated"), logs=str(folder / "logs")),
+        paths=Paths(
+            generated=str(folder / "generated"),
+            logs=str(folder / "logs"),
+            identity=str(folder / "identity.toml"),
+        ),
         discovery=Discovery(**quick | options),
     )
 

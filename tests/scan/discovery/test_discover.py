@@ -507,7 +507,10 @@ def test_the_report_is_for_people(moving: Market, folder: Path) -> None:
     result = discovered(moving, folder, include=FEW[:2])
     lines = (generated(folder) / "validation_report.txt").read_text().splitlines()
     assert lines[0].startswith("generation 1, 2 pairs, ")
-    assert "source            total  valid  quiet  invalid  timeout_sec  took_sec" == lines[2]
-    assert ["binance-spot", "2", "2", "0", "0", "10"] == lines[3].split()[:6]
+    assert (
+        "source            total  valid  quiet  quarantined  invalid  timeout_sec  took_sec"
+        == lines[2]
+    )
+    assert ["binance-spot", "2", "2", "0", "0", "0", "10"] == lines[3].split()[:7]
     assert any(line.split() == ["okx->mexc", "2"] for line in lines)
     assert json.loads(msgspec.json.encode(result))["sources"]["okx-spot"]["total_pairs"] == 2
