@@ -41,9 +41,13 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceList(msgspec.Struct, frozen=True, kw_only=True):
-    """All pairs of a source, in order of symbol id."""
+    """All pairs of a source, in order of symbol id.
+
+    listed: pairs that it listed as trading, the universe aside; 0 in sets that do not say.
+    """
 
     source: str
+    listed: int = 0
     symbols: tuple[Listed, ...]
 
     @property
@@ -103,7 +107,8 @@ def encode_directions(pairs: Mapping[int, Sequence[int]]) -> bytes:
 def encode_source(listed: SourceList) -> bytes:
     """Return source_symbols/<source>.json: one object per line for people and grep."""
     rows = b",\n".join(msgspec.json.encode(row) for row in listed.symbols)
-    return b'{"source":' + msgspec.json.encode(listed.source) + b',"symbols":[\n' + rows + b"\n]}\n"
+    head = f'{{"source":"{listed.source}","listed":{listed.listed},"symbols":[\n'
+    return head.encode() + rows + b"\n]}\n"
 
 
 def hash_of(content: bytes) -> str:

@@ -10,15 +10,16 @@ from typing import Protocol, get_args
 from spreadscan.config import Config
 from spreadscan.discovery.confirmed import Confirmed, read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
+from spreadscan.discovery.guards import refuse_shrunk, refuse_too_few
 from spreadscan.discovery.identity import strangers
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
 from spreadscan.discovery.report import Result, SourceResult, report_text
 from spreadscan.discovery.validate import Validation, Verdict
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import BadGenerated, ConfigError, VenueDown
-from spreadscan.lists import Listed, SourceList, State, load, read_metadata
+from spreadscan.errors import BadGenerated, ConfigError
+from spreadscan.lists import Listed, Lists, SourceList, State, load, read_metadata
 from spreadscan.net import rest
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
+from spreadscan.types import DIRECTIONS, Instrument
 from spreadscan.venues import VENUES
 
 
@@ -49,32 +50,43 @@ class Silent:
 
 
 async def discover(
-    config: Config, progress: Progress | None = None, *, fresh: bool = False
+    config: Config,
+    progress: Progress | None = None,
+    *,
+    fresh: bool = False,
+    accept_shrink: bool = False,
 ) -> Result:
     """Find pairs, prove them on the wire, write the set; return what was found.
 
     fresh: give ids anew in sorted order, whatever set is there. VenueDown where fewer than the
-    enabled sources minus two (with one spot and one perpetual) answer: then nothing is written.
+    enabled sources minus two (with one spot and one perpetual) answer, or one lists over 30 %
+    fewer pairs than in the set before (unless accept_shrink): then nothing is written.
     """
     progress = progress or Silent()
     started = time.monotonic()
     confirmed = read_confirmed(config.paths.identity)
     previous, generation = _previous(config, fresh)
     fetched = await _fetch_all(config, progress)
-    _enough(
+    refuse_too_few(
         config,
         {s for s, f in fetched.items() if not f.error},
         {s: f.error for s, f in fetched.items()},
         "list their pairs",
     )
+    if not accept_shrink:
+        refuse_shrunk(previous, {s: len(f.instruments) for s, f in fetched.items() if not f.error})
     kept, dropped = normalise(
         {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
     )
     _match(config, kept, progress)
     # before the sockets: running out of ids must not cost the validation
-    names, retired = assign_ids(set().union(*kept.values()), previous, config.capacity.symbols)
+    names, retired = assign_ids(
+        set().union(*kept.values()),
+        previous.names if previous and not fresh else (),
+        config.capacity.symbols,
+    )
     validations = await _validate_all(config, kept, progress)
-    _enough(
+    refuse_too_few(
         config,
         {s for s, v in validations.items() if v.proven or not kept[s]},
         {s: v.error or "no valid update" for s, v in validations.items()},
@@ -82,7 +94,7 @@ async def discover(
     )
     ids = {name: i for i, name in enumerate(names) if i not in retired}
     found = _verdicts(kept, validations, confirmed)
-    sources = {s: _source_list(s, kept[s], found[s], ids) for s in kept}
+    sources = {s: _source_list(s, fetched[s], kept[s], found[s], ids) for s in kept}
     final = direction_pairs(
         config, {s: [row.symbol for row in listed.compared] for s, listed in sources.items()}
     )
@@ -112,22 +124,25 @@ async def discover(
     return result
 
 
-def _previous(config: Config, fresh: bool) -> tuple[tuple[str, ...], int]:
-    """Return names by id and the generation of the set that is there; none: nothing yet."""
+def _previous(config: Config, fresh: bool) -> tuple[Lists | None, int]:
+    """Return the set that is there and its generation; None, 0 where there is none yet.
+
+    BadGenerated where it is broken, unless its ids are not wanted any more.
+    """
     folder = Path(config.paths.generated)
     try:
         lists = load(folder)
-        return () if fresh else lists.names, lists.generation
+        return lists, lists.generation
     except BadGenerated as error:
         if not (folder / "metadata.json").exists():
-            return (), 0
+            return None, 0
         if not fresh:
             raise BadGenerated(
                 f"{error}; ids cannot be kept: mend it, or give ids anew with `discover --fresh`"
             ) from None
     with suppress(BadGenerated):
-        return (), read_metadata(folder).generation
-    return (), 0
+        return None, read_metadata(folder).generation
+    return None, 0
 
 
 async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
@@ -177,19 +192,6 @@ async def _validate_all(
     )
 
 
-def _enough(config: Config, good: set[str], errors: Mapping[str, str], what: str) -> None:
-    """Hold the rule: enabled sources minus two, one spot and one perpetual among them."""
-    need = max(2, len(config.sources) - 2)
-    markets = {SOURCE_BY_NAME[s].market for s in good}
-    if len(good) >= min(need, len(config.sources)) and len(markets) == 2:
-        return
-    bad = "; ".join(f"{s}: {errors[s]}" for s in errors if s not in good and errors[s])
-    raise VenueDown(
-        f"discovery: {len(good)} of {len(config.sources)} sources {what}, expected at least "
-        f"{need} with a spot and a perpetual one; nothing was written ({bad or 'no reason known'})"
-    )
-
-
 def _verdicts(
     kept: Mapping[str, Mapping[str, Instrument]],
     validations: Mapping[str, Validation],
@@ -216,12 +218,14 @@ def _verdicts(
 
 def _source_list(
     source: str,
+    fetched: Fetched,
     rows: Mapping[str, Instrument],
     found: Mapping[str, Verdict],
     ids: Mapping[str, int],
 ) -> SourceList:
     return SourceList(
         source=source,
+        listed=len(fetched.instruments),
         symbols=tuple(
             Listed(
                 symbol_id=ids[name],

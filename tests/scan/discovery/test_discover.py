@@ -27,7 +27,7 @@ from spreadscan.config import ALL_SOURCES, VenueSettings
 from spreadscan.discovery import Result, discover
 from spreadscan.discovery import write as write_module
 from spreadscan.errors import BadGenerated, ConfigError, VenueDown
-from spreadscan.lists import load, read_metadata
+from spreadscan.lists import hash_of, load, read_metadata
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES, Book, Instrument
 
@@ -44,12 +44,20 @@ def generated(folder: Path) -> Path:
     return folder / "generated"
 
 
-def discovered(market: Market, folder: Path, *, fresh: bool = False, **options: Any) -> Result:
+def discovered(
+    market: Market,
+    folder: Path,
+    *,
+    fresh: bool = False,
+    accept_shrink: bool = False,
+    **options: Any,
+) -> Result:
     """Run discovery once against a fresh server of the market."""
 
     async def main() -> Result:
         async with simulated(market) as server:
-            return await discover(config_for(folder, server, **options), fresh=fresh)
+            config = config_for(folder, server, **options)
+            return await discover(config, fresh=fresh, accept_shrink=accept_shrink)
 
     result: Result = run(main())
     return result
@@ -389,6 +397,83 @@ def test_of_few_sources_a_spot_and_a_perpetual_are_needed(
     else:
         with pytest.raises(VenueDown, match="with a spot and a perpetual one"):
             run(main())
+
+
+# -- lists that lost their pairs
+
+
+def first_of(share: float) -> Callable[[list[Instrument]], list[Instrument]]:
+    """Return a change that leaves the first so many of a list: the most traded coins."""
+    return lambda rows: rows[: round(len(rows) * share)]
+
+
+def test_a_list_that_shrank_is_refused_until_it_is_accepted(moving: Market, folder: Path) -> None:
+    """60 % fewer of okx-spot; the pairs of the universe are all there still."""
+    discovered(moving, folder, include=("BTC-*",))
+    before = bytes_of(generated(folder))
+    market = with_listings(moving, {"okx-spot": first_of(0.4)})
+    for fresh in (False, True):
+        with pytest.raises(VenueDown) as caught:
+            discovered(market, folder, include=("BTC-*",), fresh=fresh)
+        assert (
+            "discovery: okx-spot lists 111 pairs, expected at least 195 of 278 of generation 1; "
+            "nothing was written" in str(caught.value)
+        )
+        assert "discover --accept-shrink" in str(caught.value)
+        assert before == bytes_of(generated(folder))
+    discovered(market, folder, include=("BTC-*",), accept_shrink=True)
+    assert 111 == load(generated(folder)).sources["okx-spot"].listed
+    discovered(market, folder, include=("BTC-*",))  # the next one is held against this
+    assert 3 == load(generated(folder)).generation
+
+
+def test_a_third_fewer_is_named_for_each_source_and_a_little_less_is_taken(
+    moving: Market, folder: Path
+) -> None:
+    discovered(moving, folder, include=("BTC-*",))
+    names = ("bybit-spot", "mexc-futures")
+    with pytest.raises(VenueDown) as caught:
+        discovered(
+            with_listings(moving, dict.fromkeys(names, first_of(0.69))), folder, include=("BTC-*",)
+        )
+    assert "bybit-spot lists 272 pairs, expected at least 276 of 394; mexc-futures lists" in (
+        str(caught.value)
+    )
+    assert "okx" not in str(caught.value)
+    market = with_listings(moving, dict.fromkeys(names, first_of(0.71)))
+    assert 2 == discovered(market, folder, include=("BTC-*",)).generation
+
+
+def test_a_smaller_universe_is_no_shrunk_list(moving: Market, folder: Path) -> None:
+    discovered(moving, folder, include=FEW)
+    assert 1 == discovered(moving, folder, include=("BTC-*",)).symbols
+
+
+def test_a_set_that_does_not_say_how_long_its_lists_were_refuses_nothing(
+    moving: Market, folder: Path
+) -> None:
+    discovered(moving, folder, include=("BTC-*",))
+    path = generated(folder) / "source_symbols" / "okx-spot.json"
+    old = path.read_bytes()
+    path.write_bytes(old.replace(b'"listed":278,', b""))
+    assert old != path.read_bytes()
+    meta = generated(folder) / "metadata.json"
+    meta.write_bytes(
+        meta.read_bytes().replace(hash_of(old).encode(), hash_of(path.read_bytes()).encode())
+    )
+    market = with_listings(moving, {"okx-spot": first_of(0.4)})
+    assert 2 == discovered(market, folder, include=("BTC-*",)).generation
+
+
+def test_a_list_without_a_major_is_a_source_that_failed(moving: Market, folder: Path) -> None:
+    market = with_listings(moving, {"okx-spot": without("XRP")})
+    result = discovered(market, folder, include=("BTC-*",))
+    assert "okx-spot: lists 277 pairs, but not XRP" in result.sources["okx-spot"].error
+    assert 0 == result.directions["okx->mexc"]
+    three = dict.fromkeys(("okx-spot", "mexc-spot", "bybit-spot"), without("SOL"))
+    with pytest.raises(VenueDown, match="5 of 8 sources list their pairs") as caught:
+        discovered(with_listings(moving, three), folder, include=("BTC-*",))
+    assert 3 == str(caught.value).count("but not SOL")
 
 
 # -- what a human has to change

@@ -1,6 +1,7 @@
 """One ticker, two coins: golden cases of peers, then laws, then a run against simulated sources."""
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -302,17 +303,14 @@ def test_a_wrong_file_ends_the_run_before_anything_is_asked(moving: Market, tmp_
 def test_two_sources_that_disagree_are_both_kept_out(moving: Market, tmp_path: Path) -> None:
     """A list may call what its socket quotes by another coin's name."""
 
-    def relabel(rows: list[Any]) -> list[Any]:
-        sol = next(i for i in rows if i.symbol == "SOL-USDT")
-        rest = [i for i in rows if i.symbol not in ("SOL-USDT", "EPIK-USDT")]
-        return [*rest, instrument(sol.venue_symbol, "EPIK")]
+    def epik_is(coin: str) -> Callable[[list[Any]], list[Any]]:
+        def change(rows: list[Any]) -> list[Any]:
+            theirs = next(i for i in rows if i.base == coin)
+            return [*(i for i in rows if i is not theirs), instrument(theirs.venue_symbol, "EPIK")]
 
-    def relabel_xrp(rows: list[Any]) -> list[Any]:
-        xrp = next(i for i in rows if i.symbol == "XRP-USDT")
-        rest = [i for i in rows if i.symbol not in ("XRP-USDT", "EPIK-USDT")]
-        return [*rest, instrument(xrp.venue_symbol, "EPIK")]
+        return change
 
-    market = with_listings(moving, {"okx-spot": relabel, "bybit-futures": relabel_xrp})
+    market = with_listings(moving, {"okx-spot": epik_is("DOGE"), "bybit-futures": epik_is("LTC")})
     result = discovered(market, tmp_path, include=("BTC-*", "EPIK-*"))
     for name in ("okx-spot", "bybit-futures"):
         assert "nobody knows which is wrong" in result.sources[name].quarantined_pairs["EPIK-USDT"]
