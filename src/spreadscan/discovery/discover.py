@@ -14,6 +14,7 @@ from spreadscan.discovery.guards import refuse_shrunk, refuse_too_few
 from spreadscan.discovery.identity import strangers
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
 from spreadscan.discovery.report import Result, SourceResult, report_text
+from spreadscan.discovery.units import mids_of, settle
 from spreadscan.discovery.validate import Validation, Verdict
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated, ConfigError
@@ -79,12 +80,9 @@ async def discover(
         {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
     )
     _match(config, kept, progress)
-    # before the sockets: running out of ids must not cost the validation
-    names, retired = assign_ids(
-        set().union(*kept.values()),
-        previous.names if previous and not fresh else (),
-        config.capacity.symbols,
-    )
+    known = previous.names if previous and not fresh else ()
+    # before the sockets, too: running out of ids must not cost the validation
+    assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
     validations = await _validate_all(config, kept, progress)
     refuse_too_few(
         config,
@@ -92,6 +90,8 @@ async def discover(
         {s: v.error or "no valid update" for s, v in validations.items()},
         "quote",
     )
+    kept = settle(kept, {s: v.mids for s, v in validations.items()})
+    names, retired = assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
     ids = {name: i for i, name in enumerate(names) if i not in retired}
     found = _verdicts(kept, validations, confirmed)
     sources = {s: _source_list(s, fetched[s], kept[s], found[s], ids) for s in kept}
@@ -202,12 +202,7 @@ def _verdicts(
         s: {name: validations[s].verdict(i.venue_symbol) for name, i in rows.items()}
         for s, rows in kept.items()
     }
-    mids: dict[str, dict[str, float]] = {}
-    for source, rows in kept.items():
-        for name, instrument in rows.items():
-            mid = validations[source].mids.get(instrument.venue_symbol)
-            if mid is not None:
-                mids.setdefault(name, {})[source] = mid / instrument.multiplier
+    mids = mids_of(kept, {s: v.mids for s, v in validations.items()})
     for (source, name), reason in strangers(mids, confirmed).items():
         found[source][name] = "quarantined", reason
     for source, name in confirmed.different:

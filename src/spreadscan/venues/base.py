@@ -188,7 +188,7 @@ def split_multiplier(listed_base: str) -> tuple[str, float]:
     """Return (coin, multiplier) of a listed base: '1000PEPE' -> ('PEPE', 1000.0).
 
     Prefix 1000, 10000, 1000000 and 1M, suffix as in SHIB1000. '1INCH' stays. Only a guess by
-    name: discovery takes it back where no source lists the bare coin.
+    name: discovery takes it back where nobody writes the coin otherwise, or prices contradict.
     """
     for pattern in (_MULTIPLIER, _MULTIPLIER_SUFFIX):
         found = pattern.search(listed_base)

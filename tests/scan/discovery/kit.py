@@ -12,6 +12,7 @@ import msgspec
 from spreadscan.config import Capacity, Config, Discovery, Feeds, Paths, Universe, VenueSettings
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.venues.base import split_multiplier
 
 NOBODY = "127.0.0.1:1"  # a port that nobody listens on
 
@@ -93,6 +94,19 @@ def with_listings(
 
 def instrument(venue_symbol: str, base: str, **more: Any) -> Instrument:
     return Instrument(venue_symbol=venue_symbol, base=base, listed_base=base, quote="USDT", **more)
+
+
+def listed(base: str, venue_symbol: str = "", **more: Any) -> Instrument:
+    """Return an instrument as a venue's reader makes it: its multiplier is guessed by name."""
+    coin, multiplier = split_multiplier(base)
+    return Instrument(
+        venue_symbol=venue_symbol or f"{base}USDT",
+        base=coin,
+        listed_base=base,
+        quote="USDT",
+        multiplier=multiplier,
+        **more,
+    )
 
 
 def without(base: str) -> Callable[[list[Instrument]], list[Instrument]]:
