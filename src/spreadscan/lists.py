@@ -21,6 +21,7 @@ FORMAT = 1
 SYMBOLS_MAGIC = b"SPRDSYM1"
 DIRECTIONS_MAGIC = b"SPRDDIR1"
 PREVIOUS = ".previous"
+SILENT_RUNS_MAX = 3  # runs in a row after which a quiet pair stands in no direction
 NAME_BYTES_MAX = 255  # of a pair's name in UTF-8
 
 State = Literal["valid", "quiet", "quarantined", "invalid"]
@@ -29,14 +30,16 @@ State = Literal["valid", "quiet", "quarantined", "invalid"]
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """One pair of one source.
 
-    quiet: listed, but silent during validation; kept. quarantined: perhaps another coin under
-    the same ticker; quoted for people to look at and for open spreads to end, in no direction.
+    quiet: listed, but silent during validation, in silent_runs of them in a row; kept.
+    quarantined: perhaps another coin under the same ticker; quoted for people to look at and for
+    open spreads to end, in no direction.
     """
 
     symbol_id: int
     symbol: str
     state: State
     reason: str = ""
+    silent_runs: int = 0
     instrument: Instrument
 
 
@@ -58,7 +61,11 @@ class SourceList(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def compared(self) -> tuple[Listed, ...]:
         """Those that may stand in a direction."""
-        return tuple(s for s in self.symbols if s.state in ("valid", "quiet"))
+        return tuple(
+            s
+            for s in self.symbols
+            if s.state == "valid" or (s.state == "quiet" and s.silent_runs < SILENT_RUNS_MAX)
+        )
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Protocol, get_args
 
 from spreadscan.config import Config
-from spreadscan.discovery.confirmed import Confirmed, read_confirmed
+from spreadscan.discovery.confirmed import read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
 from spreadscan.discovery.guards import refuse_shrunk, refuse_too_few
-from spreadscan.discovery.identity import strangers
+from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
 from spreadscan.discovery.report import Result, SourceResult, report_text
-from spreadscan.discovery.units import mids_of, settle
-from spreadscan.discovery.validate import Validation, Verdict
+from spreadscan.discovery.units import settle
+from spreadscan.discovery.validate import Validation
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import Listed, Lists, SourceList, State, load, read_metadata
@@ -93,11 +93,10 @@ async def discover(
     kept = settle(kept, {s: v.mids for s, v in validations.items()})
     names, retired = assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
     ids = {name: i for i, name in enumerate(names) if i not in retired}
-    found = _verdicts(kept, validations, confirmed)
+    in_use = open_legs(config, previous)
+    found = judge(kept, validations, confirmed, previous, in_use)
     sources = {s: _source_list(s, fetched[s], kept[s], found[s], ids) for s in kept}
-    final = direction_pairs(
-        config, {s: [row.symbol for row in listed.compared] for s, listed in sources.items()}
-    )
+    final = direction_pairs(config, {s: _compared(listed, in_use) for s, listed in sources.items()})
     result = Result(
         generation=generation + 1,
         symbols=len(ids),
@@ -192,25 +191,6 @@ async def _validate_all(
     )
 
 
-def _verdicts(
-    kept: Mapping[str, Mapping[str, Instrument]],
-    validations: Mapping[str, Validation],
-    confirmed: Confirmed,
-) -> dict[str, dict[str, Verdict]]:
-    """Return per source: pair -> what its own feed says of it, and then the others' prices."""
-    found = {
-        s: {name: validations[s].verdict(i.venue_symbol) for name, i in rows.items()}
-        for s, rows in kept.items()
-    }
-    mids = mids_of(kept, {s: v.mids for s, v in validations.items()})
-    for (source, name), reason in strangers(mids, confirmed).items():
-        found[source][name] = "quarantined", reason
-    for source, name in confirmed.different:
-        if name in found.get(source, {}):
-            found[source][name] = "quarantined", "identity: confirmed to be another coin"
-    return found
-
-
 def _source_list(
     source: str,
     fetched: Fetched,
@@ -225,13 +205,24 @@ def _source_list(
             Listed(
                 symbol_id=ids[name],
                 symbol=name,
-                state=found[name][0],
-                reason=found[name][1],
+                state=found[name].state,
+                reason=found[name].reason,
+                silent_runs=found[name].silent_runs,
                 instrument=rows[name],
             )
             for name in sorted(rows, key=lambda name: ids[name])
         ),
     )
+
+
+def _compared(listed: SourceList, in_use: frozenset[Leg]) -> list[str]:
+    """Return the pairs that may stand in a direction; quiet ones for as long as one is open."""
+    kept = {row.symbol for row in listed.compared} | {
+        row.symbol
+        for row in listed.symbols
+        if row.state == "quiet" and (listed.source, row.symbol) in in_use
+    }
+    return sorted(kept)
 
 
 def _source_result(

@@ -17,8 +17,6 @@ from spreadscan.venues.base import Venue
 
 _LOOK_S = 0.1
 
-Verdict = tuple[State, str]  # state, reason
-
 
 def price_fault(book: Book) -> str:
     """Return why the gate would refuse this top of book, '' when it would not."""
@@ -37,6 +35,7 @@ class Validation:
         self, venue: Venue, config: Config, on_progress: Callable[[int], None] | None = None
     ) -> None:
         self.venue = venue
+        self.asked: set[str] = set()  # venue symbols whose request was answered
         self.mids: dict[str, float] = {}
         self.faults: dict[str, str] = {}  # venue symbol -> last price fault
         self.refusals: dict[str, str] = {}
@@ -63,15 +62,17 @@ class Validation:
         await asyncio.gather(*(self._batch(batch, connects) for batch in batches))
         self.took_s = (now_ns() - started) / 1e9
 
-    def verdict(self, symbol: str) -> Verdict:
-        """Return valid, invalid with its reason, or quiet for a pair that said nothing."""
+    def verdict(self, symbol: str) -> tuple[State, str]:
+        """Return (valid, ''), (invalid, why), or (quiet, why) for a pair that said nothing."""
         if symbol in self.proven:
             return "valid", ""
         if symbol in self.refusals:
             return "invalid", f"refused: {self.refusals[symbol]}"
         if symbol in self.faults:
             return "invalid", f"invalid_prices: {self.faults[symbol]}"
-        return "quiet", "no update" if self.connected else f"not connected: {self.error}"
+        if symbol in self.asked:
+            return "quiet", "no update"
+        return "quiet", f"{'not answered' if self.connected else 'not connected'}: {self.error}"
 
     async def _batch(self, symbols: Sequence[str], connects: RateLimit) -> None:
         settings = self._config.discovery
@@ -116,6 +117,7 @@ class Validation:
                 if not session.all_answered:
                     new_ns = now
                     continue
+                self.asked.update(symbols)
                 quiet_s = (now - max(new_ns, session.answered_ns)) / 1e9
                 if quiet_s >= settings.no_new_s:
                     return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -142,9 +143,9 @@ def config_for(folder: Path, server: SimServer | None = None, **options: Any) ->
         "no_new_s": 1.0,
         "batch_limit_s": 10.0,
     }
-    general = {key: options.pop(key) for key in ("sources",) if key in options}
+    general = {key: options.pop(key) for key in ("sources", "instance") if key in options}
     return Config(
-        **general,
+        **{"instance": f"discovery-{os.getpid()}"} | general,
         universe=Universe(options.pop("include", FEW), options.pop("exclude", ())),
         capacity=Capacity(symbols=options.pop("capacity", 1024)),
         venues=venues,

@@ -250,19 +250,6 @@ def test_quiet_invalid_and_refused_pairs_say_why(moving: Market, folder: Path) -
     assert "binance-futures  ZZTOP-USDT           no update" in report
 
 
-def test_a_quiet_pair_keeps_its_directions(moving: Market, folder: Path) -> None:
-    source_id = SOURCE_BY_NAME["okx-spot"].id
-    listed = [{i.symbol for i in moving.instruments[s.id]} for s in SOURCES]
-    everywhere = listed[source_id] & listed[SOURCE_BY_NAME["mexc-futures"].id]
-    dead = [moving.instruments[s][i].symbol for s, i in sorted(moving.dead) if s == source_id]
-    quiet = next(name for name in dead if name in everywhere)
-    result = discovered(moving, folder, include=("BTC-*", quiet), no_new_s=0.5)
-    assert {quiet: "no update"} == result.sources["okx-spot"].quiet_pairs
-    lists = load(generated(folder))
-    assert lists.names.index(quiet) in lists.pairs[0]
-    assert quiet in [row.symbol for row in lists.sources["okx-spot"].subscribed]
-
-
 # -- sources that fail
 
 
