@@ -233,7 +233,11 @@ def _source_result(
     listed: SourceList | None,
 ) -> SourceResult:
     if validation is None or listed is None:
-        return SourceResult(error=fetched.error, skipped=dict(fetched.skipped))
+        return SourceResult(
+            error=fetched.error,
+            skipped=dict(fetched.skipped),
+            incomplete_rows=fetched.incomplete,
+        )
     by_state: dict[str, dict[str, str]] = {state: {} for state in get_args(State)}
     for row in listed.symbols:
         by_state[row.state][row.symbol] = row.reason
@@ -244,6 +248,7 @@ def _source_result(
         quarantined_pairs=by_state["quarantined"],
         invalid_pairs=by_state["invalid"],
         skipped=dict(fetched.skipped) | dict(dropped),
+        incomplete_rows=fetched.incomplete,
         declined=validation.declined,
         timeout_sec=config.discovery.batch_limit_s,
         took_sec=round(validation.took_s, 1),

@@ -17,11 +17,15 @@ _MAX_WAIT_S = 5.0  # a venue that asks for longer fails this run
 
 
 class Fetched:
-    """What one source lists. error: why it lists nothing; skipped: rows left out, by reason."""
+    """What one source lists. error: why it lists nothing; skipped: rows left out, by reason.
+
+    incomplete: those of them that lack something, name -> what.
+    """
 
     def __init__(self) -> None:
         self.instruments: list[Instrument] = []
         self.skipped: Counter[str] = Counter()
+        self.incomplete: dict[str, str] = {}
         self.error = ""
 
 
@@ -53,6 +57,7 @@ async def _pages(
         page = await _page(session, venue, url, config)
         found.instruments += page.instruments
         found.skipped.update(page.skipped)
+        found.incomplete |= page.incomplete
         cursor = page.cursor
         if cursor in seen:  # '' after the last page; a venue may also repeat itself
             return _incomplete(venue.name, found.instruments, config.discovery.majors)

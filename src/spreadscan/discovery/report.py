@@ -18,6 +18,7 @@ class SourceResult(msgspec.Struct, kw_only=True):
     quarantined_pairs: dict[str, str] = {}
     invalid_pairs: dict[str, str] = {}
     skipped: dict[str, int] = {}  # REST rows left out, by reason
+    incomplete_rows: dict[str, str] = {}  # those of them that lack a field, by name
     declined: dict[str, int] = {}  # frames that gave nothing, by reason
     timeout_sec: float = 0.0  # the limit of a batch
     took_sec: float = 0.0
@@ -59,4 +60,6 @@ def report_text(result: Result) -> str:
     lines += ["", "rows left out of the lists"]
     for name, source in result.sources.items():
         lines += [f"{name:<16} {why:<20} {n}" for why, n in sorted(source.skipped.items())]
+    for name, source in result.sources.items():
+        lines += [f"{name:<16} {row:<20} {why}" for row, why in source.incomplete_rows.items()]
     return "\n".join(lines) + "\n"

@@ -431,6 +431,29 @@ def test_a_third_fewer_is_named_for_each_source_and_a_little_less_is_taken(
     assert 2 == discovered(market, folder, include=("BTC-*",)).generation
 
 
+def test_a_hanging_source_beside_a_shrunk_one(moving: Market, folder: Path) -> None:
+    """The one that hangs is one of the two that may fail; the other one is named, and refused."""
+    discovered(moving, folder, include=("BTC-*",))
+    before = bytes_of(generated(folder))
+    market = with_listings(moving, {"okx-spot": first_of(0.4)})
+
+    async def main() -> None:
+        async with simulated(market) as server, Rest(Reply(hang=True)) as hangs:
+            ws_url = server.endpoints()["bybit-futures"][1]
+            venues = {"bybit-futures": VenueSettings(rest_url=hangs.url, ws_url=ws_url)}
+            config = config_for(folder, server, include=("BTC-*",), venues=venues, list_limit_s=1.0)
+            with pytest.raises(VenueDown, match="okx-spot lists 111 pairs") as caught:
+                await discover(config)
+            assert "bybit" not in str(caught.value)
+            result = await discover(config, accept_shrink=True)
+            why = "bybit-futures: no whole list within 1 s"
+            assert why == result.sources["bybit-futures"].error
+            assert 0 == result.directions["okx->bybit"]
+
+    run(main())
+    assert before != bytes_of(generated(folder))
+
+
 def test_a_smaller_universe_is_no_shrunk_list(moving: Market, folder: Path) -> None:
     discovered(moving, folder, include=FEW)
     assert 1 == discovered(moving, folder, include=("BTC-*",)).symbols

@@ -118,6 +118,7 @@ def test_rows_left_out_are_counted_by_reason() -> None:
     found, _ = fetched("okx-spot", Reply(json.dumps(page).encode()))
     assert ["A-USDT"] == names_of(found)
     assert {"not_trading": 1, "not_usdt": 1, "missing_field": 1} == dict(found.skipped)
+    assert ["missing_field: instId"] == list(found.incomplete.values())
 
 
 @pytest.mark.parametrize("rows", [(), ("suspended",)])
