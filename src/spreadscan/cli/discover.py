@@ -56,13 +56,15 @@ def echo_result(result: Result) -> None:
     from rich.table import Table
 
     console = Console()
+    failed = any(source.error for source in result.sources.values())
     table = Table(
-        "source",
         title=f"{result.symbols} pairs, generation {result.generation}, {result.took_s:.1f} s",
     )
+    table.add_column("source", min_width=15)
     for name in ("total", "valid", "quiet", "quarantined", "invalid", "took s"):
         table.add_column(name, justify="right")
-    table.add_column("error")
+    if failed:
+        table.add_column("error")
     for name, source in result.sources.items():
         table.add_row(
             name,
@@ -72,7 +74,7 @@ def echo_result(result: Result) -> None:
             str(len(source.quarantined_pairs)),
             str(len(source.invalid_pairs)),
             f"{source.took_sec:.1f}",
-            source.error,
+            *([source.error] if failed else []),
         )
     console.print(table)
     pairs = ", ".join(f"{name} {n}" for name, n in result.directions.items())

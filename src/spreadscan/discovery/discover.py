@@ -68,14 +68,7 @@ async def discover(
     confirmed = read_confirmed(config.paths.identity)
     previous, generation = _previous(config, fresh)
     fetched = await _fetch_all(config, progress)
-    refuse_too_few(
-        config,
-        {s for s, f in fetched.items() if not f.error},
-        {s: f.error for s, f in fetched.items()},
-        "list their pairs",
-    )
-    if not accept_shrink:
-        refuse_shrunk(previous, {s: len(f.instruments) for s, f in fetched.items() if not f.error})
+    _refuse_lists(config, fetched, None if accept_shrink else previous)
     kept, dropped = normalise(
         {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
     )
@@ -101,12 +94,7 @@ async def discover(
         generation=generation + 1,
         symbols=len(ids),
         directions={d.name: len(final[d.id]) for d in DIRECTIONS if d.id in final},
-        sources={
-            s: _source_result(
-                config, fetched[s], dropped.get(s, {}), validations.get(s), sources.get(s)
-            )
-            for s in config.sources
-        },
+        sources=_source_results(config, fetched, dropped, validations, sources),
         took_s=time.monotonic() - started,
         folder=config.paths.generated,
     )
@@ -155,6 +143,14 @@ async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
         return dict(
             zip(config.sources, await asyncio.gather(*map(one, config.sources)), strict=True)
         )
+
+
+def _refuse_lists(config: Config, fetched: Mapping[str, Fetched], previous: Lists | None) -> None:
+    """VenueDown where too few sources answered, or a list lost its pairs since `previous`."""
+    listed = {s: len(f.instruments) for s, f in fetched.items() if not f.error}
+    errors = {s: f.error for s, f in fetched.items()}
+    refuse_too_few(config, set(listed), errors, "list their pairs")
+    refuse_shrunk(previous, listed)
 
 
 def _match(
@@ -225,32 +221,33 @@ def _compared(listed: SourceList, in_use: frozenset[Leg]) -> list[str]:
     return sorted(kept)
 
 
-def _source_result(
+def _source_results(
     config: Config,
-    fetched: Fetched,
-    dropped: Mapping[str, int],
-    validation: Validation | None,
-    listed: SourceList | None,
-) -> SourceResult:
-    if validation is None or listed is None:
-        return SourceResult(
-            error=fetched.error,
-            skipped=dict(fetched.skipped),
-            incomplete_rows=fetched.incomplete,
+    fetched: Mapping[str, Fetched],
+    dropped: Mapping[str, Mapping[str, int]],
+    validations: Mapping[str, Validation],
+    sources: Mapping[str, SourceList],
+) -> dict[str, SourceResult]:
+    results = {}
+    for name in config.sources:
+        results[name] = result = SourceResult(
+            skipped=dict(fetched[name].skipped) | dict(dropped.get(name, {})),
+            incomplete_rows=fetched[name].incomplete,
+            error=fetched[name].error,
         )
-    by_state: dict[str, dict[str, str]] = {state: {} for state in get_args(State)}
-    for row in listed.symbols:
-        by_state[row.state][row.symbol] = row.reason
-    return SourceResult(
-        total_pairs=len(listed.symbols),
-        valid_pairs=len(by_state["valid"]),
-        quiet_pairs=by_state["quiet"],
-        quarantined_pairs=by_state["quarantined"],
-        invalid_pairs=by_state["invalid"],
-        skipped=dict(fetched.skipped) | dict(dropped),
-        incomplete_rows=fetched.incomplete,
-        declined=validation.declined,
-        timeout_sec=config.discovery.batch_limit_s,
-        took_sec=round(validation.took_s, 1),
-        error="" if validation.proven else validation.error,
-    )
+        if name not in sources:
+            continue
+        by_state: dict[str, dict[str, str]] = {state: {} for state in get_args(State)}
+        for row in sources[name].symbols:
+            by_state[row.state][row.symbol] = row.reason
+        validation = validations[name]
+        result.total_pairs = len(sources[name].symbols)
+        result.valid_pairs = len(by_state["valid"])
+        result.quiet_pairs = by_state["quiet"]
+        result.quarantined_pairs = by_state["quarantined"]
+        result.invalid_pairs = by_state["invalid"]
+        result.declined = validation.declined
+        result.timeout_sec = config.discovery.batch_limit_s
+        result.took_sec = round(validation.took_s, 1)
+        result.error = "" if validation.proven else validation.error
+    return results

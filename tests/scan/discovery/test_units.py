@@ -1,10 +1,13 @@
 """A number in a name: a multiplier, or a part of it? Golden cases, then simulated sources."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from scan.discovery.kit import config_for, listed, run, simulated, with_listings
 from spreadscan.config import Universe
@@ -13,6 +16,7 @@ from spreadscan.discovery.confirmed import Confirmed
 from spreadscan.discovery.identity import strangers
 from spreadscan.discovery.normalise import normalise
 from spreadscan.discovery.units import mids_of, settle
+from spreadscan.errors import ConfigError
 from spreadscan.lists import Lists, load
 from spreadscan.sim import Market
 from spreadscan.types import DIRECTIONS, SOURCES, Instrument
@@ -152,10 +156,11 @@ def test_a_power_of_ten_never_becomes_a_direction(wire: Wire) -> None:
 # -- against simulated sources
 
 
-def discovered(market: Market, folder: Path, *include: str) -> tuple[Result, Lists]:
+def discovered(market: Market, folder: Path, *include: str, **options: Any) -> tuple[Result, Lists]:
     async def main() -> Result:
         async with simulated(market) as server:
-            return await discover(config_for(folder, server, include=include, no_new_s=3.0))
+            config = config_for(folder, server, include=include, no_new_s=3.0, **options)
+            return await discover(config)
 
     result = run(main())
     return result, load(folder / "generated")
@@ -179,3 +184,45 @@ def test_multiplied_listings_gain_directions(
     assert {"BTC-USDT", f"{coin}-USDT"} == set(lists.names)
     assert possible == {name for name, n in result.directions.items() if n == 2}
     assert not any(r.quarantined_pairs for r in result.sources.values())
+
+
+def relisted(coin: str, base: str) -> Callable[[list[Instrument]], list[Instrument]]:
+    """Return a change that lists what the socket quotes for a coin under another name."""
+
+    def change(rows: list[Instrument]) -> list[Instrument]:
+        theirs = next(i for i in rows if i.base == coin)
+        name = listed(base)
+        new = replace(
+            theirs, base=name.base, listed_base=name.listed_base, multiplier=name.multiplier
+        )
+        return [*(i for i in rows if i is not theirs), new]
+
+    return change
+
+
+@pytest.mark.parametrize("capacity", [3, 2])
+def test_a_coin_called_1000x_meets_itself_and_needs_an_id_of_its_own(
+    moving: Market, tmp_path: Path, capacity: int
+) -> None:
+    market = with_listings(
+        moving,
+        {
+            "okx-spot": relisted("DOGE", "X"),
+            "bybit-futures": relisted("DOGE", "X"),
+            "mexc-spot": relisted("LTC", "1000X"),
+            "binance-futures": relisted("LTC", "1000X"),
+        },
+    )
+    include = ("BTC-*", "X-*")
+    if capacity == 2:  # which is enough until the prices are there
+        with pytest.raises(ConfigError, match=r"capacity\.symbols: 3 ids needed"):
+            discovered(market, tmp_path, *include, capacity=2)
+        assert not (tmp_path / "generated").exists()
+        return
+    result, lists = discovered(market, tmp_path, *include, capacity=3)
+    assert ("1000X-USDT", "BTC-USDT", "X-USDT") == lists.names
+    assert {"okx->bybit": 2, "mexc->binance": 2, "okx->mexc": 1} == {
+        name: result.directions[name] for name in ("okx->bybit", "mexc->binance", "okx->mexc")
+    }
+    (own,) = (r.instrument for r in lists.sources["mexc-spot"].symbols if r.symbol_id == 0)
+    assert ("1000X", "1000X", 1.0) == (own.base, own.listed_base, own.multiplier)
