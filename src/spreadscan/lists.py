@@ -44,13 +44,9 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceList(msgspec.Struct, frozen=True, kw_only=True):
-    """All pairs of a source, in order of symbol id.
-
-    listed: pairs that it listed as trading, the universe aside; 0 in sets that do not say.
-    """
+    """All pairs of a source, in order of symbol id."""
 
     source: str
-    listed: int = 0
     symbols: tuple[Listed, ...]
 
     @property
@@ -69,7 +65,10 @@ class SourceList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What the set is; hashes by file name (blake2b, 16 bytes, hex)."""
+    """What the set is; hashes by file name (blake2b, 16 bytes, hex).
+
+    listed: pairs by source that it listed as trading when it last answered, the universe aside.
+    """
 
     format: int
     generation: int
@@ -77,16 +76,21 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     symbols: int  # ids in use
     hashes: dict[str, str]
+    listed: dict[str, int] = {}
 
 
 class Lists(msgspec.Struct, frozen=True, kw_only=True):
-    """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids."""
+    """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids.
+
+    listed: as in Metadata.
+    """
 
     generation: int
     names: tuple[str, ...]
     retired: frozenset[int]
     pairs: dict[int, tuple[int, ...]]
     sources: dict[str, SourceList]
+    listed: dict[str, int] = {}
 
 
 def encode_symbols(names: Sequence[str], retired: frozenset[int]) -> bytes:
@@ -114,8 +118,7 @@ def encode_directions(pairs: Mapping[int, Sequence[int]]) -> bytes:
 def encode_source(listed: SourceList) -> bytes:
     """Return source_symbols/<source>.json: one object per line for people and grep."""
     rows = b",\n".join(msgspec.json.encode(row) for row in listed.symbols)
-    head = f'{{"source":"{listed.source}","listed":{listed.listed},"symbols":[\n'
-    return head.encode() + rows + b"\n]}\n"
+    return b'{"source":' + msgspec.json.encode(listed.source) + b',"symbols":[\n' + rows + b"\n]}\n"
 
 
 def hash_of(content: bytes) -> str:
@@ -193,7 +196,12 @@ def _load(root: Path) -> Lists:
         if source not in SOURCE_BY_NAME or any(s.symbol_id >= len(names) for s in listed.symbols):
             raise BadGenerated(f"{root}: {source}: ids beyond symbols.bin, expected one set")
     return Lists(
-        generation=metadata.generation, names=names, retired=retired, pairs=pairs, sources=sources
+        generation=metadata.generation,
+        names=names,
+        retired=retired,
+        pairs=pairs,
+        sources=sources,
+        listed=metadata.listed,
     )
 
 

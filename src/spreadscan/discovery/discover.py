@@ -68,7 +68,7 @@ async def discover(
     confirmed = read_confirmed(config.paths.identity)
     previous, generation = _previous(config, fresh)
     fetched = await _fetch_all(config, progress)
-    _refuse_lists(config, fetched, None if accept_shrink else previous)
+    listed = _listed(config, fetched, None if accept_shrink else previous)
     kept, dropped = normalise(
         {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
     )
@@ -88,7 +88,7 @@ async def discover(
     ids = {name: i for i, name in enumerate(names) if i not in retired}
     in_use = open_legs(config, previous)
     found = judge(kept, validations, confirmed, previous, in_use)
-    sources = {s: _source_list(s, fetched[s], kept[s], found[s], ids) for s in kept}
+    sources = {s: _source_list(s, kept[s], found[s], ids) for s in kept}
     final = direction_pairs(config, {s: _compared(listed, in_use) for s, listed in sources.items()})
     result = Result(
         generation=generation + 1,
@@ -105,6 +105,8 @@ async def discover(
         retired=retired,
         pairs={d: [ids[name] for name in pairs] for d, pairs in final.items()},
         sources=sources,
+        # one that did not answer is held against its last answer when it comes back
+        listed=(previous.listed if previous else {}) | listed,
         report=report_text(result),
         unix_ns=time.time_ns(),
     )
@@ -145,12 +147,18 @@ async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
         )
 
 
-def _refuse_lists(config: Config, fetched: Mapping[str, Fetched], previous: Lists | None) -> None:
-    """VenueDown where too few sources answered, or a list lost its pairs since `previous`."""
+def _listed(
+    config: Config, fetched: Mapping[str, Fetched], previous: Lists | None
+) -> dict[str, int]:
+    """Return by source how many pairs it lists.
+
+    VenueDown where too few sources answered, or a list lost its pairs since `previous`.
+    """
     listed = {s: len(f.instruments) for s, f in fetched.items() if not f.error}
     errors = {s: f.error for s, f in fetched.items()}
     refuse_too_few(config, set(listed), errors, "list their pairs")
     refuse_shrunk(previous, listed)
+    return listed
 
 
 def _match(
@@ -189,14 +197,12 @@ async def _validate_all(
 
 def _source_list(
     source: str,
-    fetched: Fetched,
     rows: Mapping[str, Instrument],
     found: Mapping[str, Verdict],
     ids: Mapping[str, int],
 ) -> SourceList:
     return SourceList(
         source=source,
-        listed=len(fetched.instruments),
         symbols=tuple(
             Listed(
                 symbol_id=ids[name],

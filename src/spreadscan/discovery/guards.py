@@ -27,7 +27,7 @@ def refuse_too_few(config: Config, good: set[str], errors: Mapping[str, str], wh
 
 
 def refuse_shrunk(previous: Lists | None, listed: Mapping[str, int]) -> None:
-    """Refuse lists (source -> pairs) that lost over 30 % since the set before.
+    """Refuse lists (source -> pairs) that lost over 30 % since the source last answered.
 
     Counted are pairs that trade, whatever the universe takes of them. VenueDown names each.
     """
@@ -35,12 +35,12 @@ def refuse_shrunk(previous: Lists | None, listed: Mapping[str, int]) -> None:
         return
     shrunk = []
     for source, now in listed.items():
-        before = previous.sources[source].listed if source in previous.sources else 0
+        before = previous.listed.get(source, 0)
         least = -(-before * (100 - MAY_SHRINK_PCT) // 100)
         if now < least:
             shrunk.append(f"{source} lists {now} pairs, expected at least {least} of {before}")
     if shrunk:
         raise VenueDown(
-            f"discovery: {'; '.join(shrunk)} of generation {previous.generation}; nothing was "
+            f"discovery: {'; '.join(shrunk)} up to generation {previous.generation}; nothing was "
             "written (an outage? where it is the truth: `spreadscan discover --accept-shrink`)"
         )

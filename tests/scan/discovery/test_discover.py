@@ -27,7 +27,7 @@ from spreadscan.config import ALL_SOURCES, VenueSettings
 from spreadscan.discovery import Result, discover
 from spreadscan.discovery import write as write_module
 from spreadscan.errors import BadGenerated, ConfigError, VenueDown
-from spreadscan.lists import hash_of, load, read_metadata
+from spreadscan.lists import load, read_metadata
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES, Book, Instrument
 
@@ -403,13 +403,13 @@ def test_a_list_that_shrank_is_refused_until_it_is_accepted(moving: Market, fold
         with pytest.raises(VenueDown) as caught:
             discovered(market, folder, include=("BTC-*",), fresh=fresh)
         assert (
-            "discovery: okx-spot lists 111 pairs, expected at least 195 of 278 of generation 1; "
+            "discovery: okx-spot lists 111 pairs, expected at least 195 of 278 up to generation 1; "
             "nothing was written" in str(caught.value)
         )
         assert "discover --accept-shrink" in str(caught.value)
         assert before == bytes_of(generated(folder))
     discovered(market, folder, include=("BTC-*",), accept_shrink=True)
-    assert 111 == load(generated(folder)).sources["okx-spot"].listed
+    assert 111 == load(generated(folder)).listed["okx-spot"]
     discovered(market, folder, include=("BTC-*",))  # the next one is held against this
     assert 3 == load(generated(folder)).generation
 
@@ -463,16 +463,23 @@ def test_a_set_that_does_not_say_how_long_its_lists_were_refuses_nothing(
     moving: Market, folder: Path
 ) -> None:
     discovered(moving, folder, include=("BTC-*",))
-    path = generated(folder) / "source_symbols" / "okx-spot.json"
-    old = path.read_bytes()
-    path.write_bytes(old.replace(b'"listed":278,', b""))
-    assert old != path.read_bytes()
-    meta = generated(folder) / "metadata.json"
-    meta.write_bytes(
-        meta.read_bytes().replace(hash_of(old).encode(), hash_of(path.read_bytes()).encode())
-    )
+    path = generated(folder) / "metadata.json"
+    metadata = json.loads(path.read_text())
+    assert 278 == metadata.pop("listed")["okx-spot"]
+    path.write_text(json.dumps(metadata))
     market = with_listings(moving, {"okx-spot": first_of(0.4)})
     assert 2 == discovered(market, folder, include=("BTC-*",)).generation
+
+
+def test_a_source_that_comes_back_is_held_against_its_last_answer(
+    moving: Market, folder: Path
+) -> None:
+    discovered(moving, folder, include=("BTC-*",))
+    gone = with_listings(moving, {"okx-spot": without("BTC")})  # no list without a major
+    discovered(gone, folder, include=("BTC-*",))
+    assert "okx-spot" not in load(generated(folder)).sources
+    with pytest.raises(VenueDown, match="okx-spot lists 111 pairs, expected at least 195 of 278"):
+        discovered(with_listings(moving, {"okx-spot": first_of(0.4)}), folder, include=("BTC-*",))
 
 
 def test_a_list_without_a_major_is_a_source_that_failed(moving: Market, folder: Path) -> None:
