@@ -56,15 +56,12 @@ def echo_result(result: Result) -> None:
     from rich.table import Table
 
     console = Console()
-    failed = any(source.error for source in result.sources.values())
     table = Table(
         title=f"{result.symbols} pairs, generation {result.generation}, {result.took_s:.1f} s",
     )
     table.add_column("source", min_width=15)
     for name in ("total", "valid", "quiet", "quarantined", "invalid", "took s"):
         table.add_column(name, justify="right")
-    if failed:
-        table.add_column("error")
     for name, source in result.sources.items():
         table.add_row(
             name,
@@ -74,12 +71,13 @@ def echo_result(result: Result) -> None:
             str(len(source.quarantined_pairs)),
             str(len(source.invalid_pairs)),
             f"{source.took_sec:.1f}",
-            *([source.error] if failed else []),
         )
     console.print(table)
     pairs = ", ".join(f"{name} {n}" for name, n in result.directions.items())
     console.print(f"pairs per direction: {pairs}", soft_wrap=True)
     for name, source in result.sources.items():
+        if source.error:
+            console.print(f"{name} failed: {source.error}", soft_wrap=True, markup=False)
         for pair, reason in source.quarantined_pairs.items():
             console.print(f"quarantined: {name} {pair}: {reason}", soft_wrap=True, markup=False)
     console.print(f"written to {result.folder}/", soft_wrap=True)

@@ -207,3 +207,15 @@ def test_a_list_that_shrank_is_one_sentence_and_code_1(moving: Market, tmp_path:
         assert before == bytes_of(tmp_path / "generated")
         assert 0 == spreadscan("discover", "-c", "sim.toml", "--accept-shrink").exit_code
     assert 2 == load(tmp_path / "generated").generation
+
+
+def test_a_source_that_failed_is_named_below_the_table(moving: Market, tmp_path: Path) -> None:
+    with Simulators(moving) as simulators:
+        simulators.write_config(tmp_path / "sim.toml")
+        down = f"venues.okx-spot.rest_url=http://{NOBODY}"
+        result = spreadscan(
+            "discover", "-c", "sim.toml", "--set", down, "--set", "discovery.tries=1"
+        )
+    assert 0 == result.exit_code, result.output
+    assert f"okx-spot failed: http://{NOBODY}/" in result.stdout
+    assert "okx-futures failed" not in result.stdout

@@ -164,7 +164,7 @@ def a_quiet_pair(market: Market) -> str:
 def discovered(market: Market, folder: Path, *include: str, **options: Any) -> Result:
     async def main() -> Result:
         async with simulated(market) as server:
-            options.setdefault("no_new_s", 0.5)
+            options.setdefault("no_new_s", 0.2)
             return await discover(config_for(folder, server, include=include, **options))
 
     result: Result = run(main())
@@ -205,11 +205,11 @@ def test_a_source_that_cannot_be_reached_is_not_silent(moving: Market, tmp_path:
             rest_url = server.endpoints()[SPOT][0]
             venues = {SPOT: VenueSettings(rest_url=rest_url, ws_url=f"ws://{NOBODY}/")}
             config = config_for(
-                tmp_path, server, include=("BTC-*", "PEPE-*"), venues=venues, batch_limit_s=0.5
+                tmp_path, server, include=("BTC-*", "PEPE-*"), venues=venues, batch_limit_s=0.3
             )
             return await discover(config)
 
-    for _ in range(4):
+    for _ in range(3):
         run(main())
     lists = load(tmp_path / "generated")
     assert {0} == {row.silent_runs for row in lists.sources[SPOT].symbols}
