@@ -14,7 +14,7 @@ from spreadscan.discovery.guards import refuse_shrunk, refuse_too_few
 from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
 from spreadscan.discovery.report import Result, SourceResult, report_text
-from spreadscan.discovery.units import settle
+from spreadscan.discovery.units import read_before, settle
 from spreadscan.discovery.validate import Validation
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated, ConfigError
@@ -69,8 +69,9 @@ async def discover(
     previous, generation = _previous(config, fresh)
     fetched = await _fetch_all(config, progress)
     listed = _listed(config, fetched, None if accept_shrink else previous)
+    spelled = read_before(None if fresh else previous)
     kept, dropped = normalise(
-        {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
+        {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe, spelled
     )
     _match(config, kept, progress)
     known = previous.names if previous and not fresh else ()
@@ -83,7 +84,7 @@ async def discover(
         {s: v.error or "no valid update" for s, v in validations.items()},
         "quote",
     )
-    kept = settle(kept, {s: v.mids for s, v in validations.items()})
+    kept = settle(kept, {s: v.mids for s, v in validations.items()}, spelled)
     names, retired = assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
     ids = {name: i for i, name in enumerate(names) if i not in retired}
     in_use = open_legs(config, previous)

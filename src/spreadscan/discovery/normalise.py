@@ -5,21 +5,21 @@ from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from spreadscan.config import Config, Universe
-from spreadscan.discovery.units import literal
+from spreadscan.discovery.units import NOTHING, Read, literal
 from spreadscan.errors import ConfigError
 from spreadscan.lists import NAME_BYTES_MAX
 from spreadscan.types import SOURCES, Instrument
 
 
 def normalise(
-    listed: Mapping[str, Sequence[Instrument]], universe: Universe
+    listed: Mapping[str, Sequence[Instrument]], universe: Universe, before: Read = NOTHING
 ) -> tuple[dict[str, dict[str, Instrument]], dict[str, Counter[str]]]:
     """Return (per source: shared name -> instrument, rows left out by reason).
 
     A multiplier read from a name (1000PEPE) holds where some source writes the coin otherwise,
     bare or with another number; else the listed base is the coin: 1000X may be a name, and who
-    all write it so are comparable as they are. Two listings of one coin on one source: the one
-    with the smaller multiplier stays.
+    all write it so are comparable as they are. One that was read as a multiple before stays one.
+    Two listings of one coin on one source: the one with the smaller multiplier stays.
     """
     written: dict[str, set[str]] = {}
     for i in (i for rows in listed.values() for i in rows):
@@ -29,7 +29,9 @@ def normalise(
     for source, rows in listed.items():
         kept[source], dropped[source] = {}, Counter()
         for instrument in sorted(rows, key=lambda i: (i.multiplier, i.venue_symbol)):
-            if instrument.multiplier != 1.0 and len(written[instrument.base]) == 1:
+            alone = len(written[instrument.base]) == 1
+            known = instrument.listed_base in before.as_multiples
+            if instrument.multiplier != 1.0 and alone and not known:
                 instrument = literal(instrument)
             if instrument.symbol in kept[source]:
                 dropped[source]["duplicate"] += 1

@@ -4,13 +4,16 @@ Names are read before anything is quoted (normalise.py), so a number in a name i
 the mids of validation are there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from statistics import median
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from spreadscan.discovery.identity import Mids, agree, leading
+from spreadscan.lists import Lists
 from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.venues.base import split_multiplier
 
 Kept = Mapping[str, Mapping[str, Instrument]]  # source -> pair -> instrument
 WireMids = Mapping[str, Mapping[str, float]]  # source -> venue symbol -> mid price as quoted
@@ -27,14 +30,52 @@ def mids_of(kept: Kept, wire: WireMids) -> Mids:
     return mids
 
 
-def settle(kept: Kept, wire: WireMids) -> dict[str, dict[str, Instrument]]:
+class Read(NamedTuple):
+    """How listed bases with a number in them were read in the set before."""
+
+    as_multiples: frozenset[str] = frozenset()
+    as_names: frozenset[str] = frozenset()
+
+
+NOTHING = Read()
+
+
+def read_before(previous: Lists | None) -> Read:
+    """Return the readings of a set: they stay until there is evidence against them.
+
+    A source that does not answer for once must not rename what it was the only witness of.
+    """
+    rows = (
+        row.instrument
+        for listed in (previous.sources.values() if previous else ())
+        for row in listed.symbols
+        if split_multiplier(row.instrument.listed_base)[1] != 1.0
+    )
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for instrument in rows:
+        found[instrument.multiplier != 1.0].add(instrument.listed_base)
+    return Read(frozenset(found[True]), frozenset(found[False]))
+
+
+def settle(kept: Kept, wire: WireMids, before: Read = NOTHING) -> dict[str, dict[str, Instrument]]:
     """Return the pairs with the names that their prices prove.
 
     A multiplied listing takes back its own name where two exchanges or more agree on its price
-    and none that writes the coin otherwise does: 1000X is then another coin than X.
+    and none that writes the coin otherwise does: 1000X is then another coin than X. It keeps that
+    name until one does.
     """
     mids = mids_of(kept, wire)
-    own = {base for name in mids for base in _coins_of_their_own(name, kept, mids[name])}
+    spelled: dict[str, dict[str, list[str]]] = {}  # pair -> listed base -> sources
+    for source, rows in kept.items():
+        for name, instrument in rows.items():
+            spelled.setdefault(name, {}).setdefault(instrument.listed_base, []).append(source)
+    own = {
+        base
+        for name, by_base in spelled.items()
+        for base, sources in by_base.items()
+        if kept[sources[0]][name].multiplier != 1.0
+        and _is_a_name(mids.get(name, {}), sources, base in before.as_names)
+    }
     settled: dict[str, dict[str, Instrument]] = {}
     for source, rows in kept.items():
         settled[source] = {}
@@ -51,18 +92,11 @@ def literal(instrument: Instrument) -> Instrument:
     return replace(instrument, base=instrument.listed_base, multiplier=1.0)
 
 
-def _coins_of_their_own(name: str, kept: Kept, prices: Mapping[str, float]) -> set[str]:
-    """Return the listed bases of a pair that are no multiples of its coin."""
-    written: dict[str, dict[str, float]] = {}
-    for source, px in prices.items():
-        written.setdefault(kept[source][name].listed_base, {})[source] = px
-    own = set()
-    for base, theirs in written.items():
-        group = leading(theirs)
-        others = [px for o, found in written.items() if o != base for px in found.values()]
-        multiplied = any(kept[s][name].multiplier != 1.0 for s in theirs)
-        if multiplied and others and len({SOURCE_BY_NAME[s].exchange for s in group}) > 1:
-            middle = median(theirs[s] for s in group)
-            if not any(agree(px, middle) for px in others):
-                own.add(base)
-    return own
+def _is_a_name(prices: Mapping[str, float], sources: Collection[str], before: bool) -> bool:
+    """Return whether the listed base of these sources is no multiple of the pair's coin."""
+    group = leading({s: px for s, px in prices.items() if s in sources})
+    others = [px for s, px in prices.items() if s not in sources]
+    middle = median(prices[s] for s in group) if group else 0.0
+    confirmed = bool(group) and any(agree(px, middle) for px in others)
+    exchanges = {SOURCE_BY_NAME[s].exchange for s in group}
+    return not confirmed and (before or (bool(others) and len(exchanges) > 1))

@@ -15,7 +15,7 @@ from spreadscan.discovery import Result, discover
 from spreadscan.discovery.confirmed import Confirmed
 from spreadscan.discovery.identity import strangers
 from spreadscan.discovery.normalise import normalise
-from spreadscan.discovery.units import mids_of, settle
+from spreadscan.discovery.units import NOTHING, Read, mids_of, read_before, settle
 from spreadscan.errors import ConfigError
 from spreadscan.lists import Lists, load
 from spreadscan.sim import Market
@@ -25,11 +25,11 @@ from spreadscan.types import DIRECTIONS, SOURCES, Instrument
 Wire = dict[str, tuple[str, float | None]]
 
 
-def resolved(wire: Wire) -> tuple[dict[str, tuple[str, float]], set[str]]:
+def resolved(wire: Wire, before: Read = NOTHING) -> tuple[dict[str, tuple[str, float]], set[str]]:
     """Return (source -> pair and multiplier, sources in quarantine) after the prices."""
-    kept, _ = normalise({s: [listed(base)] for s, (base, _) in wire.items()}, Universe())
+    kept, _ = normalise({s: [listed(base)] for s, (base, _) in wire.items()}, Universe(), before)
     quoted = {s: {f"{base}USDT": px} if px else {} for s, (base, px) in wire.items()}
-    final = settle(kept, quoted)
+    final = settle(kept, quoted, before)
     apart = strangers(mids_of(final, quoted), Confirmed())
     names = {s: (name, i.multiplier) for s, rows in final.items() for name, i in rows.items()}
     return names, {source for source, _ in apart}
@@ -129,8 +129,49 @@ def test_a_multiplier_whose_others_say_nothing_stays_what_the_name_says() -> Non
     assert {"PEPE-USDT"} == {name for name, _ in names.values()}
 
 
+# -- what was read before
+
+
+NAMED = Read(as_names=frozenset({"1000X"}))
+MULTIPLIED = Read(as_multiples=frozenset({"1000X"}))
+
+
+@pytest.mark.parametrize("px", [0.31, None])
+def test_a_name_stays_one_while_a_witness_is_silent(px: float | None) -> None:
+    wire: Wire = {
+        "okx-spot": ("X", 4e-5),
+        "mexc-spot": ("1000X", 0.31),
+        "bybit-spot": ("1000X", px),
+    }
+    names, apart = resolved(wire, NAMED)
+    assert ({("1000X-USDT", 1.0)}, set()) == ({names["mexc-spot"], names["bybit-spot"]}, apart)
+
+
+def test_a_name_that_turns_out_to_be_a_multiple_becomes_one() -> None:
+    wire: Wire = {"okx-spot": ("X", 3.1e-4), "mexc-futures": ("1000X", 0.31)}
+    names, apart = resolved(wire, NAMED)
+    assert ({("X-USDT", 1.0), ("X-USDT", 1e3)}, set()) == (set(names.values()), apart)
+
+
+def test_a_multiple_stays_one_while_nobody_lists_the_bare_coin() -> None:
+    wire: Wire = {"binance-spot": ("1000X", 0.31), "bybit-futures": ("1000X", 0.311)}
+    assert {("X-USDT", 1e3)} == set(resolved(wire, MULTIPLIED)[0].values())
+    assert {("1000X-USDT", 1.0)} == set(resolved(wire)[0].values())
+
+
+def test_a_multiple_whose_prices_say_a_name_becomes_one() -> None:
+    wire: Wire = {
+        "okx-spot": ("X", 4e-5),
+        "binance-spot": ("1000X", 0.31),
+        "bybit-futures": ("1000X", 0.311),
+    }
+    names, apart = resolved(wire, MULTIPLIED)
+    assert ({("X-USDT", 1.0), ("1000X-USDT", 1.0)}, set()) == (set(names.values()), apart)
+
+
 BASES = st.sampled_from(["X", "1000X", "10000X", "1MX", "X1000"])
 MANTISSAS = st.floats(1.0, 9.99)
+READS = st.sampled_from([NOTHING, NAMED, MULTIPLIED])
 WIRES = st.dictionaries(
     st.sampled_from([s.name for s in SOURCES]),
     st.tuples(
@@ -140,10 +181,10 @@ WIRES = st.dictionaries(
 )
 
 
-@given(WIRES)
-def test_a_power_of_ten_never_becomes_a_direction(wire: Wire) -> None:
+@given(WIRES, READS)
+def test_a_power_of_ten_never_becomes_a_direction(wire: Wire, before: Read) -> None:
     """Whatever the lists and prices: two that stay under one name are near each other."""
-    names, apart = resolved(wire)
+    names, apart = resolved(wire, before)
     prices: dict[str, list[float]] = {}
     for source, (name, multiplier) in names.items():
         px = wire[source][1]
@@ -226,3 +267,19 @@ def test_a_coin_called_1000x_meets_itself_and_needs_an_id_of_its_own(
     }
     (own,) = (r.instrument for r in lists.sources["mexc-spot"].symbols if r.symbol_id == 0)
     assert ("1000X", "1000X", 1.0) == (own.base, own.listed_base, own.multiplier)
+    assert Read(as_names=frozenset({"1000X"})) == read_before(lists)
+
+
+def test_a_list_that_fails_once_renames_nothing(moving: Market, tmp_path: Path) -> None:
+    """PEPE is bare on spot; without those lists only 1000PEPE is left, and it is PEPE still."""
+    include = ("BTC-*", "*PEPE*")
+    sources = ("binance-spot", "bybit-futures", "binance-futures")
+    _, first = discovered(moving, tmp_path, *include, sources=sources)
+    assert Read(as_multiples=frozenset({"1000PEPE"})) == read_before(first)
+
+    def without_pepe(rows: list[Instrument]) -> list[Instrument]:
+        return [row for row in rows if row.base != "PEPE"]
+
+    market = with_listings(moving, {"binance-spot": without_pepe})
+    _, second = discovered(market, tmp_path, *include, sources=sources)
+    assert (first.names, frozenset()) == (second.names, second.retired)
