@@ -58,6 +58,7 @@ def write_lists(folder: Path, market: Market, sources: Sequence[str], n: int | N
             )
             for source, rows in kept.items()
         },
+        listed={source: len(rows) for source, rows in kept.items()},
         report="",
         unix_ns=time_ns(),
     )

@@ -54,11 +54,13 @@ class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     tries: int = 3  # per REST request
     backoff_ms: tuple[float, ...] = (100.0, 200.0, 400.0)  # before each further try
-    rest_timeout_s: float = 20.0
+    rest_timeout_s: float = 20.0  # a whole REST answer
+    list_limit_s: float = 60.0  # a source's whole list, all its pages and tries
     after_ack_s: float = 30.0  # a batch ends this long after its last ack
     no_new_s: float = 10.0  # or after this long without a newly valid symbol
     batch_limit_s: float = 90.0  # or this long after its start, connect and all
     refresh_h: float = 12.0  # `run` discovers again at start when the set is older
+    majors: tuple[str, ...] = ("BTC", "ETH", "SOL", "XRP")  # a list without one is not whole
 
 
 class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,11 +122,12 @@ class Cpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Paths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Folders, relative to the working directory."""
+    """Folders and files, relative to the working directory."""
 
     generated: str = "generated"
     data: str = "data"
     logs: str = "logs"
+    identity: str = "config/identity.toml"  # confirmed identities; no such file: none
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -340,6 +343,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "capacity.directions": (len(DIRECTIONS), 255),
     "discovery.tries": (1, 100),
     "discovery.rest_timeout_s": (0.001, 3_600),
+    "discovery.list_limit_s": (0.001, 3_600),
     "discovery.after_ack_s": (0, inf),
     "discovery.no_new_s": (0, inf),
     "discovery.batch_limit_s": (0.001, inf),

@@ -21,18 +21,25 @@ FORMAT = 1
 SYMBOLS_MAGIC = b"SPRDSYM1"
 DIRECTIONS_MAGIC = b"SPRDDIR1"
 PREVIOUS = ".previous"
+SILENT_RUNS_MAX = 3  # runs in a row after which a quiet pair stands in no direction
 NAME_BYTES_MAX = 255  # of a pair's name in UTF-8
 
-State = Literal["valid", "quiet", "invalid"]
+State = Literal["valid", "quiet", "quarantined", "invalid"]
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """One pair of one source. quiet: listed, but silent during validation; kept."""
+    """One pair of one source.
+
+    quiet: listed, but silent during validation, in silent_runs of them in a row; kept.
+    quarantined: perhaps another coin under the same ticker; quoted for people to look at and for
+    open spreads to end, in no direction.
+    """
 
     symbol_id: int
     symbol: str
     state: State
     reason: str = ""
+    silent_runs: int = 0
     instrument: Instrument
 
 
@@ -47,9 +54,21 @@ class SourceList(msgspec.Struct, frozen=True, kw_only=True):
         """Those that a feed subscribes to."""
         return tuple(s for s in self.symbols if s.state != "invalid")
 
+    @property
+    def compared(self) -> tuple[Listed, ...]:
+        """Those that may stand in a direction."""
+        return tuple(
+            s
+            for s in self.symbols
+            if s.state == "valid" or (s.state == "quiet" and s.silent_runs < SILENT_RUNS_MAX)
+        )
+
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What the set is; hashes by file name (blake2b, 16 bytes, hex)."""
+    """What the set is; hashes by file name (blake2b, 16 bytes, hex).
+
+    listed: pairs by source that it listed as trading when it last answered, the universe aside.
+    """
 
     format: int
     generation: int
@@ -57,16 +76,21 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     symbols: int  # ids in use
     hashes: dict[str, str]
+    listed: dict[str, int] = {}
 
 
 class Lists(msgspec.Struct, frozen=True, kw_only=True):
-    """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids."""
+    """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids.
+
+    listed: as in Metadata.
+    """
 
     generation: int
     names: tuple[str, ...]
     retired: frozenset[int]
     pairs: dict[int, tuple[int, ...]]
     sources: dict[str, SourceList]
+    listed: dict[str, int] = {}
 
 
 def encode_symbols(names: Sequence[str], retired: frozenset[int]) -> bytes:
@@ -172,7 +196,12 @@ def _load(root: Path) -> Lists:
         if source not in SOURCE_BY_NAME or any(s.symbol_id >= len(names) for s in listed.symbols):
             raise BadGenerated(f"{root}: {source}: ids beyond symbols.bin, expected one set")
     return Lists(
-        generation=metadata.generation, names=names, retired=retired, pairs=pairs, sources=sources
+        generation=metadata.generation,
+        names=names,
+        retired=retired,
+        pairs=pairs,
+        sources=sources,
+        listed=metadata.listed,
     )
 
 

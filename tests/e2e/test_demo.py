@@ -27,7 +27,7 @@ def test_demo_json(tmp_path: Path) -> None:
         assert source["age_ms"] < 6000, name
     signals, tracks = summary["signals"], summary["tracks"]
     assert signals["produced"] == signals["tracked"] + signals["queued"]
-    assert signals["suspect"] > 0  # the market holds pairs that are two coins of one name
+    assert 0 == signals["suspect"]  # pairs that are two coins of one name are in quarantine
     assert tracks["opened"] == signals["tracked"]
     assert tracks["converged"] > 0
     assert tracks["opened"] == (

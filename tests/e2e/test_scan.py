@@ -65,6 +65,7 @@ def test_it_finds_what_the_market_holds_and_nothing_else(
 
     check_table_equals_market(scan, lists, market, int(SCAN_S * 1e9))
     check_funding(scan, sim, lists, market)
+    check_no_direction_of_two_coins(lists, market)
 
     latency = scan.status()["latency_ns"]
     assert scan.stop() == 0
@@ -84,7 +85,7 @@ def check_table_equals_market(scan: Scanner, lists: Lists, market: Market, at_ns
         for row in lists.sources[source.name].subscribed:
             touch = market.touch(source.id, index[source.id, row.symbol], at_ns)
             slot = seen[row.symbol_id, source.id]
-            if row.state == "quiet":
+            if row.silent_runs:
                 assert math.isnan(slot["bid_px"]), f"{source.name} {row.symbol} never ticks"
                 continue
             assert touch is not None
@@ -95,6 +96,19 @@ def check_table_equals_market(scan: Scanner, lists: Lists, market: Market, at_ns
                 )
             compared += 1
     assert compared > 3300
+
+
+def check_no_direction_of_two_coins(lists: Lists, market: Market) -> None:
+    """A source where a ticker is another coin has it in quarantine; the others go on."""
+    assert market.suspects
+    for source_id, index in market.suspects:
+        name = market.instruments[source_id][index].symbol
+        symbol_id = lists.names.index(name)
+        rows = {row.symbol: row for row in lists.sources[SOURCES[source_id].name].symbols}
+        assert "quarantined" == rows[name].state
+        inside = [d for d in DIRECTIONS if symbol_id in lists.pairs[d.id]]
+        assert inside
+        assert not any(source_id in (d.buy_source, d.sell_source) for d in inside)
 
 
 def check_funding(scan: Scanner, sim: Simulators, lists: Lists, market: Market) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated
@@ -63,6 +64,7 @@ def write(folder: Path, generation: int = 7, names: tuple[str, ...] = NAMES) -> 
         retired=frozenset({3}),
         pairs={0: [2, 0], 5: []},
         sources=SOURCES,
+        listed={"okx-spot": 3},
         report="a report\n",
         unix_ns=1_795_132_800_000_000_000,
     )
@@ -91,6 +93,7 @@ def test_what_is_written_reads_back(folder: Path) -> None:
         retired=frozenset({3}),
         pairs={0: (0, 2), 5: ()},
         sources=SOURCES,
+        listed={"okx-spot": 3},
     )
     assert expected == load(folder)
     metadata = read_metadata(folder)
@@ -100,6 +103,17 @@ def test_what_is_written_reads_back(folder: Path) -> None:
         metadata.sources,
     )
     assert "2026-11-20T00:00:00.000000Z" == metadata.written
+
+
+def test_directions_are_made_of_what_is_proven_or_not_silent_for_long() -> None:
+    def row(state: str, silent_runs: int = 0) -> Listed:
+        return replace(listed(0, "X", state), silent_runs=silent_runs)
+
+    inside = (row("valid"), row("quiet", 1), row("quiet", 2))
+    outside = (row("quiet", 3), row("quarantined"), row("quarantined", 1), row("invalid"))
+    source = SourceList(source="okx-spot", symbols=(*inside, *outside))
+    assert inside == source.compared
+    assert (*inside, *outside[:3]) == source.subscribed
 
 
 def test_feeds_subscribe_to_all_but_the_invalid() -> None:
@@ -139,6 +153,7 @@ def test_any_names_read_back(
         retired=retired,
         pairs={11: everything},
         sources={},
+        listed={},
         report="",
         unix_ns=0,
     )

@@ -797,6 +797,44 @@ def test_rows_left_out_are_counted_by_reason(source, change, reason):
     assert ["PEPE-USDT"] == [i.symbol for i in page.instruments]
 
 
+@pytest.mark.parametrize(
+    ("source", "change", "said"),
+    [
+        ("binance-spot", {"quoteAsset": None}, {"PEPEUSDT": "missing_field: quoteAsset"}),
+        ("binance-futures", {"status": ""}, {"1000PEPEUSDT": "missing_field: status"}),
+        ("bybit-spot", {"baseCoin": 7}, {"PEPEUSDT": "missing_field: baseCoin"}),
+        ("bybit-futures", {"symbol": "A B"}, {"row 1": "missing_field: symbol"}),
+        ("mexc-spot", {"baseAsset": ""}, {"PEPEUSDT": "missing_field: baseAsset"}),
+        ("mexc-futures", {"contractSize": -1}, {"PEPE_USDT": "missing_field: contractSize"}),
+        ("okx-spot", {"state": None}, {"PEPE-USDT": "missing_field: state"}),
+        ("okx-futures", {"ctVal": ""}, {"PEPE-USDT-SWAP": "missing_field: ctVal or ctMult"}),
+        ("okx-futures", {"status": "anything", "new": [1]}, {}),  # unknown fields are ignored
+        ("okx-futures", {"state": "anything"}, {}),  # and a new value is no missing one
+    ],
+)
+def test_a_row_that_lacks_something_is_named(source, change, said):
+    other = {"symbol": "OTHERUSDT", "instId": "OTHER-USDT"}
+    page = page_of(VENUES[source], [ROWS[source] | other, ROWS[source] | change])
+    assert said == page.incomplete
+
+
+def test_a_row_that_is_none_is_named_by_its_number():
+    page = page_of(VENUES["okx-spot"], [ROWS["okx-spot"], 7, None])
+    why = "missing_field: it is no object"
+    assert {"row 1": why, "row 2": why} == page.incomplete
+
+
+@pytest.mark.parametrize(
+    ("source", "field"),
+    [("mexc-spot", "status"), ("mexc-spot", "quoteAsset"), ("mexc-futures", "state")],
+)
+def test_a_field_that_is_not_there_is_not_a_value_that_says_no(source, field):
+    row = {key: value for key, value in ROWS[source].items() if key != field}
+    page = page_of(VENUES[source], [row])
+    assert {"missing_field": 1} == page.skipped
+    assert field in page.incomplete[row["symbol"]]
+
+
 NAME_KEYS = {
     "binance": ("symbol", "baseAsset"),
     "bybit": ("symbol", "baseCoin"),

@@ -20,23 +20,32 @@ from spreadscan.logs import start_logging
 @click.command()
 @config_options
 @click.option("--fresh", is_flag=True, help="Give ids anew in sorted order.")
+@click.option(
+    "--accept-shrink", is_flag=True, help="Take lists that lost over 30 % of their pairs."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress to stderr.")
-def discover(files: Any, settings: Any, instance: Any, fresh: bool, as_json: bool) -> None:
+def discover(
+    files: Any, settings: Any, instance: Any, fresh: bool, accept_shrink: bool, as_json: bool
+) -> None:
     """Find the pairs of all sources, prove them on the wire, write generated/."""
     config = read_config(files, settings, instance)
-    result = discover_with_progress(config, fresh=fresh)
+    result = discover_with_progress(config, fresh=fresh, accept_shrink=accept_shrink)
     if as_json:
         print_json(msgspec.to_builtins(result))
     else:
         echo_result(result)
 
 
-def discover_with_progress(config: Config, *, fresh: bool = False) -> Result:
+def discover_with_progress(
+    config: Config, *, fresh: bool = False, accept_shrink: bool = False
+) -> Result:
     """Run discovery and show how it goes on stderr; a bar per source on a terminal."""
     logging_ = start_logging("discover", config.paths.logs, config.log.level, config.log.keep_mb)
     try:
         with _progress() as progress:
-            return asyncio.run(run_discovery(config, progress, fresh=fresh))
+            return asyncio.run(
+                run_discovery(config, progress, fresh=fresh, accept_shrink=accept_shrink)
+            )
     finally:
         logging_.stop()
 
@@ -48,25 +57,29 @@ def echo_result(result: Result) -> None:
 
     console = Console()
     table = Table(
-        "source",
         title=f"{result.symbols} pairs, generation {result.generation}, {result.took_s:.1f} s",
     )
-    for name in ("total", "valid", "quiet", "invalid", "took s"):
+    table.add_column("source", min_width=15)
+    for name in ("total", "valid", "quiet", "quarantined", "invalid", "took s"):
         table.add_column(name, justify="right")
-    table.add_column("error")
     for name, source in result.sources.items():
         table.add_row(
             name,
             str(source.total_pairs),
             str(source.valid_pairs),
             str(len(source.quiet_pairs)),
+            str(len(source.quarantined_pairs)),
             str(len(source.invalid_pairs)),
             f"{source.took_sec:.1f}",
-            source.error,
         )
     console.print(table)
     pairs = ", ".join(f"{name} {n}" for name, n in result.directions.items())
     console.print(f"pairs per direction: {pairs}", soft_wrap=True)
+    for name, source in result.sources.items():
+        if source.error:
+            console.print(f"{name} failed: {source.error}", soft_wrap=True, markup=False)
+        for pair, reason in source.quarantined_pairs.items():
+            console.print(f"quarantined: {name} {pair}: {reason}", soft_wrap=True, markup=False)
     console.print(f"written to {result.folder}/", soft_wrap=True)
 
 

@@ -5,45 +5,23 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
-
-import msgspec
+from typing import Protocol, get_args
 
 from spreadscan.config import Config
+from spreadscan.discovery.confirmed import read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
+from spreadscan.discovery.guards import refuse_shrunk, refuse_too_few
+from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
-from spreadscan.discovery.validate import Validation, verdicts
+from spreadscan.discovery.report import Result, SourceResult, report_text
+from spreadscan.discovery.units import read_before, settle
+from spreadscan.discovery.validate import Validation
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import BadGenerated, ConfigError, VenueDown
-from spreadscan.lists import Listed, SourceList, load, read_metadata
+from spreadscan.errors import BadGenerated, ConfigError
+from spreadscan.lists import Listed, Lists, SourceList, State, load, read_metadata
 from spreadscan.net import rest
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
+from spreadscan.types import DIRECTIONS, Instrument
 from spreadscan.venues import VENUES
-
-
-class SourceResult(msgspec.Struct, kw_only=True):
-    """What was found of one source. invalid_pairs, quiet_pairs: name -> reason."""
-
-    total_pairs: int = 0
-    valid_pairs: int = 0
-    quiet_pairs: dict[str, str] = {}
-    invalid_pairs: dict[str, str] = {}
-    skipped: dict[str, int] = {}  # REST rows left out, by reason
-    declined: dict[str, int] = {}  # frames that gave nothing, by reason
-    timeout_sec: float = 0.0  # the limit of a batch
-    took_sec: float = 0.0
-    error: str = ""
-
-
-class Result(msgspec.Struct, kw_only=True):
-    """What a discovery run found and wrote. directions: name -> pairs."""
-
-    generation: int
-    symbols: int
-    directions: dict[str, int]
-    sources: dict[str, SourceResult]
-    took_s: float
-    folder: str
 
 
 class Progress(Protocol):
@@ -73,51 +51,51 @@ class Silent:
 
 
 async def discover(
-    config: Config, progress: Progress | None = None, *, fresh: bool = False
+    config: Config,
+    progress: Progress | None = None,
+    *,
+    fresh: bool = False,
+    accept_shrink: bool = False,
 ) -> Result:
     """Find pairs, prove them on the wire, write the set; return what was found.
 
     fresh: give ids anew in sorted order, whatever set is there. VenueDown where fewer than the
-    enabled sources minus two (with one spot and one perpetual) answer: then nothing is written.
+    enabled sources minus two (with one spot and one perpetual) answer, or one lists over 30 %
+    fewer pairs than in the set before (unless accept_shrink): then nothing is written.
     """
     progress = progress or Silent()
     started = time.monotonic()
+    confirmed = read_confirmed(config.paths.identity)
     previous, generation = _previous(config, fresh)
     fetched = await _fetch_all(config, progress)
-    _enough(
-        config,
-        {s for s, f in fetched.items() if not f.error},
-        {s: f.error for s, f in fetched.items()},
-        "list their pairs",
-    )
+    listed = _listed(config, fetched, None if accept_shrink else previous)
+    spelled = read_before(None if fresh else previous)
     kept, dropped = normalise(
-        {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
+        {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe, spelled
     )
     _match(config, kept, progress)
-    # before the sockets: running out of ids must not cost the validation
-    names, retired = assign_ids(set().union(*kept.values()), previous, config.capacity.symbols)
+    known = previous.names if previous and not fresh else ()
+    # before the sockets, too: running out of ids must not cost the validation
+    assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
     validations = await _validate_all(config, kept, progress)
-    _enough(
+    refuse_too_few(
         config,
         {s for s, v in validations.items() if v.proven or not kept[s]},
         {s: v.error or "no valid update" for s, v in validations.items()},
         "quote",
     )
+    kept = settle(kept, {s: v.mids for s, v in validations.items()}, spelled)
+    names, retired = assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
     ids = {name: i for i, name in enumerate(names) if i not in retired}
-    sources = {s: _source_list(s, kept[s], validations[s], ids) for s in kept}
-    final = direction_pairs(
-        config, {s: [row.symbol for row in listed.subscribed] for s, listed in sources.items()}
-    )
+    in_use = open_legs(config, previous)
+    found = judge(kept, validations, confirmed, previous, in_use)
+    sources = {s: _source_list(s, kept[s], found[s], ids) for s in kept}
+    final = direction_pairs(config, {s: _compared(listed, in_use) for s, listed in sources.items()})
     result = Result(
         generation=generation + 1,
         symbols=len(ids),
         directions={d.name: len(final[d.id]) for d in DIRECTIONS if d.id in final},
-        sources={
-            s: _source_result(
-                config, fetched[s], dropped.get(s, {}), validations.get(s), sources.get(s)
-            )
-            for s in config.sources
-        },
+        sources=_source_results(config, fetched, dropped, validations, sources),
         took_s=time.monotonic() - started,
         folder=config.paths.generated,
     )
@@ -128,28 +106,33 @@ async def discover(
         retired=retired,
         pairs={d: [ids[name] for name in pairs] for d, pairs in final.items()},
         sources=sources,
+        # one that did not answer is held against its last answer when it comes back
+        listed=(previous.listed if previous else {}) | listed,
         report=report_text(result),
         unix_ns=time.time_ns(),
     )
     return result
 
 
-def _previous(config: Config, fresh: bool) -> tuple[tuple[str, ...], int]:
-    """Return names by id and the generation of the set that is there; none: nothing yet."""
+def _previous(config: Config, fresh: bool) -> tuple[Lists | None, int]:
+    """Return the set that is there and its generation; None, 0 where there is none yet.
+
+    BadGenerated where it is broken, unless its ids are not wanted any more.
+    """
     folder = Path(config.paths.generated)
     try:
         lists = load(folder)
-        return () if fresh else lists.names, lists.generation
+        return lists, lists.generation
     except BadGenerated as error:
         if not (folder / "metadata.json").exists():
-            return (), 0
+            return None, 0
         if not fresh:
             raise BadGenerated(
                 f"{error}; ids cannot be kept: mend it, or give ids anew with `discover --fresh`"
             ) from None
     with suppress(BadGenerated):
-        return (), read_metadata(folder).generation
-    return (), 0
+        return None, read_metadata(folder).generation
+    return None, 0
 
 
 async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
@@ -163,6 +146,20 @@ async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
         return dict(
             zip(config.sources, await asyncio.gather(*map(one, config.sources)), strict=True)
         )
+
+
+def _listed(
+    config: Config, fetched: Mapping[str, Fetched], previous: Lists | None
+) -> dict[str, int]:
+    """Return by source how many pairs it lists.
+
+    VenueDown where too few sources answered, or a list lost its pairs since `previous`.
+    """
+    listed = {s: len(f.instruments) for s, f in fetched.items() if not f.error}
+    errors = {s: f.error for s, f in fetched.items()}
+    refuse_too_few(config, set(listed), errors, "list their pairs")
+    refuse_shrunk(previous, listed)
+    return listed
 
 
 def _match(
@@ -199,31 +196,21 @@ async def _validate_all(
     )
 
 
-def _enough(config: Config, good: set[str], errors: Mapping[str, str], what: str) -> None:
-    """Hold the rule: enabled sources minus two, one spot and one perpetual among them."""
-    need = max(2, len(config.sources) - 2)
-    markets = {SOURCE_BY_NAME[s].market for s in good}
-    if len(good) >= min(need, len(config.sources)) and len(markets) == 2:
-        return
-    bad = "; ".join(f"{s}: {errors[s]}" for s in errors if s not in good and errors[s])
-    raise VenueDown(
-        f"discovery: {len(good)} of {len(config.sources)} sources {what}, expected at least "
-        f"{need} with a spot and a perpetual one; nothing was written ({bad or 'no reason known'})"
-    )
-
-
 def _source_list(
-    source: str, rows: Mapping[str, Instrument], validation: Validation, ids: Mapping[str, int]
+    source: str,
+    rows: Mapping[str, Instrument],
+    found: Mapping[str, Verdict],
+    ids: Mapping[str, int],
 ) -> SourceList:
-    found = verdicts(validation, {name: i.venue_symbol for name, i in rows.items()})
     return SourceList(
         source=source,
         symbols=tuple(
             Listed(
                 symbol_id=ids[name],
                 symbol=name,
-                state=found[name][0],
-                reason=found[name][1],
+                state=found[name].state,
+                reason=found[name].reason,
+                silent_runs=found[name].silent_runs,
                 instrument=rows[name],
             )
             for name in sorted(rows, key=lambda name: ids[name])
@@ -231,52 +218,43 @@ def _source_list(
     )
 
 
-def _source_result(
+def _compared(listed: SourceList, in_use: frozenset[Leg]) -> list[str]:
+    """Return the pairs that may stand in a direction; quiet ones for as long as one is open."""
+    kept = {row.symbol for row in listed.compared} | {
+        row.symbol
+        for row in listed.symbols
+        if row.state == "quiet" and (listed.source, row.symbol) in in_use
+    }
+    return sorted(kept)
+
+
+def _source_results(
     config: Config,
-    fetched: Fetched,
-    dropped: Mapping[str, int],
-    validation: Validation | None,
-    listed: SourceList | None,
-) -> SourceResult:
-    if validation is None or listed is None:
-        return SourceResult(error=fetched.error, skipped=dict(fetched.skipped))
-    by_state: dict[str, dict[str, str]] = {"valid": {}, "quiet": {}, "invalid": {}}
-    for row in listed.symbols:
-        by_state[row.state][row.symbol] = row.reason
-    return SourceResult(
-        total_pairs=len(listed.symbols),
-        valid_pairs=len(by_state["valid"]),
-        quiet_pairs=by_state["quiet"],
-        invalid_pairs=by_state["invalid"],
-        skipped=dict(fetched.skipped) | dict(dropped),
-        declined=validation.declined,
-        timeout_sec=config.discovery.batch_limit_s,
-        took_sec=round(validation.took_s, 1),
-        error="" if validation.proven else validation.error,
-    )
-
-
-def report_text(result: Result) -> str:
-    """Return validation_report.txt: totals per source, then every pair that is not valid."""
-    lines = [
-        f"generation {result.generation}, {result.symbols} pairs, {result.took_s:.1f} s",
-        "",
-        "source            total  valid  quiet  invalid  timeout_sec  took_sec",
-    ]
-    for name, source in result.sources.items():
-        lines.append(
-            f"{name:<16} {source.total_pairs:>6} {source.valid_pairs:>6} "
-            f"{len(source.quiet_pairs):>6} {len(source.invalid_pairs):>8} "
-            f"{source.timeout_sec:>12g} {source.took_sec:>9g}  {source.error}".rstrip()
+    fetched: Mapping[str, Fetched],
+    dropped: Mapping[str, Mapping[str, int]],
+    validations: Mapping[str, Validation],
+    sources: Mapping[str, SourceList],
+) -> dict[str, SourceResult]:
+    results = {}
+    for name in config.sources:
+        results[name] = result = SourceResult(
+            skipped=dict(fetched[name].skipped) | dict(dropped.get(name, {})),
+            incomplete_rows=fetched[name].incomplete,
+            error=fetched[name].error,
         )
-    lines += ["", "direction         pairs"]
-    lines += [f"{name:<16} {pairs:>6}" for name, pairs in result.directions.items()]
-    for title, field in (("invalid", "invalid_pairs"), ("quiet", "quiet_pairs")):
-        lines += ["", f"{title} pairs"]
-        for name, source in result.sources.items():
-            rows: dict[str, str] = getattr(source, field)
-            lines += [f"{name:<16} {pair:<20} {reason}" for pair, reason in sorted(rows.items())]
-    lines += ["", "rows left out of the lists"]
-    for name, source in result.sources.items():
-        lines += [f"{name:<16} {why:<20} {n}" for why, n in sorted(source.skipped.items())]
-    return "\n".join(lines) + "\n"
+        if name not in sources:
+            continue
+        by_state: dict[str, dict[str, str]] = {state: {} for state in get_args(State)}
+        for row in sources[name].symbols:
+            by_state[row.state][row.symbol] = row.reason
+        validation = validations[name]
+        result.total_pairs = len(sources[name].symbols)
+        result.valid_pairs = len(by_state["valid"])
+        result.quiet_pairs = by_state["quiet"]
+        result.quarantined_pairs = by_state["quarantined"]
+        result.invalid_pairs = by_state["invalid"]
+        result.declined = validation.declined
+        result.timeout_sec = config.discovery.batch_limit_s
+        result.took_sec = round(validation.took_s, 1)
+        result.error = "" if validation.proven else validation.error
+    return results

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 import aiohttp
 
@@ -16,37 +17,66 @@ _MAX_WAIT_S = 5.0  # a venue that asks for longer fails this run
 
 
 class Fetched:
-    """What one source lists. error: why it lists nothing; skipped: rows left out, by reason."""
+    """What one source lists. error: why it lists nothing; skipped: rows left out, by reason.
+
+    incomplete: those of them that lack something, name -> what.
+    """
 
     def __init__(self) -> None:
         self.instruments: list[Instrument] = []
         self.skipped: Counter[str] = Counter()
+        self.incomplete: dict[str, str] = {}
         self.error = ""
 
 
 async def fetch(session: aiohttp.ClientSession, venue: Venue, config: Config) -> Fetched:
     """Return the source's pairs that trade now. Never raises for what a venue can do."""
     found = Fetched()
+    limit_s = config.discovery.list_limit_s
+    try:
+        async with asyncio.timeout(limit_s):
+            found.error = await _pages(session, venue, config, found)
+    except TimeoutError:
+        found.error = f"{venue.name}: no whole list within {limit_s:g} s"
+    except (Retry, Refused, Skip) as error:
+        found.error = str(error)
+    if found.error:
+        found.instruments.clear()
+    return found
+
+
+async def _pages(
+    session: aiohttp.ClientSession, venue: Venue, config: Config, found: Fetched
+) -> str:
+    """Fill `found` page by page; return why it is not the whole list, '' where it is."""
     settings = config.venues.get(venue.name)
     host = (settings and settings.rest_url) or venue.spec.rest_url
     cursor, seen = "", {""}
-    try:
-        for _ in range(_MAX_PAGES):
-            url = venue.instruments_request(cursor).url(host)
-            page = await _page(session, venue, url, config)
-            found.instruments += page.instruments
-            found.skipped.update(page.skipped)
-            cursor = page.cursor
-            if cursor in seen:  # '' after the last page; a venue may also repeat itself
-                if not found.instruments:  # an outage, not a venue that delisted everything
-                    found.error = f"{venue.name}: lists no pair that trades, expected some"
-                return found
-            seen.add(cursor)
-        found.error = f"{venue.name}: more than {_MAX_PAGES} pages"
-    except (Retry, Refused, Skip) as error:
-        found.error = str(error)
-    found.instruments.clear()
-    return found
+    for _ in range(_MAX_PAGES):
+        url = venue.instruments_request(cursor).url(host)
+        page = await _page(session, venue, url, config)
+        found.instruments += page.instruments
+        found.skipped.update(page.skipped)
+        found.incomplete |= page.incomplete
+        cursor = page.cursor
+        if cursor in seen:  # '' after the last page; a venue may also repeat itself
+            return _incomplete(venue.name, found.instruments, config.discovery.majors)
+        seen.add(cursor)
+    return f"{venue.name}: more than {_MAX_PAGES} pages"
+
+
+def _incomplete(source: str, rows: Sequence[Instrument], majors: Sequence[str]) -> str:
+    """Return why this cannot be the whole list, '' where it may be."""
+    if not rows:  # an outage, not a venue that delisted everything
+        return f"{source}: lists no pair that trades, expected some"
+    bases = {row.base for row in rows}
+    missing = [coin for coin in majors if coin not in bases]
+    if not missing:
+        return ""
+    return (
+        f"{source}: lists {len(rows)} pairs, but not {', '.join(missing)}: expected every one of "
+        "discovery.majors; a page or more is missing"
+    )
 
 
 async def _page(

@@ -4,31 +4,35 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from msgspec.structs import replace
-
 from spreadscan.config import Config, Universe
+from spreadscan.discovery.units import NOTHING, Read, literal
 from spreadscan.errors import ConfigError
 from spreadscan.lists import NAME_BYTES_MAX
 from spreadscan.types import SOURCES, Instrument
 
 
 def normalise(
-    listed: Mapping[str, Sequence[Instrument]], universe: Universe
+    listed: Mapping[str, Sequence[Instrument]], universe: Universe, before: Read = NOTHING
 ) -> tuple[dict[str, dict[str, Instrument]], dict[str, Counter[str]]]:
     """Return (per source: shared name -> instrument, rows left out by reason).
 
-    A multiplier read from a name (1000PEPE) holds only where some source lists the bare coin;
-    else the listed base is the coin (1000X may be a name). Two listings of one coin on one
-    source: the one with the smaller multiplier stays.
+    A multiplier read from a name (1000PEPE) holds where some source writes the coin otherwise,
+    bare or with another number; else the listed base is the coin: 1000X may be a name, and who
+    all write it so are comparable as they are. One that was read as a multiple before stays one.
+    Two listings of one coin on one source: the one with the smaller multiplier stays.
     """
-    bare = {i.base for rows in listed.values() for i in rows if i.multiplier == 1.0}
+    written: dict[str, set[str]] = {}
+    for i in (i for rows in listed.values() for i in rows):
+        written.setdefault(i.base, set()).add(i.listed_base)
     kept: dict[str, dict[str, Instrument]] = {}
     dropped: dict[str, Counter[str]] = {}
     for source, rows in listed.items():
         kept[source], dropped[source] = {}, Counter()
         for instrument in sorted(rows, key=lambda i: (i.multiplier, i.venue_symbol)):
-            if instrument.multiplier != 1.0 and instrument.base not in bare:
-                instrument = replace(instrument, base=instrument.listed_base, multiplier=1.0)
+            alone = len(written[instrument.base]) == 1
+            known = instrument.listed_base in before.as_multiples
+            if instrument.multiplier != 1.0 and alone and not known:
+                instrument = literal(instrument)
             if instrument.symbol in kept[source]:
                 dropped[source]["duplicate"] += 1
             elif len(instrument.symbol.encode()) > NAME_BYTES_MAX:

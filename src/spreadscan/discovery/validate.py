@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, KeysView, Sequence
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
@@ -17,8 +17,6 @@ from spreadscan.venues.base import Venue
 
 _LOOK_S = 0.1
 
-Verdict = tuple[State, str]  # state, reason
-
 
 def price_fault(book: Book) -> str:
     """Return why the gate would refuse this top of book, '' when it would not."""
@@ -31,13 +29,14 @@ def price_fault(book: Book) -> str:
 
 
 class Validation:
-    """Verdicts of one source. proven: venue symbols that gave a valid update."""
+    """Verdicts of one source. mids: last mid in wire units of each that gave a valid update."""
 
     def __init__(
         self, venue: Venue, config: Config, on_progress: Callable[[int], None] | None = None
     ) -> None:
         self.venue = venue
-        self.proven: set[str] = set()
+        self.asked: set[str] = set()  # venue symbols whose request was answered
+        self.mids: dict[str, float] = {}
         self.faults: dict[str, str] = {}  # venue symbol -> last price fault
         self.refusals: dict[str, str] = {}
         self.declined: dict[str, int] = {}
@@ -49,6 +48,11 @@ class Validation:
         settings = config.venues.get(venue.name)
         self._url = (settings and settings.ws_url) or venue.spec.ws_url
 
+    @property
+    def proven(self) -> KeysView[str]:
+        """Venue symbols that gave a valid update."""
+        return self.mids.keys()
+
     async def run(self, symbols: Sequence[str]) -> None:
         """Subscribe to every venue symbol, in batches side by side, until each has ended."""
         started = now_ns()
@@ -58,15 +62,17 @@ class Validation:
         await asyncio.gather(*(self._batch(batch, connects) for batch in batches))
         self.took_s = (now_ns() - started) / 1e9
 
-    def verdict(self, symbol: str) -> Verdict:
-        """Return valid, invalid with its reason, or quiet for a pair that said nothing."""
+    def verdict(self, symbol: str) -> tuple[State, str]:
+        """Return (valid, ''), (invalid, why), or (quiet, why) for a pair that said nothing."""
         if symbol in self.proven:
             return "valid", ""
         if symbol in self.refusals:
             return "invalid", f"refused: {self.refusals[symbol]}"
         if symbol in self.faults:
             return "invalid", f"invalid_prices: {self.faults[symbol]}"
-        return "quiet", "no update" if self.connected else f"not connected: {self.error}"
+        if symbol in self.asked:
+            return "quiet", "no update"
+        return "quiet", f"{'not answered' if self.connected else 'not connected'}: {self.error}"
 
     async def _batch(self, symbols: Sequence[str], connects: RateLimit) -> None:
         settings = self._config.discovery
@@ -111,6 +117,7 @@ class Validation:
                 if not session.all_answered:
                     new_ns = now
                     continue
+                self.asked.update(symbols)
                 quiet_s = (now - max(new_ns, session.answered_ns)) / 1e9
                 if quiet_s >= settings.no_new_s:
                     return True
@@ -133,7 +140,7 @@ class _Sink:
         if fault:
             self._validation.faults[book.symbol] = fault
             return False
-        self._validation.proven.add(book.symbol)
+        self._validation.mids[book.symbol] = (book.bid_px + book.ask_px) / 2
         return True
 
     def declined(self, reason: str) -> None:
@@ -148,8 +155,3 @@ class _Sink:
 
     def flush(self) -> None:
         pass
-
-
-def verdicts(validation: Validation, names: Mapping[str, str]) -> dict[str, Verdict]:
-    """Return shared name -> verdict, given shared name -> venue symbol."""
-    return {name: validation.verdict(symbol) for name, symbol in names.items()}

@@ -1,4 +1,4 @@
-"""Stage 5: the set into its folder, so that at every instant one whole set is there."""
+"""Stage 6: the set into its folder, so that at every instant one whole set is there."""
 
 import fcntl
 import os
@@ -33,6 +33,7 @@ def write_set(
     retired: frozenset[int],
     pairs: Mapping[int, Sequence[int]],
     sources: Mapping[str, SourceList],
+    listed: Mapping[str, int],
     report: str,
     unix_ns: int,
 ) -> None:
@@ -56,6 +57,7 @@ def write_set(
         sources=tuple(sources),
         symbols=len(names) - len(retired),
         hashes={name: hash_of(content) for name, content in files.items()},
+        listed=dict(listed),
     )
     try:
         (root / "source_symbols").mkdir(parents=True, exist_ok=True)

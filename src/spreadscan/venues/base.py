@@ -126,7 +126,8 @@ class InstrumentPage(NamedTuple):
 
     instruments: list[Instrument]
     skipped: dict[str, int]  # reason -> rows
-    cursor: str = ""
+    cursor: str
+    incomplete: dict[str, str]  # symbol, or "row 7" -> what it lacks
 
 
 class RestRequest(NamedTuple):
@@ -179,6 +180,7 @@ class Venue:
         return self.spec.name
 
 
+_MISSING = "missing_field"
 _NAME = re.compile(r"""[^\s"',\\]{1,64}""").fullmatch
 _MULTIPLIER = re.compile(r"^(1000000|10000|1000|1M)(?=[A-Z])")
 _MULTIPLIER_SUFFIX = re.compile(r"(?<=[A-Z])(1000000|10000|1000)$")
@@ -188,7 +190,7 @@ def split_multiplier(listed_base: str) -> tuple[str, float]:
     """Return (coin, multiplier) of a listed base: '1000PEPE' -> ('PEPE', 1000.0).
 
     Prefix 1000, 10000, 1000000 and 1M, suffix as in SHIB1000. '1INCH' stays. Only a guess by
-    name: discovery takes it back where no source lists the bare coin.
+    name: discovery takes it back where nobody writes the coin otherwise, or prices contradict.
     """
     for pattern in (_MULTIPLIER, _MULTIPLIER_SUFFIX):
         found = pattern.search(listed_base)
@@ -291,21 +293,35 @@ def _unix_ms(text: object) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 13 else 0
 
 
+def lacks(row: dict[str, Any], *keys: str) -> str:
+    """Return why a row without one of these names is left out, '' where it has them all."""
+    return next((f"{_MISSING}: {key}" for key in keys if not name_in(row, key)), "")
+
+
 def read_rows(
     rows: list[Any], read: Callable[[dict[str, Any]], Instrument | str], cursor: str = ""
 ) -> InstrumentPage:
     """Return the page of what `read` makes of each row: an Instrument, or why it is left out.
 
-    A row that is no object counts as "missing_field"; of two rows for one symbol the first stays.
+    What stands behind ": " in a reason is told of that row alone. A row that is no object counts
+    as "missing_field"; of two rows for one symbol the first stays.
     """
     kept: dict[str, Instrument] = {}
     skipped: dict[str, int] = {}
-    for row in rows:
-        got = read(row) if type(row) is dict else "missing_field"
+    incomplete: dict[str, str] = {}
+    for number, row in enumerate(rows):
+        got = read(row) if type(row) is dict else f"{_MISSING}: it is no object"
         if isinstance(got, Instrument):
             if got.venue_symbol not in kept:
                 kept[got.venue_symbol] = got
                 continue
             got = "duplicate"
-        skipped[got] = skipped.get(got, 0) + 1
-    return InstrumentPage(list(kept.values()), skipped, cursor)
+        reason, _, what = got.partition(": ")
+        skipped[reason] = skipped.get(reason, 0) + 1
+        if what:
+            incomplete[_row_name(row) or f"row {number}"] = got
+    return InstrumentPage(list(kept.values()), skipped, cursor, incomplete)
+
+
+def _row_name(row: Any) -> str:
+    return type(row) is dict and (name_in(row, "symbol") or name_in(row, "instId")) or ""

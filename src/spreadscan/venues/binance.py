@@ -37,7 +37,7 @@ from spreadscan.venues.base import (
     decimal_text,
     json_object,
     label,
-    name_in,
+    lacks,
     page_object,
     positive_float,
     read_funding,
@@ -148,8 +148,8 @@ def funding(payload: bytes) -> list[FundingRate]:
 
 
 def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
-    if not (name_in(row, "symbol") and name_in(row, "baseAsset")):
-        return "missing_field"
+    if missing := lacks(row, "symbol", "baseAsset", "quoteAsset", "status"):
+        return missing
     if row.get("quoteAsset") != "USDT":
         return "not_usdt"
     if row.get("status") != "TRADING":
@@ -160,8 +160,8 @@ def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
 
 
 def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
-    if not (name_in(row, "symbol") and name_in(row, "baseAsset")):
-        return "missing_field"
+    if missing := lacks(row, "symbol", "baseAsset", "quoteAsset", "status"):
+        return missing
     if not (row.get("quoteAsset") == row.get("marginAsset") == "USDT"):
         return "not_usdt"
     if row.get("status") != "TRADING":

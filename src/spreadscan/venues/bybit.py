@@ -37,7 +37,7 @@ from spreadscan.venues.base import (
     decimal_text,
     json_object,
     label,
-    name_in,
+    lacks,
     page_object,
     positive_float,
     read_funding,
@@ -151,8 +151,8 @@ def _rows(payload: bytes, what: str = "instruments") -> tuple[list[Any], str]:
 
 
 def _refused(row: dict[str, Any]) -> str:
-    if not (name_in(row, "symbol") and name_in(row, "baseCoin")):
-        return "missing_field"
+    if missing := lacks(row, "symbol", "baseCoin", "quoteCoin", "status"):
+        return missing
     if row.get("quoteCoin") != "USDT":
         return "not_usdt"
     if row.get("status") == "PreLaunch" or row.get("isPreListing") is True:

@@ -42,6 +42,7 @@ from spreadscan.venues.base import (
     decimal_text,
     json_object,
     label,
+    lacks,
     name_in,
     page_object,
     positive_float,
@@ -162,7 +163,9 @@ def _futures_rows(payload: bytes, what: str) -> list[Any]:
 def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
     symbol, listed_base = name_in(row, "symbol"), name_in(row, "baseAsset")
     if not (symbol and listed_base):
-        return "missing_field"
+        return lacks(row, "symbol", "baseAsset")
+    if "status" not in row or "quoteAsset" not in row:
+        return "missing_field: status or quoteAsset"
     if row.get("quoteAsset") != "USDT":
         return "not_usdt"
     side_type = label(row.get("tradeSideType"))
@@ -192,7 +195,9 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
     symbol, listed_base = name_in(row, "symbol"), name_in(row, "baseCoin")
     contract_size = positive_float(row.get("contractSize"))
     if not (symbol and listed_base and contract_size):
-        return "missing_field"
+        return lacks(row, "symbol", "baseCoin") or "missing_field: contractSize"
+    if "state" not in row or "quoteCoin" not in row:
+        return "missing_field: state or quoteCoin"
     if not (row.get("quoteCoin") == row.get("settleCoin") == "USDT"):
         return "not_usdt"
     if label(row.get("state")) != "0":

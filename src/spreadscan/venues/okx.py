@@ -38,6 +38,7 @@ from spreadscan.venues.base import (
     decimal_text,
     json_object,
     label,
+    lacks,
     name_in,
     page_object,
     positive_float,
@@ -136,7 +137,9 @@ def _refused(row: dict[str, Any]) -> str:
 def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
     base, quote = name_in(row, "baseCcy"), name_in(row, "quoteCcy")
     if not (name_in(row, "instId") and base and quote):
-        return "missing_field"
+        return lacks(row, "instId", "baseCcy", "quoteCcy")
+    if missing := lacks(row, "instType", "state"):
+        return missing
     if row.get("instType") != "SPOT":
         return "not_spot"
     if quote != "USDT":
@@ -148,7 +151,9 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
     family = name_in(row, "uly") or name_in(row, "instFamily")
     base = name_in(row, "ctValCcy")
     if not (name_in(row, "instId") and family and base):
-        return "missing_field"
+        return lacks(row, "instId", "ctValCcy") or "missing_field: uly"
+    if missing := lacks(row, "instType", "state"):
+        return missing
     if row.get("instType") != "SWAP":
         return "not_perpetual"
     if row.get("ctType") != "linear":
@@ -163,7 +168,7 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
         return "odd_contract"
     contract_size = positive_float(row.get("ctVal")) * positive_float(row.get("ctMult"))
     if not 0.0 < contract_size < float("inf"):
-        return "missing_field"
+        return "missing_field: ctVal or ctMult"
     return _instrument(row, base, contract_size)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 from spreadscan.config import Capacity, Config, Discovery, Feeds, Paths, Universe, VenueSettings
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.venues.base import split_multiplier
 
 NOBODY = "127.0.0.1:1"  # a port that nobody listens on
 
@@ -95,6 +97,19 @@ def instrument(venue_symbol: str, base: str, **more: Any) -> Instrument:
     return Instrument(venue_symbol=venue_symbol, base=base, listed_base=base, quote="USDT", **more)
 
 
+def listed(base: str, venue_symbol: str = "", **more: Any) -> Instrument:
+    """Return an instrument as a venue's reader makes it: its multiplier is guessed by name."""
+    coin, multiplier = split_multiplier(base)
+    return Instrument(
+        venue_symbol=venue_symbol or f"{base}USDT",
+        base=coin,
+        listed_base=base,
+        quote="USDT",
+        multiplier=multiplier,
+        **more,
+    )
+
+
 def without(base: str) -> Callable[[list[Instrument]], list[Instrument]]:
     """Return a change that takes a coin from a list."""
     return lambda rows: [row for row in rows if row.base != base]
@@ -128,14 +143,18 @@ def config_for(folder: Path, server: SimServer | None = None, **options: Any) ->
         "no_new_s": 1.0,
         "batch_limit_s": 10.0,
     }
-    general = {key: options.pop(key) for key in ("sources",) if key in options}
+    general = {key: options.pop(key) for key in ("sources", "instance") if key in options}
     return Config(
-        **general,
+        **{"instance": f"discovery-{os.getpid()}"} | general,
         universe=Universe(options.pop("include", FEW), options.pop("exclude", ())),
         capacity=Capacity(symbols=options.pop("capacity", 1024)),
         venues=venues,
         feeds=Feeds(**{"backoff_base_s": 0.05, "backoff_cap_s": 0.2} | options.pop("feeds", {})),
-        paths=Paths(generated=str(folder / "generated"), logs=str(folder / "logs")),
+        paths=Paths(
+            generated=str(folder / "generated"),
+            logs=str(folder / "logs"),
+            identity=str(folder / "identity.toml"),
+        ),
         discovery=Discovery(**quick | options),
     )
 

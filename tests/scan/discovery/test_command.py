@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from scan.discovery.kit import NOBODY, bytes_of
+from scan.discovery.kit import NOBODY, bytes_of, with_listings
 from spreadscan.cli.main import main
 from spreadscan.config import ALL_SOURCES, Config, flat
 from spreadscan.lists import load
@@ -192,3 +192,30 @@ def test_discover_writes_a_set_and_says_what_it_found(
         assert "2 pairs, generation 1" in result.stdout
         assert "pairs per direction: okx->mexc 2" in result.stdout
     assert "metadata.json" in bytes_of(tmp_path / "generated")
+
+
+def test_a_list_that_shrank_is_one_sentence_and_code_1(moving: Market, tmp_path: Path) -> None:
+    with Simulators(moving) as simulators:
+        simulators.write_config(tmp_path / "sim.toml")
+        assert 0 == spreadscan("discover", "-c", "sim.toml").exit_code
+    before = bytes_of(tmp_path / "generated")
+    shrunk = with_listings(moving, {"mexc-spot": lambda rows: rows[:100]})
+    with Simulators(shrunk) as simulators:
+        simulators.write_config(tmp_path / "sim.toml")
+        said = sentence(spreadscan("discover", "-c", "sim.toml"), 1)
+        assert "mexc-spot lists 100 pairs, expected at least 383 of 547 up to generation 1" in said
+        assert before == bytes_of(tmp_path / "generated")
+        assert 0 == spreadscan("discover", "-c", "sim.toml", "--accept-shrink").exit_code
+    assert 2 == load(tmp_path / "generated").generation
+
+
+def test_a_source_that_failed_is_named_below_the_table(moving: Market, tmp_path: Path) -> None:
+    with Simulators(moving) as simulators:
+        simulators.write_config(tmp_path / "sim.toml")
+        down = f"venues.okx-spot.rest_url=http://{NOBODY}"
+        result = spreadscan(
+            "discover", "-c", "sim.toml", "--set", down, "--set", "discovery.tries=1"
+        )
+    assert 0 == result.exit_code, result.output
+    assert f"okx-spot failed: http://{NOBODY}/" in result.stdout
+    assert "okx-futures failed" not in result.stdout

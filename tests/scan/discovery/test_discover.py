@@ -44,12 +44,20 @@ def generated(folder: Path) -> Path:
     return folder / "generated"
 
 
-def discovered(market: Market, folder: Path, *, fresh: bool = False, **options: Any) -> Result:
+def discovered(
+    market: Market,
+    folder: Path,
+    *,
+    fresh: bool = False,
+    accept_shrink: bool = False,
+    **options: Any,
+) -> Result:
     """Run discovery once against a fresh server of the market."""
 
     async def main() -> Result:
         async with simulated(market) as server:
-            return await discover(config_for(folder, server, **options), fresh=fresh)
+            config = config_for(folder, server, **options)
+            return await discover(config, fresh=fresh, accept_shrink=accept_shrink)
 
     result: Result = run(main())
     return result
@@ -242,19 +250,6 @@ def test_quiet_invalid_and_refused_pairs_say_why(moving: Market, folder: Path) -
     assert "binance-futures  ZZTOP-USDT           no update" in report
 
 
-def test_a_quiet_pair_keeps_its_directions(moving: Market, folder: Path) -> None:
-    source_id = SOURCE_BY_NAME["okx-spot"].id
-    listed = [{i.symbol for i in moving.instruments[s.id]} for s in SOURCES]
-    everywhere = listed[source_id] & listed[SOURCE_BY_NAME["mexc-futures"].id]
-    dead = [moving.instruments[s][i].symbol for s, i in sorted(moving.dead) if s == source_id]
-    quiet = next(name for name in dead if name in everywhere)
-    result = discovered(moving, folder, include=("BTC-*", quiet), no_new_s=0.5)
-    assert {quiet: "no update"} == result.sources["okx-spot"].quiet_pairs
-    lists = load(generated(folder))
-    assert lists.names.index(quiet) in lists.pairs[0]
-    assert quiet in [row.symbol for row in lists.sources["okx-spot"].subscribed]
-
-
 # -- sources that fail
 
 
@@ -391,6 +386,113 @@ def test_of_few_sources_a_spot_and_a_perpetual_are_needed(
             run(main())
 
 
+# -- lists that lost their pairs
+
+
+def first_of(share: float) -> Callable[[list[Instrument]], list[Instrument]]:
+    """Return a change that leaves the first so many of a list: the most traded coins."""
+    return lambda rows: rows[: round(len(rows) * share)]
+
+
+def test_a_list_that_shrank_is_refused_until_it_is_accepted(moving: Market, folder: Path) -> None:
+    """60 % fewer of okx-spot; the pairs of the universe are all there still."""
+    discovered(moving, folder, include=("BTC-*",))
+    before = bytes_of(generated(folder))
+    market = with_listings(moving, {"okx-spot": first_of(0.4)})
+    for fresh in (False, True):
+        with pytest.raises(VenueDown) as caught:
+            discovered(market, folder, include=("BTC-*",), fresh=fresh)
+        assert (
+            "discovery: okx-spot lists 111 pairs, expected at least 195 of 278 up to generation 1; "
+            "nothing was written" in str(caught.value)
+        )
+        assert "discover --accept-shrink" in str(caught.value)
+        assert before == bytes_of(generated(folder))
+    discovered(market, folder, include=("BTC-*",), accept_shrink=True)
+    assert 111 == load(generated(folder)).listed["okx-spot"]
+    discovered(market, folder, include=("BTC-*",))  # the next one is held against this
+    assert 3 == load(generated(folder)).generation
+
+
+def test_a_third_fewer_is_named_for_each_source_and_a_little_less_is_taken(
+    moving: Market, folder: Path
+) -> None:
+    discovered(moving, folder, include=("BTC-*",))
+    names = ("bybit-spot", "mexc-futures")
+    with pytest.raises(VenueDown) as caught:
+        discovered(
+            with_listings(moving, dict.fromkeys(names, first_of(0.69))), folder, include=("BTC-*",)
+        )
+    assert "bybit-spot lists 272 pairs, expected at least 276 of 394; mexc-futures lists" in (
+        str(caught.value)
+    )
+    assert "okx" not in str(caught.value)
+    market = with_listings(moving, dict.fromkeys(names, first_of(0.71)))
+    assert 2 == discovered(market, folder, include=("BTC-*",)).generation
+
+
+def test_a_hanging_source_beside_a_shrunk_one(moving: Market, folder: Path) -> None:
+    """The one that hangs is one of the two that may fail; the other one is named, and refused."""
+    discovered(moving, folder, include=("BTC-*",))
+    before = bytes_of(generated(folder))
+    market = with_listings(moving, {"okx-spot": first_of(0.4)})
+
+    async def main() -> None:
+        async with simulated(market) as server, Rest(Reply(hang=True)) as hangs:
+            ws_url = server.endpoints()["bybit-futures"][1]
+            venues = {"bybit-futures": VenueSettings(rest_url=hangs.url, ws_url=ws_url)}
+            config = config_for(folder, server, include=("BTC-*",), venues=venues, list_limit_s=0.5)
+            with pytest.raises(VenueDown, match="okx-spot lists 111 pairs") as caught:
+                await discover(config)
+            assert "bybit" not in str(caught.value)
+            result = await discover(config, accept_shrink=True)
+            why = "bybit-futures: no whole list within 0.5 s"
+            assert why == result.sources["bybit-futures"].error
+            assert 0 == result.directions["okx->bybit"]
+
+    run(main())
+    assert before != bytes_of(generated(folder))
+
+
+def test_a_smaller_universe_is_no_shrunk_list(moving: Market, folder: Path) -> None:
+    discovered(moving, folder, include=FEW)
+    assert 1 == discovered(moving, folder, include=("BTC-*",)).symbols
+
+
+def test_a_set_that_does_not_say_how_long_its_lists_were_refuses_nothing(
+    moving: Market, folder: Path
+) -> None:
+    discovered(moving, folder, include=("BTC-*",))
+    path = generated(folder) / "metadata.json"
+    metadata = json.loads(path.read_text())
+    assert 278 == metadata.pop("listed")["okx-spot"]
+    path.write_text(json.dumps(metadata))
+    market = with_listings(moving, {"okx-spot": first_of(0.4)})
+    assert 2 == discovered(market, folder, include=("BTC-*",)).generation
+
+
+def test_a_source_that_comes_back_is_held_against_its_last_answer(
+    moving: Market, folder: Path
+) -> None:
+    discovered(moving, folder, include=("BTC-*",))
+    gone = with_listings(moving, {"okx-spot": without("BTC")})  # no list without a major
+    discovered(gone, folder, include=("BTC-*",))
+    assert "okx-spot" not in load(generated(folder)).sources
+    with pytest.raises(VenueDown, match="okx-spot lists 111 pairs, expected at least 195 of 278"):
+        discovered(with_listings(moving, {"okx-spot": first_of(0.4)}), folder, include=("BTC-*",))
+
+
+def test_a_list_without_a_major_is_a_source_that_failed(moving: Market, folder: Path) -> None:
+    market = with_listings(moving, {"okx-spot": without("XRP")})
+    result = discovered(market, folder, include=("BTC-*",))
+    assert "okx-spot: lists 277 pairs, but not XRP" in result.sources["okx-spot"].error
+    assert 0 == result.directions["okx->mexc"]
+    three = dict.fromkeys(("okx-spot", "mexc-spot", "bybit-spot"), without("SOL"))
+    with pytest.raises(VenueDown, match="5 of 8 sources list their pairs") as caught:
+        discovered(with_listings(moving, three), folder, include=("BTC-*",))
+    assert 3 == str(caught.value).count("but not SOL")
+
+
 # -- what a human has to change
 
 
@@ -507,7 +609,10 @@ def test_the_report_is_for_people(moving: Market, folder: Path) -> None:
     result = discovered(moving, folder, include=FEW[:2])
     lines = (generated(folder) / "validation_report.txt").read_text().splitlines()
     assert lines[0].startswith("generation 1, 2 pairs, ")
-    assert "source            total  valid  quiet  invalid  timeout_sec  took_sec" == lines[2]
-    assert ["binance-spot", "2", "2", "0", "0", "10"] == lines[3].split()[:6]
+    assert (
+        "source            total  valid  quiet  quarantined  invalid  timeout_sec  took_sec"
+        == lines[2]
+    )
+    assert ["binance-spot", "2", "2", "0", "0", "0", "10"] == lines[3].split()[:7]
     assert any(line.split() == ["okx->mexc", "2"] for line in lines)
     assert json.loads(msgspec.json.encode(result))["sources"]["okx-spot"]["total_pairs"] == 2

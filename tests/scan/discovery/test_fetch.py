@@ -43,7 +43,9 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         pauses.append(seconds)
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(fetch_module, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(
+        fetch_module, "asyncio", SimpleNamespace(sleep=sleep, timeout=asyncio.timeout)
+    )
     return pauses
 
 
@@ -54,7 +56,7 @@ def fetched(
         async with Rest(*(replies or (Reply(),))) as server, aiohttp.ClientSession() as session:
             config = Config(
                 venues={name: VenueSettings(rest_url=url or server.url)},
-                discovery=Discovery(**settings),
+                discovery=Discovery(**{"majors": ()} | settings),
             )
             return await fetch(session, VENUES[name], config), server.asked
 
@@ -116,6 +118,7 @@ def test_rows_left_out_are_counted_by_reason() -> None:
     found, _ = fetched("okx-spot", Reply(json.dumps(page).encode()))
     assert ["A-USDT"] == names_of(found)
     assert {"not_trading": 1, "not_usdt": 1, "missing_field": 1} == dict(found.skipped)
+    assert ["missing_field: instId"] == list(found.incomplete.values())
 
 
 @pytest.mark.parametrize("rows", [(), ("suspended",)])
@@ -206,3 +209,60 @@ def test_a_rest_url_may_end_with_a_slash() -> None:
             return server.asked
 
     assert ["/api/v5/public/instruments?instType=SPOT"] == run(main())
+
+
+# -- a list that cannot be whole
+
+
+def test_a_list_without_a_major_is_an_error_that_names_it() -> None:
+    page = Reply(okx_page("BTC", "ETH", "DOGE"))
+    found, _ = fetched("okx-spot", page, majors=("BTC", "ETH", "SOL", "XRP"))
+    assert [] == found.instruments
+    assert (
+        "okx-spot: lists 3 pairs, but not SOL, XRP: expected every one of discovery.majors; "
+        "a page or more is missing"
+    ) == found.error
+    found, _ = fetched("okx-spot", page, majors=("BTC", "ETH"))
+    assert (3, "") == (len(found.instruments), found.error)
+
+
+def test_a_major_counts_under_any_multiplier() -> None:
+    found, _ = fetched("bybit-futures", Reply(bybit_page("", "1000PEPE")), majors=("PEPE",))
+    assert "" == found.error
+
+
+def test_the_cursor_of_a_second_page_that_is_lost_loses_a_major() -> None:
+    """The tail of the alphabet is on page 2: XRP is there."""
+    first = bybit_page("page2", "BTC", "ETH", "SOL")
+    majors = ("BTC", "ETH", "SOL", "XRP")
+    found, _ = fetched("bybit-futures", Reply(first), Reply(bybit_page("", "XRP")), majors=majors)
+    assert "" == found.error
+    found, asked = fetched("bybit-futures", Reply(first.replace(b"page2", b"")), majors=majors)
+    assert 1 == len(asked)
+    assert "bybit-futures: lists 3 pairs, but not XRP" in found.error
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (Reply(status="500 Oops"), "HTTP 500"),
+        (Reply(status="404 Not Found"), "HTTP 404, expected 200"),
+        (Reply(b'{"retCode": 10001, "retMsg": "cursor"}'), "10001 cursor"),
+        (Reply(hang=True), "no answer within 0.3 s"),
+    ],
+)
+def test_a_second_page_that_does_not_come_fails_the_source(second: Reply, said: str) -> None:
+    first = Reply(bybit_page("page2", "A", "B"))
+    found, asked = fetched("bybit-futures", first, second, tries=1, rest_timeout_s=0.3)
+    assert (2, []) == (len(asked), found.instruments)
+    assert said in found.error
+
+
+def test_a_source_that_drags_on_ends_at_its_limit() -> None:
+    """Every page within its own time-out, but no end to them."""
+    pages = [Reply(bybit_page(f"c{i}", f"A{i}")) for i in range(3)]
+    found, asked = fetched(
+        "bybit-futures", *pages, Reply(hang=True), rest_timeout_s=20.0, list_limit_s=0.5
+    )
+    assert (4, []) == (len(asked), found.instruments)
+    assert "bybit-futures: no whole list within 0.5 s" == found.error

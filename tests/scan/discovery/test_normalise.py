@@ -1,31 +1,16 @@
 """One name per coin over all sources, ids that stay, directions by intersection."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scan.discovery.kit import listed
 from spreadscan.config import Config, Universe
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
 from spreadscan.errors import ConfigError
 from spreadscan.types import DIRECTIONS, SOURCES, Instrument
-from spreadscan.venues.base import split_multiplier
 
 ALL = Universe()
-
-
-def listed(base: str, venue_symbol: str = "", **more: Any) -> Instrument:
-    """Return an instrument as a venue's reader makes it: its multiplier is guessed by name."""
-    coin, multiplier = split_multiplier(base)
-    return Instrument(
-        venue_symbol=venue_symbol or f"{base}USDT",
-        base=coin,
-        listed_base=base,
-        quote="USDT",
-        multiplier=multiplier,
-        **more,
-    )
 
 
 def found(
@@ -63,13 +48,32 @@ def test_several_multipliers_of_one_coin() -> None:
 
 
 def test_a_name_that_only_looks_multiplied_is_a_name() -> None:
-    """1000X is multiplied only if somebody lists X itself; a multiplied X does not count."""
-    kept, _ = found(a=[listed("1000X"), listed("1INCH")], b=[listed("1000X")], c=[listed("10000X")])
+    """Who all write it so: 1000X may be a name, and is comparable as it is."""
+    kept, _ = found(a=[listed("1000X"), listed("1INCH")], b=[listed("1000X")], c=[listed("1MIL")])
     assert {
         "a": {"1000X-USDT": ("1000X", 1.0), "1INCH-USDT": ("1INCH", 1.0)},
         "b": {"1000X-USDT": ("1000X", 1.0)},
-        "c": {"10000X-USDT": ("10000X", 1.0)},
+        "c": {"1MIL-USDT": ("1MIL", 1.0)},
     } == kept
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "coin", "multipliers"),
+    [
+        ("1MBABYDOGE", "1000000BABYDOGE", "BABYDOGE", [1e6, 1e6]),
+        ("1000SATS", "10000SATS", "SATS", [1e3, 1e4]),
+        ("SHIB1000", "1000SHIB", "SHIB", [1e3, 1e3]),
+        ("1000PEPE", "PEPE", "PEPE", [1e3, 1.0]),
+        ("MOG", "1000000MOG", "MOG", [1.0, 1e6]),
+    ],
+)
+def test_two_ways_to_write_a_coin_meet(
+    one: str, other: str, coin: str, multipliers: list[float]
+) -> None:
+    """Whether or not anyone lists it bare."""
+    kept, _ = found(a=[listed(one)], b=[listed(other)])
+    assert [[f"{coin}-USDT"]] * 2 == [list(rows) for rows in kept.values()]
+    assert multipliers == [m for rows in kept.values() for _, m in rows.values()]
 
 
 def test_of_two_listings_the_smaller_multiplier_stays() -> None:

@@ -12,7 +12,7 @@ from scan.discovery.kit import NOBODY, run
 from scan.feeds.kit import Exchange, Guest, ack, book, quick, until
 from spreadscan.config import Config, Discovery, Feeds, VenueSettings
 from spreadscan.discovery import validate as validate_module
-from spreadscan.discovery.validate import Validation, price_fault, verdicts
+from spreadscan.discovery.validate import Validation, price_fault
 from spreadscan.feeds import session as session_module
 from spreadscan.venues import VENUES
 
@@ -125,7 +125,7 @@ def test_a_batch_that_is_never_answered_ends_at_its_limit() -> None:
     validation, guests, _ = validated(
         answer=lambda request: None, feeds={"ack_timeout_s": 0.2}, batch_limit_s=1.0
     )
-    assert set() == validation.proven
+    assert not validation.proven
     assert len(guests) >= 2  # it was asked again on a new socket
     assert "a request unanswered for 0.2 s" == validation.error
     assert validation.took_s >= 1.0
@@ -133,7 +133,7 @@ def test_a_batch_that_is_never_answered_ends_at_its_limit() -> None:
 
 def test_nobody_there_ends_at_the_limit_and_is_told() -> None:
     validation, _, _ = validated(url=f"ws://{NOBODY}/", batch_limit_s=0.4)
-    assert set() == validation.proven
+    assert not validation.proven
     assert f"ws://{NOBODY}/" in validation.error
     assert ("quiet", f"not connected: {validation.error}") == validation.verdict("S0USDT")
     assert validation.took_s >= 0.4
@@ -245,7 +245,7 @@ def test_verdicts() -> None:
     bases = ("GOOD", "LATE", "CROSSED", "ONE", "ZERO", "QUIET", "NO")
     symbols = [f"{base}-USDT" for base in bases]
     validation, _, told = validated(on_open, symbols, name="okx-spot", answer=answer, no_new_s=0.5)
-    found = verdicts(validation, dict(zip(bases, symbols, strict=True)))
+    found = {b: validation.verdict(s) for b, s in zip(bases, symbols, strict=True)}
     refused = found.pop("NO")
     assert {
         "GOOD": ("valid", ""),
@@ -289,4 +289,4 @@ def test_the_same_prices_are_faults_as_at_the_gate(changes: dict[str, float], fa
 
 def test_no_pairs_is_no_socket() -> None:
     validation, guests, _ = validated(symbols=[])
-    assert ([], set(), "") == (guests, validation.proven, validation.error)
+    assert ([], {}, "") == (guests, validation.mids, validation.error)

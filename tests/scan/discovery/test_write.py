@@ -55,6 +55,7 @@ def write(folder: Path, generation: int, *, sources: tuple[str, ...] = ()) -> No
             )
             for source in sources or ("okx-spot", "mexc-futures")
         },
+        listed={"okx-spot": generation},
         report=f"report {generation}\n",
         unix_ns=generation * 10**9,
     )

@@ -1,0 +1,46 @@
+"""What has to hold before anything is written: enough sources, and no list that lost its pairs."""
+
+from collections.abc import Mapping
+
+from spreadscan.config import Config
+from spreadscan.errors import VenueDown
+from spreadscan.lists import Lists
+from spreadscan.types import SOURCE_BY_NAME
+
+MAY_SHRINK_PCT = 30
+
+
+def refuse_too_few(config: Config, good: set[str], errors: Mapping[str, str], what: str) -> None:
+    """Hold the rule: enabled sources minus two, one spot and one perpetual among them.
+
+    VenueDown names the others of `errors` (source -> what went wrong there).
+    """
+    need = max(2, len(config.sources) - 2)
+    markets = {SOURCE_BY_NAME[s].market for s in good}
+    if len(good) >= min(need, len(config.sources)) and len(markets) == 2:
+        return
+    bad = "; ".join(f"{s}: {errors[s]}" for s in errors if s not in good and errors[s])
+    raise VenueDown(
+        f"discovery: {len(good)} of {len(config.sources)} sources {what}, expected at least "
+        f"{need} with a spot and a perpetual one; nothing was written ({bad or 'no reason known'})"
+    )
+
+
+def refuse_shrunk(previous: Lists | None, listed: Mapping[str, int]) -> None:
+    """Refuse lists (source -> pairs) that lost over 30 % since the source last answered.
+
+    Counted are pairs that trade, whatever the universe takes of them. VenueDown names each.
+    """
+    if previous is None:
+        return
+    shrunk = []
+    for source, now in listed.items():
+        before = previous.listed.get(source, 0)
+        least = -(-before * (100 - MAY_SHRINK_PCT) // 100)
+        if now < least:
+            shrunk.append(f"{source} lists {now} pairs, expected at least {least} of {before}")
+    if shrunk:
+        raise VenueDown(
+            f"discovery: {'; '.join(shrunk)} up to generation {previous.generation}; nothing was "
+            "written (an outage? where it is the truth: `spreadscan discover --accept-shrink`)"
+        )

@@ -1,0 +1,216 @@
+"""Silence proves nothing: what quiet pairs keep, for how long, and what they never get."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spreadcore import Instance, region
+from spreadcore.active import FREE, SIGNALLED, TRACKED
+
+from scan.discovery.kit import NOBODY, config_for, listed, run, simulated
+from spreadscan.config import Config, VenueSettings
+from spreadscan.discovery import Result, discover
+from spreadscan.discovery.confirmed import Confirmed
+from spreadscan.discovery.judge import Verdict, judge, open_legs
+from spreadscan.discovery.validate import Validation
+from spreadscan.lists import Listed, Lists, SourceList, load
+from spreadscan.sim import Market
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
+from spreadscan.venues import VENUES
+
+SPOT, PERP = "okx-spot", "mexc-futures"
+
+
+def before(state: Any, base: str = "X", runs: int = 0, reason: str = "") -> Lists:
+    """Return a set in which SPOT's pair was of that state."""
+    row = listed(base)
+    pair = Listed(
+        symbol_id=0,
+        symbol="X-USDT",
+        state=state,
+        reason=reason,
+        silent_runs=runs,
+        instrument=row,
+    )
+    return Lists(
+        generation=1,
+        names=("X-USDT",),
+        retired=frozenset(),
+        pairs={},
+        sources={SPOT: SourceList(source=SPOT, symbols=(pair,))},
+    )
+
+
+def verdict(
+    previous: Lists | None = None,
+    *,
+    base: str = "X",
+    mid: float | None = None,
+    asked: bool = True,
+    confirmed: Confirmed = Confirmed(),  # noqa: B008 (frozen)
+    is_open: bool = False,
+) -> Verdict:
+    """Return what becomes of X on SPOT, which is at 1.0 on PERP."""
+    rows = {SPOT: {"X-USDT": listed(base)}, PERP: {"X-USDT": listed("X")}}
+    validations = {name: Validation(VENUES[name], Config()) for name in rows}
+    validations[PERP].mids["XUSDT"] = 1.0
+    if mid is not None:
+        validations[SPOT].mids[f"{base}USDT"] = mid
+    if asked:
+        validations[SPOT].asked.add(f"{base}USDT")
+    validations[SPOT].connected = True
+    validations[SPOT].error = "why"
+    legs = frozenset({(SPOT, "X-USDT")} if is_open else ())
+    return judge(rows, validations, confirmed, previous, legs)[SPOT]["X-USDT"]
+
+
+def test_a_price_that_agrees_is_valid_and_ends_the_count() -> None:
+    assert Verdict("valid") == verdict(mid=1.0)
+    assert Verdict("valid") == verdict(before("quiet", runs=7), mid=1.1)
+
+
+def test_silent_runs_are_counted_where_the_pair_was_asked_for() -> None:
+    assert Verdict("quiet", "no update", 1) == verdict()
+    assert Verdict("quiet", "no update", 1) == verdict(before("valid"))
+    assert Verdict("quiet", "no update, 2 runs in a row", 2) == verdict(before("quiet", runs=1))
+    third = verdict(before("quiet", runs=2))
+    assert Verdict("quiet", "no update, 3 runs in a row: in no direction", 3) == third
+    # a socket that never answered says nothing of its pairs
+    assert Verdict("quiet", "not answered: why, 2 runs in a row", 2) == (
+        verdict(before("quiet", runs=2), asked=False)
+    )
+
+
+def test_a_pair_with_an_open_spread_says_that_it_is_kept() -> None:
+    found = verdict(before("quiet", runs=5), is_open=True)
+    assert "no update, 6 runs in a row: kept for a spread that is open" == found.reason
+
+
+def test_a_quarantined_pair_that_falls_silent_stays_where_it_is() -> None:
+    was = before("quarantined", reason="identity: 9, others 1")
+    once = verdict(was)
+    why = "identity: 9, others 1 (silent now: not compared again)"
+    assert Verdict("quarantined", why, 1) == once
+    assert Verdict("quarantined", why, 2) == verdict(before("quarantined", "X", 1, once.reason))
+    assert Verdict("valid") == verdict(was, mid=1.0)
+    same = Confirmed(same=frozenset({(SPOT, "X-USDT")}))
+    assert "quiet" == verdict(was, confirmed=same).state
+
+
+def test_a_multiplier_that_no_price_has_proved_makes_no_direction() -> None:
+    why = "identity: 1000 coins by its name, and no price yet to prove it"
+    assert Verdict("quarantined", why, 1) == verdict(base="1000X")
+    assert "quarantined" == verdict(before("valid", "10000X"), base="1000X").state
+    assert "quiet" == verdict(before("valid", "1000X"), base="1000X").state
+    assert "valid" == verdict(base="1000X", mid=1000.0).state
+
+
+def test_what_is_confirmed_as_another_coin_is_out_whatever_it_says() -> None:
+    different = Confirmed(different=frozenset({(SPOT, "X-USDT")}))
+    for mid in (None, 1.0, 9.0):
+        found = verdict(mid=mid, confirmed=different)
+        assert Verdict("quarantined", "identity: confirmed to be another coin") == found
+
+
+# -- the running instance
+
+
+@pytest.fixture
+def instance() -> Iterator[Instance]:
+    name = f"discovery-{os.getpid()}"
+    region.create(name)
+    try:
+        yield Instance(name, ("active",))
+    finally:
+        region.unlink(name)
+
+
+def test_both_legs_of_open_spreads_are_in_use(instance: Instance) -> None:
+    config = Config(instance=instance.name)
+    names = ("A-USDT", "B-USDT", "C-USDT")
+    lists = Lists(generation=1, names=names, retired=frozenset(), pairs={}, sources={})
+    assert frozenset() == open_legs(config, lists)
+    assert instance.active.move(0, 1, FREE, SIGNALLED)  # okx -> mexc
+    assert instance.active.move(11, 2, FREE, SIGNALLED)  # binance -> bybit
+    assert instance.active.move(11, 2, SIGNALLED, TRACKED)
+    assert instance.active.move(3, 900, FREE, SIGNALLED)  # an id that the set does not know
+    assert {
+        ("okx-spot", "B-USDT"),
+        ("mexc-futures", "B-USDT"),
+        ("binance-spot", "C-USDT"),
+        ("bybit-futures", "C-USDT"),
+    } == open_legs(config, lists)
+    assert frozenset() == open_legs(config, None)
+
+
+def test_without_an_instance_nothing_is_in_use() -> None:
+    lists = before("valid")
+    assert frozenset() == open_legs(Config(instance=f"discovery-none-{os.getpid()}"), lists)
+
+
+# -- against simulated sources
+
+
+def a_quiet_pair(market: Market) -> str:
+    """Return a pair that okx-spot and mexc-futures list and that never quotes on okx-spot."""
+    spot, perp = SOURCE_BY_NAME[SPOT].id, SOURCE_BY_NAME[PERP].id
+    there = {i.symbol for i in market.instruments[perp]}
+    dead = (market.instruments[s][i].symbol for s, i in sorted(market.dead) if s == spot)
+    return next(name for name in dead if name in there)
+
+
+def discovered(market: Market, folder: Path, *include: str, **options: Any) -> Result:
+    async def main() -> Result:
+        async with simulated(market) as server:
+            options.setdefault("no_new_s", 0.2)
+            return await discover(config_for(folder, server, include=include, **options))
+
+    result: Result = run(main())
+    return result
+
+
+def test_a_quiet_pair_leaves_its_directions_at_the_third_run_unless_a_spread_is_open(
+    moving: Market, tmp_path: Path, instance: Instance
+) -> None:
+    quiet = a_quiet_pair(moving)
+    reasons, inside = [], []
+    for n in range(5):
+        if n == 3:
+            symbol_id = load(tmp_path / "generated").names.index(quiet)
+            assert instance.active.move(0, symbol_id, FREE, SIGNALLED)
+        result = discovered(moving, tmp_path, "BTC-*", quiet)
+        lists = load(tmp_path / "generated")
+        symbol_id = lists.names.index(quiet)
+        assert quiet in [row.symbol for row in lists.sources[SPOT].subscribed]
+        assert symbol_id not in lists.retired
+        reasons.append(result.sources[SPOT].quiet_pairs[quiet])
+        inside.append(symbol_id in lists.pairs[0])
+        if n == 3:
+            assert instance.active.move(0, symbol_id, SIGNALLED, FREE)
+    assert [
+        "no update",
+        "no update, 2 runs in a row",
+        "no update, 3 runs in a row: in no direction",
+        "no update, 4 runs in a row: kept for a spread that is open",
+        "no update, 5 runs in a row: in no direction",
+    ] == reasons
+    assert [True, True, False, True, False] == inside
+
+
+def test_a_source_that_cannot_be_reached_is_not_silent(moving: Market, tmp_path: Path) -> None:
+    async def main() -> Result:
+        async with simulated(moving) as server:
+            rest_url = server.endpoints()[SPOT][0]
+            venues = {SPOT: VenueSettings(rest_url=rest_url, ws_url=f"ws://{NOBODY}/")}
+            config = config_for(
+                tmp_path, server, include=("BTC-*", "PEPE-*"), venues=venues, batch_limit_s=0.3
+            )
+            return await discover(config)
+
+    for _ in range(3):
+        run(main())
+    lists = load(tmp_path / "generated")
+    assert {0} == {row.silent_runs for row in lists.sources[SPOT].symbols}
+    assert {d.id: 2 for d in DIRECTIONS} == {d: len(ids) for d, ids in lists.pairs.items()}
