@@ -6,6 +6,7 @@ connect limits. What a closed socket still owned is emptied.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -112,18 +113,20 @@ class FeedWorker:
 
     async def _beat(self, stop: Callable[[], bool], tasks: list[asyncio.Task[None]]) -> None:
         health, sockets = self._instance.health, _COUNTER["sockets"]
-        ended: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
+        ended = asyncio.Event()
         for task in tasks:
-            task.add_done_callback(lambda task: ended.done() or ended.set_result(task))
+            task.add_done_callback(lambda _: ended.set())
         while not stop():
             health.set(self.source_id, sockets, sum(shard.n_open for shard in self._shards))
             state = "running" if all(shard.n_open for shard in self._shards) else "degraded"
             health.beat(self.source_id, now_ns(), state)
             if self._instance.superseded:
                 raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
-            await asyncio.wait([ended], timeout=self._config.feeds.beat_ms / 1e3)
-            if ended.done():
-                ended.result().result()  # no task ends by itself: this raises what ended it
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), self._config.feeds.beat_ms / 1e3)
+            for task in tasks:
+                if task.done():
+                    task.result()  # no task ends by itself: this raises what ended it
 
     def _shard(self, symbols: Sequence[str]) -> Shard:
         settings = self._config.feeds
