@@ -1,0 +1,258 @@
+"""New lists while the scanner runs: the same processes and sockets go on with what changed."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from spreadcore import Instance
+from spreadcore.active import TRACKED
+
+from e2e.conftest import Scanner, Simulators, until
+from e2e.test_scan import SOCKETS, all_sockets_open
+from spreadscan.discovery.write import write_set
+from spreadscan.lists import Lists, load
+from spreadscan.tracker.columns import SIGNALS
+from spreadscan.tracker.files import data_files, read_rows
+from spreadscan.types import SOURCE_BY_NAME
+
+pytestmark = pytest.mark.e2e
+
+NEW = "SOL-USDT"  # listed by every source
+# tracks stay open, and the only sockets of a feed are its own
+STEADY = (
+    "--set", "engine.converge_bps=-3000", "--set", "tracker.expire_after_s=3600",
+    "--set", "feeds.funding_every_s=0",
+)  # fmt: skip
+
+
+def without(lists: Lists, *names: str) -> Lists:
+    """The set once no source lists these pairs any more; ids stay theirs."""
+    gone = {lists.names.index(name) for name in names}
+    return msgspec.structs.replace(
+        lists,
+        retired=lists.retired | gone,
+        pairs={d: tuple(i for i in ids if i not in gone) for d, ids in lists.pairs.items()},
+        sources={
+            name: msgspec.structs.replace(
+                source, symbols=tuple(s for s in source.symbols if s.symbol_id not in gone)
+            )
+            for name, source in lists.sources.items()
+        },
+    )
+
+
+def write(folder: Path, lists: Lists, generation: int) -> None:
+    """Write a set as discovery would."""
+    write_set(
+        folder / "generated",
+        generation=generation,
+        names=lists.names,
+        retired=lists.retired,
+        pairs=lists.pairs,
+        sources=lists.sources,
+        report="",
+        unix_ns=time.time_ns(),
+    )
+
+
+@pytest.fixture
+def started(
+    tmp_path: Path,
+    simulators: Callable[..., Simulators],
+    scanner: Callable[..., Scanner],
+    discovered: Path,
+) -> Callable[..., tuple[Scanner, Simulators, Lists]]:
+    """Start a scanner on generation 2, which lacks NEW; generation 1 had it."""
+
+    def start(layout: str = "processes") -> tuple[Scanner, Simulators, Lists]:
+        lists = load(discovered)
+        write(tmp_path, without(lists, NEW), 2)
+        sim = simulators()
+        scan = scanner(sim, *STEADY, layout=layout)
+        instance = scan.attach()
+        until(lambda: all_quote(instance, lists, "BTC-USDT"), "quotes of every source")
+        return scan, sim, lists
+
+    return start
+
+
+def sources_of(lists: Lists, name: str) -> list[int]:
+    """Ids of the sources that a scanner subscribes to for the pair."""
+    symbol_id = lists.names.index(name)
+    return [
+        SOURCE_BY_NAME[source].id
+        for source, listed in lists.sources.items()
+        if any(row.symbol_id == symbol_id for row in listed.subscribed)
+    ]
+
+
+def received(instance: Instance, lists: Lists, name: str) -> list[int]:
+    """When the pair's quotes came, by source; 0 = an empty slot."""
+    symbol_id = lists.names.index(name)
+    found = [instance.quotes.read(source, symbol_id) for source in sources_of(lists, name)]
+    return [quote.recv_ns if quote else 0 for quote in found]
+
+
+def all_quote(instance: Instance, lists: Lists, name: str) -> bool:
+    return all(received(instance, lists, name))
+
+
+def sockets(pid: int) -> set[str]:
+    """The open sockets of a process; each has a number that is never another's."""
+    links = {os.readlink(entry) for entry in entries(pid)}
+    return {link for link in links if link.startswith("socket:")}
+
+
+def entries(pid: int) -> Iterator[Path]:
+    return Path(f"/proc/{pid}/fd").iterdir()
+
+
+def tracked(instance: Instance) -> list[tuple[int, int]]:
+    return [(d, s) for d, s, state in instance.active.not_free() if state == TRACKED]
+
+
+def signals(scan: Scanner) -> list[dict[str, str]]:
+    files = data_files(scan.folder / "data", SIGNALS)
+    return [dict(row) for file in files for row in read_rows(file.path, SIGNALS)]
+
+
+def counted(instance: Instance, name: str) -> dict[str, int]:
+    return {s: instance.health.counters(row.id)[name] for s, row in SOURCE_BY_NAME.items()}
+
+
+def generations(scan: Scanner) -> set[int]:
+    return {role["generation"] for role in scan.status()["roles"].values()}
+
+
+def test_a_delisted_pair_goes_a_new_one_comes_and_the_rest_stays(
+    started: Callable[..., tuple[Scanner, Simulators, Lists]],
+) -> None:
+    scan, sim, lists = started()
+    instance = scan.attach()
+    until(lambda: all_sockets_open(instance, SOCKETS), "every socket of every source")
+    until(lambda: tracked(instance), "an open track")
+    direction_id, symbol_id = tracked(instance)[0]
+    gone = lists.names[symbol_id]
+    opened = {r["track_id"] for r in signals(scan) if r["symbol"] == gone}
+    assert opened
+    before = scan.status()["roles"]
+    held = {name: sockets(before[name]["pid"]) for name in SOURCE_BY_NAME}
+    emptied, reconnects = counted(instance, "emptied"), counted(instance, "reconnects")
+    assert not any(received(instance, lists, NEW))
+
+    # discovery and all; what a source delists is, to a scanner, what its list has no more
+    done = scan.ctl(
+        "reload", "--json", "-c", str(sim.config), "--set", f'universe.exclude=["{gone}"]',
+        "--set", "discovery.no_new_s=1",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    told = msgspec.json.decode(done.stdout)
+    assert 3 == told["generation"]
+    assert {} == told["late"]
+    assert {"supervisor", "tracker", "engine", *SOURCE_BY_NAME} == set(told["acknowledged"])
+    until(lambda: all_quote(instance, lists, NEW), "quotes of the new pair")
+    assert not any(received(instance, lists, gone))
+    closed = {r["track_id"]: r["reason"] for r in signals(scan) if r["event"] == "CLOSE"}
+    assert {"DELISTED"} == {closed.get(track) for track in opened}
+    assert {gone} == {r["symbol"] for r in signals(scan) if r["reason"] == "DELISTED"}
+    assert (direction_id, symbol_id) not in tracked(instance)
+
+    # whoever ran runs on, with the sockets it had; only slots of the pair that went were emptied
+    now = scan.status()["roles"]
+    assert {n: r["pid"] for n, r in before.items()} == {n: r["pid"] for n, r in now.items()}
+    assert held == {name: sockets(before[name]["pid"]) for name in SOURCE_BY_NAME}
+    assert reconnects == counted(instance, "reconnects")
+    was = {SOURCE_BY_NAME[n].id: count for n, count in emptied.items()}
+    lost = {SOURCE_BY_NAME[n].id: c for n, c in counted(instance, "emptied").items()}
+    expected = {s: was[s] + (s in sources_of(lists, gone)) for s in was}
+    kept_out = dropped_by_discovery(scan, lists, gone)
+    assert {s: n + kept_out.get(s, 0) for s, n in expected.items()} == lost
+    then = received(instance, lists, "BTC-USDT")
+    until(
+        lambda: all(
+            a > b for a, b in zip(received(instance, lists, "BTC-USDT"), then, strict=True)
+        ),
+        "quotes of a pair that stays",
+    )
+    assert 0 == scan.stop()
+
+
+def dropped_by_discovery(scan: Scanner, lists: Lists, gone: str) -> dict[int, int]:
+    """By source: other pairs that this run of discovery no longer subscribes to."""
+    new = load(scan.folder / "generated")
+    found = {}
+    for source, listed in lists.sources.items():
+        kept = {row.symbol for row in new.sources[source].subscribed} | {gone, NEW}
+        found[SOURCE_BY_NAME[source].id] = sum(r.symbol not in kept for r in listed.subscribed)
+    return found
+
+
+def test_all_in_one_process(
+    started: Callable[..., tuple[Scanner, Simulators, Lists]],
+) -> None:
+    scan, _, lists = started("single")
+    instance = scan.attach()
+    pid = instance.health.info(0)["pid"]
+    write(scan.folder, without(lists, "ETH-USDT"), 3)
+
+    done = scan.ctl("reload", "--no-discover")
+
+    assert done.returncode == 0, done.stderr
+    assert "generation 3: 11 of 11 took it" in done.stdout
+    until(lambda: all_quote(instance, lists, NEW), "quotes of the new pair")
+    assert not any(received(instance, lists, "ETH-USDT"))
+    assert pid == instance.health.info(0)["pid"]
+    assert 3 == scan.status()["generation"]
+    assert {3} == generations(scan)
+    assert 0 == scan.stop()
+
+
+def test_two_reloads_a_kill_and_a_set_that_is_refused(
+    started: Callable[..., tuple[Scanner, Simulators, Lists]],
+) -> None:
+    scan, _, lists = started()
+    instance = scan.attach()
+    control = Instance(scan.name, ("control",)).control
+    killed = instance.health.info(SOURCE_BY_NAME["mexc-spot"].id)["pid"]
+
+    write(scan.folder, without(lists, "ETH-USDT"), 3)
+    control.reload_generation = 3
+    os.kill(killed, signal.SIGKILL)
+    write(scan.folder, without(lists, "XRP-USDT"), 4)
+    done = scan.ctl("reload", "--no-discover")
+    assert done.returncode == 0, done.stderr
+    until(lambda: all_quote(instance, lists, NEW), "quotes of the new pair")
+    until(lambda: all_quote(instance, lists, "ETH-USDT"), "quotes of the pair that came back")
+    assert not any(received(instance, lists, "XRP-USDT"))
+    assert killed != instance.health.info(SOURCE_BY_NAME["mexc-spot"].id)["pid"]
+
+    # a mixed set: ctl refuses, nobody is asked
+    symbols = scan.folder / "generated" / "symbols.bin"
+    whole = symbols.read_bytes()
+    symbols.write_bytes(whole[:-1])
+    done = scan.ctl("reload", "--no-discover")
+    assert (1, 4) == (done.returncode, control.reload_generation)
+    assert "symbols.bin: not of generation 4, expected one set" in done.stderr
+    # and processes refuse what they are asked to take all the same
+    control.reload_generation = 5
+    log = scan.folder / "logs" / "engine.log"
+    until(lambda: "new lists refused" in log.read_text(), "the engine's refusal")
+    symbols.write_bytes(whole)
+    control.reload_generation = 4
+
+    # whole, but with ids given anew
+    names = (lists.names[1], lists.names[0], *lists.names[2:])
+    write(scan.folder, msgspec.structs.replace(lists, names=names), 5)
+    done = scan.ctl("reload", "--no-discover", "--wait", "1")
+    assert 3 == done.returncode
+    for role in ("supervisor", "tracker", "engine", *SOURCE_BY_NAME):
+        assert f"late: {role} is at generation 4" in done.stderr
+    assert {4} == generations(scan)
+    assert "generation 5 not taken yet by: supervisor" in scan.ctl("status").stdout
+    assert all_quote(instance, lists, "BTC-USDT")
+    assert 0 == scan.stop()
