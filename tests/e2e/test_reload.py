@@ -1,7 +1,10 @@
 """New lists while the scanner runs: the same processes and sockets go on with what changed."""
 
 import os
+import secrets
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +13,9 @@ import msgspec
 import pytest
 from spreadcore import Instance
 from spreadcore.active import TRACKED
+from spreadcore.region import exists, unlink
 
-from e2e.conftest import Scanner, Simulators, until
+from e2e.conftest import Scanner, Simulators, environment, until
 from e2e.test_scan import SOCKETS, all_sockets_open
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import Lists, load
@@ -57,6 +61,14 @@ def write(folder: Path, lists: Lists, generation: int) -> None:
         report="",
         unix_ns=time.time_ns(),
     )
+
+
+@pytest.fixture
+def instance_name() -> Iterator[str]:
+    name = f"test-{secrets.token_hex(4)}"
+    yield name
+    if exists(name):
+        unlink(name)
 
 
 @pytest.fixture
@@ -256,3 +268,55 @@ def test_two_reloads_a_kill_and_a_set_that_is_refused(
     assert "generation 5 not taken yet by: supervisor" in scan.ctl("status").stdout
     assert all_quote(instance, lists, "BTC-USDT")
     assert 0 == scan.stop()
+
+
+# `spreadscan` whose timer goes off after a thousandth of its period
+HASTY = """
+import sys
+from spreadscan.app import rediscovery
+from spreadscan.cli.main import main
+rediscovery._SPREAD = (0.001, 0.001)
+sys.exit(main())
+"""
+
+
+def test_the_timer_discovers_and_a_refused_discovery_harms_nothing(
+    tmp_path: Path, simulators: Callable[..., Simulators], instance_name: str
+) -> None:
+    sim = simulators("--source", "okx-spot", "--source", "mexc-futures")
+    settings = {
+        "sources": '["okx-spot", "mexc-futures"]',
+        "universe.include": '["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"]',
+        "discovery.reload_h": "0.1",
+        "discovery.tries": "1",
+    }
+    arguments = [x for key, value in settings.items() for x in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-c", HASTY, "run", "--instance", instance_name]
+    with (tmp_path / "stderr").open("wb") as stderr:
+        process = subprocess.Popen(
+            [*command, "-c", str(sim.config), *arguments],
+            cwd=tmp_path, env=environment(), stderr=stderr,
+        )  # fmt: skip
+    try:
+        until(lambda: exists(instance_name), "the instance")
+        instance = Instance(instance_name)
+        roles = {name: instance.health.role(name) for name in ("supervisor", "tracker", "engine")}
+        roles |= {name: SOURCE_BY_NAME[name].id for name in ("okx-spot", "mexc-futures")}
+
+        def acked() -> int:
+            return min(instance.health.info(r)["acked_generation"] for r in roles.values())
+
+        until(lambda: acked() >= 1, "the first set")
+        pids = {name: instance.health.info(role)["pid"] for name, role in roles.items()}
+        until(lambda: acked() >= 3, "two more sets by the timer")
+        sim.process.kill()
+        log = tmp_path / "logs" / "supervisor.log"
+        until(lambda: "discovery failed, the lists stay" in log.read_text(), "a refusal")
+        until(lambda: "the lists in use stay" in (tmp_path / "stderr").read_text(), "its reason")
+        assert pids == {name: instance.health.info(role)["pid"] for name, role in roles.items()}
+        assert all(map(instance.lease_held, roles))
+        process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(10)
+    finally:
+        process.kill()
+        process.wait()
