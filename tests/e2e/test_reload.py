@@ -26,11 +26,17 @@ from spreadscan.types import SOURCE_BY_NAME
 pytestmark = pytest.mark.e2e
 
 NEW = "SOL-USDT"  # listed by every source
+FEW = ("bybit-spot", "okx-spot", "okx-futures")  # quick to start
+MORE = ("binance-spot", "binance-futures", *FEW)
 # tracks stay open, and the only sockets of a feed are its own
 STEADY = (
     "--set", "engine.converge_bps=-3000", "--set", "tracker.expire_after_s=3600",
     "--set", "feeds.funding_every_s=0",
 )  # fmt: skip
+
+
+def only(sources: tuple[str, ...]) -> tuple[str, str]:
+    return "--set", "sources=[" + ", ".join(f'"{name}"' for name in sources) + "]"
 
 
 def without(lists: Lists, *names: str) -> Lists:
@@ -80,11 +86,14 @@ def started(
 ) -> Callable[..., tuple[Scanner, Simulators, Lists]]:
     """Start a scanner on generation 2, which lacks NEW; generation 1 had it."""
 
-    def start(layout: str = "processes") -> tuple[Scanner, Simulators, Lists]:
+    def start(
+        sources: tuple[str, ...], layout: str = "processes"
+    ) -> tuple[Scanner, Simulators, Lists]:
         lists = load(discovered)
+        lists = msgspec.structs.replace(lists, sources={s: lists.sources[s] for s in sources})
         write(tmp_path, without(lists, NEW), 2)
-        sim = simulators()
-        scan = scanner(sim, *STEADY, layout=layout)
+        sim = simulators(*(x for name in sources for x in ("--source", name)))
+        scan = scanner(sim, *STEADY, *only(sources), layout=layout)
         instance = scan.attach()
         until(lambda: all_quote(instance, lists, "BTC-USDT"), "quotes of every source")
         return scan, sim, lists
@@ -137,36 +146,37 @@ def counted(instance: Instance, name: str) -> dict[str, int]:
 
 
 def generations(scan: Scanner) -> set[int]:
-    return {role["generation"] for role in scan.status()["roles"].values()}
+    return {role["generation"] for role in scan.status()["roles"].values() if role["alive"]}
 
 
 def test_a_delisted_pair_goes_a_new_one_comes_and_the_rest_stays(
     started: Callable[..., tuple[Scanner, Simulators, Lists]],
 ) -> None:
-    scan, sim, lists = started()
+    scan, sim, lists = started(MORE)
     instance = scan.attach()
-    until(lambda: all_sockets_open(instance, SOCKETS), "every socket of every source")
+    expected = {name: SOCKETS[name] if name in MORE else 0 for name in SOURCE_BY_NAME}
+    until(lambda: all_sockets_open(instance, expected), "every socket of every source")
     until(lambda: tracked(instance), "an open track")
     direction_id, symbol_id = tracked(instance)[0]
     gone = lists.names[symbol_id]
     opened = {r["track_id"] for r in signals(scan) if r["symbol"] == gone}
     assert opened
     before = scan.status()["roles"]
-    held = {name: sockets(before[name]["pid"]) for name in SOURCE_BY_NAME}
+    held = {name: sockets(before[name]["pid"]) for name in MORE}
     emptied, reconnects = counted(instance, "emptied"), counted(instance, "reconnects")
     assert not any(received(instance, lists, NEW))
 
     # discovery and all; what a source delists is, to a scanner, what its list has no more
     done = scan.ctl(
         "reload", "--json", "-c", str(sim.config), "--set", f'universe.exclude=["{gone}"]',
-        "--set", "discovery.no_new_s=1",
+        "--set", "discovery.no_new_s=1", "--set", "discovery.after_ack_s=3", *only(MORE),
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
     told = msgspec.json.decode(done.stdout)
     assert 3 == told["generation"]
     assert {} == told["late"]
-    assert {"supervisor", "tracker", "engine", *SOURCE_BY_NAME} == set(told["acknowledged"])
+    assert {"supervisor", "tracker", "engine", *MORE} == set(told["acknowledged"])
     until(lambda: all_quote(instance, lists, NEW), "quotes of the new pair")
     assert not any(received(instance, lists, gone))
     closed = {r["track_id"]: r["reason"] for r in signals(scan) if r["event"] == "CLOSE"}
@@ -177,7 +187,7 @@ def test_a_delisted_pair_goes_a_new_one_comes_and_the_rest_stays(
     # whoever ran runs on, with the sockets it had; only slots of the pair that went were emptied
     now = scan.status()["roles"]
     assert {n: r["pid"] for n, r in before.items()} == {n: r["pid"] for n, r in now.items()}
-    assert held == {name: sockets(before[name]["pid"]) for name in SOURCE_BY_NAME}
+    assert held == {name: sockets(before[name]["pid"]) for name in MORE}
     assert reconnects == counted(instance, "reconnects")
     was = {SOURCE_BY_NAME[n].id: count for n, count in emptied.items()}
     lost = {SOURCE_BY_NAME[n].id: c for n, c in counted(instance, "emptied").items()}
@@ -207,18 +217,19 @@ def dropped_by_discovery(scan: Scanner, lists: Lists, gone: str) -> dict[int, in
 def test_all_in_one_process(
     started: Callable[..., tuple[Scanner, Simulators, Lists]],
 ) -> None:
-    scan, _, lists = started("single")
+    scan, _, lists = started(FEW, "single")
     instance = scan.attach()
-    pid = instance.health.info(0)["pid"]
+    engine = instance.health.role("engine")
+    pid = instance.health.info(engine)["pid"]
     write(scan.folder, without(lists, "ETH-USDT"), 3)
 
     done = scan.ctl("reload", "--no-discover")
 
     assert done.returncode == 0, done.stderr
-    assert "generation 3: 11 of 11 took it" in done.stdout
+    assert "generation 3: 6 of 6 took it" in done.stdout
     until(lambda: all_quote(instance, lists, NEW), "quotes of the new pair")
     assert not any(received(instance, lists, "ETH-USDT"))
-    assert pid == instance.health.info(0)["pid"]
+    assert pid == instance.health.info(engine)["pid"]
     assert 3 == scan.status()["generation"]
     assert {3} == generations(scan)
     assert 0 == scan.stop()
@@ -227,10 +238,10 @@ def test_all_in_one_process(
 def test_two_reloads_a_kill_and_a_set_that_is_refused(
     started: Callable[..., tuple[Scanner, Simulators, Lists]],
 ) -> None:
-    scan, _, lists = started()
+    scan, _, lists = started(FEW)
     instance = scan.attach()
     control = Instance(scan.name, ("control",)).control
-    killed = instance.health.info(SOURCE_BY_NAME["mexc-spot"].id)["pid"]
+    killed = instance.health.info(SOURCE_BY_NAME["okx-futures"].id)["pid"]
 
     write(scan.folder, without(lists, "ETH-USDT"), 3)
     control.reload_generation = 3
@@ -241,7 +252,7 @@ def test_two_reloads_a_kill_and_a_set_that_is_refused(
     until(lambda: all_quote(instance, lists, NEW), "quotes of the new pair")
     until(lambda: all_quote(instance, lists, "ETH-USDT"), "quotes of the pair that came back")
     assert not any(received(instance, lists, "XRP-USDT"))
-    assert killed != instance.health.info(SOURCE_BY_NAME["mexc-spot"].id)["pid"]
+    assert killed != instance.health.info(SOURCE_BY_NAME["okx-futures"].id)["pid"]
 
     # a mixed set: ctl refuses, nobody is asked
     symbols = scan.folder / "generated" / "symbols.bin"
@@ -262,11 +273,35 @@ def test_two_reloads_a_kill_and_a_set_that_is_refused(
     write(scan.folder, msgspec.structs.replace(lists, names=names), 5)
     done = scan.ctl("reload", "--no-discover", "--wait", "1")
     assert 3 == done.returncode
-    for role in ("supervisor", "tracker", "engine", *SOURCE_BY_NAME):
+    for role in ("supervisor", "tracker", "engine", *FEW):
         assert f"late: {role} is at generation 4" in done.stderr
     assert {4} == generations(scan)
     assert "generation 5 not taken yet by: supervisor" in scan.ctl("status").stdout
     assert all_quote(instance, lists, "BTC-USDT")
+    assert 0 == scan.stop()
+
+
+def test_a_source_that_gets_its_first_pairs_is_started(
+    tmp_path: Path,
+    simulators: Callable[..., Simulators],
+    scanner: Callable[..., Scanner],
+    discovered: Path,
+) -> None:
+    lists = load(discovered)
+    lists = msgspec.structs.replace(lists, sources={s: lists.sources[s] for s in FEW})
+    bare = msgspec.structs.replace(lists.sources["okx-spot"], symbols=())
+    write(tmp_path, msgspec.structs.replace(lists, sources=lists.sources | {"okx-spot": bare}), 2)
+    sim = simulators(*(x for name in FEW for x in ("--source", name)))
+    scan = scanner(sim, *STEADY, *only(FEW))
+    instance = scan.attach()
+    until(lambda: instance.lease_held("engine"), "the engine")
+    assert not instance.lease_held("okx-spot")
+
+    write(tmp_path, lists, 3)
+    assert 0 == scan.ctl("reload", "--no-discover").returncode
+
+    until(lambda: all_quote(instance, lists, "BTC-USDT"), "quotes of every source")
+    assert 3 == instance.health.info(SOURCE_BY_NAME["okx-spot"].id)["acked_generation"]
     assert 0 == scan.stop()
 
 
