@@ -32,6 +32,9 @@ from spreadscan.feeds import session as session_module
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.worker import FeedWorker
 from spreadscan.lists import Listed
+from spreadscan.sim import Market, SimServer
+from spreadscan.sim.exchange import Exchange as SimExchange
+from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 SOURCE = "okx-spot"
@@ -268,5 +271,40 @@ def test_what_was_refused_is_asked_for_when_it_is_listed_again(transport: str) -
                 session.add(["A-USDT"])
                 await until(lambda: ["+A", "+B", "+A"] == asked(exchange.guests[0]))
                 assert ["B-USDT", "A-USDT"] == session.accepted
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_every_venue_takes_a_change(name: str, moving: Market, transport: str) -> None:
+    """Three pairs go and three come between ten; each venue answers and forgets as it does."""
+
+    async def main() -> None:
+        server = SimServer(moving, sources=[name])
+        await server.start()
+        try:
+            heard = Heard()
+            symbols = [i.venue_symbol for i in moving.instruments[SOURCE_BY_NAME[name].id][:13]]
+            session = Session(
+                VENUES[name], symbols[:10], server.endpoints()[name][1], heard, settings(transport)
+            )
+            (exchange,) = server.exchanges.values()
+            async with living(session) as task:
+                await until(lambda: session.all_answered)
+                session.drop(symbols[:3])
+                session.add(symbols[10:])
+                await until(lambda: subscribed(exchange) == set(symbols[3:]) or task.done())
+                await until(lambda: session.all_answered and heard.symbols >= set(symbols[10:]))
+                heard.books.clear()
+                await until(lambda: heard.symbols >= set(symbols[3:]) or task.done())
+                assert not task.done(), task.result()
+                assert set(symbols[3:]) >= heard.symbols
+                assert ({}, 0) == (session.refused, exchange.counters.closed)
+                assert 1 == exchange.counters.opened
+        finally:
+            await server.stop()
+
+    def subscribed(exchange: SimExchange) -> set[str]:
+        return {symbol for connection in exchange.connections for symbol in connection.symbols}
 
     run(main())
