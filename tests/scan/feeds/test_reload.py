@@ -275,6 +275,30 @@ def test_what_was_refused_is_asked_for_when_it_is_listed_again(transport: str) -
     run(main())
 
 
+def test_a_late_yes_to_an_unsubscription_is_no_yes_to_a_subscription(transport: str) -> None:
+    """Answers of MEXC futures carry no id: the refusal that follows is that of the new pair."""
+
+    def answer(request: dict[str, Any]) -> list[str]:
+        if request["param"]["symbol"] != "C_USDT":
+            return ack(name, request) if request["method"] == "sub.depth.full" else []
+        late = ack(name, {"method": "unsub.depth.full"})
+        return [*late, json.dumps({"channel": "rs.error", "data": "no such contract", "ts": 1})]
+
+    async def main() -> None:
+        async with Exchange(name, answer) as exchange:
+            heard, venue = Heard(), quick(name, frames_per_s=1_000.0)
+            session = Session(venue, ["A_USDT", "B_USDT"], exchange.url, heard, settings(transport))
+            async with living(session):
+                await until(lambda: session.all_answered)
+                session.drop(["A_USDT"])
+                session.add(["C_USDT"])
+                await until(lambda: heard.controls["refusals"])
+                assert {"C_USDT": "no such contract"} == session.refused
+
+    name = "mexc-futures"
+    run(main())
+
+
 @pytest.mark.parametrize("name", VENUES)
 def test_every_venue_takes_a_change(name: str, moving: Market, transport: str) -> None:
     """Three pairs go and three come between ten; each venue answers and forgets as it does."""
