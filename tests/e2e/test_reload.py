@@ -15,7 +15,7 @@ from spreadcore import Instance
 from spreadcore.active import TRACKED
 from spreadcore.region import exists, unlink
 
-from e2e.conftest import Scanner, Simulators, environment, until
+from e2e.conftest import Scanner, Simulators, environment, spreadscan, until
 from e2e.test_scan import SOCKETS, all_sockets_open
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import Lists, load
@@ -350,8 +350,17 @@ def test_the_timer_discovers_and_a_refused_discovery_harms_nothing(
         until(lambda: "the lists in use stay" in (tmp_path / "stderr").read_text(), "its reason")
         assert pids == {name: instance.health.info(role)["pid"] for name, role in roles.items()}
         assert all(map(instance.lease_held, roles))
+        generation = instance.control.reload_generation
+        ctl = ("ctl", "reload", "--instance", instance_name, "-c", str(sim.config), *arguments)
+        done = spreadscan(*ctl, cwd=tmp_path)
+        assert 1 == done.returncode
+        assert "nothing was written" in done.stderr
+        assert generation == instance.control.reload_generation == acked()
         process.send_signal(signal.SIGTERM)
         assert 0 == process.wait(10)
+        done = spreadscan(*ctl, cwd=tmp_path)
+        assert 2 == done.returncode
+        assert "nothing is running, expected a scanner" in done.stderr
     finally:
         process.kill()
         process.wait()

@@ -1,5 +1,6 @@
 """`spreadscan run` and the single workers `feed`, `engine` and `tracker`."""
 
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,8 @@ from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import Lists, check_capacity, load, read_metadata
 from spreadscan.logs import start_logging
 from spreadscan.types import SOURCE_BY_NAME
+
+_DISCOVERY_NICE = 10  # while the scan runs its feeds go first
 
 
 @click.command()
@@ -62,6 +65,7 @@ def run(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)  # not the flag of the supervisor
+        os.nice(_DISCOVERY_NICE)
         return discover_quietly(config)
 
     try:
