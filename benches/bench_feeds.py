@@ -16,69 +16,25 @@ and engine are woken on one that is busy half of the time.
 """
 
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from spreadcore import Instance
-from spreadcore.errors import CoreError
 
-from rig import Simulators, cpu_s, simulators, write_lists
+from rig import cpu_s, quoted, running, simulators, until, write_lists
 from spreadscan.sim import Market
 from spreadscan.types import SOURCES
 
 FRAMES_PER_S = 10_000
 SECONDS, QUICK_SECONDS = 10.0, 1.0
-WITHIN_S = 60.0
-LOOK_S = 0.1
 CASES = [
     # frames a write, coalesce_us, aims: feeds, engine
     (1, 0, "18", "8"),
     (10, 0, "4", ""),
     (1, 500, "", "2"),
 ]
-
-
-@contextmanager
-def running(
-    folder: Path, env: dict[str, str], sims: Simulators, instance: str, coalesce_us: int
-) -> Iterator[Instance]:
-    """Run the scanner meanwhile; yields its instance once every socket is open."""
-    command = [sys.executable, "-m", "spreadscan", "run", "--no-discover", "-c", str(sims.config)]
-    command += ["--instance", instance, "--set", f"engine.coalesce_us={coalesce_us}"]
-    child = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
-    try:
-        until(lambda: attached(instance) is not None, "the instance")
-        yield Instance(instance)
-        child.send_signal(signal.SIGTERM)
-        _, said = child.communicate(timeout=WITHIN_S)
-        assert child.returncode == 0, said
-    finally:
-        child.kill()
-        child.communicate()
-
-
-def attached(name: str) -> Instance | None:
-    try:
-        return Instance(name)
-    except CoreError:
-        return None
-
-
-def quoted(instance: Instance) -> int:
-    return sum(instance.quotes.survey(source.id)[0] for source in SOURCES)
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < end, f"not within {WITHIN_S:g} s: {what}"
-        time.sleep(LOOK_S)
 
 
 class Count:
@@ -110,7 +66,9 @@ def bench_feeds(
     first_core = {min(os.sched_getaffinity(0))}
     with (
         simulators(tmp_path, python_env, first_core, *arguments) as sims,
-        running(tmp_path, python_env, sims, instance_name, coalesce_us) as instance,
+        running(
+            tmp_path, python_env, sims, instance_name, "--set", f"engine.coalesce_us={coalesce_us}"
+        ) as instance,
     ):
         until(lambda: quoted(instance) == n_pairs, f"quotes of {n_pairs} pairs")
         before = Count(instance)

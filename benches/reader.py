@@ -72,7 +72,7 @@ class Reader:
         worker = FeedWorker(self.venue, self.config, self.lists, self.instance)
         task = asyncio.create_task(worker.run(lambda: self.done))
         await _until(lambda: self.frames > 0)
-        (session,) = worker._shards[0].sessions
+        (session,) = next(iter(worker._shards)).sessions
         transport = getattr(session._socket, "_transport", None)
         if transport is not None and transport.is_secure:
             self.tls = f"{type(transport.underlying_transport).__name__}, {ssl.OPENSSL_VERSION}"

@@ -9,28 +9,35 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import time_ns
 from typing import Any
+
+from spreadcore import Instance
+from spreadcore.errors import CoreError
 
 from spreadscan.config import Config
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import Listed, SourceList
 from spreadscan.sim import Market
-from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 _HERE = Path(__file__).parent
 _END_S = 20.0
+_WITHIN_S, _LOOK_S = 60.0, 0.1
 
 
-def write_lists(folder: Path, market: Market, sources: Sequence[str], n: int | None = None) -> int:
+def write_lists(
+    folder: Path, market: Market, sources: Sequence[str], n: int | None = None, *,
+    generation: int = 1, without: Container[str] = (),
+) -> int:  # fmt: skip
     """Write generated/ as discovery would, of the pairs that trade, n of each source at most.
 
-    Returns how many a scanner subscribes to.
+    without: pairs that have an id, but are not listed. Returns how many a scanner subscribes to.
     """
     listed = {}
     for source in sources:
@@ -41,10 +48,14 @@ def write_lists(folder: Path, market: Market, sources: Sequence[str], n: int | N
     kept, _ = normalise(listed, config.universe)
     names, retired = assign_ids(set().union(*kept.values()), (), config.capacity.symbols)
     ids = {name: symbol_id for symbol_id, name in enumerate(names)}
+    kept = {
+        source: {name: row for name, row in rows.items() if name not in without}
+        for source, rows in kept.items()
+    }
     pairs = direction_pairs(config, kept)
     write_set(
         folder / "generated",
-        generation=1,
+        generation=generation,
         names=names,
         retired=retired,
         pairs={d: [ids[name] for name in found] for d, found in pairs.items()},
@@ -60,7 +71,7 @@ def write_lists(folder: Path, market: Market, sources: Sequence[str], n: int | N
         },
         listed={source: len(rows) for source, rows in kept.items()},
         report="",
-        unix_ns=time_ns(),
+        unix_ns=time.time_ns(),
     )
     return sum(map(len, kept.values()))
 
@@ -104,6 +115,43 @@ def simulators(
 
 def _died(child: "subprocess.Popen[str]") -> str:
     raise RuntimeError(f"sim: {child.communicate()[1][-2000:]}")
+
+
+@contextmanager
+def running(
+    folder: Path, env: dict[str, str], sims: Simulators, instance: str, *arguments: str
+) -> Iterator[Instance]:
+    """Run the scanner meanwhile; yields its instance, control mapped for writing."""
+    command = [sys.executable, "-m", "spreadscan", "run", "--no-discover", "-c", str(sims.config)]
+    command += ["--instance", instance, *arguments]
+    child = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: attached(instance) is not None, "the instance")
+        yield Instance(instance, ("control",))
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=_WITHIN_S)
+        assert child.returncode == 0, said
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def attached(name: str) -> Instance | None:
+    try:
+        return Instance(name)
+    except CoreError:
+        return None
+
+
+def quoted(instance: Instance) -> int:
+    return sum(instance.quotes.survey(source.id)[0] for source in SOURCES)
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + _WITHIN_S
+    while not holds():
+        assert time.monotonic() < end, f"not within {_WITHIN_S:g} s: {what}"
+        time.sleep(_LOOK_S)
 
 
 def read_flood(

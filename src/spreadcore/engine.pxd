@@ -47,6 +47,7 @@ cdef size_t engine_run(EngineCore* e, int64_t for_ns, int64_t spin_ns, int64_t p
 cdef class Engine:
     cdef:
         EngineCore core
-        tuple _owned            # everything the pointers point into
+        tuple _owned            # everything the pointers point into, with:
+        SourceSymbolIndex _index
 
     cdef _confirm(self, SourceSymbolIndex index, int64_t wait_ns)

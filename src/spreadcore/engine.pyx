@@ -34,7 +34,7 @@ from spreadcore.dirty cimport (
 )
 from spreadcore.edgestats cimport EdgeStats, edges_add
 from spreadcore.health cimport Health, count, histogram_add
-from spreadcore.index cimport IndexEntry, SourceSymbolIndex, index_at
+from spreadcore.index cimport IndexEntry, SourceSymbolIndex, index_at, index_has
 from spreadcore.layout cimport Quote, Signal
 from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read, quote_slot
 from spreadcore.ring cimport RING_FULL, SignalRing, ring_push
@@ -236,6 +236,18 @@ cdef void confirm_all(EngineCore* e, int64_t now_ns) noexcept nogil:
         pair = confirm_due(e.confirm, now_ns)
 
 
+cdef void forget_others(EngineCore* e) noexcept nogil:
+    """Let no pair wait for its confirmation that the index has no more."""
+    cdef size_t d, symbol, pair
+    for d in range(256):
+        if e.index.buy_source[d] == 255:
+            continue
+        for symbol in range(e.index.n_symbols):
+            pair = d * e.index.n_symbols + symbol
+            if confirm_holds(e.confirm, pair) and not index_has(&e.index, d, symbol):
+                confirm_forget(e.confirm, pair)
+
+
 cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
     """Evaluate what is dirty, sweep a little; returns the number of dirty quotes."""
     cdef unsigned int symbols[TAKE]
@@ -336,14 +348,7 @@ cdef class Engine:
                     f"{owner.region.path}: mapped read-only, expected a writable mapping")
         for owner in (dirty, ring, active, health, control):
             quotes.region.check_same(owner.region)
-        if (index.index.n_sources != quotes.table.n_sources
-                or index.index.n_symbols > quotes.table.n_symbols
-                or index.n_directions > active.active.n_directions):
-            raise TableFull(
-                f"index: {index.index.n_sources} sources, {index.index.n_symbols} symbols, "
-                f"{index.n_directions} directions, expected to fit {quotes.table.n_sources}, "
-                f"{quotes.table.n_symbols} and {active.active.n_directions}")
-        e.quotes, e.dirty, e.index = quotes.table, dirty.dirty, index.index
+        e.quotes, e.dirty = quotes.table, dirty.dirty
         e.active, e.ring = active.active, ring.ring
         e.health = health.slot(health.role("engine"))
         e.rule.sources = health.slot(0)
@@ -352,7 +357,8 @@ cdef class Engine:
         e.max_gross_bps, e.min_notional = max_gross_bps, min_notional
         e.rule.beat_limit_ns = limit_ns(beat_limit_s)
         e.sweep_ns = limit_ns(sweep_s)
-        self._owned = (quotes, dirty, ring, active, health, control, index)
+        self._owned = (quotes, dirty, ring, active, health, control)
+        self.replace_index(index)
         if confirm_s:
             self._confirm(index, limit_ns(confirm_s))
 
@@ -361,6 +367,28 @@ cdef class Engine:
             index.n_directions, index.index.n_symbols, wait_ns)
         self._owned += (confirmation,)
         self.core.confirm = &confirmation.confirm
+
+    def replace_index(self, SourceSymbolIndex index not None):
+        """Compare the pairs of another index from the next turn on; not beside a running turn.
+
+        Same directions and symbols as the one before. scan() then looks at pairs that are new.
+        """
+        cdef EngineCore* e = &self.core
+        if (index.index.n_sources != e.quotes.n_sources
+                or index.index.n_symbols > e.quotes.n_symbols
+                or index.n_directions > e.active.n_directions):
+            raise TableFull(
+                f"index: {index.index.n_sources} sources, {index.index.n_symbols} symbols, "
+                f"{index.n_directions} directions, expected to fit {e.quotes.n_sources}, "
+                f"{e.quotes.n_symbols} and {e.active.n_directions}")
+        if self._index is not None and (index.n_directions != self._index.n_directions
+                                        or index.index.n_symbols != e.index.n_symbols):
+            raise CoreError(
+                f"index: {index.n_directions} directions, {index.index.n_symbols} symbols, "
+                f"expected {self._index.n_directions} and {e.index.n_symbols} as before")
+        self._index, e.index = index, index.index
+        if e.confirm != NULL:
+            forget_others(e)
 
     def set_rule(self, int direction, double fees_bps, double threshold_bps, double converge_bps):
         """Set the fees of both legs and the limits on net of one direction, in bps."""
@@ -381,7 +409,7 @@ cdef class Engine:
     def observe(self, EdgeStats stats not None):
         """Feed every evaluation of a changed quote to `stats`, whatever the rules say of it."""
         if (stats.edges.n_symbols != self.core.index.n_symbols
-                or stats.edges.n_directions < self._owned[6].n_directions):
+                or stats.edges.n_directions < self._index.n_directions):
             raise CoreError("edge statistics: other symbols or directions than the index has")
         self._owned += (stats,)
         self.core.edges = &stats.edges

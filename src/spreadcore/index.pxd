@@ -19,6 +19,15 @@ cdef struct Index:
 cdef inline const IndexEntry* index_at(const Index* x, size_t source, size_t symbol) noexcept nogil:
     return x.entries + symbol * x.n_sources + source
 
+# whether a direction given at creation compares the symbol
+cdef inline bint index_has(const Index* x, size_t direction, size_t symbol) noexcept nogil:
+    cdef const IndexEntry* entry = index_at(x, x.buy_source[direction], symbol)
+    cdef int i
+    for i in range(entry.n):
+        if entry.directions[i] == direction:
+            return True
+    return False
+
 cdef class SourceSymbolIndex:
     cdef:
         Index index

@@ -61,6 +61,7 @@ class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_limit_s: float = 90.0  # or this long after its start, connect and all
     refresh_h: float = 12.0  # `run` discovers again at start when the set is older
     majors: tuple[str, ...] = ("BTC", "ETH", "SOL", "XRP")  # a list without one is not whole
+    reload_h: float = 8.0  # a running `run` discovers again and reloads about this often; 0 = never
 
 
 class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -348,6 +349,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "discovery.no_new_s": (0, inf),
     "discovery.batch_limit_s": (0.001, inf),
     "discovery.refresh_h": (0, inf),
+    "discovery.reload_h": (0, 8_760),
     "feeds.connect_timeout_s": (0.001, 3_600),
     "feeds.ack_timeout_s": (0.001, inf),
     "feeds.max_frame_bytes": (1_024, 1 << 30),
@@ -373,6 +375,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "log.keep_mb": (0.001, inf),
 }
 _FUNDING_AT_LEAST_S = 5  # a list of every perpetual is a heavy question
+_RELOAD_AT_LEAST_H = 0.1  # discovery asks every venue for everything
 _INSTANCE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 
 
@@ -406,6 +409,11 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         refuse(
             "feeds.funding_every_s",
             f"{config.feeds.funding_every_s}, expected 0 or at least {_FUNDING_AT_LEAST_S}",
+        )
+    if 0 < config.discovery.reload_h < _RELOAD_AT_LEAST_H:
+        refuse(
+            "discovery.reload_h",
+            f"{config.discovery.reload_h}, expected 0 or at least {_RELOAD_AT_LEAST_H}",
         )
     _check_sources(config, refuse)
     _check_venues(config, refuse)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from spreadscan.errors import BadGenerated
+from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
 
 FORMAT = 1
@@ -62,6 +62,22 @@ class SourceList(msgspec.Struct, frozen=True, kw_only=True):
             for s in self.symbols
             if s.state == "valid" or (s.state == "quiet" and s.silent_runs < SILENT_RUNS_MAX)
         )
+
+
+def changes(old: Sequence[Listed], new: Sequence[Listed]) -> tuple[list[Listed], list[Listed]]:
+    """Return what went and what came between two lists of pairs to subscribe to.
+
+    A pair whose id, venue symbol or units differ went and came: what stood of it is not true.
+    """
+    was, becomes = {_identity(row): row for row in old}, {_identity(row): row for row in new}
+    gone = [row for key, row in was.items() if key not in becomes]
+    return gone, [row for key, row in becomes.items() if key not in was]
+
+
+def _identity(row: Listed) -> tuple[int, str, str]:
+    i = row.instrument
+    # text: a contract size that is not known is NaN, which equals nothing
+    return row.symbol_id, i.venue_symbol, repr((i.multiplier, i.qty_scale))
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +178,32 @@ def load(folder: str | Path) -> Lists:
         with suppress(BadGenerated):
             return _load(place)
     return _load(root)  # a write may just have ended; else this says what is wrong
+
+
+def check_capacity(lists: Lists, n_symbols: int) -> None:
+    """Refuse lists with more ids than the instance has room for. ConfigError says what to do."""
+    if len(lists.names) > n_symbols:
+        raise ConfigError(
+            f"capacity.symbols: {n_symbols}, the generated set has "
+            f"{len(lists.names)} ids: raise it and `spreadscan init --force`"
+        )
+
+
+def successor(old: Lists, new: Lists) -> Lists:
+    """Return `new` as those take it over who run on `old`.
+
+    A source of which `new` has nothing to subscribe to keeps its list: that it could not be
+    proven says nothing of its pairs. BadGenerated where an id means another pair than before.
+    """
+    for symbol_id, name in enumerate(old.names):
+        found = new.names[symbol_id] if symbol_id < len(new.names) else "missing"
+        if found != name:
+            raise BadGenerated(
+                f"generation {new.generation}: id {symbol_id} is {found}, expected {name} as in "
+                f"generation {old.generation}; ids given anew need a restart"
+            )
+    proven = {name: listed for name, listed in new.sources.items() if listed.subscribed}
+    return msgspec.structs.replace(new, sources=new.sources | old.sources | proven)
 
 
 def _decode_metadata(path: Path) -> tuple[Metadata, bytes]:

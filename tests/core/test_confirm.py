@@ -85,6 +85,18 @@ def test_a_signal_has_the_prices_of_its_own_moment(rig):
     assert (102.0, T + 9) == (signal.sell_px, signal.recv_ns)
 
 
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_pair_that_a_new_index_has_no_more_waits_no_longer(rig, stays):
+    """Its alarm would signal a pair that nobody subscribes to."""
+    rig.put(101.0, T)
+    rig.turn(T)
+    index = SourceSymbolIndex(2, 64, [(0, SPOT, PERP)])
+    index.add(0, SYMBOL if stays else SYMBOL + 1)
+    rig.engine.replace_index(index)
+    assert ([T + WAIT] if stays else []) == rig.turn(T + WAIT)
+    assert 0 == rig.counted("unconfirmed")
+
+
 def test_a_spread_that_flickers_never_signals(rig):
     for n in range(20):
         at = T + n * WAIT // 2

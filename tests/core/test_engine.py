@@ -86,6 +86,50 @@ def rig(instance):
     return Rig(instance)
 
 
+# -- another index
+
+
+def index_of(*pairs, n_symbols=64, directions=DIRECTIONS):
+    index = SourceSymbolIndex(3, n_symbols, directions)
+    for direction, symbol in pairs:
+        index.add(direction, symbol)
+    return index
+
+
+def test_pairs_of_a_new_index_are_compared_and_others_no_more(rig):
+    rig.spread(symbol=SYMBOL + 1)
+    assert [] == rig.turn()
+    rig.engine.replace_index(index_of((0, SYMBOL + 1)))
+    assert 1 == rig.engine.scan(T)
+    [signal] = rig.turn()
+    assert SYMBOL + 1 == signal.symbol_id
+    rig.spread()
+    assert [] == rig.turn()
+    assert FREE == rig.state
+
+
+def test_the_index_before_may_be_gone(rig):
+    for n in range(50):
+        rig.engine.replace_index(index_of((0, SYMBOL), (1, n)))
+    rig.spread()
+    assert 1 == len(rig.turn())
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "text"),
+    [
+        (index_of(n_symbols=32), CoreError, "32 symbols, expected 3 and 64 as before"),
+        (index_of(directions=DIRECTIONS[:2]), CoreError, "2 directions, 64 symbols, expected 3"),
+        (index_of(n_symbols=128), TableFull, "128 symbols, 3 directions, expected to fit 3, 64"),
+    ],
+)
+def test_another_room_is_refused_and_the_index_stays(rig, index, error, text):
+    with pytest.raises(error, match=text):
+        rig.engine.replace_index(index)
+    rig.spread()
+    assert 1 == len(rig.turn())
+
+
 # -- a signal
 
 

@@ -15,6 +15,7 @@ LEVELS = {
     "spreadscan.config": 0,
     "spreadscan.logs": 0,
     "spreadscan.lists": 0,
+    "spreadscan.reload": 0,
     "spreadscan.net": 1,
     "spreadscan.venues": 2,
     "spreadscan.feeds": 3,
@@ -30,7 +31,7 @@ LEVELS = {
 # narrower than their level allows
 ONLY_UP_TO = {"spreadscan.sim": 2}
 # the facts of level 0 lean on each other in this order only
-FACTS = ["errors", "types", "clock", "logs", "config", "lists"]
+FACTS = ["errors", "types", "clock", "logs", "config", "lists", "reload"]
 
 
 def room_of(module: str) -> str:

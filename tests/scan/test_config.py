@@ -337,6 +337,8 @@ def test_what_is_no_toml_is_refused(toml: Callable[..., str], tmp_path: Path) ->
         ({"account_tier": "vip"}, "account_tier", "'vip', expected one of [tiers]: none"),
         ({"tiers.a.okx-spot": "nan"}, "tiers.a.okx-spot", "nan, expected a number of bps"),
         ({"feeds.funding_every_s": 4}, "feeds.funding_every_s", "4.0, expected 0 or at least 5"),
+        ({"discovery.reload_h": 0.05}, "discovery.reload_h", "0.05, expected 0 or at least 0.1"),
+        ({"discovery.reload_h": "inf"}, "discovery.reload_h", "inf, expected 0 to 8760"),
         ({"feeds.funding_every_s": -1}, "feeds.funding_every_s", "expected 0 to 3600"),
         ({"engine.confirm_ms": -1}, "engine.confirm_ms", "expected 0 to 3600000"),
         ({"instance": "../etc"}, "instance", "'../etc', expected up to 63 letters"),

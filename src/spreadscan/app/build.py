@@ -13,6 +13,7 @@ from spreadscan.config import Config
 from spreadscan.errors import ConfigError
 from spreadscan.feeds.worker import FeedWorker
 from spreadscan.lists import Lists
+from spreadscan.reload import Reload
 from spreadscan.tracker import Tracker
 from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
@@ -80,15 +81,6 @@ def open_instance(config: Config, role: str) -> Instance:
     return Instance(config.instance, WRITABLE[role])
 
 
-def check_lists(config: Config, lists: Lists) -> None:
-    """Refuse lists that do not fit the instance's capacity."""
-    if len(lists.names) > config.capacity.symbols:
-        raise ConfigError(
-            f"capacity.symbols: {config.capacity.symbols}, the generated set has "
-            f"{len(lists.names)} ids: raise it and `spreadscan init --force`"
-        )
-
-
 def active_sources(config: Config, lists: Lists) -> tuple[str, ...]:
     """Return the enabled sources that the generated set has pairs for."""
     return tuple(s for s in config.sources if s in lists.sources and lists.sources[s].subscribed)
@@ -129,8 +121,8 @@ def fees_bps(config: Config) -> dict[int, float]:
     }
 
 
-def make_feed(config: Config, lists: Lists, source: str, instance: Instance) -> FeedWorker:
-    return FeedWorker(VENUES[source], config, lists, instance)
+def make_feed(config: Config, reload: Reload, source: str, instance: Instance) -> FeedWorker:
+    return FeedWorker(VENUES[source], config, reload.lists, instance, reload.look)
 
 
 def listed_ids(lists: Lists) -> dict[int, frozenset[int]]:
@@ -147,28 +139,53 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
         instance, config, lists.names, fees_bps(config), stale_after_s(config), utc=UtcClock()
     )
     tracker.recover(now_ns())
-    tracker.relist(listed_ids(lists), now_ns())
-    instance.health.acknowledge(tracker.role, lists.generation)
+    relist(tracker, lists)
     return tracker
+
+
+def relist(tracker: Tracker, lists: Lists) -> None:
+    """Let a tracker take lists, and say so."""
+    tracker.relist(lists.names, listed_ids(lists), now_ns())
+    tracker.instance.health.acknowledge(tracker.role, lists.generation)
+
+
+def relisting(tracker: Tracker, reload: Reload) -> Callable[[], None]:
+    """Return what a tracker does at every beat: take lists that are newer than its own."""
+    generation = reload.lists.generation
+
+    def look() -> None:
+        nonlocal generation
+        lists = reload.look()
+        if lists.generation > generation:
+            relist(tracker, lists)
+            generation = lists.generation
+
+    return look
+
+
+def make_index(config: Config, lists: Lists) -> SourceSymbolIndex:
+    """Return the index of the directions that are enabled, with the pairs of the lists."""
+    directions = config.enabled_directions
+    index = SourceSymbolIndex(
+        config.capacity.sources,
+        config.capacity.symbols,
+        [(d.id, d.buy_source, d.sell_source) for d in directions],
+    )
+    for direction in directions:
+        for symbol_id in lists.pairs.get(direction.id, ()):
+            index.add(direction.id, symbol_id)
+    return index
 
 
 class EngineRunner:
     """The compiled engine in its loop; run() blocks its thread, without the GIL."""
 
-    def __init__(self, config: Config, lists: Lists, instance: Instance) -> None:
+    def __init__(self, config: Config, reload: Reload, instance: Instance) -> None:
         self._config = config
-        self._generation = lists.generation
+        self._reload = reload
+        self._generation = reload.lists.generation
         self._instance = instance
         self._role = instance.health.role("engine")
-        directions = config.enabled_directions
-        index = SourceSymbolIndex(
-            config.capacity.sources,
-            config.capacity.symbols,
-            [(d.id, d.buy_source, d.sell_source) for d in directions],
-        )
-        for direction in directions:
-            for symbol_id in lists.pairs.get(direction.id, ()):
-                index.add(direction.id, symbol_id)
         settings = config.engine
         self.engine = Engine(
             instance.quotes,
@@ -177,7 +194,7 @@ class EngineRunner:
             instance.active,
             instance.health,
             instance.control,
-            index,
+            make_index(config, reload.lists),
             max_gross_bps=settings.max_gross_bps,
             min_notional=settings.min_notional_usdt,
             beat_limit_s=settings.beat_limit_s,
@@ -185,7 +202,7 @@ class EngineRunner:
             confirm_s=settings.confirm_ms / 1e3,
         )
         fees = fees_bps(config)
-        for direction in directions:
+        for direction in config.enabled_directions:
             threshold, converge = config.limits_bps(direction)
             self.engine.set_rule(direction.id, fees[direction.id], threshold, converge)
         for source_id, seconds in stale_after_s(config).items():
@@ -199,8 +216,18 @@ class EngineRunner:
         self.engine.scan(now_ns())
         while not stop():
             health.beat(self._role, now_ns())
+            self._take(self._reload.look())
             self.engine.run(_RUN_FOR_S, settings.spin_us, settings.park_ms, settings.coalesce_us)
         health.beat(self._role, now_ns(), "off")
+
+    def _take(self, lists: Lists) -> None:
+        """Between turns: compare the pairs of newer lists from now on, and all of them once."""
+        if lists.generation <= self._generation:
+            return
+        self.engine.replace_index(make_index(self._config, lists))
+        self.engine.scan(now_ns())
+        self._generation = lists.generation
+        self._instance.health.acknowledge(self._role, lists.generation)
 
 
 def roles_of(config: Config, lists: Lists, layout: str) -> Mapping[str, tuple[int, ...]]:

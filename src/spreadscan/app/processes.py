@@ -21,6 +21,7 @@ from spreadscan.config import Config
 from spreadscan.errors import ConfigError, Halt, SpreadError
 from spreadscan.lists import Lists
 from spreadscan.logs import facts, start_logging
+from spreadscan.reload import Reload
 
 log = logging.getLogger(__name__)
 
@@ -112,29 +113,30 @@ def _feed(source: str, config: Config, lists: Lists) -> None:
         raise Halt(f"{source}: not in the generated set, expected a source that was discovered")
     instance = build.open_instance(config, "feed")
     lease = instance.lease(source)
-    stop = StopFlag(instance)
-    run_async(config, build.make_feed(config, lists, source, instance).run(stop))
+    stop, reload = StopFlag(instance), Reload(config, lists, instance.control)
+    run_async(config, build.make_feed(config, reload, source, instance).run(stop))
     lease.close()
 
 
 def _engine(role: str, config: Config, lists: Lists) -> None:
     instance = build.open_instance(config, "engine")
     lease = instance.lease("engine")
-    build.EngineRunner(config, lists, instance).run(StopFlag(instance))
+    reload = Reload(config, lists, instance.control)
+    build.EngineRunner(config, reload, instance).run(StopFlag(instance))
     lease.close()
 
 
 def _tracker(role: str, config: Config, lists: Lists) -> None:
     instance = build.open_instance(config, "tracker")
     lease = instance.lease("tracker")
-    stop = StopFlag(instance)
-    run_async(config, _track(build.make_tracker(config, lists, instance), stop))
+    stop, reload = StopFlag(instance), Reload(config, lists, instance.control)
+    run_async(config, _track(build.make_tracker(config, lists, instance), reload, stop))
     lease.close()
 
 
-async def _track(tracker: tracker_room.Tracker, stop: Stop) -> None:
+async def _track(tracker: tracker_room.Tracker, reload: Reload, stop: Stop) -> None:
     try:
-        await tracker_room.run(tracker, stop)
+        await tracker_room.run(tracker, stop, build.relisting(tracker, reload))
     finally:
         tracker.close(now_ns())
 
@@ -158,11 +160,12 @@ async def _single_main(
         return stop() or ended.is_set()
 
     tracker = build.make_tracker(config, lists, instance)
-    engine = build.EngineRunner(config, lists, instance)
+    reload = Reload(config, lists, instance.control)
+    engine = build.EngineRunner(config, reload, instance)
     workers: list[Coroutine[Any, Any, None]] = [
-        tracker_room.run(tracker, stop_all),
+        tracker_room.run(tracker, stop_all, build.relisting(tracker, reload)),
         asyncio.to_thread(engine.run, stop_all),
-        *(build.make_feed(config, lists, s, instance).run(stop_all) for s in sources),
+        *(build.make_feed(config, reload, s, instance).run(stop_all) for s in sources),
     ]
     try:
         tasks = [asyncio.create_task(worker) for worker in workers]

@@ -4,7 +4,7 @@ import csv
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,10 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
             "queued": ring.queued,
             "suspect": engine["suspect"],
         },
-        "tracks": {key: tracker[key] for key in ("opened", "converged", "expired", "lost", "open")},
+        "tracks": {
+            key: tracker[key]
+            for key in ("opened", "converged", "expired", "lost", "delisted", "open")
+        },
         "engine": {
             key: engine[key]
             for key in (
@@ -60,6 +63,7 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
             "receive_signal": _quantiles(instance, [health.role("engine")]),
         },
         "roles": {role: _role(instance, role, now) for role in (*_ROLES, *ids)},
+        "generation": instance.control.reload_generation,
         "paused": instance.control.pause,
     }
 
@@ -96,10 +100,20 @@ def _quantiles(instance: Instance, roles: Sequence[int]) -> dict[str, int | None
     return {"p50": p50, "p99": p99}
 
 
+def late_roles(instance: Instance, roles: Iterable[str], generation: int) -> dict[str, int]:
+    """Return those that have not acknowledged a generated set, with the one that they have."""
+    acked = {
+        role: instance.health.info(_number(instance, role))["acked_generation"] for role in roles
+    }
+    return {role: found for role, found in acked.items() if found < generation}
+
+
+def _number(instance: Instance, role: str) -> int:
+    return SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else instance.health.role(role)
+
+
 def _role(instance: Instance, role: str, now: int) -> dict[str, Any]:
-    health = instance.health
-    number = SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else health.role(role)
-    info = health.info(number)
+    info = instance.health.info(_number(instance, role))
     alive = instance.lease_held(role)
     return {
         "alive": alive,

@@ -15,12 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spreadscan.app import build, processes
+from spreadscan.app.rediscovery import Rediscovery
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import SpreadError
-from spreadscan.lists import Lists
+from spreadscan.lists import Lists, read_metadata
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
+from spreadscan.reload import Reload
 from spreadscan.types import SOURCE_BY_NAME
 
 log = logging.getLogger(__name__)
@@ -44,25 +46,39 @@ class _Worker:
 
 
 class Supervisor:
-    """Keeps the workers of one instance running. run() until a signal, ctl stop, or seconds."""
+    """Keeps the workers of one instance running. run() until a signal, ctl stop, or seconds.
 
-    def __init__(self, config: Config, lists: Lists, layout: str) -> None:
+    discover: writes a new set, run in a child every discovery.reload_h; returns its exit code.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        lists: Lists,
+        layout: str,
+        discover: Callable[[], int] | None = None,
+    ) -> None:
         self._config = config
-        self._lists = lists
+        self._layout = layout
         self._instance = build.open_instance(config, "supervisor")
+        self._reload = Reload(config, lists, self._instance.control)
         self._health = self._instance.health
         self._role = self._health.role("supervisor")
-        self._workers = [
-            _Worker(role, processors, Backoff(0.5, 30.0))
-            for role, processors in build.roles_of(config, lists, layout).items()
-        ]
+        self._workers: list[_Worker] = []
+        self._plan_workers()
+        every_h = config.discovery.reload_h if discover else 0.0
+        self._rediscovery = Rediscovery(discover or (lambda: 0), every_h, self._fork)
+        self._close_lease: Callable[[], None] = lambda: None
         self._stopping = False
 
     def run(self, seconds: float | None = None, on_ready: Callable[[], None] | None = None) -> int:
         """Start everything and watch it; return the exit code (3: a worker was given up)."""
         lease = self._instance.lease("supervisor")
+        self._close_lease = lease.close
         self._instance.control.stop = False
+        self._instance.control.reload_generation = self._reload.lists.generation
         self._health.start(self._role, now_ns())
+        self._health.acknowledge(self._role, self._reload.lists.generation)
         processes.pin(self._config.cpu.supervisor)
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGTERM, signal.SIGINT)}
@@ -71,13 +87,13 @@ class Supervisor:
         gc.freeze()  # what is here now stays shared with the children
         try:
             for worker in self._workers:
-                self._start(worker, lease.close)
+                self._start(worker)
                 if worker.role == "tracker":
                     self._wait_ready(worker)
             if on_ready:
                 on_ready()
             end_ns = now_ns() + int(seconds * 1e9) if seconds is not None else None
-            self._watch(wake_read, end_ns, lease.close)
+            self._watch(wake_read, end_ns)
         finally:
             self._stop_all()
             signal.set_wakeup_fd(old_fd)
@@ -94,7 +110,28 @@ class Supervisor:
 
     # -- starting and watching
 
-    def _start(self, worker: _Worker, close_lease: Callable[[], None]) -> None:
+    def _plan_workers(self) -> None:
+        """Have a worker for every role; a source that got its first pairs is a new one."""
+        roles = build.roles_of(self._config, self._reload.lists, self._layout)
+        known = {worker.role for worker in self._workers}
+        self._workers += [
+            _Worker(role, processors, Backoff(0.5, 30.0))
+            for role, processors in roles.items()
+            if role not in known
+        ]
+
+    def _start(self, worker: _Worker) -> None:
+        def main() -> int:
+            processes.pin(worker.processors)
+            return processes.run_role(worker.role, self._config, self._reload.lists)
+
+        worker.pid = self._fork(main)
+        worker.pidfd = os.pidfd_open(worker.pid)
+        worker.started_ns, worker.again_at_ns = now_ns(), 0
+        log.info("worker started", extra=facts(role=worker.role, worker_pid=worker.pid))
+
+    def _fork(self, main: Callable[[], int]) -> int:
+        """Run main in a child that shares our pages, ends when we do, and exits with its code."""
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -104,25 +141,24 @@ class Supervisor:
             try:
                 signal.set_wakeup_fd(-1)
                 processes.die_with_parent(parent)
-                close_lease()  # else the supervisor's lease would live as long as its children
+                self._close_lease()  # else it would be held for as long as its children live
                 self._close_pidfds()
-                processes.pin(worker.processors)
-                code = processes.run_role(worker.role, self._config, self._lists)
+                code = main()
             except Exception:
                 # the last place that can tell: start_logging may be what failed
                 logging.getLogger(__name__).exception("worker failed")
             finally:
                 logging.shutdown()
                 os._exit(code)
-        worker.pid, worker.pidfd = pid, os.pidfd_open(pid)
-        worker.started_ns, worker.again_at_ns = now_ns(), 0
-        log.info("worker started", extra=facts(role=worker.role, worker_pid=pid))
+        return pid
 
     def _close_pidfds(self) -> None:
         for worker in self._workers:
             if worker.pidfd >= 0:
                 os.close(worker.pidfd)
                 worker.pidfd = -1
+        if self._rediscovery.pidfd >= 0:
+            os.close(self._rediscovery.pidfd)
 
     def _wait_ready(self, worker: _Worker) -> None:
         """Wait until the tracker has recovered: only then may the engine signal."""
@@ -140,25 +176,51 @@ class Supervisor:
         poll.register(worker.pidfd, select.POLLIN)
         return bool(poll.poll(timeout_ms))
 
-    def _watch(self, wake_fd: int, end_ns: int | None, close_lease: Callable[[], None]) -> None:
+    def _watch(self, wake_fd: int, end_ns: int | None) -> None:
         while not (self._stopping or self._instance.control.stop):
             now = now_ns()
             if end_ns is not None and now >= end_ns:
                 return
             degraded = any(w.pid == 0 for w in self._workers)
             self._health.beat(self._role, now, "degraded" if degraded else "running")
+            self._take_lists()
+            self._rediscovery.start_when_due()
             for worker in self._workers:
                 if worker.again_at_ns and now >= worker.again_at_ns:
                     self._health.restarted(self._role_number(worker))
-                    self._start(worker, close_lease)
+                    self._start(worker)
             poll = select.poll()
             poll.register(wake_fd, select.POLLIN)
             by_fd = {w.pidfd: w for w in self._workers if w.pidfd >= 0}
             for fd in by_fd:
                 poll.register(fd, select.POLLIN)
+            if self._rediscovery.pidfd >= 0:
+                poll.register(self._rediscovery.pidfd, select.POLLIN)
             for fd, _ in poll.poll(_BEAT_MS):
                 if fd in by_fd:
                     self._ended(by_fd[fd])
+                elif fd == self._rediscovery.pidfd and self._rediscovery.ended():
+                    self._ask_for_newest()
+
+    def _ask_for_newest(self) -> None:
+        try:
+            generation = read_metadata(self._config.paths.generated).generation
+        except SpreadError as error:
+            log.error("new lists refused", extra=facts(error=str(error)))
+            return
+        self._instance.control.reload_generation = generation
+
+    def _take_lists(self) -> None:
+        """Give newer lists to whoever is started from now on, and start who is new by them."""
+        generation = self._reload.lists.generation
+        lists = self._reload.load()  # no thread here, for we fork
+        if lists.generation == generation:
+            return
+        before = len(self._workers)
+        self._plan_workers()
+        for worker in self._workers[before:]:
+            self._start(worker)
+        self._health.acknowledge(self._role, lists.generation)
 
     def _ended(self, worker: _Worker) -> None:
         """A worker is gone: plan its next start, or give it up where only a human helps."""
@@ -197,6 +259,7 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         """SIGTERM to all, SIGKILL to those that do not end in time."""
+        self._rediscovery.stop()
         alive = [w for w in self._workers if w.pid]
         for worker in alive:
             with contextlib.suppress(ProcessLookupError):

@@ -8,7 +8,7 @@ import click
 from spreadcore import Instance
 
 from spreadscan.app import build
-from spreadscan.app.status import healthy, status
+from spreadscan.app.status import healthy, late_roles, status
 from spreadscan.cli.options import (
     EXIT_DEGRADED,
     EXIT_FAILED,
@@ -17,14 +17,16 @@ from spreadscan.cli.options import (
     print_json,
     read_config,
 )
-from spreadscan.errors import ConfigError
+from spreadscan.config import Config
+from spreadscan.errors import BadGenerated, ConfigError
+from spreadscan.lists import check_capacity, load
 
 _STOP_WITHIN_S = 6.0
 
 
 @click.group(cls=SentenceGroup)
 def ctl() -> None:
-    """Look at a running instance, pause, resume or stop it."""
+    """Look at a running instance, pause, resume, reload or stop it."""
 
 
 @ctl.command("status")
@@ -69,13 +71,81 @@ def resume(files: Any, settings: Any, instance: Any) -> None:
 
 @ctl.command()
 @config_options
+@click.option("--no-discover", is_flag=True, help="Take generated/ as it is.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0.0),
+    default=15.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds to wait for the acknowledgements.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress to stderr.")
+def reload(
+    files: Any, settings: Any, instance: Any, no_discover: bool, wait_s: float, as_json: bool
+) -> None:
+    """Discover, and let every process take what changed, without a restart.
+
+    Exit code 3 when one has not acknowledged the new lists in time. When discovery is refused
+    nothing changes.
+    """
+    config = read_config(files, settings, instance)
+    attached = build.open_instance(config, "ctl")
+    roles = _live(attached, config)
+    if not no_discover:
+        from spreadscan.cli.discover import discover_with_progress
+
+        discover_with_progress(config)
+    generation = _newest(attached, config)
+    begun_s = time.monotonic()
+    attached.control.reload_generation = generation
+    while (late := late_roles(attached, roles, generation)) and (
+        time.monotonic() - begun_s < wait_s
+    ):
+        time.sleep(0.02)
+    taken = [role for role in roles if role not in late]
+    took_s = round(time.monotonic() - begun_s, 3)
+    if as_json:
+        told = {"generation": generation, "acknowledged": taken, "late": late, "took_s": took_s}
+        print_json(told)
+    else:
+        click.echo(f"generation {generation}: {len(taken)} of {len(roles)} took it in {took_s} s")
+    for role, in_use in late.items():
+        click.echo(
+            f"late: {role} is at generation {in_use}; see {config.paths.logs}/{role}.log", err=True
+        )
+    sys.exit(EXIT_DEGRADED if late else 0)
+
+
+def _live(attached: Instance, config: Config) -> list[str]:
+    """Return the roles that run. ConfigError where none does."""
+    roles = [role for role in ("supervisor", "tracker", "engine", *config.sources)
+             if attached.lease_held(role)]  # fmt: skip
+    if not roles:
+        raise ConfigError(f"instance {config.instance!r}: nothing is running, expected a scanner")
+    return roles
+
+
+def _newest(attached: Instance, config: Config) -> int:
+    """Return the generation of the set in generated/, once it is sure that it may be taken."""
+    lists = load(config.paths.generated)
+    check_capacity(lists, attached.region("control").n_symbols)
+    if lists.generation < attached.control.reload_generation:
+        raise BadGenerated(
+            f"{config.paths.generated}: generation {lists.generation}, expected at least "
+            f"{attached.control.reload_generation}, which is in use"
+        )
+    return lists.generation
+
+
+@ctl.command()
+@config_options
 def stop(files: Any, settings: Any, instance: Any) -> None:
     """End every process of the instance, files whole."""
     attached = _attach(files, settings, instance)
     config = read_config(files, settings, instance)
-    roles = ("supervisor", "tracker", "engine", *config.sources)
-    if not any(map(attached.lease_held, roles)):
-        raise ConfigError(f"instance {config.instance!r}: nothing is running, expected a scanner")
+    roles = _live(attached, config)
     attached.control.stop = True
     deadline = time.monotonic() + _STOP_WITHIN_S
     while left := [role for role in roles if attached.lease_held(role)]:

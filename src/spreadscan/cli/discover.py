@@ -1,6 +1,8 @@
 """`spreadscan discover`, and its progress for terminals and for pipes."""
 
 import asyncio
+import logging
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,13 +10,17 @@ from typing import Any
 
 import click
 import msgspec
+from spreadcore.errors import CoreError
 
-from spreadscan.cli.options import config_options, print_json, read_config
+from spreadscan.cli.options import EXIT_FAILED, config_options, print_json, read_config
 from spreadscan.config import Config
 from spreadscan.discovery import Result
 from spreadscan.discovery import discover as run_discovery
 from spreadscan.discovery.discover import Progress
-from spreadscan.logs import start_logging
+from spreadscan.errors import SpreadError
+from spreadscan.logs import facts, start_logging
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -46,6 +52,21 @@ def discover_with_progress(
             return asyncio.run(
                 run_discovery(config, progress, fresh=fresh, accept_shrink=accept_shrink)
             )
+    finally:
+        logging_.stop()
+
+
+def discover_quietly(config: Config) -> int:
+    """Run discovery without a word but in its log; return the exit code. For a child process."""
+    logging_ = start_logging("discover", config.paths.logs, config.log.level, config.log.keep_mb)
+    try:
+        result = asyncio.run(run_discovery(config))
+        log.info("discovered", extra=facts(generation=result.generation, pairs=result.symbols))
+        return 0
+    except (SpreadError, CoreError) as error:
+        log.error("discovery refused", extra=facts(error=str(error)))
+        print(f"spreadscan: discovery: {error}; the lists in use stay", file=sys.stderr)
+        return EXIT_FAILED
     finally:
         logging_.stop()
 

@@ -1,5 +1,7 @@
 """`spreadscan run` and the single workers `feed`, `engine` and `tracker`."""
 
+import os
+import signal
 import sys
 import time
 from datetime import datetime
@@ -12,9 +14,11 @@ from spreadscan.app.supervisor import Supervisor, in_child
 from spreadscan.cli.options import config_options, print_json, read_config
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated, ConfigError
-from spreadscan.lists import Lists, load, read_metadata
+from spreadscan.lists import Lists, check_capacity, load, read_metadata
 from spreadscan.logs import start_logging
 from spreadscan.types import SOURCE_BY_NAME
+
+_DISCOVERY_NICE = 10  # while the scan runs its feeds go first
 
 
 @click.command()
@@ -27,7 +31,9 @@ from spreadscan.types import SOURCE_BY_NAME
     help="A process per worker, or all workers in one.",
 )
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="End by itself after this long.")
-@click.option("--no-discover", is_flag=True, help="Use generated/ as it is, however old.")
+@click.option(
+    "--no-discover", is_flag=True, help="Use generated/ as it is, however old; no timer either."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the final status as JSON.")
 def run(
     files: Any,
@@ -40,21 +46,30 @@ def run(
 ) -> None:
     """Run the scanner: feeds, engine and tracker, restarted when they die.
 
-    Discovers first when generated/ is missing or older than discovery.refresh_h. Ctrl-C or
-    SIGTERM end it within 5 s.
+    Discovers first when generated/ is missing or older than discovery.refresh_h, and anew every
+    discovery.reload_h. Ctrl-C or SIGTERM end it within 5 s.
     """
     config = read_config(files, settings, instance)
     build.create_instance(config)
     if not no_discover:
         _refresh(config)
     lists = load(config.paths.generated)
-    build.check_lists(config, lists)
+    check_capacity(lists, config.capacity.symbols)
     processes.preload(config)
     logging_ = start_logging(
         "supervisor", config.paths.logs, config.log.level, config.log.keep_mb, direct=True
     )
+
+    def rediscover() -> int:
+        from spreadscan.cli.discover import discover_quietly
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)  # not the flag of the supervisor
+        os.nice(_DISCOVERY_NICE)
+        return discover_quietly(config)
+
     try:
-        supervisor = Supervisor(config, lists, layout)
+        supervisor = Supervisor(config, lists, layout, None if no_discover else rediscover)
         code = supervisor.run(seconds, lambda: _say_running(config, lists, layout))
     finally:
         logging_.stop()
@@ -105,7 +120,7 @@ def _age_h(config: Config) -> float | None:
 def _one_worker(role: str, files: Any, settings: Any, instance: Any) -> None:
     config = read_config(files, settings, instance)
     lists = load(config.paths.generated)
-    build.check_lists(config, lists)
+    check_capacity(lists, config.capacity.symbols)
     build.create_instance(config)
     sys.exit(processes.run_role(role, config, lists, to_stderr=True))
 

@@ -32,7 +32,8 @@ class LiveTable:
         self._instance = instance
         self._config = config
         self._title = title
-        self._names = _names(config)
+        self._names: tuple[str, ...] = ()
+        self._named = -1  # generation that they are of
         self._last = now_ns(), {name: 0 for name in config.sources}
         self._rates(status(instance, config))
         self._opened = OpenTimes(instance, config.paths.data)
@@ -56,12 +57,16 @@ class LiveTable:
             return
 
     def _page(self, end: float) -> Group:
-        found = status(self._instance, self._config)
+        found = self._look()
         rates = self._rates(found)
         spreads = live_spreads(self._instance, self._config, self._names, self._opened)
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
         return Group(
-            Text(f"{self._title}: instance {found['instance']}{left}", style="bold"),
+            Text(
+                f"{self._title}: instance {found['instance']}, "
+                f"generation {found['generation']}{left}",
+                style="bold",
+            ),
             sources_table(found, rates),
             self._spreads_table(spreads),
             Text(_signals_line(found)),
@@ -70,7 +75,7 @@ class LiveTable:
         )
 
     def _lines(self) -> None:
-        found = status(self._instance, self._config)
+        found = self._look()
         rates = self._rates(found)
         best = live_spreads(self._instance, self._config, self._names, self._opened)[:1]
         click.echo(
@@ -84,6 +89,12 @@ class LiveTable:
                 f"; best {r['direction']} {r['symbol']} net {r['net_bps']:.1f} bps" for r in best
             )
         )
+
+    def _look(self) -> dict[str, Any]:
+        found = status(self._instance, self._config)
+        if found["generation"] != self._named:
+            self._names, self._named = _names(self._config), found["generation"]
+        return found
 
     def _rates(self, found: Mapping[str, Any]) -> dict[str, float]:
         """Quotes per second of each source since the last look."""
@@ -166,6 +177,10 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
     """One line per thing that a user should not overlook."""
     down = [name for name, role in found["roles"].items() if not role["alive"]]
     lines = [f"not running: {', '.join(down)}"] if down else []
+    asked = found["generation"]
+    late = [n for n, role in found["roles"].items() if role["alive"] and role["generation"] < asked]
+    if late:
+        lines.append(f"generation {asked} not taken yet by: {', '.join(late)}")
     if found["paused"]:
         lines.append("paused: no new signals")
     return [Text(line, style="bold yellow") for line in lines]
@@ -176,7 +191,8 @@ def _signals_line(found: Mapping[str, Any]) -> str:
     return (
         f"signals {signals['produced']} = tracked {signals['tracked']} + queued "
         f"{signals['queued']}, suspect {signals['suspect']}; tracks open {tracks['open']}, "
-        f"converged {tracks['converged']}, expired {tracks['expired']}, lost {tracks['lost']}"
+        f"converged {tracks['converged']}, expired {tracks['expired']}, lost {tracks['lost']}, "
+        f"delisted {tracks['delisted']}"
     )
 
 

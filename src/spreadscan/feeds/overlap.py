@@ -7,7 +7,7 @@ closes. So there is no gap, and by the update ids no step back.
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Container, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -72,6 +72,19 @@ class Shard:
     @property
     def sessions(self) -> list[Session]:
         return [living.session for living in self._living]
+
+    def add(self, symbols: Sequence[str]) -> None:
+        """Subscribe to more, on the sockets that are open."""
+        self.symbols += tuple(symbols)
+        for session in self.sessions:
+            session.add(symbols)
+
+    def drop(self, symbols: Container[str]) -> None:
+        """Unsubscribe what it has of these symbols."""
+        gone = [symbol for symbol in self.symbols if symbol in symbols]
+        self.symbols = tuple(symbol for symbol in self.symbols if symbol not in symbols)
+        for session in self.sessions:
+            session.drop(gone)
 
     async def run(self) -> None:
         """Connect, live, wait, again; a successor goes before a socket that is about to end."""

@@ -4,6 +4,7 @@ The same for live feeds, validation and replay: decode by the venue's schema, ke
 book where the venue sends deltas, name what is neither. No socket and no clock.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from spreadcore.frames import FrameIntake
@@ -64,6 +65,13 @@ class FrameReader:
             elif self._sink.book(book, recv_ns):  # type: ignore[arg-type]  # no deltas left here
                 self.valid += 1
         return None
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """Drop the books of symbols that this socket gets no more."""
+        for symbol in symbols:
+            self.need_snapshot.discard(symbol)
+            if self._books:
+                self._books.forget(symbol)
 
     def _whole(self, item: Book | Delta) -> Book | None:
         """Return the top of book after item, None where only a new subscription helps."""

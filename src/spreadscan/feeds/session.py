@@ -171,8 +171,28 @@ class Session:
     def on_flush(self) -> None:
         self._sink.flush()
 
-    # -- subscribing: one code path for the first time, for the rest of a refused request, and
-    #    for a symbol that needs a new snapshot
+    # -- subscribing: one code path for the first time, for the rest of a refused request, for a
+    #    symbol that needs a new snapshot, and for what lists bring and take while it runs
+
+    def add(self, symbols: Sequence[str]) -> None:
+        """Subscribe to more, at once where the socket is open."""
+        self.symbols += tuple(symbols)
+        if self._socket:
+            self._queue.extend((True, batch) for batch in requests(self.venue, symbols))
+            self._answered.set()
+
+    def drop(self, symbols: Iterable[str]) -> None:
+        """Unsubscribe; symbols of other sockets are none of its business."""
+        gone = set(symbols).intersection(self.symbols)
+        told = [symbol for symbol in self.accepted if symbol in gone]
+        self.symbols = tuple(symbol for symbol in self.symbols if symbol not in gone)
+        self._reader.forget(gone)
+        for symbol in gone:
+            self.refused.pop(symbol, None)
+            self._asked_again.pop(symbol, None)
+        if self._socket:
+            self._queue.extend((False, batch) for batch in requests(self.venue, told))
+            self._answered.set()
 
     async def _send_requests(self) -> None:
         one_at_a_time = self.venue.spec.ids_per_request == "one"
@@ -182,6 +202,11 @@ class Session:
                 await self._answered.wait()
             await self._pace.take()
             subscribe, symbols = self._queue.popleft()
+            if subscribe:  # not what was dropped while it waited here
+                own = set(self.symbols)
+                symbols = [symbol for symbol in symbols if symbol in own]
+            if not symbols:
+                continue
             request_id = self._next_id
             self._next_id += 1
             assert self._socket
@@ -249,7 +274,7 @@ class Session:
         for topic in named:
             self.refused[topics[topic]] = refusal.text
             self._sink.refused(topics[topic], refusal.text)
-        if len(self.refused) == len(self.symbols):  # a fault of the venue, or all delisted
+        if not self.accepted:  # a fault of the venue, or all delisted
             self.close(f"every pair refused: {refusal.text}")
         rest = [s for t, s in topics.items() if t not in named]
         if not whole:

@@ -1,5 +1,6 @@
 """Which symbols share a socket, and which share a request."""
 
+import heapq
 from collections.abc import Iterator, Sequence
 
 from spreadscan.venues.base import Venue
@@ -11,6 +12,25 @@ def shards(symbols: Sequence[str], per_socket: int) -> list[list[str]]:
         return []
     n = -(-len(symbols) // per_socket)
     return [list(symbols[i::n]) for i in range(n)]
+
+
+def rooms(
+    sizes: Sequence[int], symbols: Sequence[str], per_socket: int
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Share out new symbols: what each open socket of these sizes takes, and new sockets.
+
+    The emptiest takes the next one; there are new sockets only once all are full.
+    """
+    taken: list[list[str]] = [[] for _ in sizes]
+    line = [(size, i) for i, size in enumerate(sizes)]
+    heapq.heapify(line)
+    for n, symbol in enumerate(symbols):
+        if not line or line[0][0] >= per_socket:
+            return taken, shards(symbols[n:], per_socket)
+        size, i = line[0]
+        taken[i].append(symbol)
+        heapq.heapreplace(line, (size + 1, i))
+    return taken, []
 
 
 def requests(venue: Venue, symbols: Sequence[str]) -> Iterator[list[str]]:

@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from spreadcore import Instance
 from spreadcore.frames import FrameIntake
@@ -23,8 +24,8 @@ from spreadscan.errors import Halt
 from spreadscan.feeds.funding import FundingPoll
 from spreadscan.feeds.overlap import Shard
 from spreadscan.feeds.session import Session
-from spreadscan.feeds.shards import shards
-from spreadscan.lists import Lists
+from spreadscan.feeds.shards import rooms, shards
+from spreadscan.lists import Listed, Lists, changes
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.ratelimit import RateLimit
@@ -44,22 +45,34 @@ def connect_limit(spec: VenueSpec) -> RateLimit:
 
 
 class FeedWorker:
-    """The feed of one source. run() until stop() says so; sections are mapped writable."""
+    """The feed of one source. run() until stop() says so; sections are mapped writable.
 
-    def __init__(self, venue: Venue, config: Config, lists: Lists, instance: Instance) -> None:
+    newest: gives the lists to use, asked at every beat; without it they stay as they are.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        config: Config,
+        lists: Lists,
+        instance: Instance,
+        newest: Callable[[], Lists] | None = None,
+    ) -> None:
         self.venue = venue
         self.source_id = SOURCE_BY_NAME[venue.name].id
         self._config = config
         self._instance = instance
+        self._newest = newest or (lambda: lists)
         self._generation = lists.generation
         self._settings = config.venues.get(venue.name)
         self._url = (self._settings and self._settings.ws_url) or venue.spec.ws_url
         self._listed = lists.sources[venue.name].subscribed
-        self._ids = {row.instrument.venue_symbol: row.symbol_id for row in self._listed}
+        self._ids: dict[str, int] = {}
         self._connects = connect_limit(venue.spec)
         self._next_link = 1
-        self._shards: list[Shard] = []
+        self._shards: dict[Shard, asyncio.Task[None]] = {}
         self._silent: set[int] = set()
+        self._ended = asyncio.Event()  # a task has
         self.intake = FeedIntake(
             instance.region("quotes"),
             instance.region("dirty"),
@@ -77,21 +90,15 @@ class FeedWorker:
         health.acknowledge(self.source_id, self._generation)
         self.intake.empty_all()
         for row in self._listed:
-            instrument = row.instrument
-            self.intake.add_symbol(
-                row.symbol_id, instrument.multiplier, instrument.qty_scale, instrument.venue_symbol
-            )
-        groups = shards(list(self._ids), self.venue.spec.topics_per_socket)
-        self._shards = [self._shard(group) for group in groups]
-        tasks = [asyncio.create_task(shard.run()) for shard in self._shards]
-        tasks.append(asyncio.create_task(self._look_for_silence()))
+            self._accept(row)
+        for group in shards(list(self._ids), self.venue.spec.topics_per_socket):
+            self._open_shard(group)
+        silence = self._start(self._look_for_silence())
         beside = self._poll_funding()
         try:
-            await self._beat(stop, tasks)
+            await self._beat(stop, silence)
         finally:
-            for task in (*tasks, *beside):
-                task.cancel()
-            await asyncio.gather(*tasks, *beside, return_exceptions=True)
+            await _cancel(*self._shards.values(), silence, *beside)
             self.intake.empty_all()
             health.set(self.source_id, _COUNTER["sockets"], 0)
             health.beat(self.source_id, now_ns(), "off")
@@ -111,22 +118,78 @@ class FeedWorker:
             self.count("funding_failed")
             log.error("funding poll ended", extra=facts(source=self.venue.name), exc_info=error)
 
-    async def _beat(self, stop: Callable[[], bool], tasks: list[asyncio.Task[None]]) -> None:
+    async def _beat(self, stop: Callable[[], bool], silence: asyncio.Task[None]) -> None:
         health, sockets = self._instance.health, _COUNTER["sockets"]
-        ended = asyncio.Event()
-        for task in tasks:
-            task.add_done_callback(lambda _: ended.set())
         while not stop():
             health.set(self.source_id, sockets, sum(shard.n_open for shard in self._shards))
             state = "running" if all(shard.n_open for shard in self._shards) else "degraded"
             health.beat(self.source_id, now_ns(), state)
             if self._instance.superseded:
                 raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
+            await self._take(self._newest())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), self._config.feeds.beat_ms / 1e3)
-            for task in tasks:
+                await asyncio.wait_for(self._ended.wait(), self._config.feeds.beat_ms / 1e3)
+            self._ended.clear()
+            for task in (*self._shards.values(), silence):
                 if task.done():
-                    task.result()  # no task ends by itself: this raises what ended it
+                    task.result()  # none ends by itself: this raises what ended it
+
+    async def _take(self, lists: Lists) -> None:
+        """Subscribe and unsubscribe what newer lists change; what stays is not touched."""
+        if lists.generation <= self._generation:
+            return
+        rows = lists.sources[self.venue.name].subscribed
+        gone, come = changes(self._listed, rows)
+        for row in gone:
+            self.intake.remove_symbol(row.symbol_id)
+            del self._ids[row.instrument.venue_symbol]
+        for row in come:
+            self._accept(row)
+        self._listed, self._generation = rows, lists.generation
+        dropped = {row.instrument.venue_symbol for row in gone}
+        for shard in self._shards:
+            shard.drop(dropped)
+        self._share_out([row.instrument.venue_symbol for row in come])
+        await self._close_empty()
+        self._instance.health.acknowledge(self.source_id, lists.generation)
+        log.info(
+            "lists taken",
+            extra=facts(
+                source=self.venue.name,
+                generation=lists.generation,
+                subscribed=len(come),
+                unsubscribed=len(gone),
+            ),
+        )
+
+    def _accept(self, row: Listed) -> None:
+        """Let quotes of a pair into the table."""
+        i = row.instrument
+        self.intake.add_symbol(row.symbol_id, i.multiplier, i.qty_scale, i.venue_symbol)
+        self._ids[i.venue_symbol] = row.symbol_id  # the poll of funding has this very dict
+
+    def _share_out(self, symbols: Sequence[str]) -> None:
+        sizes = [len(shard.symbols) for shard in self._shards]
+        taken, groups = rooms(sizes, symbols, self.venue.spec.topics_per_socket)
+        for shard, own in zip(self._shards, taken, strict=True):
+            if own:
+                shard.add(own)
+        for group in groups:
+            self._open_shard(group)
+
+    async def _close_empty(self) -> None:
+        empty = [shard for shard in self._shards if not shard.symbols]
+        await _cancel(*(self._shards.pop(shard) for shard in empty))
+
+    def _open_shard(self, symbols: Sequence[str]) -> None:
+        shard = self._shard(symbols)
+        self._shards[shard] = self._start(shard.run())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start what never ends by itself; where it does, the next beat comes at once."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._ended.set())
+        return task
 
     def _shard(self, symbols: Sequence[str]) -> Shard:
         settings = self._config.feeds
@@ -175,11 +238,11 @@ class FeedWorker:
         """Warn once per pair that is silent for longer than its source allows, and ask again."""
         own = self._settings.stale_after_s if self._settings else None
         limit_s = self.venue.spec.stale_after_s if own is None else own
-        names = {row.symbol_id: row.symbol for row in self._listed}
         while True:
             await asyncio.sleep(_SILENCE_LOOK_S)
             if not limit_s:
                 continue
+            names = {row.symbol_id: row.symbol for row in self._listed}
             silent = set(self.intake.silent(now_ns() - int(limit_s * 1e9)))
             for symbol_id in sorted(silent - self._silent):
                 self.count("silent_symbols")
@@ -232,6 +295,12 @@ class FeedWorker:
         log.warning(
             "pair refused", extra=facts(source=self.venue.name, symbol=symbol, text=text[:200])
         )
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Sink:

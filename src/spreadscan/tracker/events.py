@@ -36,24 +36,24 @@ class Event(NamedTuple):
 
 
 class EventRows:
-    """Writes the rows' text. symbols: names by symbol id."""
+    """Writes the rows' text. symbols: names by symbol id, of the newest lists."""
 
     def __init__(self, utc: Utc, ring_id: int, symbols: Sequence[str], config_hash: str) -> None:
         self._utc = utc
         self._ring_id = ring_id
-        self._symbols = symbols
+        self.symbols = symbols
         self._config_hash = config_hash
 
     def fixed(self, signal: SignalTuple, direction: Direction, fees_bps: float) -> dict[str, str]:
         """Return the fields that all rows of the signal's track share."""
-        known = signal.symbol_id < len(self._symbols)
+        known = signal.symbol_id < len(self.symbols)
         return {
             "track_id": track_id(self._ring_id, signal.sequence),
             "ring_id": str(self._ring_id),
             "sequence": str(signal.sequence),
             "direction": direction.name,
             "direction_id": str(direction.id),
-            "symbol": safe_text(self._symbols[signal.symbol_id]) if known else "",
+            "symbol": safe_text(self.symbols[signal.symbol_id]) if known else "",
             "symbol_id": str(signal.symbol_id),
             "fees_bps": bps(fees_bps),
         }

@@ -12,20 +12,23 @@ _BEAT_NS = 200_000_000
 _SHORTEST_S = 0.001  # uvloop rounds to ms; a shorter sleep would spin until the deadline
 
 
-async def run(tracker: Tracker, stop: Callable[[], bool]) -> None:
+async def run(
+    tracker: Tracker, stop: Callable[[], bool], on_beat: Callable[[], None] = lambda: None
+) -> None:
     """Run a recovered tracker until stop() is true; the caller holds the lease and closes it.
 
+    on_beat: called between ticks, about five times a second.
     Deadlines are absolute, so ticks never drift; late ones are skipped, not replayed. Halt once
     a newer instance took the name. The archive works beside it.
     """
     tracker.archive.start()
     try:
-        await _loop(tracker, stop)
+        await _loop(tracker, stop, on_beat)
     finally:
         tracker.archive.stop()
 
 
-async def _loop(tracker: Tracker, stop: Callable[[], bool]) -> None:
+async def _loop(tracker: Tracker, stop: Callable[[], bool], on_beat: Callable[[], None]) -> None:
     health, role = tracker.instance.health, tracker.role
     health.start(role, now_ns())
     due_ns = tracker.next_tick_ns(now_ns())
@@ -42,6 +45,7 @@ async def _loop(tracker: Tracker, stop: Callable[[], bool]) -> None:
             health.beat(role, now, "degraded" if tracker.failing else "running")
             if tracker.instance.superseded:
                 raise Halt("tracker: the instance was replaced, expected to own it")
+            on_beat()
         if tracker.unsynced:
             await asyncio.to_thread(tracker.sync)
         wake_ns = min(due_ns, now + _POLL_NS)

@@ -96,6 +96,7 @@ class Tracker:
         self._outbox: list[Event] = []  # rows of the signals file but OPEN, oldest first
         self._waiting: list[tuple[str, bytes, int]] = []  # hour, snapshot rows, their number
         self._orphans = Orphans()
+        self._listed: Mapping[int, Container[int]] = {}  # symbol ids by source id
 
     def recover(self, now_ns: int) -> None:
         """Take up what the files say is open; ends before the engine may start."""
@@ -125,10 +126,16 @@ class Tracker:
         self._flush()
         self._set_levels()
 
-    def relist(self, listed: Mapping[int, Container[int]], now_ns: int) -> None:
-        """Take a new list of pairs (symbol ids by source id): tracks of others end as DELISTED."""
-        for end in self._tracks.delist(listed):
-            self._outbox.append(self._rows.close(end, now_ns, float("nan")))
+    def relist(
+        self, symbols: Sequence[str], listed: Mapping[int, Container[int]], now_ns: int
+    ) -> None:
+        """Take new lists: names by symbol id, and symbol ids by source id.
+
+        Tracks of pairs that a leg's source lists no more end as DELISTED, now or when a signal
+        of before turns up.
+        """
+        self._rows.symbols, self._listed = symbols, listed
+        self._end_delisted(now_ns)
         self._flush()
         self._set_levels()
 
@@ -190,12 +197,20 @@ class Tracker:
     def _drain(self, now_ns: int) -> None:
         if not self._flush():
             return
+        drained = False
         while (signal := self._ring.peek()) is not None:
             if signal.sequence not in self._journalled and not self._open(signal, now_ns):
                 return
             self._make_tracked(signal.direction_id, signal.symbol_id)
             self._ring.advance()
+            drained = True
+        if drained:
+            self._end_delisted(now_ns)
         self._flush()
+
+    def _end_delisted(self, now_ns: int) -> None:
+        for end in self._tracks.delist(self._listed):
+            self._outbox.append(self._rows.close(end, now_ns, float("nan")))
 
     def _open(self, signal: SignalTuple, now_ns: int) -> bool:
         """Write the OPEN row and follow the pair; False where the disk has no room for it."""

@@ -32,6 +32,7 @@ from spreadscan.venues.base import (
     Ack,
     BookSchema,
     Control,
+    Event,
     InstrumentPage,
     Match,
     Pong,
@@ -310,7 +311,8 @@ def futures_classify(frame: bytes) -> Control | None:
     if not channel.startswith("rs."):
         return None
     if channel != "rs.error" and data == "success":
-        return Ack()
+        # without an id: it would be taken for the answer to the subscription that follows
+        return Event(channel) if channel.startswith("rs.unsub.") else Ack()
     text = label(data)
     return Refusal(text, "", tuple(_CONTRACT.findall(text)))
 

@@ -7,6 +7,7 @@ from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, DirectionSettings, Engine, VenueSettings
 from spreadscan.lists import Lists
+from spreadscan.reload import Reload
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 
@@ -49,7 +50,8 @@ class Market:
             instance=instance.name,
             tiers={"free": dict.fromkeys(VENUES, 0.0)}, account_tier="free", **settings,
         )  # fmt: skip
-        self.engine = build.EngineRunner(config, lists, instance).engine
+        reload = Reload(config, lists, instance.control)
+        self.engine = build.EngineRunner(config, reload, instance).engine
         self.now = now_ns()
         for source in SOURCES:
             bid = 99.9 if source.market == "spot" else 101.0

@@ -5,11 +5,12 @@ import math
 import pytest
 from spreadcore.active import FREE, TRACKED
 
-from spreadscan.app.status import OpenTimes, live_spreads
-from spreadscan.cli.table import LiveTable
+from spreadscan.app.status import OpenTimes, late_roles, live_spreads, status
+from spreadscan.cli.table import LiveTable, status_tables
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Paths
-from spreadscan.types import DIRECTIONS
+from spreadscan.discovery.write import write_set
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 
 NAMES = ("A-USDT", "B-USDT", "C-USDT")
 
@@ -53,3 +54,35 @@ def test_the_live_table_shows_it(instance, config):
     assert {"A-USDT": "-2.5", "B-USDT": "-"} == dict(
         zip(cells["pair"], cells["funding bps"], strict=True)
     )
+
+
+def test_who_has_not_taken_the_newest_lists_is_late(instance, config):
+    health, control = instance.health, instance.control
+    roles = {"engine": health.role("engine"), "okx-spot": SOURCE_BY_NAME["okx-spot"].id}
+    leases = [instance.lease(role) for role in roles]
+    control.reload_generation = 7
+    for role, acked in (("engine", 7), ("okx-spot", 6)):
+        health.acknowledge(roles[role], acked)
+    assert {"okx-spot": 6} == late_roles(instance, roles, 7)
+    assert {} == late_roles(instance, roles, 6)
+    found = status(instance, config)
+    assert 7 == found["generation"]
+    told = [str(line) for line in status_tables(found)]
+    assert "generation 7 not taken yet by: okx-spot" in told
+    health.acknowledge(roles["okx-spot"], 8)  # a newer one: asked for meanwhile
+    assert not any("not taken yet" in str(line) for line in status_tables(status(instance, config)))
+    for lease in leases:
+        lease.close()
+
+
+def test_the_live_table_takes_the_names_of_new_lists(instance, config, tmp_path):
+    table = LiveTable(instance, config)
+    assert 0 == table._look()["generation"]
+    assert () == table._names
+    write_set(
+        tmp_path, generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={}, report="",
+        unix_ns=0,
+    )  # fmt: skip
+    instance.control.reload_generation = 1
+    table._look()
+    assert NAMES == table._names

@@ -246,11 +246,15 @@ class Stop:
 
 @asynccontextmanager
 async def working(
-    venue: Venue, config: Config, lists: Lists, instance: Instance
+    venue: Venue,
+    config: Config,
+    lists: Lists,
+    instance: Instance,
+    newest: Callable[[], Lists] | None = None,
 ) -> AsyncIterator[FeedWorker]:
     """Run a worker; it is told to stop at the end of the block, and must."""
     stop = Stop()
-    worker = FeedWorker(venue, config, lists, instance)
+    worker = FeedWorker(venue, config, lists, instance, newest)
     task = asyncio.create_task(worker.run(stop))
     try:
         yield worker

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scan.feeds.kit import quick
-from spreadscan.feeds.shards import requests, shards
+from spreadscan.feeds.shards import requests, rooms, shards
 from spreadscan.sim import Market
 from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
@@ -28,6 +28,23 @@ def test_shards_are_the_fewest_and_differ_by_one_at_most(symbols: list[str], mos
 
 def test_the_busiest_pairs_are_spread_over_the_sockets() -> None:
     assert [["A", "C", "E"], ["B", "D"]] == shards(["A", "B", "C", "D", "E"], 3)
+
+
+@given(st.lists(st.integers(0, 9), max_size=8), SYMBOLS, st.integers(9, 12))
+def test_new_pairs_fill_what_is_open_and_then_the_fewest_new_sockets(
+    sizes: list[int], symbols: list[str], most: int
+) -> None:
+    taken, groups = rooms(sizes, symbols, most)
+    assert sorted(symbols) == sorted(s for own in (*taken, *groups) for s in own)
+    full = [size + len(own) for size, own in zip(sizes, taken, strict=True)]
+    assert max(full, default=0) <= most
+    left = len(symbols) - sum(map(len, taken))
+    assert left == 0 or set(full) <= {most}
+    assert shards(symbols[len(symbols) - left :], most) == groups
+
+
+def test_the_emptiest_socket_takes_the_next_new_pair() -> None:
+    assert ([["B"], [], ["A", "C"]], []) == rooms([2, 3, 1], ["A", "B", "C"], 4)
 
 
 @pytest.mark.parametrize("name", VENUES)

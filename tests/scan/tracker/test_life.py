@@ -265,7 +265,7 @@ def test_a_direction_without_fees_is_followed_without_net(market):
 
 def test_a_symbol_without_a_name_is_followed(market):
     tracker = market.tracker()
-    tracker._rows._symbols = ["ONE"]
+    tracker._rows.symbols = ["ONE"]
     tracker.recover(market.now)
     market.signal(5)
     market.step(tracker)
@@ -274,7 +274,7 @@ def test_a_symbol_without_a_name_is_followed(market):
 
 def test_a_hostile_name_breaks_no_row(market):
     tracker = market.tracker()
-    tracker._rows._symbols = ['A,"\n#B']
+    tracker._rows.symbols = ['A,"\n#B']
     tracker.recover(market.now)
     market.signal(0)
     market.step(tracker)

@@ -9,7 +9,7 @@ from spreadcore import active
 from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 
-from scan.tracker.conftest import MEXC_FUTURES, OKX_SPOT, S
+from scan.tracker.conftest import MEXC_FUTURES, OKX_SPOT, SYMBOLS, S
 
 T1 = "2026-11-20T12:00:00.000000Z"
 
@@ -133,9 +133,9 @@ def test_it_is_delisted(market, gone):
     market.spread(0, 70.0)
     market.step(tracker, 10)
     both = {OKX_SPOT: {0, 1, 7}, MEXC_FUTURES: {0, 1}}
-    tracker.relist(both, market.now)
+    tracker.relist(SYMBOLS, both, market.now)
     assert 2 == len(market.events())
-    tracker.relist(both | {gone: {1}}, market.now)
+    tracker.relist(SYMBOLS, both | {gone: {1}}, market.now)
     market.step(tracker, 3)
     close = market.events()[-1]
     assert 3 == len(market.events())
@@ -153,9 +153,29 @@ def test_a_source_that_is_not_in_the_set_is_not_judged(market):
     tracker = market.started()
     market.signal(0, 40.0)
     market.step(tracker)
-    tracker.relist({OKX_SPOT: {0}}, market.now)
+    tracker.relist(SYMBOLS, {OKX_SPOT: {0}}, market.now)
     market.step(tracker)
     assert ["OPEN"] == [event["event"] for event in market.events()]
+
+
+def test_a_signal_of_before_the_new_lists_is_delisted_when_it_turns_up(market):
+    tracker = market.started()
+    tracker.relist(SYMBOLS, {OKX_SPOT: {1}}, market.now)
+    market.signal(0, 40.0)
+    market.signal(1, 40.0)
+    market.step(tracker)
+    events = [(e["event"], e["reason"], e["symbol"]) for e in market.events()]
+    opened = [("OPEN", "", "BTC-USDT"), ("OPEN", "", "ETH-USDT")]
+    assert [*opened, ("CLOSE", "DELISTED", "BTC-USDT")] == events
+    assert (active.FREE, active.TRACKED) == (market.state(0), market.state(1))
+
+
+def test_a_new_pair_has_its_name(market):
+    tracker = market.started()
+    tracker.relist([*SYMBOLS[:5], "NEW-USDT"], {}, market.now)
+    market.signal(5, 40.0)
+    market.step(tracker)
+    assert ["NEW-USDT"] == [e["symbol"] for e in market.events()]
 
 
 def test_what_was_delisted_meanwhile_ends_at_the_next_start(market):
@@ -164,7 +184,7 @@ def test_what_was_delisted_meanwhile_ends_at_the_next_start(market):
     market.step(tracker)
     tracker.close(market.now)
     tracker = market.started()
-    tracker.relist({OKX_SPOT: set()}, market.now)
+    tracker.relist(SYMBOLS, {OKX_SPOT: set()}, market.now)
     events = [(e["event"], e["reason"]) for e in market.events()]
     assert [("OPEN", ""), ("GAP", "DOWN"), ("CLOSE", "DELISTED")] == events
     assert active.FREE == market.state()
