@@ -49,7 +49,7 @@ class Rig:
     def write(self, lists: Lists) -> None:
         write_set(
             self.folder, generation=lists.generation, names=lists.names, retired=lists.retired,
-            pairs=lists.pairs, sources=lists.sources, report="", unix_ns=0,
+            pairs=lists.pairs, sources=lists.sources, listed={}, report="", unix_ns=0,
         )  # fmt: skip
 
 

@@ -80,8 +80,8 @@ def test_the_live_table_takes_the_names_of_new_lists(instance, config, tmp_path)
     assert 0 == table._look()["generation"]
     assert () == table._names
     write_set(
-        tmp_path, generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={}, report="",
-        unix_ns=0,
+        tmp_path, generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={}, listed={},
+        report="", unix_ns=0,
     )  # fmt: skip
     instance.control.reload_generation = 1
     table._look()
