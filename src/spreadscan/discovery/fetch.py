@@ -8,11 +8,13 @@ import aiohttp
 from spreadscan.config import Config
 from spreadscan.errors import RateLimited, Refused, Retry, Skip, VenueDown
 from spreadscan.net import rest
+from spreadscan.net.bans import bans_of
 from spreadscan.types import Instrument
 from spreadscan.venues.base import InstrumentPage, Venue
 
 _MAX_PAGES = 100
 _MAX_WAIT_S = 5.0  # a venue that asks for longer fails this run
+_PAST_S = 0.01  # timers may end a little early, and within a ban nothing is sent
 
 
 class Fetched:
@@ -27,8 +29,7 @@ class Fetched:
 async def fetch(session: aiohttp.ClientSession, venue: Venue, config: Config) -> Fetched:
     """Return the source's pairs that trade now. Never raises for what a venue can do."""
     found = Fetched()
-    settings = config.venues.get(venue.name)
-    host = (settings and settings.rest_url) or venue.spec.rest_url
+    host = venue.rest_url(config)
     cursor, seen = "", {""}
     try:
         for _ in range(_MAX_PAGES):
@@ -53,17 +54,19 @@ async def _page(
     session: aiohttp.ClientSession, venue: Venue, url: str, config: Config
 ) -> InstrumentPage:
     """GET a page with the configured tries and back-off; the last error goes up."""
-    settings = config.discovery
+    settings, bans = config.discovery, bans_of(config)
     last: Exception = VenueDown(f"{url}: never asked")
     for attempt in range(settings.tries):
         if attempt:
             pause = settings.backoff_ms[min(attempt, len(settings.backoff_ms)) - 1] / 1e3
-            wait_s = max(pause, last.after_s if isinstance(last, RateLimited) else 0.0)
+            wait_s = pause
+            if isinstance(last, RateLimited):
+                wait_s = max(pause, last.after_s + _PAST_S)
             if wait_s > _MAX_WAIT_S:
                 break
             await asyncio.sleep(wait_s)
         try:
-            return venue.instruments(await rest.get(session, url, settings.rest_timeout_s))
+            return venue.instruments(await rest.get(session, url, settings.rest_timeout_s, bans))
         except Retry as error:  # also an error body in a 200 answer
             last = error
     raise last

@@ -7,7 +7,8 @@ import picows
 from spreadcore.frames import FrameIntake
 from spreadcore.listener import FrameListener
 
-from spreadscan.errors import ConnectionLost
+from spreadscan.errors import ConnectionLost, SpreadError
+from spreadscan.net.refusals import refusal
 from spreadscan.net.transport import Listener, Socket, probe_peer
 
 
@@ -43,7 +44,7 @@ async def open_socket(
     max_frame_bytes: int,
     intake: FrameIntake | None,
 ) -> Socket:
-    """Open one. ConnectionLost where the handshake fails; OSError, TimeoutError as they come."""
+    """Open one. ConnectionLost or a refusal; OSError, TimeoutError as they come."""
     # Cancelled in its handshake, picows leaves the TCP connection open (2.3.1); its own time-out
     # closes it. So it is never cancelled: what opens too late is closed when it has opened.
     opening = asyncio.ensure_future(
@@ -64,10 +65,18 @@ async def open_socket(
         opening.add_done_callback(_close_late)
         raise
     except picows.WSError as error:
-        raise ConnectionLost(f"{url}: {error}") from None
+        raise _refused(url, error) or ConnectionLost(f"{url}: {error}") from None
     assert isinstance(frames, FrameListener)
     probe_peer(transport.underlying_transport.get_extra_info("socket"))
     return PicowsSocket(transport, frames)
+
+
+def _refused(url: str, error: picows.WSError) -> SpreadError | None:
+    """Return what the venue's HTTP answer says, None where there was none."""
+    if not isinstance(error, picows.WSInvalidStatusError) or not error.response:
+        return None
+    answer = error.response
+    return refusal(url, int(answer.status), answer.headers, error.raw_body or b"", "ws_url")
 
 
 def _close_late(opening: "asyncio.Future[Any]") -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import orjson
 
+from spreadscan.config import Config
 from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument, Market
 
@@ -174,6 +175,16 @@ class Venue:
     @property
     def name(self) -> str:
         return self.spec.name
+
+    def ws_url(self, config: Config) -> str:
+        """Return where its sockets are opened: the config's address, else the spec's."""
+        own = config.venues.get(self.name)
+        return (own and own.ws_url) or self.spec.ws_url
+
+    def rest_url(self, config: Config) -> str:
+        """Return where it is asked: the config's scheme and host, else the spec's."""
+        own = config.venues.get(self.name)
+        return (own and own.rest_url) or self.spec.rest_url
 
     def __str__(self) -> str:
         return self.spec.name

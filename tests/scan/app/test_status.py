@@ -5,11 +5,14 @@ import math
 import pytest
 from spreadcore.active import FREE, TRACKED
 
-from spreadscan.app.status import OpenTimes, live_spreads
-from spreadscan.cli.table import LiveTable
+from spreadscan.app.status import OpenTimes, live_spreads, status
+from spreadscan.cli.table import LiveTable, status_tables
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Paths
+from spreadscan.errors import RateLimited, RegionBlocked
+from spreadscan.net.bans import bans_of
 from spreadscan.types import DIRECTIONS
+from spreadscan.venues import VENUES
 
 NAMES = ("A-USDT", "B-USDT", "C-USDT")
 
@@ -53,3 +56,17 @@ def test_the_live_table_shows_it(instance, config):
     assert {"A-USDT": "-2.5", "B-USDT": "-"} == dict(
         zip(cells["pair"], cells["funding bps"], strict=True)
     )
+
+
+def test_status_says_why_a_source_is_left_alone(instance, config):
+    bans = bans_of(config)
+    bans.note(VENUES["okx-spot"].ws_url(config), RateLimited("HTTP 418", 300.0))
+    bans.note(VENUES["bybit-spot"].ws_url(config), RegionBlocked("HTTP 451: set ws_url"))
+    found = status(instance, config)
+    barred = {name: source["barred"] for name, source in found["sources"].items()}
+    assert {"until": None, "reason": "HTTP 451: set ws_url"} == barred["bybit-spot"]
+    assert "HTTP 418" == barred["okx-spot"]["reason"]
+    assert barred["mexc-spot"] is None
+    shown = [str(part) for part in status_tables(found)]
+    assert f"okx-spot is left alone until {barred['okx-spot']['until']}: HTTP 418" in shown
+    assert "bybit-spot is blocked: HTTP 451: set ws_url" in shown

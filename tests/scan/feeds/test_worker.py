@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -463,6 +464,115 @@ def test_each_socket_waits_for_its_turn_to_connect(instance: Instance, waits: Wa
 
     run(main())
     assert times[15] - times[0] > 0.5 * 15 / 25.0  # the first may be read late
+
+
+# -- refused handshakes
+
+
+class Door:
+    """Answers every handshake alike, and keeps when each came."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+        self.times: list[float] = []
+
+    async def __aenter__(self) -> "Door":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/ws"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.times.append(time.monotonic())
+        writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Bans go to a folder of the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_ban_stops_the_connects_of_every_socket_until_it_ends(
+    instance: Instance, transport: str, waits: Waits, folder: Path
+) -> None:
+    async def main() -> None:
+        venue = quick("binance-spot", topics_per_socket=1, connects_per_s=1_000.0)
+        lists = lists_of("binance-spot", *(row(i, f"S{i}USDT") for i in range(4)))
+        async with Door("429 Slow\r\nRetry-After: 2") as door:
+            config = config_of("binance-spot", door.url, transport)
+            async with working(venue, config, lists, instance):
+                await until(lambda: waits.failures)
+                await asyncio.sleep(0.3)
+                before = len(door.times)
+                assert before <= 4  # those that were on their way when the first was told
+                await until(lambda: len(door.times) > before)
+        assert door.times[before] - door.times[before - 1] >= 1.99
+
+    run(main())
+
+
+def test_a_restart_within_a_ban_opens_no_socket(
+    instance: Instance, transport: str, waits: Waits, folder: Path
+) -> None:
+    async def main() -> None:
+        venue, lists = quick("binance-spot"), lists_of("binance-spot", row(0, "AUSDT"))
+        async with Door("418 Banned\r\nRetry-After: 600") as door:
+            config = config_of("binance-spot", door.url, transport)
+            for _ in range(3):
+                async with working(venue, config, lists, instance):
+                    await asyncio.sleep(0.3)
+            assert 1 == len(door.times)
+
+    run(main())
+
+
+def test_a_region_block_is_final_told_once_and_tried_again_at_the_next_start(
+    instance: Instance,
+    transport: str,
+    waits: Waits,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        venue, lists = quick("binance-spot"), lists_of("binance-spot", row(0, "AUSDT"))
+        async with Door("451 No") as door:
+            config = config_of("binance-spot", door.url, transport)
+            for expected in (1, 2):
+                async with working(venue, config, lists, instance):
+                    await until(lambda: len(waits.failures) >= expected)  # noqa: B023
+                    await asyncio.sleep(0.3)
+                    source_id = SOURCE_BY_NAME["binance-spot"].id
+                    assert "degraded" == instance.health.info(source_id)["state"]
+                assert expected == len(door.times)
+
+    run(main())
+    told = messages(caplog, "host refuses our region")
+    assert 2 == len(told)  # once a start
+    assert "set ws_url under [venues]" in told[0]["reason"]
+
+
+def test_an_outage_in_html_is_tried_again_with_the_back_off(
+    instance: Instance, transport: str, waits: Waits, folder: Path
+) -> None:
+    async def main() -> None:
+        venue = quick("binance-spot", connects_per_s=1_000.0)
+        lists = lists_of("binance-spot", row(0, "AUSDT"))
+        async with Door("503 Busy\r\nContent-Type: text/html") as door:
+            config = config_of("binance-spot", door.url, transport)
+            async with working(venue, config, lists, instance):
+                await until(lambda: len(door.times) >= 3)
+        assert [0, 1, 2] == waits.failures[:3]
+        assert not (folder / "data").exists()
+
+    run(main())
 
 
 def test_the_connect_limit_is_the_venues() -> None:

@@ -14,7 +14,14 @@ from spreadcore.wire.decoder import FrameDecoder
 
 from scan.net import raw_server as raw
 from spreadscan.clock import now_ns
-from spreadscan.errors import ConfigError, ConnectionLost
+from spreadscan.errors import (
+    ConfigError,
+    ConnectionLost,
+    NoAddress,
+    RateLimited,
+    RegionBlocked,
+    VenueDown,
+)
 from spreadscan.net.transport import Socket, connect
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
@@ -231,14 +238,45 @@ def test_an_endless_message_ends_the_socket(
     run(loop_name, main())
 
 
-def test_a_refused_handshake_is_connection_lost(transport: str, loop_name: str) -> None:
+HTML = "Content-Type: text/html"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "after_s"),
+    [
+        ("429 Slow\r\nRetry-After: 7", RateLimited, 7.0),
+        ("418 Teapot\r\nRetry-After: 120", RateLimited, 120.0),
+        (f"429 Slow\r\nRetry-After: 7\r\n{HTML}", RateLimited, 7.0),
+        ("403 Forbidden", RateLimited, 600.0),  # Bybit: ten minutes without a request
+        (f"403 Forbidden\r\n{HTML}", RegionBlocked, None),
+        ("451 Unavailable", RegionBlocked, None),
+        ("503 Service Unavailable", VenueDown, 0.0),
+        (f"503 Busy\r\n{HTML}", VenueDown, 0.0),
+        ("404 Not Found", ConnectionLost, 0.0),
+        ("200 OK", ConnectionLost, 0.0),
+    ],
+)
+def test_a_refused_handshake_says_what_to_do_next(
+    transport: str, loop_name: str, status: str, error: type[Exception], after_s: float | None
+) -> None:
     async def serve(peer: Any) -> None:
         raise AssertionError("never reached")
 
     async def main() -> None:
-        async with raw.RawServer(serve, status="503 Service Unavailable") as server:
-            with pytest.raises(ConnectionLost, match="ws://127.0.0.1"):
+        async with raw.RawServer(serve, status=status) as server:
+            with pytest.raises(error, match="ws://127.0.0.1.*HTTP ") as caught:
                 await opened(transport, server.url, Recorder())
+        assert error is type(caught.value)
+        assert after_s == getattr(caught.value, "after_s", None)
+        assert error is not RegionBlocked or "ws_url under [venues]" in str(caught.value)
+
+    run(loop_name, main())
+
+
+def test_a_name_without_an_address_is_told_as_such(transport: str, loop_name: str) -> None:
+    async def main() -> None:
+        with pytest.raises(NoAddress, match="DNS"):
+            await opened(transport, "ws://no-such-host.invalid/", Recorder())
 
     run(loop_name, main())
 
