@@ -10,6 +10,7 @@ from spreadcore.frames import FrameIntake
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConnectionLost, NoAddress, NotTrusted
 from spreadscan.net.refusals import refusal
+from spreadscan.net.resolver import LastGoodResolver
 from spreadscan.net.transport import Listener, Socket, probe_peer
 
 # A peer that is gone answers no close frame, and until a socket has closed its quotes stand.
@@ -30,7 +31,8 @@ class AiohttpSocket:
         self._closing = ""
 
     async def open(self, url: str, max_frame_bytes: int) -> None:
-        self._session = aiohttp.ClientSession()
+        connector = aiohttp.TCPConnector(resolver=LastGoodResolver())
+        self._session = aiohttp.ClientSession(connector=connector)
         try:
             self._ws = await self._session.ws_connect(
                 url,

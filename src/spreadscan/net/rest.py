@@ -8,6 +8,7 @@ from yarl import URL
 from spreadscan.errors import ConnectionLost, NoAddress, NotTrusted, RateLimited, VenueDown
 from spreadscan.net.bans import Bans
 from spreadscan.net.refusals import refusal
+from spreadscan.net.resolver import LastGoodResolver
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 USER_AGENT = "spreadscan"
@@ -16,7 +17,8 @@ _LOOK_BYTES = 4096  # of a body, for what a refusal says
 
 def client() -> aiohttp.ClientSession:
     """Return a session for get(); the caller closes it."""
-    return aiohttp.ClientSession(headers={"User-Agent": USER_AGENT})
+    connector = aiohttp.TCPConnector(resolver=LastGoodResolver())
+    return aiohttp.ClientSession(connector=connector, headers={"User-Agent": USER_AGENT})
 
 
 async def get(

@@ -466,6 +466,26 @@ def test_each_socket_waits_for_its_turn_to_connect(instance: Instance, waits: Wa
     assert times[15] - times[0] > 0.5 * 15 / 25.0  # the first may be read late
 
 
+def test_a_venue_that_accepts_and_closes_gets_no_more_connects_than_it_allows(
+    instance: Instance, transport: str, waits: Waits
+) -> None:
+    """All sockets of the source share its budget, however short their lives are."""
+
+    async def main() -> None:
+        venue = quick(
+            "binance-spot", topics_per_socket=1, connects_per_s=1_000.0, connects_per_5min=10
+        )
+        async with Exchange("binance-spot", None, accept_then_close()) as exchange:
+            config = config_of("binance-spot", exchange.url, transport)
+            lists = lists_of("binance-spot", *(row(i, f"S{i}USDT") for i in range(4)))
+            async with working(venue, config, lists, instance):
+                await until(lambda: len(waits.failures) >= 10)
+                await asyncio.sleep(0.3)
+            assert 10 == len(exchange.guests)
+
+    run(main())
+
+
 # -- refused handshakes
 
 
