@@ -20,10 +20,26 @@ from spreadscan.logs import start_logging
 @click.command()
 @config_options
 @click.option("--fresh", is_flag=True, help="Give ids anew in sorted order.")
+@click.option(
+    "--plan",
+    "only_plan",
+    is_flag=True,
+    help="Only show the sockets and requests that this takes, by each venue's limits; of the "
+    "set in generated/, else of the venues' lists. Opens no socket, writes nothing.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress to stderr.")
-def discover(files: Any, settings: Any, instance: Any, fresh: bool, as_json: bool) -> None:
+def discover(
+    files: Any, settings: Any, instance: Any, fresh: bool, only_plan: bool, as_json: bool
+) -> None:
     """Find the pairs of all sources, prove them on the wire, write generated/."""
     config = read_config(files, settings, instance)
+    if only_plan:
+        if fresh:
+            raise click.UsageError("--plan writes nothing, expected without --fresh")
+        from spreadscan.cli.plan import show_plan
+
+        show_plan(config, as_json=as_json)
+        return
     result = discover_with_progress(config, fresh=fresh)
     if as_json:
         print_json(msgspec.to_builtins(result))

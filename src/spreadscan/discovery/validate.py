@@ -8,6 +8,7 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import Refused, Retry
 from spreadscan.feeds.session import Session
+from spreadscan.feeds.shards import batches
 from spreadscan.feeds.worker import connects_of
 from spreadscan.lists import State
 from spreadscan.net.backoff import Backoff
@@ -54,9 +55,8 @@ class Validation:
         started = now_ns()
         bans_of(self._config).lift_block(self._url)
         connects = connects_of(self.venue, self._config)
-        size = self.venue.spec.validate_batch
-        batches = [symbols[i : i + size] for i in range(0, len(symbols), size)]
-        await asyncio.gather(*(self._batch(batch, connects) for batch in batches))
+        groups = batches(symbols, self.venue.spec.validate_batch)
+        await asyncio.gather(*(self._batch(group, connects) for group in groups))
         self.took_s = (now_ns() - started) / 1e9
 
     def verdict(self, symbol: str) -> Verdict:

@@ -13,6 +13,11 @@ def shards(symbols: Sequence[str], per_socket: int) -> list[list[str]]:
     return [list(symbols[i::n]) for i in range(n)]
 
 
+def batches(symbols: Sequence[str], size: int) -> list[list[str]]:
+    """Split symbols into the sockets that validate them, in order, size each."""
+    return [list(symbols[i : i + size]) for i in range(0, len(symbols), size)]
+
+
 def requests(venue: Venue, symbols: Sequence[str]) -> Iterator[list[str]]:
     """Split symbols into subscribe requests that keep to topics and bytes per frame."""
     batch: list[str] = []

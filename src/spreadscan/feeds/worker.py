@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from spreadcore import Instance
 from spreadcore.frames import FrameIntake
@@ -44,9 +45,9 @@ def connects_of(venue: Venue, config: Config) -> Connects:
     return Connects(venue.ws_url(config), connect_limit(venue.spec), bans_of(config))
 
 
-def connect_limit(spec: VenueSpec) -> RateLimit:
+def connect_limit(spec: VenueSpec, **clock: Any) -> RateLimit:
     """Return the venue's limit on new sockets."""
-    return RateLimit((1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0))
+    return RateLimit((1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0), **clock)
 
 
 class FeedWorker:

@@ -604,8 +604,8 @@ def test_the_connect_limit_is_the_venues() -> None:
         now_s += seconds
 
     async def main() -> None:
-        limit = connect_limit(VENUES["binance-spot"].spec)  # 5 a second, 300 in five minutes
-        limit._clock_ns, limit._sleep = lambda: round(now_s * 1e9), sleep
+        spec = VENUES["binance-spot"].spec  # 5 a second, 300 in five minutes
+        limit = connect_limit(spec, clock_ns=lambda: round(now_s * 1e9), sleep=sleep)
         times = []
         for _ in range(301):
             await limit.take()
