@@ -45,6 +45,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     # what a refusal that names topics is about: those, or the whole request they stood in
     refuses: Literal["topic", "request"] = "topic"
     socket_life_s: float = 0.0  # the venue closes sockets at this age; 0 = not known to
+    time_path: str  # a GET of this on the REST host is cheap and gives the venue's clock,
+    time_key: str  # Unix ms under these dotted keys and indexes
 
 
 class Match(NamedTuple):
@@ -246,6 +248,20 @@ def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
     if page is None:
         raise BadFrame(f"{what}: found {payload[:60]!r}, expected a JSON object")
     return page
+
+
+def time_ms(spec: VenueSpec, payload: bytes) -> int:
+    """Return the Unix ms that a venue's answer to time_path says. BadFrame where it has none."""
+    value: Any = page_object(payload, f"{spec.name} time")
+    try:
+        for key in spec.time_key.split("."):
+            value = value[int(key)] if isinstance(value, list) else value[key]
+        found = _unix_ms(value)
+    except (LookupError, TypeError, ValueError):
+        found = 0
+    if not found:
+        raise BadFrame(f"{spec.name} time: found {payload[:60]!r}, expected {spec.time_key} in ms")
+    return found
 
 
 def label(value: object) -> str:
