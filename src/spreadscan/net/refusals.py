@@ -51,8 +51,8 @@ def refusal(
             f"{url}: HTTP {status}: this venue refuses your address: set {asked} under "
             "[venues] to a host that serves you, or take it out of `sources`"
         )
-    # aiohttp gives no body of a refused handshake: a 403 without one is Bybit's as well
-    if status == 403 and (_TOO_FREQUENT.search(body) or (asked == "ws_url" and not body)):
+    # aiohttp gives no body of a refused handshake: there every other 403 is taken for Bybit's
+    if status == 403 and (asked == "ws_url" or _TOO_FREQUENT.search(body)):
         return _limited(url, status, max(_TOO_FREQUENT_S, _wait_s(headers, body)))
     if status >= 500:
         return VenueDown(f"{url}: HTTP {status}")
@@ -65,16 +65,27 @@ def refusal(
     return None
 
 
-def retry_after_s(text: str | None, default_s: float = 60.0) -> float:
-    """Return the seconds of a Retry-After header: a number or an HTTP date."""
+def retry_after_s(text: str | None, date: str | None = None, default_s: float = 60.0) -> float:
+    """Return the seconds of a Retry-After header: a number or an HTTP date.
+
+    date: the answer's Date header; the end is counted from it, so that a clock of ours that is
+    wrong neither cuts a ban short nor draws it out.
+    """
     text = (text or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        at = email.utils.parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):  # no date, or a year that the C library cannot place
+    at_s = _unix_s(text)
+    if at_s is None:
         return default_s
-    return max(0.0, at - time.time())
+    asked_s = _unix_s(date or "")
+    return max(0.0, at_s - (time.time() if asked_s is None else asked_s))
+
+
+def _unix_s(text: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):  # no date, or a year that the C library cannot place
+        return None
 
 
 def is_html(headers: Mapping[str, str], body: bytes) -> bool:
@@ -88,4 +99,4 @@ def _limited(url: str, status: int, after_s: float) -> RateLimited:
 def _wait_s(headers: Mapping[str, str], body: bytes) -> float:
     until = _BANNED_UNTIL_MS.search(body)
     told_s = int(until[1]) / 1e3 - time.time() if until else 0.0
-    return max(told_s, retry_after_s(headers.get("Retry-After")))
+    return max(told_s, retry_after_s(headers.get("Retry-After"), headers.get("Date")))

@@ -15,6 +15,7 @@ from spreadcore import Instance, region
 from spreadcore.layout import DECLINED
 
 from scan.feeds.kit import (
+    Door,
     Exchange,
     Guest,
     ack,
@@ -487,30 +488,6 @@ def test_a_venue_that_accepts_and_closes_gets_no_more_connects_than_it_allows(
 
 
 # -- refused handshakes
-
-
-class Door:
-    """Answers every handshake alike, and keeps when each came."""
-
-    def __init__(self, status: str) -> None:
-        self.status = status
-        self.times: list[float] = []
-
-    async def __aenter__(self) -> "Door":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/ws"
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        self.times.append(time.monotonic())
-        writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\n\r\n".encode())
-        await writer.drain()
-        writer.close()
 
 
 @pytest.fixture

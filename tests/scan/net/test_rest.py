@@ -126,6 +126,17 @@ def test_retry_after_as_a_date() -> None:
     assert 290 < caught.value.after_s <= 300
 
 
+def test_a_date_is_counted_from_the_venues_own_clock() -> None:
+    then = time.time() - 86_400
+    dates = (
+        f"Date: {email.utils.formatdate(then, usegmt=True)}",
+        f"Retry-After: {email.utils.formatdate(then + 42, usegmt=True)}",
+    )
+    with pytest.raises(RateLimited) as caught:
+        get(answer("429 Slow", b"", *dates))
+    assert 42.0 == caught.value.after_s
+
+
 def test_the_end_of_a_ban_in_the_body_counts_beside_the_header() -> None:
     until_ms = int((time.time() + 900) * 1000)
     body = b'{"code":-1003,"msg":"Way too many requests; IP(1.2.3.4) banned until %d."}' % until_ms
