@@ -36,9 +36,11 @@ def discover(
     if only_plan:
         if fresh:
             raise click.UsageError("--plan writes nothing, expected without --fresh")
-        from spreadscan.cli.plan import show_plan
+        from spreadscan.cli.plan import plan_of, show_plan
 
-        show_plan(config, as_json=as_json)
+        with _progress() as progress:
+            made = plan_of(config, progress)
+        show_plan(made, as_json=as_json)
         return
     result = discover_with_progress(config, fresh=fresh)
     if as_json:

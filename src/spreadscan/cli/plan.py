@@ -9,13 +9,17 @@ import msgspec
 
 from spreadscan.cli.options import EXIT_DEGRADED, print_json
 from spreadscan.config import Config
+from spreadscan.discovery.discover import Progress
 from spreadscan.discovery.plan import Plan, SourcePlan, make_plan
 from spreadscan.feeds.plan import SocketPlan
 
 
-def show_plan(config: Config, *, as_json: bool) -> None:
+def plan_of(config: Config, progress: Progress) -> Plan:
+    return asyncio.run(make_plan(config, progress))
+
+
+def show_plan(made: Plan, *, as_json: bool) -> None:
     """Print the plan. Exit code 3 where a source's list could not be had."""
-    made = asyncio.run(make_plan(config))
     if as_json:
         print_json(msgspec.to_builtins(made))
     else:

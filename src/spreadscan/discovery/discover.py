@@ -83,7 +83,7 @@ async def discover(
     progress = progress or Silent()
     started = time.monotonic()
     previous, generation = _previous(config, fresh)
-    fetched = await _fetch_all(config, progress)
+    fetched = await fetch_all(config, progress)
     _enough(
         config,
         {s for s, f in fetched.items() if not f.error},
@@ -152,7 +152,8 @@ def _previous(config: Config, fresh: bool) -> tuple[tuple[str, ...], int]:
     return (), 0
 
 
-async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
+async def fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
+    """Return what every enabled source lists, asked side by side."""
     async with rest.client() as session:
 
         async def one(name: str) -> Fetched:

@@ -3,19 +3,17 @@
 Of the set in generated/, or, where there is none, of the lists that the venues give over REST.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from spreadscan.config import Config
-from spreadscan.discovery.fetch import fetch
+from spreadscan.discovery.discover import Progress, fetch_all
 from spreadscan.discovery.normalise import normalise
 from spreadscan.feeds.plan import SocketPlan, plan
 from spreadscan.feeds.shards import batches, shards
 from spreadscan.lists import Lists, load
-from spreadscan.net import rest
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import VenueSpec
 
@@ -48,8 +46,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourcePlan]
 
 
-async def make_plan(config: Config) -> Plan:
-    """Return the plan of the enabled sources. BadGenerated where the set is there but unusable."""
+async def make_plan(config: Config, progress: Progress) -> Plan:
+    """Return the plan of the enabled sources. BadGenerated where the set is there but unusable.
+
+    progress hears of the lists that are asked for.
+    """
     errors: Mapping[str, str] = {}
     lists = _generated(config)
     if lists:
@@ -58,7 +59,7 @@ async def make_plan(config: Config) -> Plan:
             for source, listed in lists.sources.items()
         }
     else:
-        symbols, errors = await _listed(config)
+        symbols, errors = await _listed(config, progress)
     sources = {
         name: await _source(name, symbols.get(name, ()), errors.get(name, ""))
         for name in config.sources
@@ -86,11 +87,11 @@ def _limits(spec: VenueSpec) -> Limits:
     return Limits(**{name: getattr(spec, name) for name in Limits.__struct_fields__})
 
 
-async def _listed(config: Config) -> tuple[dict[str, list[str]], dict[str, str]]:
+async def _listed(
+    config: Config, progress: Progress
+) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Return venue symbols by source, and why a source lists none."""
-    async with rest.client() as session:
-        found = await asyncio.gather(*(fetch(session, VENUES[s], config) for s in config.sources))
-    fetched = dict(zip(config.sources, found, strict=True))
+    fetched = await fetch_all(config, progress)
     kept, _ = normalise(
         {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
     )

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from spreadcore import Instance
 from spreadcore.region import instance_dir
 
 from scan.discovery.kit import NOBODY, Reply, Rest, run
+from scan.net.raw_server import RawServer
 from spreadscan.app.doctor import Check, Report, examine, reach
 from spreadscan.app.doctor.examine import n_checks
 from spreadscan.clock import now_ns
@@ -238,6 +241,22 @@ def test_a_429_is_kept_for_the_others(tmp_path: Path) -> None:
     run(main(), 20.0)
     (ban,) = bans_of(config_at(tmp_path)).all()
     assert 70 < ban.left_s(time.time()) <= 77
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told(tmp_path: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    async def main() -> Report:
+        async with RawServer(lambda peer: asyncio.sleep(0), tls=context) as server:
+            url = server.url.removesuffix("/ws").replace("wss", "https")
+            return await examine(config_at(tmp_path, url), lambda check: None)
+
+    report: Report = run(main(), 20.0)
+    found = {(c.subject, c.name): c for c in report.checks if not c.ok}
+    for name in ("rest", "websocket"):
+        assert "TLS: " in found["okx-spot", name].found
+        assert "CA certificates (SSL_CERT_FILE)" in found["okx-spot", name].advice
 
 
 def test_a_resolver_that_hangs_ends_with_the_deadline(

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -333,6 +334,22 @@ def test_where_a_socket_went_is_kept_by_name(
         assert kept["localhost"] in ("127.0.0.1", "::1")
 
     run(loop_name, main())
+
+
+def test_a_slow_resolver_times_out(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With asyncio's loop; uvloop asks the system's resolver in C."""
+    held = threading.Event()
+
+    async def main() -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: held.wait(10))
+        try:
+            with pytest.raises(ConnectionLost, match="not open within 0.2 s"):
+                await opened(transport, "ws://venue.invalid/", Recorder(), timeout_s=0.2)
+        finally:
+            monkeypatch.undo()
+            held.set()
+
+    run("asyncio", main())
 
 
 def test_a_stalled_tls_handshake_times_out(transport: str, loop_name: str) -> None:
