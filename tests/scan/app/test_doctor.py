@@ -323,9 +323,29 @@ def test_a_lease_whose_holder_fell_silent_is_found(
         assert examined(config)["instance", "leases"].ok
         health.beat(health.role("engine"), now_ns() - 60_000_000_000)
         check = examined(config)["instance", "leases"]
-        assert f"engine (pid {os.getpid()}) has it, silent for 60 s" == check.found
+        assert f"engine (pid {os.getpid()}) holds it, silent for 60 s" == check.found
     finally:
         with_lease.close()
+
+
+def test_a_role_that_ended_while_its_supervisor_lives_is_found(
+    tmp_path: Path, make_instance: Callable[..., Instance]
+) -> None:
+    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    health = Instance(instance.name, ("health",)).health
+    config = config_at(tmp_path, instance=instance.name)
+    health.start(health.role("tracker"), now_ns() - 5_000_000_000)
+    assert examined(config)["instance", "leases"].ok  # nobody runs: what is left is no fault
+    lease = instance.lease("supervisor")
+    try:
+        health.start(health.role("supervisor"), now_ns())
+        assert (
+            "tracker ended without a word 5 s ago" == examined(config)["instance", "leases"].found
+        )
+        health.beat(health.role("tracker"), now_ns(), "off")
+        assert examined(config)["instance", "leases"].ok
+    finally:
+        lease.close()
 
 
 @pytest.mark.parametrize("name", VENUES)

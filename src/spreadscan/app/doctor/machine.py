@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spreadcore import Instance
 from spreadcore.errors import CoreError, RegionMissing
+from spreadcore.layout import VERSION
 from spreadcore.region import ROOT, create, exists, instance_dir
 
 from spreadscan.app.doctor.check import Check
@@ -108,34 +109,38 @@ def layout(config: Config) -> Check:
     return _check(
         "layout",
         found == expected,
-        f"{instance_dir(name)}: capacity {found}, config says {expected}",
+        f"version {VERSION}, capacity {found}, config says {expected}",
         "stop it and `spreadscan init --force`, or set [capacity] to what is there",
         subject="instance",
     )
 
 
 def leases(config: Config) -> Check:
-    """Tell holders that stopped beating, and roles missing while their supervisor lives."""
+    """Tell holders that stopped beating, and who ended without a word while others run."""
     try:
         instance = Instance(config.instance)
         health = instance.health
     except CoreError:
         return _check("leases", True, "nobody runs", subject="instance")
-    hung, held, now = [], [], now_ns()
+    held, wrong, now = [], [], now_ns()
+    supervised = instance.lease_held("supervisor")
     for role in (*config.sources, "engine", "tracker", "supervisor"):
-        if not instance.lease_held(role):
-            continue
-        held.append(role)
         number = SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else health.role(role)
         info = health.info(number)
         since_s = (now - info["beat_ns"]) / 1e9
+        if not instance.lease_held(role):
+            if supervised and info["state"] != "off":
+                wrong.append(f"{role} ended without a word {since_s:.0f} s ago")
+            continue
+        held.append(role)
         if since_s > _HUNG_S:
-            hung.append(f"{role} (pid {info['pid']}) has it, silent for {since_s:.0f} s")
+            wrong.append(f"{role} (pid {info['pid']}) holds it, silent for {since_s:.0f} s")
     return _check(
         "leases",
-        not hung,
-        "; ".join(hung) or f"held: {', '.join(held) or 'none, nobody runs'}",
-        "see its log and end that process: its supervisor, or the next `run`, starts it anew",
+        not wrong,
+        "; ".join(wrong) or f"held: {', '.join(held) or 'none, nobody runs'}",
+        f"see {config.paths.logs}/<role>.log; end a silent process, its supervisor starts it anew; "
+        "what it gave up needs `ctl stop` and `run`",
         subject="instance",
     )
 
