@@ -23,13 +23,13 @@ def symbols(n: int) -> list[str]:
 
 def test_seconds_are_those_of_the_limits() -> None:
     venue = quick(
-        "binance-spot", connects_per_s=2.0, connects_per_5min=300, frames_per_s=4.0,
+        "binance-spot", connects_per_s=2.0, connects_per_5min=300, frames_per_s=1.0,
         topics_per_frame=2,
     )  # fmt: skip
-    # connects at 0, 0.5 and 1.0 s; on each socket requests at +0, +0.25 and +0.5
+    # connects at 0, 0.5 and 1.0 s; on each socket requests at +0, +1 and +2, beside the others
     found = planned(venue, shards(symbols(15), 5))
     assert (3, 5, 9) == (found.sockets, found.topics_per_socket, found.frames)
-    assert 1.5 == found.seconds
+    assert 3.0 == found.seconds
 
 
 def test_the_limit_of_five_minutes_counts() -> None:
