@@ -4,12 +4,15 @@ SpreadError
 ├─ ConfigError    stop: a human edits config/ or the command line
 ├─ Retry          the same request later
 │  ├─ ConnectionLost
+│  │  ├─ NoAddress    the host's name does not resolve (DNS)
+│  │  └─ NotTrusted   no TLS: the certificate is not one that we trust
 │  ├─ RateLimited     carries after_s
 │  └─ VenueDown
 ├─ Skip           drop this datum and count it
 │  ├─ BadFrame        matched a quote channel, but is not what the schema says
 │  └─ UnknownSymbol
 ├─ Refused        they said no: do not repeat
+│  └─ RegionBlocked   the venue refuses this address; another host, or without it
 └─ Halt           state not trusted: stop this process, a human looks
    ├─ BadGenerated    generated/ is missing, mixed or of another version
    └─ BadData         a file in data/ is of another version or not ours
@@ -34,6 +37,14 @@ class Retry(SpreadError):
 
 class ConnectionLost(Retry):
     """The socket closed, was refused or never opened."""
+
+
+class NoAddress(ConnectionLost):
+    """DNS gave no address for the host."""
+
+
+class NotTrusted(ConnectionLost):
+    """TLS failed: expired, self-signed or another host's certificate, or no TLS at all."""
 
 
 class RateLimited(Retry):
@@ -62,6 +73,10 @@ class UnknownSymbol(Skip):
 
 class Refused(SpreadError):
     """The venue said no; asking again gives the same answer."""
+
+
+class RegionBlocked(Refused):
+    """The venue does not serve the region of this address."""
 
 
 class Halt(SpreadError):

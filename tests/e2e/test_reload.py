@@ -64,6 +64,7 @@ def write(folder: Path, lists: Lists, generation: int) -> None:
         retired=lists.retired,
         pairs=lists.pairs,
         sources=lists.sources,
+        listed={},
         report="",
         unix_ns=time.time_ns(),
     )

@@ -17,9 +17,11 @@ from spreadcore.watch import PairWatch
 from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.net.bans import bans_of, host_of
 from spreadscan.tracker.columns import SIGNALS
 from spreadscan.tracker.files import data_files, read_rows
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
+from spreadscan.venues import VENUES
 
 _NEWEST = 3  # signals files that may speak of an open track: two days, late rows
 _ROLES = ("supervisor", "engine", "tracker")
@@ -31,10 +33,12 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
     ids = {name: SOURCE_BY_NAME[name].id for name in config.sources}
     engine = health.counters(health.role("engine"))
     tracker = health.counters(health.role("tracker"))
-    ring = instance.ring
+    ring, barred = instance.ring, barred_sources(config)
     return {
         "instance": config.instance,
-        "sources": {name: source_status(instance, name, now) for name in ids},
+        "sources": {
+            name: source_status(instance, name, now) | {"barred": barred.get(name)} for name in ids
+        },
         "signals": {
             "produced": ring.produced,
             "tracked": ring.read,
@@ -65,6 +69,20 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
         "roles": {role: _role(instance, role, now) for role in (*_ROLES, *ids)},
         "generation": instance.control.reload_generation,
         "paused": instance.control.pause,
+    }
+
+
+def barred_sources(config: Config) -> dict[str, dict[str, str | None]]:
+    """Return by source why its sockets' host is left alone; until: UTC, None for a region block."""
+    bans = {ban.host: ban for ban in bans_of(config).all()}
+    hosts = {name: host_of(VENUES[name].ws_url(config)) for name in config.sources}
+    return {
+        name: {
+            "until": f"{ban.until:%Y-%m-%dT%H:%M:%SZ}" if ban.until else None,
+            "reason": ban.reason,
+        }
+        for name, host in hosts.items()
+        if (ban := bans.get(host))
     }
 
 

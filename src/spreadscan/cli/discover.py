@@ -29,12 +29,36 @@ log = logging.getLogger(__name__)
 @click.option(
     "--accept-shrink", is_flag=True, help="Take lists that lost over 30 % of their pairs."
 )
+@click.option(
+    "--plan",
+    "only_plan",
+    is_flag=True,
+    help="Only show the sockets and requests that this takes, by each venue's limits; of the "
+    "set in generated/, else of the venues' lists. Opens no socket, writes nothing.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress to stderr.")
 def discover(
-    files: Any, settings: Any, instance: Any, fresh: bool, accept_shrink: bool, as_json: bool
+    files: Any,
+    settings: Any,
+    instance: Any,
+    fresh: bool,
+    accept_shrink: bool,
+    only_plan: bool,
+    as_json: bool,
 ) -> None:
     """Find the pairs of all sources, prove them on the wire, write generated/."""
     config = read_config(files, settings, instance)
+    if only_plan:
+        if fresh or accept_shrink:
+            raise click.UsageError(
+                "--plan writes nothing, expected without --fresh and --accept-shrink"
+            )
+        from spreadscan.cli.plan import plan_of, show_plan
+
+        with _progress() as progress:
+            made = plan_of(config, progress)
+        show_plan(made, as_json=as_json)
+        return
     result = discover_with_progress(config, fresh=fresh, accept_shrink=accept_shrink)
     if as_json:
         print_json(msgspec.to_builtins(result))

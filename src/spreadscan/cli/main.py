@@ -30,6 +30,7 @@ _COMMANDS = {
     "run": ("run", "run"),
     "ctl": ("ctl", "ctl"),
     "top": ("ctl", "top"),
+    "doctor": ("doctor", "doctor"),
     "report": ("report", "report"),
     "export": ("export", "export"),
     "replay": ("replay", "replay"),

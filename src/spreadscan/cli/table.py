@@ -183,6 +183,10 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
         lines.append(f"generation {asked} not taken yet by: {', '.join(late)}")
     if found["paused"]:
         lines.append("paused: no new signals")
+    for name, source in found["sources"].items():
+        if barred := source["barred"]:
+            until = f"left alone until {barred['until']}" if barred["until"] else "blocked"
+            lines.append(f"{name} is {until}: {barred['reason']}")
     return [Text(line, style="bold yellow") for line in lines]
 
 

@@ -67,7 +67,7 @@ async def discover(
     started = time.monotonic()
     confirmed = read_confirmed(config.paths.identity)
     previous, generation = _previous(config, fresh)
-    fetched = await _fetch_all(config, progress)
+    fetched = await fetch_all(config, progress)
     listed = _listed(config, fetched, None if accept_shrink else previous)
     spelled = read_before(None if fresh else previous)
     kept, dropped = normalise(
@@ -135,7 +135,8 @@ def _previous(config: Config, fresh: bool) -> tuple[Lists | None, int]:
     return None, 0
 
 
-async def _fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
+async def fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
+    """Return what every enabled source lists, asked side by side."""
     async with rest.client() as session:
 
         async def one(name: str) -> Fetched:

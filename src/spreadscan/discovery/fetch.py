@@ -9,11 +9,13 @@ import aiohttp
 from spreadscan.config import Config
 from spreadscan.errors import RateLimited, Refused, Retry, Skip, VenueDown
 from spreadscan.net import rest
+from spreadscan.net.bans import bans_of
 from spreadscan.types import Instrument
 from spreadscan.venues.base import InstrumentPage, Venue
 
 _MAX_PAGES = 100
 _MAX_WAIT_S = 5.0  # a venue that asks for longer fails this run
+_PAST_S = 0.01  # timers may end a little early, and within a ban nothing is sent
 
 
 class Fetched:
@@ -49,8 +51,7 @@ async def _pages(
     session: aiohttp.ClientSession, venue: Venue, config: Config, found: Fetched
 ) -> str:
     """Fill `found` page by page; return why it is not the whole list, '' where it is."""
-    settings = config.venues.get(venue.name)
-    host = (settings and settings.rest_url) or venue.spec.rest_url
+    host = venue.rest_url(config)
     cursor, seen = "", {""}
     for _ in range(_MAX_PAGES):
         url = venue.instruments_request(cursor).url(host)
@@ -83,17 +84,19 @@ async def _page(
     session: aiohttp.ClientSession, venue: Venue, url: str, config: Config
 ) -> InstrumentPage:
     """GET a page with the configured tries and back-off; the last error goes up."""
-    settings = config.discovery
+    settings, bans = config.discovery, bans_of(config)
     last: Exception = VenueDown(f"{url}: never asked")
     for attempt in range(settings.tries):
         if attempt:
             pause = settings.backoff_ms[min(attempt, len(settings.backoff_ms)) - 1] / 1e3
-            wait_s = max(pause, last.after_s if isinstance(last, RateLimited) else 0.0)
+            wait_s = pause
+            if isinstance(last, RateLimited):
+                wait_s = max(pause, last.after_s + _PAST_S)
             if wait_s > _MAX_WAIT_S:
                 break
             await asyncio.sleep(wait_s)
         try:
-            return venue.instruments(await rest.get(session, url, settings.rest_timeout_s))
+            return venue.instruments(await rest.get(session, url, settings.rest_timeout_s, bans))
         except Retry as error:  # also an error body in a 200 answer
             last = error
     raise last

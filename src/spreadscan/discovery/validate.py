@@ -6,12 +6,14 @@ from collections.abc import Callable, KeysView, Sequence
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
-from spreadscan.errors import Retry
+from spreadscan.errors import Refused, Retry
 from spreadscan.feeds.session import Session
-from spreadscan.feeds.worker import connect_limit
+from spreadscan.feeds.shards import batches
+from spreadscan.feeds.worker import connects_of
 from spreadscan.lists import State
 from spreadscan.net.backoff import Backoff
-from spreadscan.net.ratelimit import RateLimit
+from spreadscan.net.bans import bans_of
+from spreadscan.net.connects import Connects
 from spreadscan.types import Book
 from spreadscan.venues.base import Venue
 
@@ -45,8 +47,7 @@ class Validation:
         self.took_s = 0.0
         self._config = config
         self._on_progress = on_progress or (lambda done: None)
-        settings = config.venues.get(venue.name)
-        self._url = (settings and settings.ws_url) or venue.spec.ws_url
+        self._url = venue.ws_url(config)
 
     @property
     def proven(self) -> KeysView[str]:
@@ -56,10 +57,10 @@ class Validation:
     async def run(self, symbols: Sequence[str]) -> None:
         """Subscribe to every venue symbol, in batches side by side, until each has ended."""
         started = now_ns()
-        connects = connect_limit(self.venue.spec)
-        size = self.venue.spec.validate_batch
-        batches = [symbols[i : i + size] for i in range(0, len(symbols), size)]
-        await asyncio.gather(*(self._batch(batch, connects) for batch in batches))
+        bans_of(self._config).lift_block(self._url)
+        connects = connects_of(self.venue, self._config)
+        groups = batches(symbols, self.venue.spec.validate_batch)
+        await asyncio.gather(*(self._batch(group, connects) for group in groups))
         self.took_s = (now_ns() - started) / 1e9
 
     def verdict(self, symbol: str) -> tuple[State, str]:
@@ -74,7 +75,7 @@ class Validation:
             return "quiet", "no update"
         return "quiet", f"{'not answered' if self.connected else 'not connected'}: {self.error}"
 
-    async def _batch(self, symbols: Sequence[str], connects: RateLimit) -> None:
+    async def _batch(self, symbols: Sequence[str], connects: Connects) -> None:
         settings = self._config.discovery
         deadline = now_ns() + int(settings.batch_limit_s * 1e9)
         backoff = Backoff(self._config.feeds.backoff_base_s, self._config.feeds.backoff_cap_s)
@@ -85,14 +86,17 @@ class Validation:
             session = Session(self.venue, missing, self._url, _Sink(self), self._config.feeds)
             try:
                 async with asyncio.timeout(left_s):
-                    await connects.take()
+                    await connects.take(left_s)
                     if await self._until_done(session, missing):
                         return
                     await asyncio.sleep(backoff.next_s())
             except TimeoutError:
                 return
-            except Retry as error:
+            except (Retry, Refused) as error:
                 self.error = str(error)
+                connects.told(error)
+                if isinstance(error, Refused) or error.after_s > left_s:
+                    return
                 await asyncio.sleep(min(backoff.next_s(), max(0.0, left_s)))
 
     async def _until_done(self, session: Session, symbols: Sequence[str]) -> bool:

@@ -14,6 +14,7 @@ from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadFrame, Refused, Retry, Skip
 from spreadscan.logs import facts
+from spreadscan.net.bans import bans_of
 from spreadscan.types import SOURCE_BY_NAME, FundingRate
 from spreadscan.venues.base import Venue
 
@@ -42,8 +43,8 @@ class FundingPoll:
     ) -> None:
         if venue.funding is None or venue.funding_request is None:
             raise ValueError(f"{venue.name}: has no funding, expected a perpetual source")
-        own = config.venues.get(venue.name)
-        self._url = venue.funding_request.url((own and own.rest_url) or venue.spec.rest_url)
+        self._url = venue.funding_request.url(venue.rest_url(config))
+        self._bans = bans_of(config)
         self._parse = venue.funding
         self._name = venue.name
         self._source_id = SOURCE_BY_NAME[venue.name].id
@@ -60,7 +61,9 @@ class FundingPoll:
 
         async with rest.client() as session:
             while True:
-                wait_s = await self.poll(lambda url: rest.get(session, url, self._timeout_s))
+                wait_s = await self.poll(
+                    lambda url: rest.get(session, url, self._timeout_s, self._bans)
+                )
                 await asyncio.sleep(wait_s)
 
     async def poll(self, get: Get) -> float:

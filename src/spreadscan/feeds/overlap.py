@@ -11,10 +11,10 @@ from collections.abc import Container, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from spreadscan.errors import Retry
+from spreadscan.errors import Refused, Retry
 from spreadscan.feeds.session import Session
 from spreadscan.net.backoff import Backoff
-from spreadscan.net.ratelimit import RateLimit
+from spreadscan.net.connects import Connects
 
 # Sockets of one start would otherwise all end in one minute a day later.
 _LIFE_SHARE = (0.80, 0.95)
@@ -50,7 +50,7 @@ class Shard:
         self,
         owner: Owner,
         symbols: Sequence[str],
-        connects: RateLimit,
+        connects: Connects,
         backoff: Backoff,
         *,
         socket_life_s: float,
@@ -123,7 +123,8 @@ class Shard:
         reason = "stopped"
         try:
             reason = await session.run()
-        except Retry as error:
+        except (Retry, Refused) as error:
+            self._connects.told(error)
             reason = str(error)
         finally:
             self._living = [living for living in self._living if living.link != link]

@@ -33,6 +33,11 @@ def rooms(
     return taken, []
 
 
+def batches(symbols: Sequence[str], size: int) -> list[list[str]]:
+    """Split symbols into the sockets that validate them, in order, size each."""
+    return [list(symbols[i : i + size]) for i in range(0, len(symbols), size)]
+
+
 def requests(venue: Venue, symbols: Sequence[str]) -> Iterator[list[str]]:
     """Split symbols into subscribe requests that keep to topics and bytes per frame."""
     batch: list[str] = []

@@ -28,6 +28,8 @@ from spreadscan.feeds.shards import rooms, shards
 from spreadscan.lists import Listed, Lists, changes
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
+from spreadscan.net.bans import bans_of
+from spreadscan.net.connects import Connects
 from spreadscan.net.ratelimit import RateLimit
 from spreadscan.types import SOURCE_BY_NAME, Book
 from spreadscan.venues.base import Venue, VenueSpec
@@ -39,9 +41,14 @@ _COUNTER = {name: i for i, name in enumerate(SOURCE_COUNTERS)}
 _SILENCE_LOOK_S = 1.0
 
 
-def connect_limit(spec: VenueSpec) -> RateLimit:
-    """Return the venue's limit on new sockets; all workers of a source share one."""
-    return RateLimit((1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0))
+def connects_of(venue: Venue, config: Config) -> Connects:
+    """Return the leave to open sockets; all shards of a source share one."""
+    return Connects(venue.ws_url(config), connect_limit(venue.spec), bans_of(config))
+
+
+def connect_limit(spec: VenueSpec, **clock: Any) -> RateLimit:
+    """Return the venue's limit on new sockets."""
+    return RateLimit((1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0), **clock)
 
 
 class FeedWorker:
@@ -65,10 +72,10 @@ class FeedWorker:
         self._newest = newest or (lambda: lists)
         self._generation = lists.generation
         self._settings = config.venues.get(venue.name)
-        self._url = (self._settings and self._settings.ws_url) or venue.spec.ws_url
+        self._url = venue.ws_url(config)
         self._listed = lists.sources[venue.name].subscribed
         self._ids: dict[str, int] = {}
-        self._connects = connect_limit(venue.spec)
+        self._connects = connects_of(venue, config)
         self._next_link = 1
         self._shards: dict[Shard, asyncio.Task[None]] = {}
         self._silent: set[int] = set()
@@ -85,6 +92,7 @@ class FeedWorker:
 
     async def run(self, stop: Callable[[], bool]) -> None:
         """Feed the table until stop() is true. The caller holds the lease of the source."""
+        bans_of(self._config).lift_block(self._url)
         health = self._instance.health
         health.start(self.source_id, now_ns())
         health.acknowledge(self.source_id, self._generation)

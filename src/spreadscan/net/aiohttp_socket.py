@@ -8,7 +8,9 @@ import aiohttp
 from spreadcore.frames import FrameIntake
 
 from spreadscan.clock import now_ns
-from spreadscan.errors import ConnectionLost
+from spreadscan.errors import ConnectionLost, NoAddress, NotTrusted
+from spreadscan.net.refusals import refusal
+from spreadscan.net.resolver import LastGoodResolver
 from spreadscan.net.transport import Listener, Socket, set_options
 
 # A peer that is gone answers no close frame, and until a socket has closed its quotes stand.
@@ -29,7 +31,8 @@ class AiohttpSocket:
         self._closing = ""
 
     async def open(self, url: str, max_frame_bytes: int) -> None:
-        self._session = aiohttp.ClientSession()
+        connector = aiohttp.TCPConnector(resolver=LastGoodResolver())
+        self._session = aiohttp.ClientSession(connector=connector)
         try:
             self._ws = await self._session.ws_connect(
                 url,
@@ -105,11 +108,19 @@ async def open_socket(
     max_frame_bytes: int,
     intake: FrameIntake | None,
 ) -> Socket:
-    """Open one. ConnectionLost where the handshake fails; OSError, TimeoutError as they come."""
+    """Open one. ConnectionLost or a refusal; OSError, TimeoutError as they come."""
     socket = AiohttpSocket(listener, intake)
     try:
         async with asyncio.timeout(timeout_s):
             await socket.open(url, max_frame_bytes)
+    except aiohttp.WSServerHandshakeError as error:
+        if error.status == 101:
+            raise ConnectionLost(f"{url}: {error.message}") from None
+        raise refusal(url, error.status, error.headers or {}, b"", "ws_url") from None
+    except aiohttp.ClientConnectorDNSError as error:
+        raise NoAddress(f"{url}: DNS: {error}") from None
+    except aiohttp.ClientSSLError as error:
+        raise NotTrusted(f"{url}: TLS: {error}") from None
     except aiohttp.ClientError as error:
         raise ConnectionLost(f"{url}: {str(error) or type(error).__name__}") from None
     return socket

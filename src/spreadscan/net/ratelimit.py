@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from spreadscan.clock import now_ns
 
@@ -45,6 +46,6 @@ class RateLimit:
                     times.popleft()
 
 
-def per_second(rate: float) -> RateLimit:
+def per_second(rate: float, **clock: Any) -> RateLimit:
     """Return a limit that spaces events evenly: one per 1/rate seconds."""
-    return RateLimit((1, 1.0 / rate))
+    return RateLimit((1, 1.0 / rate), **clock)

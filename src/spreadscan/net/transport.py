@@ -7,12 +7,13 @@ the listener gets only the messages that the intake does not take.
 
 import errno
 import socket
+import ssl
 from importlib import import_module
 from typing import Literal, Protocol, get_args
 
 from spreadcore.frames import FrameIntake
 
-from spreadscan.errors import ConfigError, ConnectionLost
+from spreadscan.errors import ConfigError, ConnectionLost, NoAddress, NotTrusted
 
 TransportName = Literal["picows", "aiohttp"]
 
@@ -76,7 +77,11 @@ async def connect(
     max_frame_bytes: int,
     intake: FrameIntake | None = None,
 ) -> Socket:
-    """Open a WebSocket. Raises ConnectionLost when it does not open within timeout_s."""
+    """Open a WebSocket.
+
+    Raises ConnectionLost when it does not open within timeout_s, NoAddress (DNS), NotTrusted
+    (TLS), and what a refused handshake means: RateLimited, RegionBlocked, VenueDown.
+    """
     if transport not in get_args(TransportName):
         raise ConfigError(
             f"transport: {transport!r}, expected {' or '.join(get_args(TransportName))}"
@@ -84,9 +89,13 @@ async def connect(
     # the other transport's library is not even imported: that is 10 MB
     module = import_module(f"spreadscan.net.{transport}_socket")
     try:
-        socket: Socket = await module.open_socket(url, listener, timeout_s, max_frame_bytes, intake)
-        return socket
+        opened: Socket = await module.open_socket(url, listener, timeout_s, max_frame_bytes, intake)
+        return opened
     except TimeoutError:
         raise ConnectionLost(f"{url}: not open within {timeout_s:g} s") from None
+    except socket.gaierror as error:
+        raise NoAddress(f"{url}: DNS: {error}") from None
+    except ssl.SSLError as error:
+        raise NotTrusted(f"{url}: TLS: {error}") from None
     except OSError as error:
         raise ConnectionLost(f"{url}: {str(error) or type(error).__name__}") from None

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import orjson
 
+from spreadscan.config import Config
 from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument, Market
 
@@ -44,6 +45,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     # what a refusal that names topics is about: those, or the whole request they stood in
     refuses: Literal["topic", "request"] = "topic"
     socket_life_s: float = 0.0  # the venue closes sockets at this age; 0 = not known to
+    time_path: str  # a GET of this on the REST host is cheap and gives the venue's clock,
+    time_key: str  # Unix ms under these dotted keys and indexes
 
 
 class Match(NamedTuple):
@@ -176,6 +179,16 @@ class Venue:
     def name(self) -> str:
         return self.spec.name
 
+    def ws_url(self, config: Config) -> str:
+        """Return where its sockets are opened: the config's address, else the spec's."""
+        own = config.venues.get(self.name)
+        return (own and own.ws_url) or self.spec.ws_url
+
+    def rest_url(self, config: Config) -> str:
+        """Return where it is asked: the config's scheme and host, else the spec's."""
+        own = config.venues.get(self.name)
+        return (own and own.rest_url) or self.spec.rest_url
+
     def __str__(self) -> str:
         return self.spec.name
 
@@ -237,6 +250,20 @@ def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
     if page is None:
         raise BadFrame(f"{what}: found {payload[:60]!r}, expected a JSON object")
     return page
+
+
+def time_ms(spec: VenueSpec, payload: bytes) -> int:
+    """Return the Unix ms that a venue's answer to time_path says. BadFrame where it has none."""
+    value: Any = page_object(payload, f"{spec.name} time")
+    try:
+        for key in spec.time_key.split("."):
+            value = value[int(key)] if isinstance(value, list) else value[key]
+        found = _unix_ms(value)
+    except (LookupError, TypeError, ValueError):
+        found = 0
+    if not found:
+        raise BadFrame(f"{spec.name} time: found {payload[:60]!r}, expected {spec.time_key} in ms")
+    return found
 
 
 def label(value: object) -> str:

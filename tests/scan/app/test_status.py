@@ -10,7 +10,10 @@ from spreadscan.cli.table import LiveTable, status_tables
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Paths
 from spreadscan.discovery.write import write_set
+from spreadscan.errors import RateLimited, RegionBlocked
+from spreadscan.net.bans import bans_of
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
+from spreadscan.venues import VENUES
 
 NAMES = ("A-USDT", "B-USDT", "C-USDT")
 
@@ -86,3 +89,17 @@ def test_the_live_table_takes_the_names_of_new_lists(instance, config, tmp_path)
     instance.control.reload_generation = 1
     table._look()
     assert NAMES == table._names
+
+
+def test_status_says_why_a_source_is_left_alone(instance, config):
+    bans = bans_of(config)
+    bans.note(VENUES["okx-spot"].ws_url(config), RateLimited("HTTP 418", 300.0))
+    bans.note(VENUES["bybit-spot"].ws_url(config), RegionBlocked("HTTP 451: set ws_url"))
+    found = status(instance, config)
+    barred = {name: source["barred"] for name, source in found["sources"].items()}
+    assert {"until": None, "reason": "HTTP 451: set ws_url"} == barred["bybit-spot"]
+    assert "HTTP 418" == barred["okx-spot"]["reason"]
+    assert barred["mexc-spot"] is None
+    shown = [str(part) for part in status_tables(found)]
+    assert f"okx-spot is left alone until {barred['okx-spot']['until']}: HTTP 418" in shown
+    assert "bybit-spot is blocked: HTTP 451: set ws_url" in shown

@@ -219,3 +219,44 @@ def test_a_source_that_failed_is_named_below_the_table(moving: Market, tmp_path:
     assert 0 == result.exit_code, result.output
     assert f"okx-spot failed: http://{NOBODY}/" in result.stdout
     assert "okx-futures failed" not in result.stdout
+
+
+# -- discover --plan
+
+
+def test_the_plan_of_the_venues_lists_and_then_of_the_set(moving: Market, tmp_path: Path) -> None:
+    with Simulators(moving) as simulators:
+        simulators.write_config(tmp_path / "sim.toml")
+        before = spreadscan("discover", "--plan", "--json", "-c", "sim.toml")
+        assert not (tmp_path / "generated").exists()
+        assert all(0 == c.opened for c in simulators.server.counters().values())
+        spreadscan("discover", "-c", "sim.toml")
+    after = spreadscan("discover", "--plan", "--json", "-c", "sim.toml")  # nobody there to ask
+    assert (0, 0) == (before.exit_code, after.exit_code), before.output + after.output
+    listed, generated = json.loads(before.stdout), json.loads(after.stdout)
+    assert (None, 1) == (listed["generation"], generated["generation"])
+    assert listed["sources"] == generated["sources"]
+    okx = listed["sources"]["okx-spot"]
+    assert (2, 1, 2) == (okx["pairs"], okx["feed"]["sockets"], okx["feed"]["topics_per_socket"])
+    assert okx["limits"]["connects_per_s"] > 0
+    shown = spreadscan("discover", "--plan", "-c", "sim.toml")
+    assert "feeds, of generation 1" in shown.stdout
+    assert "binance-futures" in shown.stdout
+
+
+def test_a_plan_without_a_list_says_so_with_code_3() -> None:
+    result = spreadscan("discover", "--plan", *unreachable())
+    assert 3 == result.exit_code
+    assert f"okx-spot: http://{NOBODY}/api/v5" in result.stdout
+
+
+def test_a_plan_of_a_broken_set_is_one_sentence_and_code_1(tmp_path: Path) -> None:
+    (tmp_path / "generated").mkdir()
+    (tmp_path / "generated" / "metadata.json").write_text("{}")
+    assert "metadata.json" in sentence(spreadscan("discover", "--plan"), 1)
+
+
+def test_a_plan_writes_no_ids_anew() -> None:
+    result = spreadscan("discover", "--plan", "--fresh")
+    assert 2 == result.exit_code
+    assert "expected without --fresh" in result.stderr

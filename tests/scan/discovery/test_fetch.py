@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import re
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +35,12 @@ def bybit_page(cursor: str, *names: str) -> bytes:
         for name in names
     ]
     return json.dumps({"retCode": 0, "result": {"list": rows, "nextPageCursor": cursor}}).encode()
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bans go to a folder of the working directory."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -170,15 +179,40 @@ def test_a_time_out_and_a_refused_connection_are_tried_again(slept: list[float])
     assert [0.1, 0.1, 0.2] == slept
 
 
-def test_retry_after_is_honoured_if_it_is_short(slept: list[float]) -> None:
-    found, asked = fetched("okx-spot", Reply(status="429 Slow", headers=("Retry-After: 3",)), GOOD)
-    assert (["A-USDT"], [3.0]) == (names_of(found), slept)
-    slept.clear()
+def test_retry_after_is_honoured_if_it_is_short() -> None:
+    started = time.monotonic()
+    found, asked = fetched("okx-spot", Reply(status="429 Slow", headers=("Retry-After: 1",)), GOOD)
+    assert (["A-USDT"], 2) == (names_of(found), len(asked))
+    assert time.monotonic() - started >= 1.0
     found, asked = fetched(
         "okx-spot", Reply(status="418 Banned", headers=("Retry-After: 120",)), GOOD
     )
-    assert (1, []) == (len(asked), slept)  # not asked again within a ban
+    assert 1 == len(asked)  # not asked again within a ban
     assert "HTTP 418, retry after 120 s" in found.error
+
+
+def test_whose_timer_runs_ahead_sends_nothing_within_the_ban(slept: list[float]) -> None:
+    slow = Reply(status="429 Slow", headers=("Retry-After: 3",))
+    found, asked = fetched("okx-spot", slow, GOOD)  # the pauses take no time here
+    assert (1, 2) == (len(asked), len(slept))
+    assert 3.01 == slept[0]
+    assert "left alone until" in found.error
+
+
+def test_a_restart_within_a_ban_sends_nothing_and_says_until_when() -> None:
+    banned = Reply(status="418 Banned", headers=("Retry-After: 120",))
+
+    async def main() -> tuple[str, int]:
+        async with Rest(Reply(status="429 Slow", headers=("Retry-After: 1",)), banned) as server:
+            config = Config(venues={"okx-spot": VenueSettings(rest_url=server.url)})
+            for _ in range(3):  # each as a run of its own: only the file tells it
+                async with aiohttp.ClientSession() as session:
+                    found = await fetch(session, VENUES["okx-spot"], config)
+            return found.error, len(server.asked)
+
+    error, asked = run(main(), 20.0)
+    assert 2 == asked
+    assert re.search(r"left alone until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ .*HTTP 418", error)
 
 
 @pytest.mark.parametrize(

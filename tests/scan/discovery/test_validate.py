@@ -4,12 +4,13 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scan.discovery.kit import NOBODY, run
-from scan.feeds.kit import Exchange, Guest, ack, book, quick, until
+from scan.feeds.kit import Door, Exchange, Guest, ack, book, quick, until
 from spreadscan.config import Config, Discovery, Feeds, VenueSettings
 from spreadscan.discovery import validate as validate_module
 from spreadscan.discovery.validate import Validation, price_fault
@@ -129,6 +130,33 @@ def test_a_batch_that_is_never_answered_ends_at_its_limit() -> None:
     assert len(guests) >= 2  # it was asked again on a new socket
     assert "a request unanswered for 0.2 s" == validation.error
     assert validation.took_s >= 1.0
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("418 Banned\r\nRetry-After: 600", "left alone until"),
+        ("451 No", "refuses your address"),
+    ],
+)
+def test_who_is_banned_or_blocked_asks_no_more_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # bans go there
+
+    async def main() -> tuple[list[Validation], int]:
+        async with Door(status) as door:
+            config = Config(venues={NAME: VenueSettings(ws_url=door.url)})
+            made = [Validation(VENUES[NAME], config) for _ in range(2)]
+            for validation in made:  # each as a run of its own
+                await validation.run(SYMBOLS)
+            return made, len(door.times)
+
+    made, times = run(main(), 10.0)  # far less than a batch's limit
+    assert all(said in made[-1].error for said in (said, "HTTP"))
+    assert ("quiet", f"not connected: {made[-1].error}") == made[-1].verdict("S0USDT")
+    # a ban is obeyed by the next run; a block may have been mended meanwhile
+    assert (1 if "418" in status else 2) == times
 
 
 def test_nobody_there_ends_at_the_limit_and_is_told() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -203,6 +204,30 @@ class Exchange:
         texts = self._answer(message)
         if texts:
             await guest.send(*texts)
+
+
+class Door:
+    """Answers every handshake alike, and keeps when each came."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+        self.times: list[float] = []
+
+    async def __aenter__(self) -> "Door":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/ws"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.times.append(time.monotonic())
+        writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
 
 
 def row(symbol_id: int, venue_symbol: str, state: State = "valid", **units: Any) -> Listed:

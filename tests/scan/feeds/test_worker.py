@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from spreadcore import Instance, region
 from spreadcore.layout import DECLINED
 
 from scan.feeds.kit import (
+    Door,
     Exchange,
     Guest,
     ack,
@@ -465,6 +467,111 @@ def test_each_socket_waits_for_its_turn_to_connect(instance: Instance, waits: Wa
     assert times[15] - times[0] > 0.5 * 15 / 25.0  # the first may be read late
 
 
+def test_a_venue_that_accepts_and_closes_gets_no_more_connects_than_it_allows(
+    instance: Instance, transport: str, waits: Waits
+) -> None:
+    """All sockets of the source share its budget, however short their lives are."""
+
+    async def main() -> None:
+        venue = quick(
+            "binance-spot", topics_per_socket=1, connects_per_s=1_000.0, connects_per_5min=10
+        )
+        async with Exchange("binance-spot", None, accept_then_close()) as exchange:
+            config = config_of("binance-spot", exchange.url, transport)
+            lists = lists_of("binance-spot", *(row(i, f"S{i}USDT") for i in range(4)))
+            async with working(venue, config, lists, instance):
+                await until(lambda: len(waits.failures) >= 10)
+                await asyncio.sleep(0.3)
+            assert 10 == len(exchange.guests)
+
+    run(main())
+
+
+# -- refused handshakes
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Bans go to a folder of the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_ban_stops_the_connects_of_every_socket_until_it_ends(
+    instance: Instance, transport: str, waits: Waits, folder: Path
+) -> None:
+    async def main() -> None:
+        venue = quick("binance-spot", topics_per_socket=1, connects_per_s=1_000.0)
+        lists = lists_of("binance-spot", *(row(i, f"S{i}USDT") for i in range(4)))
+        async with Door("429 Slow\r\nRetry-After: 2") as door:
+            config = config_of("binance-spot", door.url, transport)
+            async with working(venue, config, lists, instance):
+                await until(lambda: waits.failures)
+                await asyncio.sleep(0.3)
+                before = len(door.times)
+                assert before <= 4  # those that were on their way when the first was told
+                await until(lambda: len(door.times) > before)
+        assert door.times[before] - door.times[before - 1] >= 1.99
+
+    run(main())
+
+
+def test_a_restart_within_a_ban_opens_no_socket(
+    instance: Instance, transport: str, waits: Waits, folder: Path
+) -> None:
+    async def main() -> None:
+        venue, lists = quick("binance-spot"), lists_of("binance-spot", row(0, "AUSDT"))
+        async with Door("418 Banned\r\nRetry-After: 600") as door:
+            config = config_of("binance-spot", door.url, transport)
+            for _ in range(3):
+                async with working(venue, config, lists, instance):
+                    await asyncio.sleep(0.3)
+            assert 1 == len(door.times)
+
+    run(main())
+
+
+def test_a_region_block_is_final_told_once_and_tried_again_at_the_next_start(
+    instance: Instance,
+    transport: str,
+    waits: Waits,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        venue, lists = quick("binance-spot"), lists_of("binance-spot", row(0, "AUSDT"))
+        async with Door("451 No") as door:
+            config = config_of("binance-spot", door.url, transport)
+            for expected in (1, 2):
+                async with working(venue, config, lists, instance):
+                    await until(lambda: len(waits.failures) >= expected)  # noqa: B023
+                    await asyncio.sleep(0.3)
+                    source_id = SOURCE_BY_NAME["binance-spot"].id
+                    assert "degraded" == instance.health.info(source_id)["state"]
+                assert expected == len(door.times)
+
+    run(main())
+    told = messages(caplog, "host refuses our region")
+    assert 2 == len(told)  # once a start
+    assert "set ws_url under [venues]" in told[0]["reason"]
+
+
+def test_an_outage_in_html_is_tried_again_with_the_back_off(
+    instance: Instance, transport: str, waits: Waits, folder: Path
+) -> None:
+    async def main() -> None:
+        venue = quick("binance-spot", connects_per_s=1_000.0)
+        lists = lists_of("binance-spot", row(0, "AUSDT"))
+        async with Door("503 Busy\r\nContent-Type: text/html") as door:
+            config = config_of("binance-spot", door.url, transport)
+            async with working(venue, config, lists, instance):
+                await until(lambda: len(door.times) >= 3)
+        assert [0, 1, 2] == waits.failures[:3]
+        assert not (folder / "data").exists()
+
+    run(main())
+
+
 def test_the_connect_limit_is_the_venues() -> None:
     now_s, slept = 1_000.0, []
 
@@ -474,8 +581,8 @@ def test_the_connect_limit_is_the_venues() -> None:
         now_s += seconds
 
     async def main() -> None:
-        limit = connect_limit(VENUES["binance-spot"].spec)  # 5 a second, 300 in five minutes
-        limit._clock_ns, limit._sleep = lambda: round(now_s * 1e9), sleep
+        spec = VENUES["binance-spot"].spec  # 5 a second, 300 in five minutes
+        limit = connect_limit(spec, clock_ns=lambda: round(now_s * 1e9), sleep=sleep)
         times = []
         for _ in range(301):
             await limit.take()

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 
@@ -57,7 +58,14 @@ Handler = Callable[[Peer], Awaitable[None]]
 class RawServer:
     """Serves `handler` for each connection on a loopback port of its own."""
 
-    def __init__(self, handler: Handler, *, status: str = "101 Switching Protocols") -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        status: str = "101 Switching Protocols",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self._handler = handler
         self._status = status
         self._server: asyncio.Server
@@ -65,9 +73,9 @@ class RawServer:
         self.url = ""
 
     async def __aenter__(self) -> "RawServer":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         port = self._server.sockets[0].getsockname()[1]
-        self.url = f"ws://127.0.0.1:{port}/ws"
+        self.url = f"ws{'s' if self._tls else ''}://127.0.0.1:{port}/ws"
         return self
 
     async def __aexit__(self, *exc: object) -> None:

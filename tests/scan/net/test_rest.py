@@ -13,8 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spreadscan.errors import ConnectionLost, RateLimited, Refused, Retry, VenueDown
+from spreadscan.errors import (
+    ConnectionLost,
+    NoAddress,
+    RateLimited,
+    Refused,
+    RegionBlocked,
+    Retry,
+    VenueDown,
+)
 from spreadscan.net import rest
+from spreadscan.net.refusals import retry_after_s
 
 JSON = "application/json"
 
@@ -117,15 +126,39 @@ def test_retry_after_as_a_date() -> None:
     assert 290 < caught.value.after_s <= 300
 
 
+def test_a_date_is_counted_from_the_venues_own_clock() -> None:
+    then = time.time() - 86_400
+    dates = (
+        f"Date: {email.utils.formatdate(then, usegmt=True)}",
+        f"Retry-After: {email.utils.formatdate(then + 42, usegmt=True)}",
+    )
+    with pytest.raises(RateLimited) as caught:
+        get(answer("429 Slow", b"", *dates))
+    assert 42.0 == caught.value.after_s
+
+
+def test_the_end_of_a_ban_in_the_body_counts_beside_the_header() -> None:
+    until_ms = int((time.time() + 900) * 1000)
+    body = b'{"code":-1003,"msg":"Way too many requests; IP(1.2.3.4) banned until %d."}' % until_ms
+    with pytest.raises(RateLimited) as caught:
+        get(answer("418 Banned", body, "Retry-After: 5"))
+    assert 890 < caught.value.after_s <= 900
+
+
+def test_too_frequent_is_a_pause_of_ten_minutes_and_no_refusal() -> None:
+    with pytest.raises(RateLimited, match="HTTP 403, retry after 600 s"):
+        get(answer("403 Forbidden", b'{"retMsg": "access too frequent"}'))
+
+
 def test_a_date_in_the_past_is_now() -> None:
-    assert 0.0 == rest.retry_after_s("Fri, 31 Dec 1999 23:59:59 GMT")
+    assert 0.0 == retry_after_s("Fri, 31 Dec 1999 23:59:59 GMT")
 
 
 @pytest.mark.parametrize(
     "text", [None, "", "soon", "-5", "1e3", "Mon, 32 Dec", "Fri, 31 Dec 1999", "\u0663"]
 )
 def test_without_a_usable_retry_after_a_minute(text: str | None) -> None:
-    assert 60.0 == rest.retry_after_s(text)
+    assert 60.0 == retry_after_s(text)
 
 
 @given(
@@ -134,7 +167,7 @@ def test_without_a_usable_retry_after_a_minute(text: str | None) -> None:
     | st.from_regex(r"\w{3}, ?\d+ (Jan|Feb) -?\d{1,6} \d+:\d+:\d+ ([+-]\d{1,12}|GMT)")
 )
 def test_any_retry_after_gives_seconds(text: str) -> None:
-    seconds = rest.retry_after_s(text)
+    seconds = retry_after_s(text)
     assert seconds >= 0.0
     assert not math.isnan(seconds)
 
@@ -158,8 +191,9 @@ def test_server_errors_are_venue_down(status: str, kind: str) -> None:
     ],
 )
 def test_a_no_is_refused_and_a_block_comes_with_advice(reply: bytes, said: str) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(Refused, match=said) as caught:
         get(reply)
+    assert ("sources" == said) == isinstance(caught.value, RegionBlocked)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +261,7 @@ def test_nobody_there_is_connection_lost() -> None:
         run(main())
 
 
-def test_a_name_that_does_not_resolve_is_connection_lost() -> None:
+def test_a_name_that_does_not_resolve_is_named_so() -> None:
     class NoNames(aiohttp.abc.AbstractResolver):
         async def resolve(self, *args: Any, **options: Any) -> Any:
             raise OSError(-2, "Name or service not known")
@@ -240,7 +274,7 @@ def test_a_name_that_does_not_resolve_is_connection_lost() -> None:
         async with aiohttp.ClientSession(connector=connector) as session:
             await rest.get(session, "http://venue.invalid/x", 5.0)
 
-    with pytest.raises(ConnectionLost, match="Name or service not known"):
+    with pytest.raises(NoAddress, match="DNS: .*Name or service not known"):
         run(main())
 
 

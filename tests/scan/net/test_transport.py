@@ -2,11 +2,18 @@
 
 import asyncio
 import socket
+import ssl
+import threading
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
+import trustme
 from spreadcore import Instance
 from spreadcore.frames import FrameIntake
 from spreadcore.intake import FeedIntake
@@ -14,7 +21,16 @@ from spreadcore.wire.decoder import FrameDecoder
 
 from scan.net import raw_server as raw
 from spreadscan.clock import now_ns
-from spreadscan.errors import ConfigError, ConnectionLost
+from spreadscan.errors import (
+    ConfigError,
+    ConnectionLost,
+    NoAddress,
+    NotTrusted,
+    RateLimited,
+    RegionBlocked,
+    VenueDown,
+)
+from spreadscan.net import addresses
 from spreadscan.net.transport import Socket, connect
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
@@ -231,14 +247,45 @@ def test_an_endless_message_ends_the_socket(
     run(loop_name, main())
 
 
-def test_a_refused_handshake_is_connection_lost(transport: str, loop_name: str) -> None:
+HTML = "Content-Type: text/html"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "after_s"),
+    [
+        ("429 Slow\r\nRetry-After: 7", RateLimited, 7.0),
+        ("418 Teapot\r\nRetry-After: 120", RateLimited, 120.0),
+        (f"429 Slow\r\nRetry-After: 7\r\n{HTML}", RateLimited, 7.0),
+        ("403 Forbidden", RateLimited, 600.0),  # Bybit: ten minutes without a request
+        (f"403 Forbidden\r\n{HTML}", RegionBlocked, None),
+        ("451 Unavailable", RegionBlocked, None),
+        ("503 Service Unavailable", VenueDown, 0.0),
+        (f"503 Busy\r\n{HTML}", VenueDown, 0.0),
+        ("404 Not Found", ConnectionLost, 0.0),
+        ("200 OK", ConnectionLost, 0.0),
+    ],
+)
+def test_a_refused_handshake_says_what_to_do_next(
+    transport: str, loop_name: str, status: str, error: type[Exception], after_s: float | None
+) -> None:
     async def serve(peer: Any) -> None:
         raise AssertionError("never reached")
 
     async def main() -> None:
-        async with raw.RawServer(serve, status="503 Service Unavailable") as server:
-            with pytest.raises(ConnectionLost, match="ws://127.0.0.1"):
+        async with raw.RawServer(serve, status=status) as server:
+            with pytest.raises(error, match="ws://127.0.0.1.*HTTP ") as caught:
                 await opened(transport, server.url, Recorder())
+        assert error is type(caught.value)
+        assert after_s == getattr(caught.value, "after_s", None)
+        assert error is not RegionBlocked or "ws_url under [venues]" in str(caught.value)
+
+    run(loop_name, main())
+
+
+def test_a_name_without_an_address_is_told_as_such(transport: str, loop_name: str) -> None:
+    async def main() -> None:
+        with pytest.raises(NoAddress, match="DNS"):
+            await opened(transport, "ws://no-such-host.invalid/", Recorder())
 
     run(loop_name, main())
 
@@ -249,6 +296,150 @@ def test_nobody_there_is_connection_lost(transport: str, loop_name: str) -> None
             url = server.url
         with pytest.raises(ConnectionLost):
             await opened(transport, url, Recorder())
+
+    run(loop_name, main())
+
+
+def test_a_name_that_resolves_no_more_is_reached_where_it_was(
+    transport: str, loop_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with raw.RawServer(lambda peer: peer.send(raw.frame(raw.TEXT, b"here"))) as server:
+            port = urlsplit(server.url).port
+            addresses.remember("ws://venue.invalid", ("127.0.0.1", port))
+            heard = Recorder()
+            socket = await opened(transport, f"ws://venue.invalid:{port}/ws", heard)
+            await heard.until(lambda r: bool(r.messages))
+            assert [b"here"] == heard.messages
+            socket.close()
+            await socket.wait_closed()
+        with pytest.raises(ConnectionLost):  # nobody there any more
+            await opened(transport, f"ws://venue.invalid:{port}/ws", Recorder())
+
+    run(loop_name, main())
+    assert "name does not resolve" in {r.getMessage() for r in caplog.records}
+
+
+def test_where_a_socket_went_is_kept_by_name(
+    transport: str, loop_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, str] = {}
+    monkeypatch.setattr(addresses, "_last_good", kept)
+
+    async def main() -> None:
+        async with raw.RawServer(lambda peer: asyncio.sleep(0)) as server:
+            url = server.url.replace("127.0.0.1", "localhost")
+            await (await opened(transport, url, Recorder())).wait_closed()
+        assert {"localhost"} == set(kept)
+        assert kept["localhost"] in ("127.0.0.1", "::1")
+
+    run(loop_name, main())
+
+
+def test_a_slow_resolver_times_out(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With asyncio's loop; uvloop asks the system's resolver in C."""
+    held = threading.Event()
+
+    async def main() -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: held.wait(10))
+        try:
+            with pytest.raises(ConnectionLost, match="not open within 0.2 s"):
+                await opened(transport, "ws://venue.invalid/", Recorder(), timeout_s=0.2)
+        finally:
+            monkeypatch.undo()
+            held.set()
+
+    run("asyncio", main())
+
+
+def test_a_stalled_tls_handshake_times_out(transport: str, loop_name: str) -> None:
+    async def main() -> None:
+        ended = asyncio.Event()
+
+        async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+            ended.set()
+
+        server = await asyncio.start_server(stall, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionLost, match="not open within 0.2 s"):
+            await opened(transport, f"wss://127.0.0.1:{port}/", Recorder(), timeout_s=0.2)
+        await ended.wait()  # the connection is given up, not only waited for no longer
+        server.close()
+
+    run(loop_name, main())
+
+
+def certificate(authority: trustme.CA, kind: str) -> ssl.SSLContext:
+    """Return a server's context whose certificate is good, or not in the way named."""
+    past = datetime.now(UTC) - timedelta(days=1)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made = {
+        "good": lambda: authority.issue_cert("127.0.0.1"),
+        "expired": lambda: authority.issue_cert("127.0.0.1", not_after=past),
+        "another host's": lambda: authority.issue_cert("venue.example.com"),
+        "not of our authority": lambda: trustme.CA().issue_cert("127.0.0.1"),
+    }
+    made[kind]().configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("expired", "certificate has expired"),
+        ("another host's", "mismatch"),
+        ("not of our authority", "unable to get local issuer certificate"),
+        ("good", ""),
+    ],
+)
+def test_a_certificate_that_is_not_good_is_refused_and_named(
+    transport: str,
+    loop_name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    said: str,
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    # aiohttp makes its context when it is imported
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", ssl.create_default_context())
+
+    async def main() -> None:
+        async with raw.RawServer(
+            lambda peer: peer.send(raw.frame(raw.TEXT, b"here")), tls=certificate(authority, kind)
+        ) as server:
+            heard = Recorder()
+            if said:
+                with pytest.raises(NotTrusted, match=f"TLS: .*{said}"):
+                    await opened(transport, server.url, heard)
+                return
+            socket = await opened(transport, server.url, heard)
+            await heard.until(lambda r: bool(r.messages))
+            socket.close()
+            await socket.wait_closed()
+
+    run(loop_name, main())
+
+
+def test_a_peer_without_tls_is_not_trusted(transport: str, loop_name: str) -> None:
+    async def main() -> None:
+        async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            await reader.read()
+            writer.close()
+            ended.set()
+
+        ended = asyncio.Event()
+        server = await asyncio.start_server(plain, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(NotTrusted, match="TLS"):
+            await opened(transport, f"wss://127.0.0.1:{port}/", Recorder())
+        await ended.wait()
+        server.close()
 
     run(loop_name, main())
 

@@ -1,0 +1,198 @@
+"""What the machine and the instance have: bans, limits, room, leases, layout. Writes nothing."""
+
+import os
+import resource
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from spreadcore import Instance
+from spreadcore.errors import CoreError, RegionMissing
+from spreadcore.layout import VERSION
+from spreadcore.region import ROOT, create, exists, instance_dir
+
+from spreadscan.app.doctor.check import Check
+from spreadscan.clock import now_ns
+from spreadscan.config import Config
+from spreadscan.errors import BadGenerated
+from spreadscan.feeds.shards import shards
+from spreadscan.lists import SourceList, load
+from spreadscan.net.bans import bans_of
+from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
+
+_OTHER_FILES = 128  # libraries, logs, shared memory, REST
+_HUNG_S = 10.0
+_PREFIX = "spreadscan-"
+
+Look = Callable[[Config], Check]
+
+
+def bans(config: Config) -> Check:
+    found = bans_of(config).all()
+    told = [
+        f"{ban.host} until {ban.until:%Y-%m-%dT%H:%M:%SZ}" if ban.until else f"{ban.host} for good"
+        for ban in found
+    ]
+    return _check(
+        "bans",
+        not found,
+        f"to be left alone: {', '.join(told)}" if told else "none",
+        "; ".join(b.reason if b.until is None else "wait: nothing is sent before" for b in found),
+    )
+
+
+def open_files(config: Config) -> Check:
+    """Hold the soft limit against the sockets of a feed, twice: successors come before the end."""
+    try:
+        lists = load(config.paths.generated)
+        counts = [
+            len(shards(_symbols(lists.sources[name]), VENUES[name].spec.topics_per_socket))
+            for name in config.sources
+            if name in lists.sources
+        ]
+        sockets = sum(counts)  # of --layout single, which has them all in one process
+    except BadGenerated:
+        sockets = 64  # of about 680 pairs on eight sources
+    need = 2 * sockets + _OTHER_FILES
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = limit == resource.RLIM_INFINITY or limit >= need
+    return _check("open files", enough, f"{limit} of {need} needed", f"ulimit -n {need}")
+
+
+def shared_memory(config: Config) -> Check:
+    if exists(config.instance):
+        return _check("shared memory", True, "the instance has its own")
+    need, free = _instance_bytes(config), _free_bytes(Path(ROOT))
+    return _check(
+        "shared memory",
+        free >= need,
+        f"{free / 1e6:,.0f} MB free in {ROOT}, {need / 1e6:,.1f} MB needed",
+        f"make room in {ROOT}, or lower capacity.symbols",
+    )
+
+
+def disk(config: Config) -> Check:
+    folder = Path(config.paths.data).absolute()
+    there = next(p for p in (folder, *folder.parents) if p.is_dir())
+    free_mb, reserve_mb = _free_bytes(there) / 1e6, config.tracker.reserve_mb
+    return _check(
+        "disk",
+        free_mb >= reserve_mb and os.access(there, os.W_OK),
+        f"{free_mb:,.0f} MB free for {folder}, {reserve_mb:,.0f} MB kept in reserve"
+        + ("" if os.access(there, os.W_OK) else f"; {there} cannot be written"),
+        "make room, lower tracker.keep_gb, or set paths.data to another disk: no new spread is "
+        "followed below tracker.reserve_mb",
+    )
+
+
+def layout(config: Config) -> Check:
+    """Attach to the instance as a reader would, and hold its capacity against the config's."""
+    name = config.instance
+    try:
+        control = Instance(name).region("control")
+    except RegionMissing:
+        others = [n for n in _instances() if n != name]
+        return _check(
+            "layout",
+            True,
+            f"no instance {name!r} yet, `run` makes it"
+            + (f"; there are: {', '.join(others)}" if others else ""),
+            subject="instance",
+        )
+    except CoreError as error:
+        advice = f"`spreadscan init --force --instance {name}` replaces it"
+        return _check("layout", False, str(error), advice, subject="instance")
+    found = (control.n_sources, control.n_symbols, control.n_directions)
+    capacity = config.capacity
+    expected = (capacity.sources, capacity.symbols, capacity.directions)
+    return _check(
+        "layout",
+        found == expected,
+        f"version {VERSION}, capacity {found}, config says {expected}",
+        "stop it and `spreadscan init --force`, or set [capacity] to what is there",
+        subject="instance",
+    )
+
+
+def leases(config: Config) -> Check:
+    """Tell holders that stopped beating, and who ended without a word while others run."""
+    try:
+        instance = Instance(config.instance)
+        health = instance.health
+    except CoreError:
+        return _check("leases", True, "nobody runs", subject="instance")
+    held, wrong, now = [], [], now_ns()
+    supervised = instance.lease_held("supervisor")
+    for role in (*config.sources, "engine", "tracker", "supervisor"):
+        number = SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else health.role(role)
+        info = health.info(number)
+        since_s = (now - info["beat_ns"]) / 1e9
+        if not instance.lease_held(role):
+            if supervised and info["state"] != "off":
+                wrong.append(f"{role} ended without a word {since_s:.0f} s ago")
+            continue
+        held.append(role)
+        if since_s > _HUNG_S:
+            wrong.append(f"{role} (pid {info['pid']}) holds it, silent for {since_s:.0f} s")
+    return _check(
+        "leases",
+        not wrong,
+        "; ".join(wrong) or f"held: {', '.join(held) or 'none, nobody runs'}",
+        f"see {config.paths.logs}/<role>.log; end a silent process, its supervisor starts it anew; "
+        "what it gave up needs `ctl stop` and `run`",
+        subject="instance",
+    )
+
+
+def generated(config: Config) -> Check:
+    if not Path(config.paths.generated, "metadata.json").exists():
+        return _check("generated", True, "none yet, `run` discovers first")
+    try:
+        lists = load(config.paths.generated)
+    except BadGenerated as error:
+        return _check("generated", False, str(error), "`spreadscan discover` writes it anew")
+    missing = [s for s in config.sources if s not in lists.sources]
+    return _check(
+        "generated",
+        not missing,
+        f"generation {lists.generation}, {len(lists.names)} ids"
+        + (f"; without {', '.join(missing)}" if missing else ""),
+        "`spreadscan discover` looks for them again",
+    )
+
+
+LOOKS: tuple[Look, ...] = (
+    bans, open_files, shared_memory, disk, generated, layout, leases,
+)  # fmt: skip
+
+
+def _check(name: str, ok: bool, found: str, advice: str = "", *, subject: str = "machine") -> Check:
+    return Check(subject=subject, name=name, ok=ok, found=found, advice="" if ok else advice)
+
+
+def _symbols(listed: SourceList) -> list[str]:
+    return [row.instrument.venue_symbol for row in listed.subscribed]
+
+
+def _free_bytes(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+def _instances() -> list[str]:
+    return sorted(n.removeprefix(_PREFIX) for n in os.listdir(ROOT) if n.startswith(_PREFIX))
+
+
+def _instance_bytes(config: Config) -> int:
+    """Return what an instance of this capacity takes: one is made, elsewhere."""
+    capacity = config.capacity
+    with tempfile.TemporaryDirectory() as root:
+        create(
+            config.instance,
+            n_sources=capacity.sources,
+            n_symbols=capacity.symbols,
+            n_directions=capacity.directions,
+            root=root,
+        )
+        return sum(f.stat().st_size for f in Path(instance_dir(config.instance, root)).iterdir())

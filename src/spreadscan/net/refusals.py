@@ -1,0 +1,102 @@
+"""An HTTP answer that is no yes, sorted by what to do next; for REST and WebSocket handshakes.
+
+429 and 418 say until when to stay away. A page in HTML with a 403, and any 451, is a block of the
+region: final, with advice. 5xx pass. Nothing here reads or writes; callers give what came.
+"""
+
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+from typing import Literal, overload
+
+from spreadscan.errors import (
+    ConnectionLost,
+    RateLimited,
+    Refused,
+    RegionBlocked,
+    SpreadError,
+    VenueDown,
+)
+
+Asked = Literal["rest_url", "ws_url"]  # the key under [venues.*] that changes the host
+
+# Bybit (docs v5 rate-limit, 2026-09): after "403, access too frequent" no request for ten minutes.
+_TOO_FREQUENT_S = 600.0
+_TOO_FREQUENT = re.compile(rb"too (frequent|many)|rate limit", re.IGNORECASE)
+# Binance's body of a 418 beside its header: "IP(1.2.3.4) banned until 1573000000000".
+_BANNED_UNTIL_MS = re.compile(rb"banned until (\d{13})\b")
+
+
+@overload
+def refusal(
+    url: str, status: int, headers: Mapping[str, str], body: bytes, asked: Literal["ws_url"]
+) -> SpreadError: ...
+@overload
+def refusal(
+    url: str, status: int, headers: Mapping[str, str], body: bytes, asked: Asked
+) -> SpreadError | None: ...
+def refusal(
+    url: str, status: int, headers: Mapping[str, str], body: bytes, asked: Asked
+) -> SpreadError | None:
+    """Return the error that an answer is, None for a REST answer that is none.
+
+    body: how it begins, b"" where the transport does not give it; it is not parsed.
+    """
+    if status in (418, 429):
+        return _limited(url, status, _wait_s(headers, body))
+    html = is_html(headers, body)
+    if status == 451 or (status == 403 and html):
+        return RegionBlocked(
+            f"{url}: HTTP {status}: this venue refuses your address: set {asked} under "
+            "[venues] to a host that serves you, or take it out of `sources`"
+        )
+    # aiohttp gives no body of a refused handshake: there every other 403 is taken for Bybit's
+    if status == 403 and (asked == "ws_url" or _TOO_FREQUENT.search(body)):
+        return _limited(url, status, max(_TOO_FREQUENT_S, _wait_s(headers, body)))
+    if status >= 500:
+        return VenueDown(f"{url}: HTTP {status}")
+    if asked == "ws_url":
+        return ConnectionLost(f"{url}: HTTP {status}, expected 101")
+    if status != 200:
+        return Refused(f"{url}: HTTP {status}, expected 200")
+    if html:
+        return VenueDown(f"{url}: an HTML page, expected JSON")
+    return None
+
+
+def retry_after_s(text: str | None, date: str | None = None, default_s: float = 60.0) -> float:
+    """Return the seconds of a Retry-After header: a number or an HTTP date.
+
+    date: the answer's Date header; the end is counted from it, so that a clock of ours that is
+    wrong neither cuts a ban short nor draws it out.
+    """
+    text = (text or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    at_s = _unix_s(text)
+    if at_s is None:
+        return default_s
+    asked_s = _unix_s(date or "")
+    return max(0.0, at_s - (time.time() if asked_s is None else asked_s))
+
+
+def _unix_s(text: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):  # no date, or a year that the C library cannot place
+        return None
+
+
+def is_html(headers: Mapping[str, str], body: bytes) -> bool:
+    return "html" in headers.get("Content-Type", "").lower() or body.lstrip()[:1] == b"<"
+
+
+def _limited(url: str, status: int, after_s: float) -> RateLimited:
+    return RateLimited(f"{url}: HTTP {status}, retry after {after_s:g} s", after_s)
+
+
+def _wait_s(headers: Mapping[str, str], body: bytes) -> float:
+    until = _BANNED_UNTIL_MS.search(body)
+    told_s = int(until[1]) / 1e3 - time.time() if until else 0.0
+    return max(told_s, retry_after_s(headers.get("Retry-After"), headers.get("Date")))

@@ -1,0 +1,366 @@
+"""`spreadscan doctor` against a real simulator, and against everything that it should find."""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from spreadcore import Instance
+from spreadcore.region import instance_dir
+
+from scan.discovery.kit import NOBODY, Reply, Rest, run
+from scan.net.raw_server import RawServer
+from spreadscan.app.doctor import Check, Report, examine, reach
+from spreadscan.app.doctor.examine import n_checks
+from spreadscan.clock import now_ns
+from spreadscan.config import Config, Discovery, Feeds, Paths, Tracker, VenueSettings
+from spreadscan.errors import BadFrame, RateLimited, RegionBlocked
+from spreadscan.net.bans import bans_of
+from spreadscan.sim.pages import TIME_PATHS, time_page
+from spreadscan.venues import VENUES
+from spreadscan.venues.base import time_ms
+
+SOURCES = ("okx-spot", "bybit-futures")
+WITHIN_S = 30.0
+
+
+class Place:
+    """A folder with a simulator process of two sources, and the command there."""
+
+    def __init__(self, folder: Path, instance: str) -> None:
+        self.folder, self.instance = folder, instance
+        self._sim: subprocess.Popen[bytes] | None = None
+
+    def simulate(self, *options: str) -> None:
+        only = [part for source in SOURCES for part in ("--source", source)]
+        arguments = ["sim", "--port", "0", "--write-config", "sim.toml", *only, *options]
+        self._sim = subprocess.Popen(
+            [sys.executable, "-m", "spreadscan", *arguments],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + WITHIN_S
+        while not (self.folder / "sim.toml").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def doctor(self, *more: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        given = ["-c", "sim.toml", "--instance", self.instance]
+        given += ["--set", f"sources={json.dumps(SOURCES)}", *more]
+        return subprocess.run(
+            [sys.executable, "-m", "spreadscan", "doctor", *given],
+            cwd=self.folder,
+            env={k: v for k, v in os.environ.items() if not k.startswith("SPREAD_")},
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_S,
+            check=False,
+            **options,
+        )
+
+    def end(self) -> None:
+        if self._sim:
+            self._sim.send_signal(signal.SIGTERM)
+            assert 0 == self._sim.wait(WITHIN_S)
+
+
+@pytest.fixture
+def place(tmp_path: Path, instance_name: str) -> Iterator[Place]:
+    here = Place(tmp_path, instance_name)
+    yield here
+    here.end()
+
+
+def findings(report: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(c["subject"], c["name"]): c for c in report["checks"] if not c["ok"]}
+
+
+def test_all_is_well_with_a_simulator(place: Place) -> None:
+    place.simulate()
+    found = place.doctor("--json")
+    assert 0 == found.returncode, found.stdout + found.stderr
+    report = json.loads(found.stdout)
+    assert report["ok"]
+    config = Config(sources=SOURCES)
+    assert n_checks(config) == len(report["checks"]) == len(found.stderr.splitlines())
+    for source in SOURCES:
+        own = [c["name"] for c in report["checks"] if c["subject"] == source]
+        assert list(reach.NAMES) == own
+    assert not (place.folder / "data").exists()  # it only looks
+    shown = place.doctor()
+    assert 0 == shown.returncode
+    assert "nothing to mend" in shown.stdout
+
+
+def test_a_source_that_is_off_is_named_with_the_key_to_change(place: Place) -> None:
+    place.simulate()
+    off = [
+        part
+        for key, scheme in (("rest_url", "http"), ("ws_url", "ws"))
+        for part in ("--set", f"venues.bybit-futures.{key}={scheme}://{NOBODY}")
+    ]
+    found = place.doctor("--json", *off)
+    assert 3 == found.returncode
+    told = findings(json.loads(found.stdout))
+    assert {("bybit-futures", name) for name in ("rest", "clock", "websocket")} == set(told)
+    assert "venues.bybit-futures.ws_url" in told["bybit-futures", "websocket"]["advice"]
+    shown = place.doctor(*off)
+    assert 3 == shown.returncode
+    assert "-> check network and firewall, and venues.bybit-futures.rest_url" in shown.stdout
+    assert "3 to mend" in shown.stdout
+
+
+def test_a_ban_is_told_and_nothing_is_sent_within_it(place: Place) -> None:
+    place.simulate()
+    text = (place.folder / "sim.toml").read_text()
+    (ws_url,) = (line.split('"')[1] for line in text.split("[")[1].splitlines() if "ws_url" in line)
+    source = text.split("[venues.")[1].split("]")[0]
+    bans_of(Config(paths=Paths(data=str(place.folder / "data")))).note(
+        ws_url, RateLimited("HTTP 418", 600.0)
+    )
+    found = place.doctor("--json")
+    assert 3 == found.returncode
+    told = findings(json.loads(found.stdout))
+    # REST and sockets of a simulated source are on one host
+    assert {
+        ("machine", "bans"), (source, "rest"), (source, "clock"), (source, "websocket"),
+    } == set(told)  # fmt: skip
+    assert "to be left alone: 127.0.0.1:" in told["machine", "bans"]["found"]
+    assert "left alone until" in told[source, "websocket"]["found"]
+
+
+def test_too_few_open_files_are_found(place: Place) -> None:
+    place.simulate()
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+
+    found = place.doctor("--json", preexec_fn=few)
+    assert 3 == found.returncode
+    (check,) = findings(json.loads(found.stdout)).values()
+    assert ("open files", "100 of 256 needed") == (check["name"], check["found"])
+    assert "ulimit -n 256" == check["advice"]
+
+
+def test_a_wrong_key_is_code_2(place: Place) -> None:
+    (place.folder / "sim.toml").write_text("")
+    found = place.doctor("--set", "tracker.reserv_mb=5")
+    assert 2 == found.returncode
+    assert "did you mean 'reserve_mb'?" in found.stderr
+
+
+# -- in this process
+
+
+def config_at(folder: Path, url: str = f"http://{NOBODY}", **more: Any) -> Config:
+    """Return settings of which every address is url, on one host."""
+    settings = VenueSettings(rest_url=url, ws_url=url.replace("http", "ws", 1))
+    paths = Paths(data=str(folder / "data"), generated=str(folder / "generated"))
+    return Config(
+        **{
+            "instance": f"none-{os.getpid()}",
+            "sources": SOURCES,
+            "venues": dict.fromkeys(SOURCES, settings),
+            "paths": paths,
+            "feeds": Feeds(connect_timeout_s=0.3),
+            "discovery": Discovery(rest_timeout_s=0.3),
+        }
+        | more
+    )
+
+
+def examined(config: Config) -> dict[tuple[str, str], Check]:
+    report: Report = run(examine(config, lambda check: None), 20.0)
+    assert n_checks(config) == len(report.checks)
+    return {(check.subject, check.name): check for check in report.checks}
+
+
+@pytest.mark.parametrize(
+    ("reply", "said", "advice"),
+    [
+        (Reply(status="451 No"), "refuses your address", "to a host that serves you"),
+        (Reply(status="403 No", kind="text/html"), "refuses your address", "out of `sources`"),
+        (Reply(status="503 Busy", kind="text/html"), "HTTP 503", "has an outage"),
+        (Reply(status="404 No"), "HTTP 404", "check network"),
+        (Reply(hang=True), "within 0.3 s", "check network"),
+    ],
+    ids=["451", "403 html", "503", "404", "hang"],
+)
+def test_what_refuses_is_told_with_what_to_do(
+    tmp_path: Path, reply: Reply, said: str, advice: str
+) -> None:
+    async def main() -> Report:
+        async with Rest(reply) as server:
+            return await examine(config_at(tmp_path, server.url), lambda check: None)
+
+    report: Report = run(main(), 20.0)
+    found = {(c.subject, c.name): c for c in report.checks if not c.ok}
+    for name in ("rest", "websocket"):
+        check = found["okx-spot", name]
+        assert said in check.found
+        assert advice in check.advice
+    assert [] == bans_of(config_at(tmp_path)).all()  # a block is for feeds to note
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "found"), [(30.0, "by +30"), (-30.0, "by -"), (0.4, ""), (-0.4, "")]
+)
+def test_a_skewed_clock_is_told_with_its_sign(tmp_path: Path, ahead_s: float, found: str) -> None:
+    """The venue's clock is put back or forward, which is the same as ours being ahead or behind."""
+
+    async def main() -> Report:
+        page = time_page("okx-spot", time.time_ns() - round(ahead_s * 1e9))
+        async with Rest(Reply(page)) as server:
+            return await examine(config_at(tmp_path, server.url), lambda check: None)
+
+    report: Report = run(main(), 20.0)
+    (check,) = (c for c in report.checks if ("okx-spot", "clock") == (c.subject, c.name))
+    assert bool(found) != check.ok
+    assert found in check.found
+    assert check.ok or "NTP" in check.advice
+
+
+def test_a_429_is_kept_for_the_others(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Rest(Reply(status="429 Slow", headers=("Retry-After: 77",))) as server:
+            await examine(config_at(tmp_path, server.url), lambda check: None)
+            assert len(server.asked) <= 4  # one of each kind and source, none twice
+
+    run(main(), 20.0)
+    (ban,) = bans_of(config_at(tmp_path)).all()
+    assert 70 < ban.left_s(time.time()) <= 77
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told(tmp_path: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    async def main() -> Report:
+        async with RawServer(lambda peer: asyncio.sleep(0), tls=context) as server:
+            url = server.url.removesuffix("/ws").replace("wss", "https")
+            return await examine(config_at(tmp_path, url), lambda check: None)
+
+    report: Report = run(main(), 20.0)
+    found = {(c.subject, c.name): c for c in report.checks if not c.ok}
+    for name in ("rest", "websocket"):
+        assert "TLS: " in found["okx-spot", name].found
+        assert "CA certificates (SSL_CERT_FILE)" in found["okx-spot", name].advice
+
+
+def test_a_resolver_that_hangs_ends_with_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+    monkeypatch.setattr(reach, "DNS_DEADLINE_S", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: held.wait(WITHIN_S))
+    try:
+        found = examined(config_at(tmp_path))
+    finally:
+        held.set()
+    assert "no answer within 0.2 s" in found["okx-spot", "dns"].found
+    assert "not tried: its name does not resolve" == found["okx-spot", "websocket"].found
+
+
+def test_a_block_of_the_region_is_told_with_its_advice(tmp_path: Path) -> None:
+    config = config_at(tmp_path)
+    bans_of(config).note("ws://venue.example.com", RegionBlocked("HTTP 451: set ws_url"))
+    check = examined(config)["machine", "bans"]
+    assert "venue.example.com for good" in check.found
+    assert "HTTP 451: set ws_url" == check.advice
+
+
+def test_a_disk_within_its_reserve_is_found(tmp_path: Path) -> None:
+    check = examined(config_at(tmp_path, tracker=Tracker(reserve_mb=1e12)))["machine", "disk"]
+    assert not check.ok
+    assert "1,000,000,000,000 MB kept in reserve" in check.found
+
+
+def test_a_broken_set_is_found(tmp_path: Path) -> None:
+    (tmp_path / "generated").mkdir()
+    (tmp_path / "generated" / "metadata.json").write_text("{}")
+    check = examined(config_at(tmp_path))["machine", "generated"]
+    assert "metadata.json" in check.found
+    assert "`spreadscan discover`" in check.advice
+
+
+def test_another_capacity_and_another_layout_are_found(
+    tmp_path: Path, make_instance: Callable[..., Instance]
+) -> None:
+    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    config = config_at(tmp_path, instance=instance.name)
+    check = examined(config)["instance", "layout"]
+    assert "capacity (8, 64, 12), config says (8, 1024, 12)" in check.found
+    control = Path(instance_dir(instance.name), "control")
+    with control.open("r+b") as file:
+        file.seek(8)  # layout_version, behind the magic
+        file.write(b"\xff\xff")
+    check = examined(config)["instance", "layout"]
+    assert not check.ok
+    assert "init --force" in check.advice
+
+
+def test_a_lease_whose_holder_fell_silent_is_found(
+    tmp_path: Path, make_instance: Callable[..., Instance]
+) -> None:
+    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    writing = Instance(instance.name, ("health",))
+    config, health = config_at(tmp_path, instance=instance.name), writing.health
+    with_lease = instance.lease("engine")
+    try:
+        health.start(health.role("engine"), now_ns())
+        assert examined(config)["instance", "leases"].ok
+        health.beat(health.role("engine"), now_ns() - 60_000_000_000)
+        check = examined(config)["instance", "leases"]
+        assert f"engine (pid {os.getpid()}) holds it, silent for 60 s" == check.found
+    finally:
+        with_lease.close()
+
+
+def test_a_role_that_ended_while_its_supervisor_lives_is_found(
+    tmp_path: Path, make_instance: Callable[..., Instance]
+) -> None:
+    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    health = Instance(instance.name, ("health",)).health
+    config = config_at(tmp_path, instance=instance.name)
+    health.start(health.role("tracker"), now_ns() - 5_000_000_000)
+    assert examined(config)["instance", "leases"].ok  # nobody runs: what is left is no fault
+    lease = instance.lease("supervisor")
+    try:
+        health.start(health.role("supervisor"), now_ns())
+        assert (
+            "tracker ended without a word 5 s ago" == examined(config)["instance", "leases"].found
+        )
+        health.beat(health.role("tracker"), now_ns(), "off")
+        assert examined(config)["instance", "leases"].ok
+    finally:
+        lease.close()
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_the_time_of_every_venue_is_read(name: str) -> None:
+    spec = VENUES[name].spec
+    assert TIME_PATHS[name] == spec.time_path
+    ms = 1_790_000_000_123
+    assert ms == time_ms(spec, time_page(name, ms * 1_000_000 + 456))
+    for payload in (b"", b"[1]", b"{}", b'{"code": "1", "data": []}', b'{"data": {"x": 1}}'):
+        with pytest.raises(BadFrame, match="expected"):
+            time_ms(spec, payload)
+
+
+def test_a_report_hears_of_every_check_as_it_ends(tmp_path: Path) -> None:
+    told: list[Check] = []
+    report = asyncio.run(examine(config_at(tmp_path), told.append))
+    assert len(told) == len(report.checks)
+    assert not report.ok

@@ -1,0 +1,262 @@
+"""Hosts to be left alone, on a clock by hand: kept over restarts, obeyed to the second."""
+
+import asyncio
+import json
+import logging
+import math
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spreadscan.config import Config, Paths
+from spreadscan.errors import ConnectionLost, RateLimited, RegionBlocked
+from spreadscan.net.bans import Bans, bans_of, host_of
+from spreadscan.net.connects import Connects
+from spreadscan.net.ratelimit import RateLimit
+
+URL = "wss://stream.example.com:9443/stream?x=1"
+HOST = "stream.example.com:9443"
+
+
+class Clock:
+    """Unix time that passes by sleeping only."""
+
+    def __init__(self) -> None:
+        self.s = 1_700_000_000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.s
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.s += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    async def watched() -> Any:
+        async with asyncio.timeout(10):
+            return await main
+
+    return asyncio.run(watched())
+
+
+def facts_of(caplog: pytest.LogCaptureFixture, phrase: str) -> list[dict[str, Any]]:
+    return [r.facts for r in caplog.records if r.getMessage() == phrase]  # type: ignore[attr-defined]
+
+
+def connects(clock: Clock, bans: Bans) -> Connects:
+    limit = RateLimit((10, 1.0), clock_ns=lambda: round(clock.s * 1e9), sleep=clock.sleep)
+    return Connects(URL, limit, bans, clock.sleep)
+
+
+def test_a_ban_is_kept_over_a_restart_until_its_very_second(tmp_path: Path, clock: Clock) -> None:
+    Bans(tmp_path, clock).note(URL, RateLimited("HTTP 418", 120.0))
+    again = Bans(tmp_path, clock)
+    with pytest.raises(RateLimited, match=r"until 2023-11-14T22:15:20Z \(HTTP 418\)") as caught:
+        again.check("https://stream.example.com:9443/other")
+    assert 120.0 == caught.value.after_s
+    clock.s += 119.999
+    assert again.left_s(URL) == pytest.approx(0.001, abs=1e-4)
+    clock.s += 0.001
+    again.check(URL)
+    assert [] == os.listdir(tmp_path)  # what is over is removed
+
+
+def test_another_host_is_free(tmp_path: Path, clock: Clock) -> None:
+    bans = Bans(tmp_path, clock)
+    bans.note(URL, RateLimited("x", 120.0))
+    for url in ("wss://stream.example.com/ws", "wss://fstream.example.com:9443/ws"):
+        bans.check(url)
+    assert [HOST] == [ban.host for ban in bans.all()]
+
+
+def test_429_then_418_the_longer_stays(tmp_path: Path, clock: Clock) -> None:
+    bans = Bans(tmp_path, clock)
+    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    bans.note(URL, RateLimited("HTTP 418", 300.0))
+    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    assert 300.0 == bans.left_s(URL)
+    assert "HTTP 418" == bans.all()[0].reason
+
+
+def test_no_pause_and_other_errors_are_no_ban(tmp_path: Path, clock: Clock) -> None:
+    bans = Bans(tmp_path / "none", clock)
+    bans.note(URL, RateLimited("x", 0.0))
+    bans.note(URL, ConnectionLost("x"))
+    bans.check(URL)
+    assert [] == bans.all()
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_absurd_pause_is_cut_to_days(tmp_path: Path, clock: Clock) -> None:
+    bans = Bans(tmp_path, clock)
+    bans.note(URL, RateLimited("x", 1e300))
+    assert 4 * 86_400.0 == bans.left_s(URL)
+
+
+def test_a_block_has_no_end_but_is_lifted_when_a_feed_starts(tmp_path: Path, clock: Clock) -> None:
+    bans = Bans(tmp_path, clock)
+    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    bans.lift_block(URL)
+    assert 10.0 == bans.left_s(URL)
+    bans.note(URL, RegionBlocked("HTTP 451: set ws_url"))
+    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    assert math.inf == bans.left_s(URL)
+    with pytest.raises(RegionBlocked, match="set ws_url"):
+        Bans(tmp_path, clock).check(URL)
+    bans.lift_block(URL)
+    bans.check(URL)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b'{"host": "stream.example.com:9443"}',
+        b'{"host": "stream.example.com:9443", "until": "soon", "reason": ""}',
+        b'{"host": "stream.example.com:9443", "until": "2099-01-01T00:00:00", "reason": ""}',
+        b'{"host": "other.example.com", "until": null, "reason": ""}',
+        b'{"host": "stream.example.com:9443", "until": null, "reason": "", "more": 1}',
+    ],
+)
+def test_a_broken_file_is_named_once_and_ignored(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    bans = Bans(tmp_path, clock)
+    bans.note(URL, RateLimited("x", 60.0))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(content)
+    for _ in range(3):
+        bans.check(URL)
+    assert [] == bans.all()
+    (told,) = facts_of(caplog, "ban file unreadable")
+    assert str(path) == told["path"]
+    bans.note(URL, RateLimited("x", 60.0))  # and it is replaced by the next ban
+    assert 60.0 == bans.left_s(URL)
+
+
+def test_a_folder_that_cannot_be_written_keeps_the_ban_in_the_process(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state").write_text("a file where a folder should be")
+    bans = Bans(tmp_path / "state", clock)
+    bans.note(URL, RateLimited("x", 60.0))
+    assert 60.0 == bans.left_s(URL)
+    assert 1 == len(facts_of(caplog, "ban not written"))
+    assert [HOST] == [ban.host for ban in bans.all()]
+
+
+def test_the_file_says_what_the_docs_say(tmp_path: Path, clock: Clock) -> None:
+    config = Config(paths=Paths(data=str(tmp_path)))
+    bans_of(config).note(URL, RateLimited("HTTP 418", 120.0))
+    path = tmp_path / "state" / "ban-stream.example.com_9443.json"
+    found = json.loads(path.read_text())
+    assert {"host", "until", "reason"} == set(found)
+    assert (HOST, "HTTP 418") == (found["host"], found["reason"])
+    assert found["until"].endswith("Z")
+    assert [path.name] == os.listdir(path.parent)  # no temporary file is left
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("wss://Stream.Example.com/ws", "stream.example.com"),
+        ("http://127.0.0.1:18080", "127.0.0.1:18080"),
+        ("ws://me:secret@[::1]:9/x", "[::1]:9"),
+    ],
+)
+def test_a_host_is_named_with_its_port_and_no_secret(url: str, host: str) -> None:
+    assert host == host_of(url)
+
+
+# -- leave to connect
+
+
+def test_all_sockets_wait_for_the_end_of_the_ban_and_no_longer(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    leave = connects(clock, Bans(tmp_path, clock))
+    start_s = clock.s
+
+    async def main() -> list[float]:
+        await leave.take()
+        assert start_s == clock.s
+        leave.told(RateLimited("HTTP 429", 42.0))
+        times: list[float] = []
+
+        async def one() -> None:
+            await leave.take()
+            times.append(clock.s)
+
+        await asyncio.gather(*(one() for _ in range(3)))
+        return times
+
+    times = run(main())
+    assert min(times) == pytest.approx(start_s + 42.0, abs=1e-3)
+    assert 1 == len(facts_of(caplog, "host to be left alone"))
+    assert 1 == len(facts_of(caplog, "host may be asked again"))
+
+
+def test_a_ban_that_another_process_met_is_obeyed(tmp_path: Path, clock: Clock) -> None:
+    leave, start_s = connects(clock, Bans(tmp_path, clock)), clock.s
+    Bans(tmp_path, clock).note(URL, RateLimited("HTTP 418", 17.5))
+    run(leave.take())
+    assert clock.s == pytest.approx(start_s + 17.5, abs=1e-3)
+
+
+def test_a_ban_that_grows_while_it_is_waited_for_is_waited_for_whole(
+    tmp_path: Path, clock: Clock
+) -> None:
+    bans, start_s = Bans(tmp_path, clock), clock.s
+    bans.note(URL, RateLimited("HTTP 429", 10.0))
+
+    async def sleep(seconds: float) -> None:
+        if 1 == len(clock.slept):
+            bans.note(URL, RateLimited("HTTP 418", 100.0))
+        await clock.sleep(seconds)
+
+    grown_at_s = start_s + 5.0
+    run(Connects(URL, RateLimit((10, 1.0)), bans, sleep).take())
+    assert clock.s == pytest.approx(grown_at_s + 100.0, abs=1e-3)
+
+
+def test_who_has_no_patience_is_told_at_once(tmp_path: Path, clock: Clock) -> None:
+    leave, start_s = connects(clock, Bans(tmp_path, clock)), clock.s
+    leave.told(RateLimited("HTTP 418", 120.0))
+    with pytest.raises(RateLimited, match="left alone until") as caught:
+        run(leave.take(90.0))
+    assert (120.0, start_s) == (caught.value.after_s, clock.s)
+    leave.told(RegionBlocked("HTTP 451"))
+    with pytest.raises(RegionBlocked):
+        run(leave.take(90.0))
+
+
+def test_a_ban_met_while_waiting_for_a_turn_is_obeyed(tmp_path: Path, clock: Clock) -> None:
+    bans, start_s = Bans(tmp_path, clock), clock.s
+
+    async def sleep(seconds: float) -> None:
+        bans.note(URL, RateLimited("HTTP 429", 30.0))
+        await clock.sleep(seconds)
+
+    limit = RateLimit((1, 1.0), clock_ns=lambda: round(clock.s * 1e9), sleep=sleep)
+
+    async def main() -> None:
+        leave = Connects(URL, limit, bans, clock.sleep)
+        await leave.take()
+        await leave.take()
+
+    run(main())
+    assert clock.s >= start_s + 30.0
