@@ -9,6 +9,7 @@ cdef class FrameListener(WSListener):
         readonly WSTransport transport  # None before the handshake has ended
         readonly str closing            # why the socket closes, as far as a frame has told
         readonly bint closed
+        bint _deaf                      # closed by us: what still arrives is nobody's any more
         FrameIntake _intake
         FrameCore* _core                # NULL: every message is for `owner`
         object _owner

@@ -64,6 +64,8 @@ cdef class FrameListener(WSListener):
         self.closed = True
 
     cdef int _message(self, const char* start, Py_ssize_t n) except -1:
+        if self._deaf:
+            return 0
         if self._core != NULL and frame_take(self._core, start, n, self._recv_ns) >= 0:
             return 0
         self._owner.on_message(start[:n], self._recv_ns)
@@ -90,5 +92,6 @@ cdef class FrameListener(WSListener):
         return 0
 
     def close_for(self, str why not None):
-        """Note why the socket is closed, where no frame has told already."""
+        """Note why we close the socket, where no frame has told already; take no more of it."""
         self.closing = self.closing or why
+        self._deaf = True

@@ -72,6 +72,8 @@ class AiohttpSocket:
         )
 
     def _message(self, payload: bytes) -> None:
+        if self._closing:  # by us: what still arrives is nobody's any more
+            return
         if self._intake is None or self._intake.take(payload, self._recv_ns) < 0:
             self._listener.on_message(payload, self._recv_ns)
 

@@ -38,7 +38,7 @@ class Socket(Protocol):
         """Send one text message; silently nothing once closed."""
 
     def close(self) -> None:
-        """Begin to close; wait_closed() ends soon after."""
+        """Begin to close and take no more messages; wait_closed() ends soon after."""
 
     async def wait_closed(self) -> str:
         """Return why the socket closed, in words, once it has."""

@@ -138,6 +138,34 @@ def test_one_flush_after_the_messages_of_a_read(transport: str, loop_name: str) 
     run(loop_name, main())
 
 
+def test_nothing_is_taken_after_our_close(transport: str, loop_name: str) -> None:
+    """Else a socket that was relieved would take its pairs back, and empty them as it ends."""
+
+    async def serve(peer: Any) -> None:
+        await peer.receive()
+        await peer.send(b"".join(raw.frame(raw.TEXT, b"%d" % i) for i in range(50)))
+        await peer.send(raw.frame(raw.TEXT, b"late"))
+        await peer.receive()
+
+    class Closes(Recorder):
+        socket: Any = None
+
+        def on_message(self, payload: bytes, recv_ns: int) -> None:
+            super().on_message(payload, recv_ns)
+            if payload == b"20":
+                self.socket.close()
+
+    async def main() -> None:
+        heard = Closes()
+        async with raw.RawServer(serve) as server:
+            heard.socket = await opened(transport, server.url, heard)
+            heard.socket.send("go")
+            await heard.socket.wait_closed()
+        assert [b"%d" % i for i in range(21)] == heard.messages
+
+    run(loop_name, main())
+
+
 def test_a_ping_that_ends_a_read_is_answered_and_flushes(transport: str, loop_name: str) -> None:
     answers: list[tuple[int, bytes]] = []
 
