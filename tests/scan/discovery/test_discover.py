@@ -395,6 +395,8 @@ def test_of_few_sources_a_spot_and_a_perpetual_are_needed(
 
 
 def test_more_pairs_than_room_is_told_before_the_sockets_open(moving: Market, folder: Path) -> None:
+    """Scenario 40."""
+
     async def main() -> Counter[str]:
         async with simulated(moving) as server:
             with pytest.raises(ConfigError, match=r"capacity\.symbols: 6 ids needed"):
