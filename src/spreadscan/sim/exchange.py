@@ -286,7 +286,8 @@ class Exchange:
                 connection.symbols.remove(symbol)
                 self._by_symbol[symbol].subscribers.remove(connection)
                 self.counters.subscriptions -= 1
-        added = [self._subscribe(connection, symbol, now_s) for symbol in answer.added]
+        new = [symbol for symbol in answer.added if symbol not in connection.symbols]
+        added = [self._subscribe(connection, symbol, now_s) for symbol in new]
         early = added[:1] if self._protocol.pushes_first else []
         for topic in early:
             self._first_push(connection, topic, now_s)
