@@ -324,6 +324,7 @@ def test_a_time_limit_that_is_none_is_refused(instance, rig, seconds):
 
 
 def test_too_good_is_suspect_and_never_signalled(rig):
+    """Scenario 35."""
     rig.put(SPOT, 99.0, 100.0)
     rig.put(PERP, 130.1, 131.0)
     assert [] == rig.turn()

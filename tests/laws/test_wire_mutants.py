@@ -41,6 +41,7 @@ def quotes_of(source):
 
 
 def test_bytewise_mutants(source, judge):
+    """Scenario 33 in JSON, Scenario 34 in protobuf."""
     rng, seeds = Random(f"bytes {source}"), seeds_of(source)
     scraps = bytewise.PROTO_SCRAPS if is_binary(source) else bytewise.JSON_SCRAPS
     accepted = 0

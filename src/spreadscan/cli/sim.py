@@ -8,6 +8,7 @@ import click
 
 from spreadscan.cli.options import need, print_json
 from spreadscan.errors import ConfigError
+from spreadscan.sim.faults import read_faults
 from spreadscan.sim.flood import Flood
 from spreadscan.sim.server import SimOptions, SimServer, run_sim
 from spreadscan.types import SOURCE_BY_NAME
@@ -60,6 +61,13 @@ from spreadscan.types import SOURCE_BY_NAME
     metavar="K",
     help="Flood: K frames in each write to a socket; else 1 with a rate, many without.",
 )
+@click.option(
+    "--faults",
+    "faults_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What goes wrong, where and when: a script of docs/faults.md.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as one JSON object.")
 def sim(
     seed: int,
@@ -74,6 +82,7 @@ def sim(
     frames: int,
     flood_rate: float,
     frames_per_write: int,
+    faults_file: Path | None,
     as_json: bool,
 ) -> None:
     """Serve the eight exchanges from a seeded market, until Ctrl-C.
@@ -94,6 +103,7 @@ def sim(
         flood=Flood(frames=frames, rate=flood_rate, frames_per_write=frames_per_write)
         if flood
         else None,
+        faults=read_faults(faults_file) if faults_file else (),
         tls_ca=tls_ca,
     )
     servers: list[SimServer] = []

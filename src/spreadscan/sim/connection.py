@@ -9,6 +9,7 @@ import asyncio
 
 from aiohttp import web
 
+from spreadscan.sim.harm import SocketHarm
 from spreadscan.sim.protocols import Conversation
 
 TEXT, BINARY = 0x81, 0x82
@@ -29,21 +30,30 @@ def frame(payload: bytes, opcode: int) -> bytes:
 class Connection:
     """One open socket: its conversation, and what is to be written at the next flush."""
 
-    __slots__ = ("closing", "conversation", "n_pushed", "pending", "symbols", "transport", "ws")
+    __slots__ = (
+        "closing", "conversation", "harm", "n_pushed", "pending", "symbols", "transport", "ws",
+    )  # fmt: skip
 
     def __init__(
         self,
         ws: web.WebSocketResponse,
         transport: asyncio.WriteTransport,
         conversation: Conversation,
+        harm: SocketHarm | None = None,
     ) -> None:
         self.ws = ws
         self.transport = transport
         self.conversation = conversation
+        self.harm = harm
         self.symbols: set[str] = set()  # those that push to this socket
         self.pending: list[bytes] = []
         self.n_pushed = 0
         self.closing = False
+
+    @property
+    def answers(self) -> bool:
+        """Whether pings and requests are answered."""
+        return self.harm is None or self.harm.answers()
 
     def flush(self, now_s: float) -> bool:
         """Write what is pending; False when the reader is too slow and was cut off."""
@@ -54,7 +64,10 @@ class Connection:
         if self.transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
             self.cut()
             return False
-        self.transport.write(data)
+        if self.harm is None:
+            self.transport.write(data)
+        else:
+            self.harm.write(self.transport, data)
         if self.n_pushed:
             self.conversation.last_push_s = now_s
             self.n_pushed = 0

@@ -6,7 +6,7 @@ Runs in one event loop with the other seven; server.py paces it and owns time.
 import asyncio
 import heapq
 import random
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 
 from aiohttp import WSMsgType, web
@@ -14,7 +14,9 @@ from aiohttp import WSMsgType, web
 from spreadscan.clock import now_ns
 from spreadscan.sim.blocks import Block
 from spreadscan.sim.connection import BINARY, TEXT, Connection, frame
+from spreadscan.sim.faults import Fault
 from spreadscan.sim.flood import Flood, Flooder, standing_books
+from spreadscan.sim.harm import Harm
 from spreadscan.sim.market import Market, Series
 from spreadscan.sim.pages import (
     FUNDING_PATHS,
@@ -25,7 +27,7 @@ from spreadscan.sim.pages import (
     funding_page,
     time_page,
 )
-from spreadscan.sim.protocols import PROTOCOLS, Answer, Rules
+from spreadscan.sim.protocols import PROTOCOLS, Answer, Close, Rules
 from spreadscan.sim.protocols.binance import BinanceConversation, bare
 from spreadscan.sim.simtime import SimTime
 from spreadscan.types import Book
@@ -63,7 +65,8 @@ class _Topic:
 class Exchange:
     """One source of a SimServer. All methods belong to the thread of the event loop.
 
-    flood: what sockets get instead of the market's ticks.
+    flood: what sockets get instead of the market's ticks. faults: a script; those of other
+    sources are left out.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Exchange:
         pages: Pages,
         rules: Rules,
         flood: Flood | None = None,
+        faults: Sequence[Fault] = (),
     ) -> None:
         self.name = name
         self.rules = rules
@@ -84,7 +88,9 @@ class Exchange:
         self._time = time
         self._pages = pages
         self._protocol = PROTOCOLS[name]
-        self._render: Callable[[Book], bytes] = VENUES[name].render
+        self._instruments_listed = market.instruments[source_id]
+        self._harm = Harm(name, faults, time, market.seed)
+        self._render: Callable[[Book], bytes] = self._rendered
         self._opcode = BINARY if self._protocol.binary else TEXT
         self._topics = [
             _Topic(market.at(source_id, i)) for i in range(len(market.listings[source_id]))
@@ -115,7 +121,7 @@ class Exchange:
             book = self._market.book(series, k, tick_ns, self._time.unix_ns(tick_ns))
             topic.repeats = 0
             topic.last_push_s = now_s
-            self._push(self._render(book), topic.subscribers)
+            self._push(topic, self._render(book), topic.subscribers)
 
     def repeat(self, now_s: float, unix_ns: int) -> None:
         """Send again the books that did not change for the venue's time."""
@@ -133,7 +139,7 @@ class Exchange:
                 topic.last_push_s = now_s
                 self.counters.repeats += 1
                 payload = again(self._render, self._last_book(topic), topic.repeats, unix_ns)
-                self._push(payload, topic.subscribers)
+                self._push(topic, payload, topic.subscribers)
             heapq.heappush(line, (due_s, index))
 
     def flush(self, now_s: float) -> None:
@@ -147,9 +153,25 @@ class Exchange:
         """Let every conversation do what is due by time: server pings, closes."""
         for connection in list(self.connections):
             if not connection.closing:
+                self._harmed(connection)
                 answer = connection.conversation.timers(now_s)
                 if answer.ping is not None or answer.close is not None:
                     self._later(self._react(connection, answer))
+
+    def _harmed(self, connection: Connection) -> None:
+        harm = connection.harm
+        if harm is None:
+            return
+        notice = harm.announcement()
+        if notice is not None:
+            connection.pending.append(frame(notice.encode(), TEXT))
+            connection.flush(now_ns() * 1e-9)
+        harm.turn(connection.transport)
+        code = harm.end()
+        if code == 0:
+            connection.cut()
+        elif code is not None:
+            self._later(self._react(connection, Answer(close=Close(code))))
 
     def cut_all(self) -> None:
         """End every socket at once, without a close frame."""
@@ -157,26 +179,34 @@ class Exchange:
             connection.cut()
 
     async def _instruments(self, request: web.Request) -> web.Response:
-        self.counters.pages += 1
-        body = self._pages.get(self.name, request.query)
-        headers = HEADERS.get(self.name)
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        listed = self._harm.listed(self._instruments_listed)
+        pages = self._pages if listed is None else self._pages.with_listed(self.name, listed)
+        return await self._page("instruments", request, lambda: pages.get(self.name, request.query))
 
     async def _funding(self, request: web.Request) -> web.Response:
-        self.counters.pages += 1
         unix_ns = self._time.unix_of_boot_ns(now_ns())
         rates = [
             self._market.funding(topic.series.source_id, topic.series.index, unix_ns)
             for topic in self._topics
         ]
-        body = funding_page(self.name, request.query, rates, unix_ns)
-        headers = HEADERS.get(self.name)
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        return await self._page(
+            "funding", request, lambda: funding_page(self.name, request.query, rates, unix_ns)
+        )
 
     async def _server_time(self, request: web.Request) -> web.Response:
         unix_ns = self._time.unix_of_boot_ns(now_ns())
-        body = time_page(self.name, unix_ns)
-        return web.Response(body=body, content_type="application/json")
+        return await self._page("time", request, lambda: time_page(self.name, unix_ns))
+
+    async def _page(
+        self, page: str, request: web.Request, render: Callable[[], bytes]
+    ) -> web.Response:
+        self.counters.pages += page != "time"
+        refusal = await self._harm.rest(page, request.query)
+        if refusal is not None:
+            return refusal
+        body = self._harm.body(page, render())
+        headers = HEADERS.get(self.name) if page != "time" else None
+        return web.Response(body=body, content_type="application/json", headers=headers)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(
@@ -204,16 +234,17 @@ class Exchange:
     ) -> Connection:
         conversation = self._protocol.open(
             rules=self.rules,
-            topics={} if request.path.startswith("/market/") else self._names,
+            topics={} if request.path.startswith("/market/") else self._harm.topics(self._names),
             conn_id=f"{self._rng.getrandbits(32):08x}",
             opened_s=now_ns() * 1e-9,
         )
-        connection = Connection(ws, transport, conversation)
+        connection = Connection(ws, transport, conversation, self._harm.socket())
         self.connections.add(connection)
         self.counters.sockets += 1
         self.counters.opened += 1
         if self.flooder:
             self.flooder.opened(connection)
+        self._harmed(connection)
         if isinstance(conversation, BinanceConversation):
             conversation.wrapped = request.path.endswith("/stream")
             names = request.query.get("streams") or request.match_info.get("streams", "")
@@ -226,6 +257,8 @@ class Exchange:
         conversation = connection.conversation
         if kind is WSMsgType.TEXT and isinstance(data, str):
             unix_ms = self._time.unix_of_boot_ns(now) // 1_000_000
+            if conversation.topics:
+                conversation.topics = self._harm.topics(self._names)
             answer = conversation.text(data, now * 1e-9, unix_ms)
             self._apply(connection, answer)
             return answer
@@ -241,7 +274,7 @@ class Exchange:
                 await connection.close(*answer.close)
             elif answer.ping is not None:
                 await connection.ws.ping(answer.ping)
-            elif pong_to is not None:
+            elif pong_to is not None and connection.answers:
                 await connection.ws.pong(pong_to)
         except ConnectionError:
             pass  # the client was faster; its handler is ending
@@ -253,11 +286,12 @@ class Exchange:
                 connection.symbols.remove(symbol)
                 self._by_symbol[symbol].subscribers.remove(connection)
                 self.counters.subscriptions -= 1
-        added = [self._subscribe(connection, symbol, now_s) for symbol in answer.added]
+        new = [symbol for symbol in answer.added if symbol not in connection.symbols]
+        added = [self._subscribe(connection, symbol, now_s) for symbol in new]
         early = added[:1] if self._protocol.pushes_first else []
         for topic in early:
             self._first_push(connection, topic, now_s)
-        for text in answer.texts:
+        for text in answer.texts if connection.answers else ():
             self._collect(connection, frame(text.encode(), TEXT))
         for topic in added[len(early) :]:
             self._first_push(connection, topic, now_s)
@@ -299,22 +333,32 @@ class Exchange:
             payload = self._protocol.repeat(self._render, book, topic.repeats, unix_ns)
         else:
             payload = self._render(book)
-        self._push(payload, [connection])
+        self._push(topic, payload, [connection])
 
     def _last_book(self, topic: _Topic) -> Book:
         # As of what is published, not of now: a due tick that waits must not be overtaken.
         k, tick_ns = self._market.last_tick(topic.series, self._time.done_ns)
         return self._market.book(topic.series, k, tick_ns, self._time.unix_ns(tick_ns))
 
-    def _push(self, payload: bytes, receivers: list[Connection]) -> None:
-        whole = frame(payload, self._opcode)
+    def _rendered(self, book: Book) -> bytes:
+        return VENUES[self.name].render(self._harm.book(book))
+
+    def _push(self, topic: _Topic, payload: bytes, receivers: list[Connection]) -> None:
+        symbol = topic.series.symbol
+        if symbol in self._harm.delisted():
+            return
+        sent = self._harm.payload(symbol, payload)
+        whole, n = frame(sent, self._opcode), 0
         for connection in receivers:
+            if connection.harm is not None and not connection.harm.takes_data():
+                continue
             connection.n_pushed += 1
-            if connection.conversation.wrapped:
+            n += 1
+            if connection.conversation.wrapped or sent is not payload:
                 self._collect(connection, whole)
             else:
                 self._collect(connection, frame(bare(payload), self._opcode))
-        self._count(len(receivers))
+        self._count(n)
 
     def _count(self, n: int) -> None:
         self.counters.frames += n

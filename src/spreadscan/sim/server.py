@@ -20,6 +20,7 @@ from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError
 from spreadscan.logs import facts
 from spreadscan.sim.exchange import Counters, Exchange
+from spreadscan.sim.faults import Fault, check
 from spreadscan.sim.flood import Flood, Pacer
 from spreadscan.sim.market import DEFAULT_RATE, Market
 from spreadscan.sim.pages import Pages
@@ -55,6 +56,7 @@ class SimOptions:
     host: str = "127.0.0.1"
     sources: tuple[str, ...] = _ALL
     flood: Flood | None = None
+    faults: tuple[Fault, ...] = ()
     tls_ca: Path | None = None
 
 
@@ -62,7 +64,7 @@ class SimServer:
     """Serve a market. `time` maps simulated time to our clocks once start() has returned.
 
     rules: other limits and timers than the venue's, by source name. flood: send that and no
-    tick, first push or repeat. tls: serve https and wss.
+    tick, first push or repeat. faults: what goes wrong. tls: serve https and wss.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class SimServer:
         sources: Sequence[str] = _ALL,
         rules: Mapping[str, Rules] | None = None,
         flood: Flood | None = None,
+        faults: Sequence[Fault] = (),
         tls: SSLContext | None = None,
     ) -> None:
         if not 0.0 < speed < math.inf:
@@ -84,6 +87,7 @@ class SimServer:
         unknown = [name for name in sources if name not in SOURCE_BY_NAME]
         if unknown:
             raise ConfigError(f"sim: found source '{unknown[0]}', expected one of {[*PROTOCOLS]}")
+        check(faults)
         self.market = market
         self.time = SimTime(speed=speed)
         self.exchanges: dict[str, Exchange] = {}
@@ -93,6 +97,7 @@ class SimServer:
         self._rules = dict(rules or {})
         self._sources = tuple(sources)
         self._flood = flood
+        self._faults = tuple(faults)
         self._tls = tls
         self._by_id: list[Exchange | None] = [None] * len(SOURCES)
         self._ports: dict[str, int] = {}
@@ -109,7 +114,14 @@ class SimServer:
                 if self._flood:
                     rules = replace(rules, repeat_s=0.0, first_push_s=None)
                 exchange = Exchange(
-                    self.market, source_id, name, self.time, pages, rules, self._flood
+                    self.market,
+                    source_id,
+                    name,
+                    self.time,
+                    pages,
+                    rules,
+                    self._flood,
+                    self._faults,
                 )
                 self.exchanges[name] = self._by_id[source_id] = exchange
                 await self._listen(exchange, source_id)
@@ -231,6 +243,7 @@ def run_sim(options: SimOptions, ready: Callable[[SimServer], None]) -> None:
         speed=options.speed,
         sources=options.sources,
         flood=options.flood,
+        faults=options.faults,
         tls=make_context(options.tls_ca, options.host) if options.tls_ca else None,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -497,6 +497,8 @@ def test_a_list_without_a_major_is_a_source_that_failed(moving: Market, folder: 
 
 
 def test_more_pairs_than_room_is_told_before_the_sockets_open(moving: Market, folder: Path) -> None:
+    """Scenario 40."""
+
     async def main() -> Counter[str]:
         async with simulated(moving) as server:
             with pytest.raises(ConfigError, match=r"capacity\.symbols: 6 ids needed"):

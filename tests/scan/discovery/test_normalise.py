@@ -38,6 +38,7 @@ def test_a_multiplied_coin_meets_its_bare_name() -> None:
 
 
 def test_several_multipliers_of_one_coin() -> None:
+    """Scenario 47."""
     kept, _ = found(
         a=[listed("CHEEMS")],
         b=[listed("1000CHEEMS")],

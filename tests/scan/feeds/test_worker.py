@@ -389,6 +389,8 @@ def accept_then_close(*frames: bytes) -> Callable[[Guest], Any]:
 def test_waits_grow_until_a_valid_quote(
     instance: Instance, transport: str, waits: Waits, frames: list[bytes], expected: list[int]
 ) -> None:
+    """Scenario 42."""
+
     async def main() -> None:
         venue = quick("binance-spot", connects_per_s=1_000.0)
         async with Exchange("binance-spot", None, accept_then_close(*frames)) as exchange:
@@ -446,7 +448,7 @@ def test_reconnecting_never_gives_up(
 
 
 def test_each_socket_waits_for_its_turn_to_connect(instance: Instance, waits: Waits) -> None:
-    """The venue cuts all sockets at once: they must not come back in one burst."""
+    """Scenario 41, cut all at once: sockets must not come back in one burst."""
 
     async def on_open(guest: Guest) -> None:
         times.append(asyncio.get_running_loop().time())

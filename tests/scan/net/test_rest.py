@@ -262,6 +262,8 @@ def test_nobody_there_is_connection_lost() -> None:
 
 
 def test_a_name_that_does_not_resolve_is_named_so() -> None:
+    """Scenario 44."""
+
     class NoNames(aiohttp.abc.AbstractResolver):
         async def resolve(self, *args: Any, **options: Any) -> Any:
             raise OSError(-2, "Name or service not known")

@@ -493,6 +493,7 @@ def test_a_stalled_handshake_times_out(transport: str, loop_name: str) -> None:
 def test_the_kernel_probes_the_peer_and_keeps_little(
     transport: str, loop_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Scenario 31, the kernel's part."""
     found: list[dict[str, int]] = []
     module = import_module(f"spreadscan.net.{transport}_socket")
     real = module.set_options

@@ -103,6 +103,7 @@ def test_discovery_and_a_feed_over_tls(place: Place, transport: str) -> None:
 
 
 def test_a_client_that_was_told_nothing_refuses(place: Place) -> None:
+    """Scenario 45."""
     discovery = place.scanner("discover", ca=None)
     _, said = discovery.communicate(timeout=WITHIN_S)
     assert 1 == discovery.returncode

@@ -125,7 +125,7 @@ def test_an_expired_spread_signals_again_only_once_it_was_gone(market, again):
 
 @pytest.mark.parametrize("gone", [OKX_SPOT, MEXC_FUTURES], ids=["spot leg", "perpetual leg"])
 def test_it_is_delisted(market, gone):
-    """The story, then a list without the pair at one leg; its neighbour stays."""
+    """Scenario 39: a list without the pair at one leg; its neighbour stays."""
     tracker = market.started()
     for symbol in (0, 1):
         market.signal(symbol, 40.0)

@@ -65,6 +65,7 @@ class Pages:
         bybit_page_rows: int = bybit.PAGE_ROWS,
     ) -> None:
         by_name = dict(zip((s.name for s in SOURCES), instruments, strict=True))
+        self._instruments = by_name
         self._unix_ms = unix_ms
         self._bybit_page_rows = bybit_page_rows
         self._bybit = {
@@ -82,6 +83,11 @@ class Pages:
             "mexc-spot": mexc.spot_page(by_name["mexc-spot"], unix_ms),
             "mexc-futures": mexc.futures_page(by_name["mexc-futures"]),
         }
+
+    def with_listed(self, source_name: str, listed: Sequence[Instrument]) -> "Pages":
+        """Return the pages as they are with another list at one source."""
+        lists = self._instruments | {source_name: listed}
+        return Pages([lists[s.name] for s in SOURCES], self._unix_ms, self._bybit_page_rows)
 
     def get(self, source_name: str, query: Mapping[str, str]) -> bytes:
         """Return the body that the source answers to INSTRUMENT_PATHS with this query."""

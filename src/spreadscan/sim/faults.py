@@ -1,0 +1,240 @@
+"""Fault scripts: what goes wrong at the simulated venues, where and when; read from TOML.
+
+docs/faults.md shows every fault. harm.py does what is written here.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from math import inf
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from spreadscan.errors import ConfigError
+from spreadscan.types import SOURCE_BY_NAME
+
+ANNOUNCING = ("binance-spot", "binance-futures", "okx-spot", "okx-futures")
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry. source: a name or "*". In force from at_s until until_s after the start."""
+
+    source: str
+    at_s: float = 0.0
+    until_s: float = inf
+
+
+class SocketFault(Fault, frozen=True, kw_only=True):
+    """Befalls sockets. connects: which of the source, the first is 1; none named = each.
+
+    after_frames: data frames that a socket gets before.
+    """
+
+    connects: tuple[int, ...] = ()
+    after_frames: int = 0
+
+
+class Mute(SocketFault, frozen=True, kw_only=True):
+    """No data any more. pongs: pings and requests are still answered."""
+
+    pongs: bool = True
+
+
+class HalfOpen(SocketFault, frozen=True, kw_only=True):
+    """Nothing is sent or read any more, and nothing is closed."""
+
+
+class Drip(SocketFault, frozen=True, kw_only=True):
+    """What is sent leaves in drops of so many bytes, 20 drops a second."""
+
+    drop_bytes: int = 1
+
+
+class HugeFrame(SocketFault, frozen=True, kw_only=True):
+    """A frame header that promises size_bytes; nothing follows."""
+
+    size_bytes: int = 1 << 30
+
+
+class EndlessFrame(SocketFault, frozen=True, kw_only=True):
+    """A message whose fragments never end; each has piece_bytes, 20 a second."""
+
+    piece_bytes: int = 65_536
+
+
+class Close(SocketFault, frozen=True, kw_only=True):
+    """The socket ends; code 0 cuts the connection without a close frame."""
+
+    code: int = 0
+
+
+class Restart(SocketFault, frozen=True, kw_only=True):
+    """The venue announces that it will close, and does so notice_s later."""
+
+    notice_s: float = 1.0
+
+
+class BookFault(Fault, frozen=True, kw_only=True):
+    """Befalls books. symbols: as the venue writes them; none = all.
+
+    from_connect: not before the source has had so many sockets.
+    """
+
+    symbols: tuple[str, ...] = ()
+    from_connect: int = 1
+
+
+class Prices(BookFault, frozen=True, kw_only=True):
+    """Prices that cannot be or hardly can. spike: both sides times 100."""
+
+    how: Literal["crossed", "zero", "locked", "spike"]
+
+
+class OldIds(BookFault, frozen=True, kw_only=True):
+    """Update ids as they were `back` before."""
+
+    back: int = 1_000_000
+
+
+class Clock(BookFault, frozen=True, kw_only=True):
+    """The venue's time is off by shift_s, or counts seconds in place of its unit (1/1000)."""
+
+    shift_s: float = 0.0
+    seconds: bool = False
+
+
+class Garbage(BookFault, frozen=True, kw_only=True):
+    """Every n-th frame is garbage: bytes that are no text, half a frame, a depth of 100,000."""
+
+    how: Literal["bytes", "half", "deep"]
+    every: int = 2
+
+
+class Refuse(Fault, frozen=True, kw_only=True):
+    """These symbols are listed but unknown to the sockets; refused as the venue refuses."""
+
+    symbols: tuple[str, ...]
+
+
+class Delist(Fault, frozen=True, kw_only=True):
+    """These symbols are neither listed nor sent nor subscribed. With until_s: listed from then."""
+
+    symbols: tuple[str, ...]
+
+
+class Shrink(Fault, frozen=True, kw_only=True):
+    """The instrument list lacks this share of its rows, drawn by the seed."""
+
+    share: float = 0.6
+
+
+class RestFault(Fault, frozen=True, kw_only=True):
+    """Befalls REST answers. requests: which of that page, the first is 1; none named = each."""
+
+    page: Literal["instruments", "time", "funding"] = "instruments"
+    requests: tuple[int, ...] = ()
+
+
+class Status(RestFault, frozen=True, kw_only=True):
+    """An error status; html: with a page for people, as a firewall sends it."""
+
+    status: int
+    retry_after_s: int | None = None
+    html: bool = False
+
+
+class Hang(RestFault, frozen=True, kw_only=True):
+    """No answer for so long."""
+
+    hang_s: float = 3_600.0
+
+
+class PartialPage(RestFault, frozen=True, kw_only=True):
+    """Status 200, and half of the body."""
+
+
+class MissingPage(RestFault, frozen=True, kw_only=True):
+    """Every page after the first is status 404 (Bybit's lists have pages)."""
+
+
+KINDS: dict[str, type[Fault]] = {
+    "mute": Mute, "half_open": HalfOpen, "drip": Drip, "huge_frame": HugeFrame,
+    "endless_frame": EndlessFrame, "close": Close, "restart": Restart,
+    "prices": Prices, "old_ids": OldIds, "clock": Clock, "garbage": Garbage,
+    "refuse": Refuse, "delist": Delist, "shrink": Shrink,
+    "status": Status, "hang": Hang, "partial_page": PartialPage, "missing_page": MissingPage,
+}  # fmt: skip
+
+
+def read_faults(path: Path) -> tuple[Fault, ...]:
+    """Return the faults of a TOML file. ConfigError: not readable, or an entry makes no sense."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}, expected a fault script") from None
+    except ValueError as error:  # of TOML or of UTF-8
+        raise ConfigError(f"{path}: {error}, expected TOML") from None
+    other = sorted(table.keys() - {"fault"})
+    entries = table.get("fault", [])
+    if other or not isinstance(entries, list):
+        found = f"key '{other[0]}'" if other else f"fault = {entries!r}"
+        raise ConfigError(f"{path}: found {found}, expected [[fault]] entries only")
+    return tuple(_read(f"{path}: fault {n}", entry) for n, entry in enumerate(entries, 1))
+
+
+def check(faults: Sequence[Fault]) -> None:
+    """Raise a ConfigError for the first fault whose values make no sense."""
+    for n, fault in enumerate(faults, 1):
+        _check(f"fault {n}", fault)
+
+
+def _read(where: str, entry: Any) -> Fault:
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{where}: found {entry!r}, expected a table")
+    values = dict(entry)
+    what = values.pop("what", None)
+    kind = KINDS.get(what) if isinstance(what, str) else None
+    if kind is None:
+        raise ConfigError(f"{where}: found what = {what!r}, expected one of {', '.join(KINDS)}")
+    known = kind.__struct_fields__
+    unknown = sorted(values.keys() - set(known))
+    if unknown:
+        raise ConfigError(
+            f"{where} ({what}): found key '{unknown[0]}', expected one of {', '.join(known)}"
+        )
+    try:
+        fault = msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where} ({what}): {_sentence(kind, values, error)}") from None
+    _check(f"{where} ({what})", fault)
+    return fault
+
+
+def _sentence(kind: type[Fault], values: dict[str, Any], error: Exception) -> str:
+    key = str(error).rpartition("$.")[2].split("`")[0].split("[")[0]
+    if key not in values:
+        return f"{error}"  # Object missing required field ...
+    choices = get_args(kind.__annotations__.get(key))
+    expected = f"one of {', '.join(map(str, choices))}" if choices else str(error).split(" - ")[0]
+    return f"found {key} = {values[key]!r}, expected {expected.removeprefix('Expected ')}"
+
+
+def _check(where: str, fault: Fault) -> None:
+    if fault.source != "*" and fault.source not in SOURCE_BY_NAME:
+        names = ", ".join(("*", *SOURCE_BY_NAME))
+        raise ConfigError(f"{where}: found source '{fault.source}', expected one of {names}")
+    if not 0.0 <= fault.at_s < fault.until_s:
+        raise ConfigError(
+            f"{where}: found at_s = {fault.at_s:g}, until_s = {fault.until_s:g}, "
+            "expected 0 <= at_s < until_s"
+        )
+    if isinstance(fault, Restart) and fault.source not in ("*", *ANNOUNCING):
+        raise ConfigError(
+            f"{where}: {fault.source} announces nothing, expected one of {', '.join(ANNOUNCING)}"
+        )
+    for key in ("drop_bytes", "piece_bytes", "every"):
+        if getattr(fault, key, 1) < 1:
+            raise ConfigError(f"{where}: found {key} = {getattr(fault, key)}, expected 1 or more")
+    if not 0.0 <= getattr(fault, "share", 0.0) <= 1.0:
+        raise ConfigError(f"{where}: found share = {getattr(fault, 'share')}, expected 0 to 1")  # noqa: B009

@@ -1,0 +1,234 @@
+"""What a fault script does to one simulated source: its sockets, its books, its pages.
+
+`Harm` belongs to an Exchange, `SocketHarm` to one of its sockets. Seconds count from the start.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import orjson
+from aiohttp import web
+
+from spreadscan.clock import now_ns
+from spreadscan.sim import faults as script
+from spreadscan.sim.faults import Fault
+from spreadscan.sim.simtime import SimTime
+from spreadscan.types import Book, Instrument
+
+_HTML = "<!DOCTYPE html><html><head><title>Attention Required!</title></head></html>"
+_DEPTH = 100_000
+_F = TypeVar("_F", bound=Fault)
+
+
+class SocketHarm:
+    """The faults of one socket, and how far they are."""
+
+    def __init__(self, faults: Sequence[script.SocketFault], harm: "Harm") -> None:
+        self._faults = faults
+        self._harm = harm
+        self._unsent = bytearray()
+        self._begun = False  # a frame that never ends
+        self._announced_s: float | None = None
+        self.n_frames = 0
+
+    def of(self, kind: type[_F]) -> _F | None:
+        """Return the fault of this kind if it is in force now."""
+        now_s = self._harm.now_s()
+        for fault in self._faults:
+            in_force = fault.at_s <= now_s < fault.until_s and self.n_frames >= fault.after_frames
+            if in_force and isinstance(fault, kind):
+                return fault
+        return None
+
+    def takes_data(self) -> bool:
+        """Count a data frame; False when it must not be sent."""
+        if self.of(script.Mute) or self.of(script.HalfOpen):
+            return False
+        self.n_frames += 1
+        return True
+
+    def answers(self) -> bool:
+        """Return whether requests and pings are answered."""
+        mute = self.of(script.Mute)
+        return not (self.of(script.HalfOpen) or (mute and not mute.pongs))
+
+    def write(self, transport: asyncio.WriteTransport, data: bytes) -> None:
+        """Write data as far as the faults let it through."""
+        if self._unsent or self.of(script.Drip):
+            self._unsent += data
+        elif not self._begun:
+            transport.write(data)
+
+    def turn(self, transport: asyncio.WriteTransport) -> None:
+        """Do what is due by time; asked 20 times a second."""
+        if drip := self.of(script.Drip):
+            drop = bytes(self._unsent[: drip.drop_bytes])
+            del self._unsent[: drip.drop_bytes]
+            transport.write(drop)
+        if self.of(script.HalfOpen) and isinstance(transport, asyncio.Transport):
+            transport.pause_reading()
+        huge, endless = self.of(script.HugeFrame), self.of(script.EndlessFrame)
+        if huge and not self._begun:
+            transport.write(bytes((0x81, 127)) + huge.size_bytes.to_bytes(8))
+        if endless:
+            head = bytes((0x00 if self._begun else 0x01, 127))  # text, then its continuations
+            transport.write(head + endless.piece_bytes.to_bytes(8) + b" " * endless.piece_bytes)
+        self._begun = self._begun or bool(huge or endless)
+
+    def end(self) -> int | None:
+        """Return the close code (0: cut) once the socket has to end, else None."""
+        now_s = self._harm.now_s()
+        restart = self.of(script.Restart)
+        if restart and self._announced_s is not None:
+            return 1001 if now_s >= self._announced_s + restart.notice_s else None
+        close = self.of(script.Close)
+        return close.code if close else None
+
+    def announcement(self) -> str | None:
+        """Return the venue's notice of its restart, once."""
+        if self._announced_s is not None or not self.of(script.Restart):
+            return None
+        self._announced_s = self._harm.now_s()
+        if self._harm.name.startswith("okx"):
+            message = "The connection will soon be closed for a service upgrade. Please reconnect."
+            notice = {"event": "notice", "code": "64008", "msg": message, "connId": "00000000"}
+            return orjson.dumps(notice).decode()
+        event = {"e": "serverShutdown", "E": now_ns() // 1_000_000}
+        return orjson.dumps({"stream": "!serverShutdown", "data": event}).decode()
+
+
+class Harm:
+    """The faults of one source. name: of the source; time: counts at_s from its start."""
+
+    def __init__(self, name: str, faults: Sequence[Fault], time: SimTime, seed: int) -> None:
+        self.name = name
+        self._faults = [fault for fault in faults if fault.source in ("*", name)]
+        self._time = time
+        self._seed = seed
+        self._n_opened = 0
+        self._n_books = 0
+        self._asked: Counter[str] = Counter()
+
+    def now_s(self) -> float:
+        """Return real seconds since the server started."""
+        return (now_ns() - self._time.t0_boot_ns) * 1e-9
+
+    def active(self, kind: type[_F]) -> list[_F]:
+        """Return the faults of this kind that are in force now."""
+        if not self._faults:
+            return []
+        now_s = self.now_s()
+        return [f for f in self._faults if isinstance(f, kind) and f.at_s <= now_s < f.until_s]
+
+    def socket(self) -> SocketHarm | None:
+        """Count a new socket and return what befalls it, None for nothing."""
+        self._n_opened += 1
+        announces = self.name in script.ANNOUNCING
+        faults = [
+            f
+            for f in self._faults
+            if isinstance(f, script.SocketFault)
+            and (not f.connects or self._n_opened in f.connects)
+            and (announces or not isinstance(f, script.Restart))
+        ]
+        return SocketHarm(faults, self) if faults else None
+
+    def topics(self, names: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the subscriptions (name -> symbol) that the venue knows now."""
+        unknown = {s for f in self.active(script.Refuse) for s in f.symbols} | self.delisted()
+        return {n: s for n, s in names.items() if s not in unknown} if unknown else names
+
+    def delisted(self) -> set[str]:
+        """Return the symbols that the venue does not list now, shrunken lists apart."""
+        return {symbol for fault in self.active(script.Delist) for symbol in fault.symbols}
+
+    def listed(self, instruments: Sequence[Instrument]) -> list[Instrument] | None:
+        """Return what the instrument list shows now; None: all of it."""
+        delisted, shrinks = self.delisted(), self.active(script.Shrink)
+        if not delisted and not shrinks:
+            return None
+        left = [i for i in instruments if i.venue_symbol not in delisted]
+        for shrink in shrinks:
+            rng = random.Random(f"{self._seed}/shrink/{self.name}")
+            n = round(len(left) * (1.0 - shrink.share))
+            left = [left[i] for i in sorted(rng.sample(range(len(left)), n))]
+        return left
+
+    def book(self, book: Book) -> Book:
+        """Return the book as the venue sends it now."""
+        for fault in self.active(script.BookFault):
+            if self._befalls(fault, book.symbol):
+                book = _spoil(fault, book)
+        return book
+
+    def payload(self, symbol: str, payload: bytes) -> bytes:
+        """Return the frame's content as the venue sends it now."""
+        for fault in self.active(script.Garbage):
+            if self._befalls(fault, symbol):
+                self._n_books += 1
+                if self._n_books % fault.every == 0:
+                    return _garble(fault.how, payload)
+        return payload
+
+    async def rest(self, page: str, query: Mapping[str, str]) -> web.Response | None:
+        """Count a request; return the answer in place of the page, None for the page itself."""
+        self._asked[page] += 1
+        for fault in self.active(script.RestFault):
+            if fault.page != page or (fault.requests and self._asked[page] not in fault.requests):
+                continue
+            if isinstance(fault, script.Hang):
+                await asyncio.sleep(fault.hang_s)
+            elif isinstance(fault, script.Status):
+                return _refusal(fault)
+            elif isinstance(fault, script.MissingPage) and query.get("cursor"):
+                return web.Response(status=404)
+        return None
+
+    def body(self, page: str, body: bytes) -> bytes:
+        """Return the body of a page as it is sent now."""
+        for fault in self.active(script.PartialPage):
+            if fault.page == page and (not fault.requests or self._asked[page] in fault.requests):
+                return body[: len(body) // 2]
+        return body
+
+    def _befalls(self, fault: script.BookFault, symbol: str) -> bool:
+        return self._n_opened >= fault.from_connect and (
+            not fault.symbols or symbol in fault.symbols
+        )
+
+
+def _spoil(fault: Fault, book: Book) -> Book:
+    if isinstance(fault, script.OldIds):
+        return book._replace(update_id=max(1, book.update_id - fault.back))
+    if isinstance(fault, script.Clock):
+        venue_ns = book.venue_ns // 1000 if fault.seconds else book.venue_ns
+        return book._replace(venue_ns=venue_ns + int(fault.shift_s * 1e9))
+    if not isinstance(fault, script.Prices):
+        return book
+    bid, ask = book.bid_px, book.ask_px
+    bid, ask = {
+        "crossed": (ask, bid),
+        "zero": (0.0, ask),
+        "locked": (bid, bid),
+        "spike": (100.0 * bid, 100.0 * ask),
+    }[fault.how]
+    return book._replace(bid_px=bid, ask_px=ask)
+
+
+def _garble(how: str, payload: bytes) -> bytes:
+    if how == "half":
+        return payload[: len(payload) // 2]
+    return b"[" * _DEPTH if how == "deep" else b"\xff\xfe" + payload
+
+
+def _refusal(fault: script.Status) -> web.Response:
+    wait_s = fault.retry_after_s
+    headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
+    if fault.html:
+        return web.Response(
+            status=fault.status, text=_HTML, content_type="text/html", headers=headers
+        )
+    return web.json_response({"code": fault.status}, status=fault.status, headers=headers)
