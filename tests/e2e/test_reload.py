@@ -153,6 +153,7 @@ def generations(scan: Scanner) -> set[int]:
 def test_a_delisted_pair_goes_a_new_one_comes_and_the_rest_stays(
     started: Callable[..., tuple[Scanner, Simulators, Lists]],
 ) -> None:
+    """Scenario 39 and Scenario 40, through every process."""
     scan, sim, lists = started(MORE)
     instance = scan.attach()
     expected = {name: SOCKETS[name] if name in MORE else 0 for name in SOURCE_BY_NAME}
