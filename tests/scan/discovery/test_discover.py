@@ -395,7 +395,7 @@ def first_of(share: float) -> Callable[[list[Instrument]], list[Instrument]]:
 
 
 def test_a_list_that_shrank_is_refused_until_it_is_accepted(moving: Market, folder: Path) -> None:
-    """60 % fewer of okx-spot; the pairs of the universe are all there still."""
+    """Scenario 46: 60 % fewer of okx-spot; the pairs of the universe are all there still."""
     discovered(moving, folder, include=("BTC-*",))
     before = bytes_of(generated(folder))
     market = with_listings(moving, {"okx-spot": first_of(0.4)})

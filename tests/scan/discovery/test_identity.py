@@ -245,6 +245,7 @@ def suspects(market: Market) -> dict[str, str]:
 def test_another_coin_of_the_market_makes_no_direction(
     moving: Market, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Scenario 47."""
     strange = suspects(moving)
     assert {"mexc-spot", "mexc-futures"} == set(strange)  # a tenth of the price, and 1.4 of it
     result = discovered(moving, tmp_path, include=("BTC-*", *strange.values()), no_new_s=4.0)

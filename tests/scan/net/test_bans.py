@@ -60,6 +60,7 @@ def connects(clock: Clock, bans: Bans) -> Connects:
 
 
 def test_a_ban_is_kept_over_a_restart_until_its_very_second(tmp_path: Path, clock: Clock) -> None:
+    """Scenario 43, the restart inside the ban."""
     Bans(tmp_path, clock).note(URL, RateLimited("HTTP 418", 120.0))
     again = Bans(tmp_path, clock)
     with pytest.raises(RateLimited, match=r"until 2023-11-14T22:15:20Z \(HTTP 418\)") as caught:
