@@ -17,6 +17,7 @@ LEVELS = {
     "spreadscan.lists": 0,
     "spreadscan.reload": 0,
     "spreadscan.net": 1,
+    "spreadscan.recordings": 1,
     "spreadscan.venues": 2,
     "spreadscan.feeds": 3,
     "spreadscan.discovery": 4,
@@ -90,7 +91,7 @@ def test_every_room_has_a_level() -> None:
 CORE_ORDER = [
     "errors", "lease", "layout", "region", "seqlock", "quotes", "funding",
     "dirty", "ring", "active", "control", "index", "health",
-    "lines", "fields", "wire", "symbols", "intake", "frames", "listener",
+    "lines", "fields", "wire", "symbols", "tape", "intake", "frames", "listener",
     "spread", "tradable", "edgestats", "watch", "digits", "rows", "trackstats", "tracks",
     "confirm", "engine",
     "instance", "table", "__init__",

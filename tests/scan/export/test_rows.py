@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scan.export import made
@@ -188,6 +188,7 @@ def test_columns_that_are_not_asked_for_are_not_there(tmp_path):
     st.integers(0, 40), st.integers(0, 10_000), st.sampled_from(list(",\nx\r\x00#\" 1")),
     st.booleans(),
 )  # fmt: skip
+@example(0, 398, "1", False)
 def test_one_changed_byte_harms_no_other_line(tmp_path_factory, at, where, new, insert):
     lines = [row(n, net_bps=str(n / 4)) for n in range(41)]
     old = lines[at]
@@ -198,6 +199,8 @@ def test_one_changed_byte_harms_no_other_line(tmp_path_factory, at, where, new, 
     others = [f"id-{n:05d}" for n in range(41) if n != at]
     if where == len(old) - 1 and not insert and new != "\n":  # two lines became one
         others = [name for name in others if name != f"id-{at + 1:05d}"]
+    if ids[at : at + 1] and ids.count(ids[at]) == 2:  # the changed byte spelt another's name
+        del ids[at]
     assert [name for name in ids if name in set(others)] == others
     n_lines = "".join(lines).count("\n")
     assert n_lines == len(rows) + damage.broken_lines

@@ -1,0 +1,143 @@
+"""The files of one run of one source: blocks in, a new file when one is large enough.
+
+Where the disk refuses a block, its frames are counted as dropped before the next one; a file is
+cut back to its last whole block. No thread and no clock.
+"""
+
+import contextlib
+import logging
+import os
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from spreadscan.clock import iso_utc
+from spreadscan.logs import facts
+from spreadscan.recordings.format import (
+    CRC,
+    END_MARK,
+    ENDING,
+    FILE_END,
+    FRAMES,
+    INDEX_ENTRY,
+    INDEX_MARK,
+    BlockHead,
+    pack_file_head,
+)
+
+log = logging.getLogger(__name__)
+
+LEVEL = 1  # a feed's processor is worth more than the last percent of the disk
+FILE_BYTES = 256 << 20
+
+
+class FrameFiles:
+    """Writes blocks of a source below `folder`; close() it for the index of the last file."""
+
+    def __init__(
+        self, folder: Path, source: str, started_unix_ns: int, file_bytes: int = FILE_BYTES
+    ) -> None:
+        self.source = source
+        self.n_frames = 0  # written
+        self.n_bytes = 0
+        self.refused = 0  # frames that the disk did not take
+        self._folder = folder / FRAMES
+        self._run = iso_utc(started_unix_ns)
+        self._file_bytes = file_bytes
+        self._sequence = 0
+        self._file: BinaryIO | None = None
+        self._size = 0
+        self._blocks: list[tuple[int, int, int]] = []  # offset, first recv_ns, frames
+        self._carried = 0  # dropped frames that no block has told yet
+        self._pack = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress
+        self._failing = False
+
+    def write(
+        self,
+        records: bytes | memoryview,
+        n_frames: int,
+        first_recv_ns: int,
+        last_recv_ns: int,
+        first_number: int,
+        dropped: int,
+    ) -> bool:
+        """Write a block; False where the disk refuses, which is told once."""
+        dropped += self._carried
+        raw = memoryview(records).nbytes
+        packed = self._pack(records)
+        head = BlockHead(
+            n_frames, first_recv_ns, last_recv_ns, first_number, dropped, raw, len(packed)
+        )
+        try:
+            file = self._file or self._open()
+            self._append(file, head.pack() + packed)
+        except OSError as error:
+            self._refuse(error)
+            self.refused += n_frames
+            self._carried = dropped + n_frames
+            return False
+        self._blocks.append((self._size, first_recv_ns, n_frames))
+        self._size += len(packed) + len(head.pack())
+        self.n_frames += n_frames
+        self.n_bytes += len(packed)
+        self._carried = 0
+        self._failing = False
+        if self._size >= self._file_bytes:
+            self._end()
+        return True
+
+    def close(self, dropped: int = 0, number: int = 0, recv_ns: int = 0) -> None:
+        """End the last file. dropped: frames after the last block, up to `number`; an empty block.
+
+        A disk that refuses the end costs the index only.
+        """
+        if self._file and dropped + self._carried:
+            self.write(b"", 0, recv_ns, recv_ns, number, dropped)
+        self._end()
+
+    def _open(self) -> BinaryIO:
+        name = f"{self.source}-{self._run.replace(':', '')}-{self._sequence:05}{ENDING}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        head = pack_file_head({"source": self.source, "run": self._run, "sequence": self._sequence})
+        # buffering would keep a refused block and write it later
+        file = (self._folder / name).open("xb", buffering=0)
+        self._file, self._size, self._blocks = file, 0, []
+        self._append(file, head)
+        self._size = len(head)
+        self._sequence += 1
+        return file
+
+    def _append(self, file: BinaryIO, data: bytes) -> None:
+        at = 0
+        try:
+            while at < len(data):
+                at += file.write(data[at:])
+        except OSError:
+            with contextlib.suppress(OSError):  # the reader stops at what is left of it
+                file.truncate(self._size)
+                file.seek(self._size)
+            raise
+
+    def _end(self) -> None:
+        if self._file is None:
+            return
+        entries = b"".join(INDEX_ENTRY.pack(*block) for block in self._blocks)
+        index = INDEX_MARK + CRC.pack(len(self._blocks)) + entries
+        end = CRC.pack(zlib.crc32(index)) + FILE_END.pack(self._size, END_MARK)
+        try:
+            self._append(self._file, index + end)
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._refuse(error)
+        self._file.close()
+        self._file = None
+
+    def _refuse(self, error: OSError) -> None:
+        if not self._failing:
+            log.error(
+                "the disk refuses the recording, frames are dropped from it",
+                extra=facts(source=self.source, folder=str(self._folder), error=str(error)),
+            )
+        self._failing = True
