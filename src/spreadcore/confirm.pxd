@@ -38,6 +38,10 @@ cdef inline void confirm_forget(Confirm* c, size_t pair) noexcept nogil:
     c.held[pair].since_ns = NOT_HELD
     confirm_remove(c, <uint32_t>pair)
 
+# when the next alarm is due; the end of time: none
+cdef inline int64_t confirm_alarm_ns(const Confirm* c) noexcept nogil:
+    return c.held[c.first].since_ns + c.wait_ns if c.first != NO_PAIR else 0x7FFFFFFFFFFFFFFF
+
 # the next pair whose alarm is due, off the list with it; NO_PAIR: none
 cdef inline uint32_t confirm_due(Confirm* c, int64_t now_ns) noexcept nogil:
     cdef uint32_t pair = c.first

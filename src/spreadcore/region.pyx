@@ -169,9 +169,11 @@ cdef class Region:
 
 
 def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_directions=12,
-           bint force=False, str root=ROOT):
+           bint force=False, str root=ROOT, uint64_t ring_id=0):
     """Create the instance and return its generation.
 
+    ring_id: of its signal ring, 0 = a random one; given, a replay names its spreads alike each
+    time.
     TableFull for a capacity beyond 64 sources, 16384 symbols or 255 directions; RegionExists
     where one is there, unless `force`: then the old one is marked superseded and replaced under
     the next generation. The caller sees to it that no writer is alive.
@@ -191,7 +193,7 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_dire
     # a random name: whatever others plant in a shared root, we neither follow nor remove it
     making = tempfile.mkdtemp(prefix=f".{os.path.basename(place)}.", dir=root)
     try:
-        ring_id = secrets.randbits(63) | 1
+        ring_id = ring_id or secrets.randbits(63) | 1
         for section in SECTIONS:
             _make_section(making, section, n_sources, n_symbols, n_directions,
                           generation, ring_id)

@@ -22,10 +22,10 @@ LEVELS = {
     "spreadscan.feeds": 3,
     "spreadscan.discovery": 4,
     "spreadscan.tracker": 4,
-    "spreadscan.replay": 4,
     "spreadscan.app": 5,
     "spreadscan.export": 5,
     "spreadscan.sim": 5,
+    "spreadscan.replay": 6,
     "spreadscan.report": 6,
     "spreadscan.cli": 7,
 }
@@ -93,7 +93,7 @@ CORE_ORDER = [
     "dirty", "ring", "active", "control", "index", "health",
     "lines", "fields", "wire", "symbols", "tape", "intake", "frames", "listener",
     "spread", "tradable", "edgestats", "watch", "digits", "rows", "trackstats", "tracks",
-    "confirm", "engine",
+    "confirm", "engine", "playback",
     "instance", "table", "__init__",
 ]  # fmt: skip
 

@@ -177,6 +177,32 @@ def make_index(config: Config, lists: Lists) -> SourceSymbolIndex:
     return index
 
 
+def make_engine(config: Config, index: SourceSymbolIndex, instance: Instance) -> Engine:
+    """Return the engine with the rules of the config."""
+    settings = config.engine
+    engine = Engine(
+        instance.quotes,
+        instance.dirty,
+        instance.ring,
+        instance.active,
+        instance.health,
+        instance.control,
+        index,
+        max_gross_bps=settings.max_gross_bps,
+        min_notional=settings.min_notional_usdt,
+        beat_limit_s=settings.beat_limit_s,
+        sweep_s=settings.sweep_s,
+        confirm_s=settings.confirm_ms / 1e3,
+    )
+    fees = fees_bps(config)
+    for direction in config.enabled_directions:
+        threshold, converge = config.limits_bps(direction)
+        engine.set_rule(direction.id, fees[direction.id], threshold, converge)
+    for source_id, seconds in stale_after_s(config).items():
+        engine.set_stale(source_id, seconds)
+    return engine
+
+
 class EngineRunner:
     """The compiled engine in its loop; run() blocks its thread, without the GIL."""
 
@@ -186,27 +212,7 @@ class EngineRunner:
         self._generation = reload.lists.generation
         self._instance = instance
         self._role = instance.health.role("engine")
-        settings = config.engine
-        self.engine = Engine(
-            instance.quotes,
-            instance.dirty,
-            instance.ring,
-            instance.active,
-            instance.health,
-            instance.control,
-            make_index(config, reload.lists),
-            max_gross_bps=settings.max_gross_bps,
-            min_notional=settings.min_notional_usdt,
-            beat_limit_s=settings.beat_limit_s,
-            sweep_s=settings.sweep_s,
-            confirm_s=settings.confirm_ms / 1e3,
-        )
-        fees = fees_bps(config)
-        for direction in config.enabled_directions:
-            threshold, converge = config.limits_bps(direction)
-            self.engine.set_rule(direction.id, fees[direction.id], threshold, converge)
-        for source_id, seconds in stale_after_s(config).items():
-            self.engine.set_stale(source_id, seconds)
+        self.engine = make_engine(config, make_index(config, reload.lists), instance)
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Scan everything once, then turn until stop() is true. The caller holds the lease."""

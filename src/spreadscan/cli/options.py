@@ -43,15 +43,21 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def loaded(files: tuple[str, ...], settings: tuple[str, ...], instance: str | None) -> Loaded:
     """Return the effective settings of a command line."""
-    flags: dict[str, Any] = {}
+    flags: dict[str, Any] = flags_of(settings)
+    if instance is not None:
+        flags["instance"] = f'"{instance}"'
+    return load(files, flags)
+
+
+def flags_of(settings: tuple[str, ...]) -> dict[str, str]:
+    """Return --set KEY=VALUE by key; ConfigError for one without '='."""
+    flags = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set {setting}: no '=', expected KEY=VALUE")
         flags[key.strip()] = value.strip()
-    if instance is not None:
-        flags["instance"] = f'"{instance}"'
-    return load(files, flags)
+    return flags
 
 
 def read_config(files: tuple[str, ...], settings: tuple[str, ...], instance: str | None) -> Config:

@@ -1,7 +1,8 @@
 """A bar for work that takes a while: on a terminal only, and only where it is worth one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -9,17 +10,27 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 _LONG_BYTES = 256 * 1024  # a bar for less is gone before it is seen
 
 
+class Report(Protocol):
+    """What to call with bytes done, bytes in all, and what else there is to say."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
 @contextmanager
-def bar(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """Give what to call with (bytes done, bytes in all); it draws on stderr."""
+def bar(doing: str, *, long: bool = False) -> Iterator[Report]:
+    """Give what to call as work goes on; it draws on stderr. long: worth a bar at any size."""
     console = Console(stderr=True)
-    columns = (TextColumn(doing), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn(doing), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )  # fmt: skip
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task("", total=None, visible=False)
+        task = progress.add_task("", total=None, visible=False, note="")
 
-        def report(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, visible=total > _LONG_BYTES)
+        def report(done: int, total: int, note: str = "") -> None:
+            visible = long or total > _LONG_BYTES
+            progress.update(task, completed=done, total=total, visible=visible, note=note)
 
         yield report

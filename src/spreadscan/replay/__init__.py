@@ -1,9 +1,12 @@
-"""Replay: recorded frames through the scanner's own decoders, gate, table and engine.
+"""Replay: recorded frames through the scanner's own decoders, gate, table, engine and tracker.
 
-`play` a folder on its recorded clock; a `Result` accounts for every frame. Reads no clock itself.
+`play` a folder on its recorded clock; a `Result` accounts for every frame. `run_job` plays a
+recording as a whole scanner; its `Outcome` tells what was found.
 """
 
 from spreadscan.replay.account import Account, Edge, FileAccount, LastQuote, Result
+from spreadscan.replay.job import Job, run_job
+from spreadscan.replay.outcome import Outcome
 from spreadscan.replay.player import play
 from spreadscan.replay.requests import Pair, parse_limits, parse_pairs
 
@@ -11,10 +14,13 @@ __all__ = [
     "Account",
     "Edge",
     "FileAccount",
+    "Job",
     "LastQuote",
+    "Outcome",
     "Pair",
     "Result",
     "parse_limits",
     "parse_pairs",
     "play",
+    "run_job",
 ]

@@ -115,6 +115,7 @@ class Result:
     sources: dict[str, Account]  # by name, all files together
     files: list[FileAccount]
     edges: list[Edge]
+    problems: list[str] = field(default_factory=list)  # what a recording lacks, by file
 
     def plain(self) -> dict[str, object]:
         """Return it as dicts and lists for JSON; floats may be NaN."""

@@ -80,8 +80,8 @@ def find(folder: Path) -> list["FrameFile"]:
         raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from None
     if not found:
         raise ConfigError(
-            f"{folder}: no files of frames, expected {RECORDING} or folders named as sources "
-            "with *.jsonl, *.tsv, *.log.gz, *.bin or pong.txt"
+            f"{folder}: no files of frames, expected {RECORDING}, a recording of `spreadscan "
+            "record`, or folders named as sources with *.jsonl, *.tsv, *.log.gz, *.bin or pong.txt"
         )
     return found
 
@@ -110,6 +110,7 @@ class FrameFile:
         self.source = source
         self.form = form
         self.size = path.stat().st_size
+        self.problems: tuple[str, ...] = ()  # such a file is whole, or it is refused
         self._raw: BinaryIO | None = None
 
     @property

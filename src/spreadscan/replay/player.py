@@ -14,8 +14,10 @@ from spreadcore.wire.decoder import FrameDecoder
 
 from spreadscan.errors import BadData
 from spreadscan.feeds.reader import FrameReader
+from spreadscan.recordings import is_recording
 from spreadscan.replay.account import Account, FileAccount, LastQuote, Result
 from spreadscan.replay.frames import FrameFile, find
+from spreadscan.replay.recorded import RecordedFile
 from spreadscan.replay.requests import Pair
 from spreadscan.replay.symbols import Listing, Symbols, instruments_in
 from spreadscan.replay.table import SYMBOLS_MAX, ReplayTable
@@ -42,7 +44,7 @@ def play(
     of symbols beyond it are declined as unknown_symbol. ConfigError or BadData for a folder or
     file that cannot be played, CoreError where shared memory has no room.
     """
-    files = find(folder)
+    files = find(folder) if not is_recording(folder) else [RecordedFile(folder)]
     total = sum(file.size for file in files)
     player = Player(ReplayTable(pairs, limits, n_symbols), n_symbols)
     done = 0
@@ -56,7 +58,9 @@ def play(
         done += file.size
     if not player.n_frames:
         raise BadData(f"{folder}: no frame in {len(files)} file(s), expected at least one")
-    return player.result()
+    result = player.result()
+    result.problems += [problem for file in files for problem in file.problems]
+    return result
 
 
 class Player:
@@ -70,7 +74,7 @@ class Player:
         self._next_link = 1
         self._instruments: dict[tuple[Path, str], Mapping[str, Instrument]] = {}
 
-    def play(self, file: FrameFile, report: Callable[[int], None]) -> None:
+    def play(self, file: FrameFile | RecordedFile, report: Callable[[int], None]) -> None:
         """Play one file as one session of each of its sources."""
         sessions: dict[str, Session] = {}
         source_ids: list[int] = []
@@ -96,11 +100,12 @@ class Player:
         self._files.append(FileAccount(file.name, accounts))
         report(file.size)
 
-    def session(self, file: FrameFile, source: str) -> "Session":
+    def session(self, file: FrameFile | RecordedFile, source: str) -> "Session":
         """Return a fresh session of a source, with a link of its own."""
         directory = file.path.parent
         if (directory, source) not in self._instruments:
-            self._instruments[directory, source] = instruments_in(directory, source)
+            listed = file.instruments(source) if isinstance(file, RecordedFile) else {}
+            self._instruments[directory, source] = listed or instruments_in(directory, source)
         link = self._next_link
         self._next_link += 1
         known = self._instruments[directory, source]

@@ -23,14 +23,19 @@ class Sheet(NamedTuple):
 
 def show(result: Result, pairs: Sequence[Pair], console: Console) -> None:
     """Print everything that was found."""
-    for sheet in sheets(result, pairs):
+    show_sheets(sheets(result, pairs), console)
+    for line in remarks(result, pairs):
+        console.print(Text(line), soft_wrap=True)
+
+
+def show_sheets(found: Sequence[Sheet], console: Console) -> None:
+    """Print tables: by rich where they fit a terminal, else as plain aligned text."""
+    for sheet in found:
         fits = sum(_widths(sheet)) + 2 * len(sheet.columns) + 2 <= console.width
         if console.is_terminal and fits:  # rich would cut numbers short to make them fit
             _show_rich(sheet, console)
         else:
             _show_plain(sheet, console)
-    for line in remarks(result, pairs):
-        console.print(Text(line), soft_wrap=True)
 
 
 def sheets(result: Result, pairs: Sequence[Pair]) -> list[Sheet]:
@@ -60,7 +65,7 @@ def remarks(result: Result, pairs: Sequence[Pair]) -> list[str]:
         for pair in pairs
         if pair not in seen
     ]
-    return lines
+    return [*lines, *result.problems]
 
 
 def _sources(result: Result) -> Sheet:

@@ -17,6 +17,7 @@ from spreadcore.layout import LIMITS, SECTIONS
 from spreadcore.quotes import QuoteTuple
 from spreadcore.region import create, exists, unlink
 
+from spreadscan.config import Capacity
 from spreadscan.errors import Halt
 from spreadscan.replay.account import Above, Edge
 from spreadscan.replay.requests import Pair
@@ -36,7 +37,8 @@ class ReplayTable:
         self, pairs: Sequence[Pair], limits: Sequence[float], n_symbols: int = SYMBOLS_MAX
     ) -> None:
         self._pairs = pairs
-        self._instance = _private_instance(n_symbols, max(1, len(pairs)))
+        capacity = Capacity(len(SOURCES), n_symbols, max(1, len(pairs)))
+        self._instance = private_instance(capacity)
         self._intakes: dict[str, FeedIntake] = {}
         self._index = SourceSymbolIndex(
             len(SOURCES),
@@ -102,11 +104,20 @@ class ReplayTable:
         return found
 
 
-def _private_instance(n_symbols: int, n_directions: int) -> Instance:
-    """Map an instance of its own and take its name away at once: a kill leaves no files."""
+def private_instance(capacity: Capacity, ring_id: int = 0) -> Instance:
+    """Map an instance of its own and take its name away at once: a kill leaves no files.
+
+    ring_id: of its signals, 0 = a random one. CoreError where there is no room for it.
+    """
     name = f"replay-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        create(name, n_sources=len(SOURCES), n_symbols=n_symbols, n_directions=n_directions)
+        create(
+            name,
+            n_sources=capacity.sources,
+            n_symbols=capacity.symbols,
+            n_directions=capacity.directions,
+            ring_id=ring_id,
+        )
         instance = Instance(name, ("quotes", "dirty", "signals", "active", "health"))
         for section in SECTIONS:
             instance.region(section)

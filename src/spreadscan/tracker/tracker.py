@@ -46,7 +46,7 @@ class Tracker:
     recover() first, then tick() on the grid and, between, poll(). BadData where a file in the
     data folder is not ours; a disk that refuses is waited for, and below the reserve that the
     config asks for no new track is begun: signals stay in the ring. archive: looks after files
-    that are over, once it is started.
+    that are over, once it is started. folder: for the files, paths.data where it is not given.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Tracker:
         stale_after_s: Mapping[int, float],
         *,
         utc: Utc | None = None,
+        folder: str = "",
     ) -> None:
         settings = config.tracker
         self.instance = instance
@@ -79,7 +80,8 @@ class Tracker:
         self._tracks = Tracks(watch, self._funding, config)
         self._grid_ns = self._tracks.grid_ns
         self._slot: int | None = None  # of the grid, at the last tick
-        folder, fsync = config.paths.data, settings.fsync
+        folder, fsync = folder or config.paths.data, settings.fsync
+        self._folder = folder
         self._signals = LineFile(folder, SIGNALS, self._count, fsync=fsync != "never")
         self._snapshots = LineFile(folder, SNAPSHOTS, self._count, fsync=fsync == "always")
         self.archive = Archive(
@@ -100,7 +102,7 @@ class Tracker:
 
     def recover(self, now_ns: int) -> None:
         """Take up what the files say is open; ends before the engine may start."""
-        folder = self._config.paths.data
+        folder = self._folder
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
@@ -186,6 +188,11 @@ class Tracker:
     def unsynced(self) -> bool:
         """True while sync() has something to do, by the fsync policy."""
         return self._signals.unsynced or self._snapshots.unsynced
+
+    @property
+    def following(self) -> bool:
+        """True while a track is open or a row is on its way: only then has a tick work."""
+        return bool(self._tracks) or bool(self._outbox) or bool(self._waiting)
 
     @property
     def failing(self) -> bool:

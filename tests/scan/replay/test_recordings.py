@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from spreadcore.frames import FrameIntake
 
+from scan.replay.tapes import write_recording
 from spreadscan.replay import parse_limits, parse_pairs, play, player
+from spreadscan.replay.frames import find
 from spreadscan.types import SOURCE_BY_NAME
 
 RECORDINGS = Path(__file__).parents[4] / "shared/wire/recordings"
@@ -19,9 +21,17 @@ LIMITS = parse_limits("-5,0,1,3,4,5,6,8")
 pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason=f"no recordings at {RECORDINGS}")
 
 
-@pytest.fixture(scope="module")
-def cross():
-    return play(CROSS, PAIRS, LIMITS)
+@pytest.fixture(scope="module", params=["as it lies there", "as a recording"])
+def cross(request, tmp_path_factory):
+    folder = CROSS
+    if request.param == "as a recording":
+        folder = tmp_path_factory.mktemp("cross")
+        frames = {"binance-spot": [], "binance-futures": []}
+        for file in find(CROSS):
+            for recv_ns, source, payload in file.frames():
+                frames[source].append((recv_ns, 1, 1, payload))
+        write_recording(folder, frames)
+    return play(folder, PAIRS, LIMITS)
 
 
 def quotes_of(account):

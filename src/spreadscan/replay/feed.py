@@ -1,0 +1,148 @@
+"""One recorded source: its blocks, and what only Python reads of its frames.
+
+Control messages and what the compiled decoder leaves go to the reader of their link, as in a live
+feed; a link that closed or was taken over empties or hands on its quotes. What a gap in the
+recording may have changed is emptied: nothing is traded on that may no longer have been true.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+from spreadcore import Instance
+from spreadcore.frames import FrameIntake
+from spreadcore.intake import FeedIntake
+from spreadcore.layout import DECLINED
+from spreadcore.wire.decoder import FrameDecoder
+
+from spreadscan.errors import BadData
+from spreadscan.feeds.reader import FrameReader
+from spreadscan.lists import Listed
+from spreadscan.recordings import Block, Opcode
+from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.venues import VENUES
+
+_REASON = {name: i for i, name in enumerate(DECLINED)}
+
+
+class Loaded(NamedTuple):
+    """The next block; held: settle() before its first record. fresh: another run begins."""
+
+    block: Block
+    held: bool
+    fresh: bool
+
+
+class _TakeOver(msgspec.Struct, frozen=True):
+    """Payload of a TOOK_OVER record."""
+
+    old: int = msgspec.field(name="from")
+    symbols: tuple[str, ...]
+
+
+class RecordedFeed:
+    """A source of a recording as its feed was; listed: what it was subscribed to."""
+
+    def __init__(
+        self, source: str, blocks: Iterator[Block], listed: tuple[Listed, ...], instance: Instance
+    ) -> None:
+        self.source = source
+        self.source_id = SOURCE_BY_NAME[source].id
+        self.position = 0  # bytes of its files read so far
+        venue = VENUES[source]
+        self.intake = FeedIntake(
+            instance.region("quotes"), instance.region("dirty"), instance.region("health"),
+            self.source_id, venue.schema.id_reset, keep_tops=venue.schema.delta is not None,
+        )  # fmt: skip
+        self.decoder = FrameDecoder(venue.schema)
+        self._blocks = blocks
+        self._listed = listed
+        self._ids = {row.instrument.venue_symbol: row.symbol_id for row in listed}
+        self._readers: dict[int, FrameReader] = {}
+        self._number: int | None = None  # of the next record; None before the first
+        self._fresh = True
+        self._settled = False  # the first run finds nothing to forget
+        self._list()
+
+    def load(self) -> Loaded | None:
+        """Return the next block, None after the last."""
+        block = next(self._blocks, None)
+        if block is None:
+            return None
+        self._fresh = self._number is None or block.first_number < self._number
+        held = self._fresh or block.first_number != self._number
+        self._number = block.first_number + block.n_frames
+        self.position = block.position
+        return Loaded(block, held, self._fresh)
+
+    def settle(self) -> None:
+        """Before a held block: forget all of the run before, or the quotes of before a gap."""
+        if not self._settled:
+            self._settled = True
+            return
+        self.intake.empty_all()
+        if self._fresh:
+            self._readers.clear()
+            for row in self._listed:
+                self.intake.remove_symbol(row.symbol_id)
+            self._list()
+
+    def message(self, link: int, payload: bytes, recv_ns: int) -> None:
+        """Read a message that the compiled path has left."""
+        reader = self._readers.get(link)
+        if reader is None:
+            own = FrameIntake(self.intake, self.decoder, link)
+            reader = FrameReader(VENUES[self.source], _Sink(self, link), own)
+            self._readers[link] = reader
+        reader.read(payload, recv_ns)
+
+    def event(self, opcode: int, link: int, payload: bytes) -> None:
+        """Do what became of a link. BadData for what no recording of ours has."""
+        if opcode == Opcode.TOOK_OVER:
+            try:
+                told = msgspec.json.decode(payload, type=_TakeOver)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                found = f"take-over by link {link} says {payload[:40]!r} ({error})"
+                raise self._bad(found) from None
+            ids = [self._ids[name] for name in told.symbols if name in self._ids]
+            self.intake.hand_over(told.old, link, ids)
+        elif opcode == Opcode.CLOSED:
+            self.intake.empty_link(link, True)
+            self._readers.pop(link, None)
+        elif opcode != Opcode.OPENED:
+            raise self._bad(f"opcode {opcode} of link {link}")
+
+    def accept(self, link: int, book: Book, recv_ns: int) -> bool:
+        """Put one top of book of a link through the gate; True when it passed."""
+        symbol_id = self._ids.get(book.symbol)
+        if symbol_id is None:
+            self.intake.decline(_REASON["unknown_symbol"])
+            return False
+        code = self.intake.accept(
+            symbol_id, link, book.bid_px, book.bid_qty, book.ask_px, book.ask_qty,
+            book.venue_ns, book.update_id, book.id_kind, recv_ns,
+        )  # fmt: skip
+        return bool(code >= 0)
+
+    def _list(self) -> None:
+        for row in self._listed:
+            i = row.instrument
+            self.intake.add_symbol(row.symbol_id, i.multiplier, i.qty_scale, i.venue_symbol)
+
+    def _bad(self, found: str) -> BadData:
+        known = ", ".join(f"{code.value} {code.name.lower()}" for code in Opcode)
+        return BadData(f"{self.source}: {found}, expected records of {known}")
+
+
+class _Sink:
+    """What the reader of one link tells."""
+
+    def __init__(self, feed: RecordedFeed, link: int) -> None:
+        self._feed = feed
+        self._link = link
+
+    def book(self, book: Book, recv_ns: int) -> bool:
+        return self._feed.accept(self._link, book, recv_ns)
+
+    def declined(self, reason: str) -> None:
+        self._feed.intake.decline(_REASON[reason])

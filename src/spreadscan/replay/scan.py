@@ -1,0 +1,211 @@
+"""A whole scanner over a recording: decoders, gate, engine and tracker on the recorded clock.
+
+One thread and one order, so the same recording and settings give the same files, byte for byte.
+Reads no clock, but for the pace that is asked for.
+"""
+
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+from spreadcore.engine import Engine
+from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
+from spreadcore.playback import BLOCK, EVENT, HELD, MESSAGE, OVER, TICK, Playback
+
+from spreadscan.app import build
+from spreadscan.config import Config
+from spreadscan.errors import BadData, ConfigError
+from spreadscan.lists import Lists
+from spreadscan.recordings import Recording
+from spreadscan.replay.feed import RecordedFeed
+from spreadscan.replay.pace import Pace
+from spreadscan.replay.table import private_instance
+from spreadscan.tracker import Tracker
+
+# (bytes read, bytes in all, recorded ns since the first frame)
+Progress = Callable[[int, int, int], None]
+
+
+class RecordedUtc:
+    """UTC of the recorded clock."""
+
+    def __init__(self, offset_ns: int) -> None:
+        self._offset_ns = offset_ns
+
+    def utc_ns(self, boottime_ns: int) -> int:
+        """Return the Unix time in ns of a recorded stamp."""
+        return boottime_ns + self._offset_ns
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """What was played. counters: of each source and of the engine, those above 0."""
+
+    frames: int  # events of links among them
+    span_s: float  # of the recorded clock
+    sources: dict[str, dict[str, int]]
+    engine: dict[str, int]
+    left_out: tuple[str, ...]  # sources that are recorded, but not in use or not in the lists
+
+
+class Scan:
+    """The scanner of one replay; run() once. It writes into `folder`, which has no data yet.
+
+    ConfigError where nothing of the recording is in use, CoreError where shared memory has no
+    room for the table, BadData for a recording that cannot be played.
+    """
+
+    def __init__(self, recording: Recording, config: Config, lists: Lists, folder: Path) -> None:
+        used = [name for name in build.active_sources(config, lists) if name in recording.sources]
+        if not used:
+            raise ConfigError(
+                f"sources: {', '.join(config.sources)} with the lists' "
+                f"{', '.join(lists.sources) or 'none'}, expected one that is recorded: "
+                f"{', '.join(recording.sources)}"
+            )
+        self._recording = recording
+        self._folder = folder
+        self._left_out = tuple(name for name in recording.sources if name not in used)
+        self._instance = private_instance(config.capacity, ring_id_of(recording))
+        self._engine: Engine = build.make_engine(
+            config, build.make_index(config, lists), self._instance
+        )
+        self._playback = Playback(self._engine)
+        self._feeds: Mapping[int, RecordedFeed] = {
+            feed.source_id: feed
+            for feed in (
+                RecordedFeed(
+                    name, recording.blocks(name), lists.sources[name].subscribed, self._instance
+                )
+                for name in used
+            )
+        }
+        self._tracker = Tracker(
+            self._instance, config, lists.names, build.fees_bps(config),
+            build.stale_after_s(config), utc=RecordedUtc(recording.utc_offset_ns),
+            folder=str(folder),
+        )  # fmt: skip
+
+    def run(self, speed: float | None = None, report: Progress | None = None) -> Played:
+        """Play everything. speed: recorded seconds in one of ours, None = as fast as it goes."""
+        for feed in self._feeds.values():
+            self._playback.add(feed.intake, feed.decoder)
+            self._load(feed)
+        first_ns = self._playback.next_ns
+        if first_ns is None:
+            raise BadData(f"{self._recording.folder}: no frame of a source in use, expected some")
+        self._tracker.recover(first_ns)
+        self._engine.scan(first_ns)
+        pace = Pace(speed, first_ns) if speed else None
+        try:
+            self._play(pace, self._reporting(report, first_ns))
+        finally:
+            self._tracker.close(self._playback.now_ns)
+        self._refuse_a_full_disk()
+        if report:
+            total = self._recording.n_bytes
+            report(total, total, self._playback.now_ns - first_ns)
+        return self._played(first_ns)
+
+    def _play(self, pace: Pace | None, report: Callable[[], None]) -> None:
+        play = self._playback
+        tick_ns: int | None = None  # of the tracker: while it has something to do
+        while True:
+            until_ns = tick_ns
+            if pace:
+                reached_ns = pace.reached_ns()
+                until_ns = reached_ns if tick_ns is None else min(reached_ns, tick_ns)
+            stop = play.run(until_ns)
+            if stop == OVER:
+                return
+            feed = self._feeds[play.source]
+            if stop == BLOCK:
+                self._load(feed)
+                report()
+            elif stop == HELD:
+                feed.settle()
+                play.release(feed.source_id)
+            elif stop in (MESSAGE, EVENT):
+                self._take(feed)
+            elif stop == TICK and pace and until_ns != tick_ns:
+                report()
+                pace.wait()
+            elif stop == TICK and tick_ns is not None:
+                self._tick(tick_ns)
+                tick_ns = None
+            self._poll()
+            if tick_ns is None and self._tracker.following:
+                tick_ns = self._tracker.next_tick_ns(play.now_ns)
+
+    def _load(self, feed: RecordedFeed) -> None:
+        found = feed.load()
+        if found is None:
+            self._playback.end(feed.source_id)
+            return
+        if found.fresh:
+            self._playback.hold_beats(feed.source_id)
+        self._playback.load(feed.source_id, found.block.data, found.held)
+
+    def _take(self, feed: RecordedFeed) -> None:
+        recv_ns, link, opcode, payload = self._playback.record()
+        if opcode in (1, 2):
+            feed.message(link, payload, recv_ns)
+        else:
+            feed.event(opcode, link, payload)
+        self._playback.finish()
+
+    def _poll(self) -> None:
+        """Let the tracker open what is signalled."""
+        if self._instance.ring.queued:
+            self._tracker.poll(self._playback.now_ns)
+            self._refuse_a_full_disk()
+
+    def _tick(self, now_ns: int) -> None:
+        """As live: the engine has looked before, and looks again at pairs that are free."""
+        self._playback.turn(now_ns)
+        self._tracker.tick(now_ns)
+        if self._instance.dirty.pending():
+            self._playback.turn(now_ns)
+        self._refuse_a_full_disk()
+
+    def _refuse_a_full_disk(self) -> None:
+        # a live tracker waits for room; what a replay writes must not hang on that
+        if self._tracker.failing:
+            raise ConfigError(
+                f"{self._folder}: the disk takes no rows, or has less room than "
+                "tracker.reserve_mb, expected room for the replay's files"
+            )
+
+    def _reporting(self, report: Progress | None, first_ns: int) -> Callable[[], None]:
+        total = self._recording.n_bytes
+
+        def tell() -> None:
+            if report:
+                done = sum(feed.position for feed in self._feeds.values())
+                report(done, total, self._playback.now_ns - first_ns)
+
+        return tell
+
+    def _played(self, first_ns: int) -> Played:
+        health = self._instance.health
+        return Played(
+            frames=sum(self._playback.frames(source_id) for source_id in self._feeds),
+            span_s=(self._playback.now_ns - first_ns) / 1e9,
+            sources={
+                feed.source: _counted(health.counters(source_id), SOURCE_COUNTERS)
+                | {"frames": self._playback.frames(source_id)}
+                for source_id, feed in self._feeds.items()
+            },
+            engine=_counted(health.counters(health.role("engine")), ENGINE_COUNTERS),
+            left_out=self._left_out,
+        )
+
+
+def ring_id_of(recording: Recording) -> int:
+    """Return the number that names the spreads of a recording: the same at each replay."""
+    text = msgspec.json.encode(recording.about)
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") >> 1 | 1
+
+
+def _counted(counters: Mapping[str, int], names: tuple[str, ...]) -> dict[str, int]:
+    return {name: counters[name] for name in names if counters[name]}

@@ -1,0 +1,419 @@
+"""A scanner over a recording: one order, one clock, the same files each time."""
+
+import json
+import os
+import shutil
+import tempfile
+from itertools import count
+
+import pytest
+from click.testing import CliRunner
+from spreadcore.digits import time_of
+from spreadcore.frames import FrameIntake
+from spreadcore.intake import FeedIntake
+from spreadcore.wire.decoder import FrameDecoder
+
+from scan.replay.tapes import (
+    MS,
+    OFFSET_NS,
+    START_NS,
+    market_recording,
+    write_generated,
+    write_recording,
+    write_run,
+)
+from spreadscan.app import build
+from spreadscan.cli.replay import replay
+from spreadscan.feeds.reader import FrameReader
+from spreadscan.lists import load
+from spreadscan.recordings import Opcode, Recording
+from spreadscan.replay import Job, run_job
+from spreadscan.replay.material import settings_of
+from spreadscan.replay.pace import Pace
+from spreadscan.replay.scan import RecordedUtc, ring_id_of
+from spreadscan.replay.table import private_instance
+from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker, read_rows
+from spreadscan.types import SOURCE_BY_NAME, Book, Instrument
+from spreadscan.venues import VENUES
+
+SPOT, PERP = "okx-spot", "mexc-futures"  # direction okx->mexc
+SYMBOLS = {SPOT: "BTC-USDT", PERP: "BTC_USDT"}
+FEES = 'account_tier = "none"\n[tiers.none]\nokx-spot = 0.0\nmexc-futures = 0.0\n'
+
+
+def instrument(source, contract=1.0):
+    return Instrument(
+        venue_symbol=SYMBOLS[source], base="BTC", listed_base="BTC", quote="USDT",
+        contract_size=contract,
+    )  # fmt: skip
+
+
+def frame(source, bid, ask, *, at_ms, update_id, link=1, qty=1000.0):
+    book = Book(SYMBOLS[source], bid, qty, ask, qty, 0, update_id)
+    return START_NS + at_ms * MS, link, 1, VENUES[source].render(book)
+
+
+def spot(at_ms, update_id=None, **options):
+    """The ask is 100."""
+    return frame(SPOT, 99.9, 100.0, at_ms=at_ms, update_id=update_id or at_ms, **options)
+
+
+def perp(at_ms, bps, update_id=None, **options):
+    """The bid is so many bps above 100."""
+    bid = 100.0 * (1 + bps / 1e4)
+    got = frame(PERP, bid, bid + 0.1, at_ms=at_ms, update_id=update_id or at_ms, **options)
+    return got
+
+
+def event(at_ms, opcode, payload=b"", link=1):
+    return START_NS + at_ms * MS, link, int(opcode), payload
+
+
+@pytest.fixture
+def story(tmp_path):
+    """Record what is told by source; returns the folder."""
+
+    numbers = count()
+
+    def story(settings=FEES, **frames):
+        folder = tmp_path / f"recording{next(numbers)}"
+        write_generated(folder / "generated", {s: [instrument(s)] for s in (SPOT, PERP)})
+        named = {SPOT: frames["spots"], PERP: frames["perps"]}
+        return write_recording(folder, named, settings=settings)
+
+    return story
+
+
+def replayed(folder, out, speed=None, report=None, **settings):
+    flags = {key.replace("__", "."): value for key, value in settings.items()}
+    config = settings_of(folder, (), flags)
+    job = Job(folder=str(folder), config=config, settings={}, out=str(out))
+    return run_job(job, speed, report)
+
+
+def signals(out):
+    return [row for path in sorted(out.glob("signals-*")) for row in read_rows(path, SIGNALS)]
+
+
+def snapshots(out):
+    return [row for path in sorted(out.glob("snapshots-*")) for row in read_rows(path, SNAPSHOTS)]
+
+
+def contents(out):
+    return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+
+
+def at(row):
+    return (int(row["at_ns"]) - START_NS) // MS
+
+
+# -- the whole way
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory):
+    return market_recording(tmp_path_factory.mktemp("market") / "seven", 20.0)
+
+
+def test_two_replays_write_the_same_bytes(market, tmp_path):
+    first = replayed(market, tmp_path / "a")
+    second = replayed(market, tmp_path / "b")
+    assert first.signals > 20
+    assert len(snapshots(tmp_path / "a")) > 500
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert first.played == second.played
+    assert (first.ended, first.best) == (second.ended, second.best)
+    assert first.config_hash == settings_of(market, (), {}).hash()
+
+
+def test_another_setting_gives_other_files(market, tmp_path):
+    replayed(market, tmp_path / "a")
+    got = replayed(market, tmp_path / "b", engine__threshold_bps="60")
+    assert contents(tmp_path / "a") != contents(tmp_path / "b")
+    assert 0 < got.signals
+    assert all(float(r["net_bps"]) >= 60 for r in signals(tmp_path / "b") if r["event"] == "OPEN")
+
+
+def test_the_compiled_loop_does_what_a_plain_one_does(market, tmp_path):
+    """The reference decoder reads every frame, Python keeps order, clock, turns and ticks."""
+    replayed(market, tmp_path / "a")
+    plainly(market, tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+class PlainFeed:
+    def __init__(self, name, listed, instance):
+        self.name, self.link = name, 1
+        venue = VENUES[name]
+        self.ids = {row.instrument.venue_symbol: row.symbol_id for row in listed}
+        self.intake = FeedIntake(
+            instance.region("quotes"), instance.region("dirty"), instance.region("health"),
+            SOURCE_BY_NAME[name].id, venue.schema.id_reset,
+            keep_tops=venue.schema.delta is not None,
+        )  # fmt: skip
+        for row in listed:
+            i = row.instrument
+            self.intake.add_symbol(row.symbol_id, i.multiplier, i.qty_scale, i.venue_symbol)
+        own = FrameIntake(self.intake, FrameDecoder(venue.schema), 1)
+        self.reader = FrameReader(venue, self, own)
+
+    def book(self, book, recv_ns):
+        symbol_id = self.ids[book.symbol]
+        return self.intake.accept(symbol_id, self.link, *book[1:], recv_ns) >= 0
+
+    def declined(self, reason):
+        raise AssertionError(f"{self.name}: {reason}")
+
+
+def plainly(folder, out):
+    recording, config = Recording(folder), settings_of(folder, (), {})
+    lists = load(folder / "generated")
+    instance = private_instance(config.capacity, ring_id_of(recording))
+    engine = build.make_engine(config, build.make_index(config, lists), instance)
+    tracker = Tracker(
+        instance, config, lists.names, build.fees_bps(config), build.stale_after_s(config),
+        utc=RecordedUtc(recording.utc_offset_ns), folder=str(out),
+    )  # fmt: skip
+    feeds = {
+        name: PlainFeed(name, lists.sources[name].subscribed, instance)
+        for name in recording.sources
+    }
+    now_ns, tick_ns = START_NS, START_NS
+    tracker.recover(now_ns)
+    for got in recording.frames():
+        while tick_ns <= got.recv_ns:
+            for feed in feeds.values():
+                instance.health.beat(feed.intake.source_id, tick_ns)
+            engine.turn(tick_ns)
+            tracker.tick(tick_ns)
+            engine.turn(tick_ns)
+            tracker.poll(tick_ns)
+            tick_ns += 200 * MS
+        now_ns = got.recv_ns
+        if got.opcode in (Opcode.TEXT, Opcode.BINARY):
+            feeds[got.source].reader.read(got.payload, now_ns)
+        for feed in feeds.values():
+            instance.health.beat(feed.intake.source_id, now_ns)
+        engine.turn(now_ns)
+        tracker.poll(now_ns)
+    tracker.close(now_ns)
+
+
+# -- a story with one pair
+
+
+def test_open_and_close_are_at_the_recorded_moments(story, tmp_path):
+    folder = story(spots=[spot(1000)], perps=[perp(1200, 5), perp(1300, 40), perp(1350, 50)])
+    got = replayed(folder, tmp_path / "out")
+    [opened] = signals(tmp_path / "out")
+    assert (1, 1) == (got.signals, got.open)
+    assert ("OPEN", "okx->mexc", "BTC-USDT") == (
+        opened["event"], opened["direction"], opened["symbol"],
+    )  # fmt: skip
+    assert ("2026-11-20T12:00:01.300000Z", 1300) == (opened["time"], at(opened))
+    assert ("100.0", "40.0000") == (opened["buy_px"], opened["net_bps"])
+
+
+def test_a_tick_is_at_each_multiple_of_the_grid(story, tmp_path):
+    perps = [perp(1300, 40), perp(2050, 1), perp(2200, 1)]
+    folder = story(spots=[spot(1000)], perps=perps)
+    got = replayed(folder, tmp_path / "out")
+    opened, closed = signals(tmp_path / "out")
+    assert (1300, 2200, "CONVERGED") == (at(opened), at(closed), closed["reason"])
+    times = [time_of(row["time"].encode()) for row in snapshots(tmp_path / "out")]
+    assert [1400, 1600, 1800, 2000, 2200] == [(time - START_NS - OFFSET_NS) // MS for time in times]
+    assert (1, {"CONVERGED": 1, "EXPIRED": 0, "LOST": 0, "DELISTED": 0}, 0) == (
+        got.signals, got.ended, got.open,
+    )  # fmt: skip
+    [best] = got.best
+    assert ("BTC-USDT", 1, 40.0) == (best.symbol, best.tracks, best.peak_net_bps)
+    assert float(closed["profit_s"]) == best.profit_s == got.profit_s
+    assert (4, 1.2) == (got.played.frames, got.played.span_s)
+
+
+def test_a_confirmation_falls_due_between_frames(story, tmp_path):
+    folder = story(spots=[spot(1000)], perps=[perp(1300, 40), perp(1900, 41)])
+    replayed(folder, tmp_path / "out", engine__confirm_ms="250")
+    [opened] = signals(tmp_path / "out")
+    assert (1550, "40.0000") == (at(opened), opened["net_bps"])
+
+
+def test_a_source_whose_recording_ends_gives_no_signs_of_life(story, tmp_path):
+    perps = [perp(1300, 40), *(perp(ms, 40) for ms in range(1400, 20_000, 100))]
+    folder = story(spots=[spot(1000), spot(5000)], perps=perps)
+    replayed(folder, tmp_path / "out", tracker__lost_after_s="3")
+    opened, closed = signals(tmp_path / "out")
+    assert (1300, "LOST") == (at(opened), closed["reason"])
+    # 2 s of beats after its last frame, then 3 s without
+    assert 10_000 == at(closed)
+
+
+def test_a_closed_link_empties_its_quotes_and_one_taken_over_does_not(story, tmp_path):
+    took = b'{"from":1,"symbols":["BTC-USDT"]}'
+    closing = [spot(1000), event(1100, Opcode.CLOSED, b"bye")]
+    kept = [
+        spot(1000), event(1050, Opcode.OPENED, link=2), event(1060, Opcode.TOOK_OVER, took, link=2),
+        event(1100, Opcode.CLOSED, b"bye"),
+    ]  # fmt: skip
+    for spots, expected in ((closing, 0), (kept, 1)):
+        folder = story(spots=[*spots, event(3000, Opcode.OPENED, link=9)], perps=[perp(1300, 40)])
+        assert expected == replayed(folder, tmp_path / f"out{expected}").signals
+
+
+def test_another_run_of_a_feed_begins_from_nothing(story, tmp_path):
+    """Its quotes are gone and lower ids are taken, as in a feed that was started again."""
+    spots = [[spot(1000, 900), event(1010, Opcode.CLOSED)], [event(1500, Opcode.OPENED)]]
+    folder = story(spots=spots, perps=[perp(1600, 40), perp(1800, 40)])
+    assert 0 == replayed(folder, tmp_path / "a").signals
+    spots = [[spot(1000, 900)], [spot(1500, 1)]]
+    folder = story(spots=spots, perps=[perp(1600, 40), perp(1800, 40)])
+    got = replayed(folder, tmp_path / "b")
+    assert (1, 2) == (got.signals, got.played.sources[SPOT]["quotes"])
+
+
+def test_a_gap_is_named_and_quotes_of_before_it_are_not_traded_on(story, tmp_path):
+    folder = story(spots=[], perps=[perp(1300, 40), perp(2000, 40)])
+    write_run(folder, SPOT, [spot(1000), spot(1100), spot(1600)], START_NS, block=1)
+    [path] = (folder / "frames").glob("okx-spot*")
+    raw = path.read_bytes()
+    second = raw.index(b"BLCK", raw.index(b"BLCK") + 1)
+    broken = bytearray(raw)
+    broken[second + 60] ^= 1  # in the second block's frames
+    path.write_bytes(broken)
+    got = replayed(folder, tmp_path / "a")
+    [problem] = [line for line in got.problems if "block 1" in line]
+    assert path.name in problem
+    # the quote of before the gap stood until it was reached: at 1600, by the block after it
+    assert (1, 3) == (got.signals, got.played.sources[SPOT]["frames"] + 1)
+    path.write_bytes(raw)
+    whole = replayed(folder, tmp_path / "b")
+    assert ((), 3) == (whole.problems, whole.played.sources[SPOT]["frames"])
+
+
+def test_nothing_stays_in_shared_memory(story, tmp_path):
+    before = set(os.listdir("/dev/shm"))
+    replayed(story(spots=[spot(1000)], perps=[perp(1300, 40)]), tmp_path / "out")
+    assert before >= {name for name in os.listdir("/dev/shm") if f"replay-{os.getpid()}-" in name}
+
+
+def test_control_messages_are_read_by_the_reference(story, tmp_path):
+    ack = START_NS + 900 * MS, 1, 1, b'{"event":"subscribe","arg":{"channel":"bbo-tbt"}}'
+    folder = story(spots=[ack, spot(1000)], perps=[perp(1300, 40)])
+    got = replayed(folder, tmp_path / "out")
+    assert (2, 1) == tuple(got.played.sources[SPOT][key] for key in ("frames", "quotes"))
+    assert not any(key.startswith("declined") for key in got.played.sources[SPOT])
+
+
+# -- the pace
+
+
+def test_the_pace_follows_the_recorded_clock(story, tmp_path):
+    class Time:
+        now_ns, slept = 77, 0
+
+        def sleep(self, seconds):
+            self.now_ns += int(seconds * 1e9)
+            self.slept += 1
+
+    time = Time()
+    pace = Pace(10.0, START_NS, lambda: time.now_ns, time.sleep)
+    assert START_NS + 1 == pace.reached_ns()
+    pace.wait()
+    assert START_NS + 200 * MS + 1 == pace.reached_ns()
+
+
+def test_a_paced_replay_writes_the_same_files(story, tmp_path):
+    folder = story(spots=[spot(1000)], perps=[perp(1300, 40), perp(2050, 1), perp(2200, 1)])
+    told = []
+    replayed(folder, tmp_path / "a")
+    got = replayed(folder, tmp_path / "b", 10.0, lambda *args: told.append(args))
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert got.elapsed_s >= 0.1  # 1.2 s of recorded time
+    done, total, recorded_ns = told[-1]
+    assert (done, total) == (Recording(folder).n_bytes,) * 2
+    assert 0 < recorded_ns <= 1200 * MS
+
+
+# -- what cannot be played
+
+
+def refused(*args):
+    got = CliRunner().invoke(replay, [str(arg) for arg in args])
+    assert (2, "") == (got.exit_code, got.stdout), got.output
+    assert got.stderr.startswith("spreadscan: ")
+    return got.stderr
+
+
+def test_bad_input_is_a_sentence(story, tmp_path):
+    folder = story(spots=[spot(1000)], perps=[perp(1300, 40)])
+    frames = "--frames", folder
+    out = "--out", tmp_path / "out"
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/notes.txt").touch()
+    (tmp_path / "empty").mkdir()
+    said = refused(*frames, "--out", tmp_path / "full")
+    assert "full: holds notes.txt, expected a new or empty folder" in said
+    assert "empty: no recording.json" in refused("--frames", tmp_path / "empty", *out)
+    assert "no/such: no such folder" in refused("--frames", "no/such", *out)
+    said = refused(*frames, *out, "--set", "engine.treshold_bps=3")
+    assert "unknown key 'engine.treshold_bps', did you mean 'threshold_bps'?" in said
+    assert "command line: engine.sweep_s: 0.0" in refused(*frames, *out, "--set=engine.sweep_s=0")
+    assert "--set x: no '='" in refused(*frames, *out, "--set=x")
+    said = refused(*frames, *out, '--set=sources=["bybit-spot","okx-futures"]')
+    assert "expected one that is recorded: mexc-futures, okx-spot" in said
+    said = refused(*frames, *out, "--set", "venues.okx-spot.taker_bps=3")
+    assert "the fee of tier 'none' is in force, expected tiers.none.okx-spot" in said
+    assert "together with options of a scan" in refused(*frames, *out, "--directions=a:b")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recording_that_is_not_ours_is_a_sentence(story, tmp_path):
+    folder = story(spots=[spot(1000)], perps=[perp(1300, 40)])
+    args = "--frames", folder, "--out", tmp_path / "out"
+    about = folder / "recording.json"
+    text = about.read_text()
+    about.write_text(text.replace('"format":1', '"format":2'))
+    assert "recording.json: format 2, expected 1 (made by a newer spreadscan)" in refused(*args)
+    about.write_text("[]")
+    assert "recording.json: not a JSON object" in refused(*args)
+    about.write_text(text)
+    [path] = (folder / "frames").glob("okx-spot*")
+    raw = path.read_bytes()
+    path.write_bytes(b"something" + raw)
+    assert f"{path.name}: begins with" in refused(*args)
+    path.write_bytes(raw)
+    shutil.rmtree(folder / "generated")
+    said = refused(*args)
+    assert "no generated/ in it (an import has none), expected --generated DIR" in said
+    for path in (folder / "frames").iterdir():
+        path.unlink()
+    assert "expected at least one" in refused(*args)
+
+
+def test_an_event_that_no_recorder_writes_is_named(story, tmp_path):
+    folder = story(spots=[event(1000, 5)], perps=[perp(1300, 40)])
+    said = refused("--frames", folder, "--out", tmp_path / "a")
+    assert "okx-spot: opcode 5 of link 1, expected records of 0 opened, 1 text" in said
+    folder = story(spots=[event(1000, Opcode.TOOK_OVER, b"{}")], perps=[perp(1300, 40)])
+    said = refused("--frames", folder, "--out", tmp_path / "b")
+    assert "okx-spot: take-over by link 1 says" in said
+
+
+def test_the_command_tells_what_was_found(story, tmp_path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    folder = story(spots=[spot(1000)], perps=[perp(1300, 40), perp(2050, 1), perp(2200, 1)])
+    [path] = (folder / "frames").glob("okx-spot*")
+    path.write_bytes(path.read_bytes()[:-4])
+    args = ["--frames", str(folder), "--set", "engine.threshold_bps=30"]
+    got = CliRunner().invoke(replay, args)
+    assert 0 == got.exit_code, got.output
+    rows = [line.split() for line in got.stdout.splitlines()]
+    assert ["okx-spot", "1", "1", "0", "0", "0"] in rows
+    assert ["30", "1", "1", "0", "0", "0", "0", "0.9"] in rows
+    assert ["okx->mexc", "BTC-USDT", "1", "0.9", "40.0"] in rows
+    assert f"{folder.name}: frames/{path.name}: no index at its end" in got.stdout
+    found = json.loads(CliRunner().invoke(replay, [*args, "--json"]).stdout)
+    assert (1, {"engine.threshold_bps": "30"}) == (found["signals"], found["settings"])
+    assert {path.name in line for line in found["problems"]} == {True}
+    assert [] == list((tmp_path / "tmp").iterdir())  # without --out nothing is kept
