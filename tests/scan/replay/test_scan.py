@@ -9,10 +9,8 @@ from itertools import count
 import pytest
 from click.testing import CliRunner
 from spreadcore.digits import time_of
-from spreadcore.frames import FrameIntake
-from spreadcore.intake import FeedIntake
-from spreadcore.wire.decoder import FrameDecoder
 
+from scan.replay.plain import plainly
 from scan.replay.tapes import (
     MS,
     OFFSET_NS,
@@ -22,18 +20,13 @@ from scan.replay.tapes import (
     write_recording,
     write_run,
 )
-from spreadscan.app import build
 from spreadscan.cli.replay import replay
-from spreadscan.feeds.reader import FrameReader
-from spreadscan.lists import load
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.replay import Job, run_job
 from spreadscan.replay.material import settings_of
 from spreadscan.replay.pace import Pace
-from spreadscan.replay.scan import RecordedUtc, ring_id_of
-from spreadscan.replay.table import private_instance
-from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker, read_rows
-from spreadscan.types import SOURCE_BY_NAME, Book, Instrument
+from spreadscan.tracker import SIGNALS, SNAPSHOTS, read_rows
+from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES
 
 SPOT, PERP = "okx-spot", "mexc-futures"  # direction okx->mexc
@@ -139,64 +132,6 @@ def test_the_compiled_loop_does_what_a_plain_one_does(market, tmp_path):
     replayed(market, tmp_path / "a")
     plainly(market, tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
-
-
-class PlainFeed:
-    def __init__(self, name, listed, instance):
-        self.name, self.link = name, 1
-        venue = VENUES[name]
-        self.ids = {row.instrument.venue_symbol: row.symbol_id for row in listed}
-        self.intake = FeedIntake(
-            instance.region("quotes"), instance.region("dirty"), instance.region("health"),
-            SOURCE_BY_NAME[name].id, venue.schema.id_reset,
-            keep_tops=venue.schema.delta is not None,
-        )  # fmt: skip
-        for row in listed:
-            i = row.instrument
-            self.intake.add_symbol(row.symbol_id, i.multiplier, i.qty_scale, i.venue_symbol)
-        own = FrameIntake(self.intake, FrameDecoder(venue.schema), 1)
-        self.reader = FrameReader(venue, self, own)
-
-    def book(self, book, recv_ns):
-        symbol_id = self.ids[book.symbol]
-        return self.intake.accept(symbol_id, self.link, *book[1:], recv_ns) >= 0
-
-    def declined(self, reason):
-        raise AssertionError(f"{self.name}: {reason}")
-
-
-def plainly(folder, out):
-    recording, config = Recording(folder), settings_of(folder, (), {})
-    lists = load(folder / "generated")
-    instance = private_instance(config.capacity, ring_id_of(recording))
-    engine = build.make_engine(config, build.make_index(config, lists), instance)
-    tracker = Tracker(
-        instance, config, lists.names, build.fees_bps(config), build.stale_after_s(config),
-        utc=RecordedUtc(recording.utc_offset_ns), folder=str(out),
-    )  # fmt: skip
-    feeds = {
-        name: PlainFeed(name, lists.sources[name].subscribed, instance)
-        for name in recording.sources
-    }
-    now_ns, tick_ns = START_NS, START_NS
-    tracker.recover(now_ns)
-    for got in recording.frames():
-        while tick_ns <= got.recv_ns:
-            for feed in feeds.values():
-                instance.health.beat(feed.intake.source_id, tick_ns)
-            engine.turn(tick_ns)
-            tracker.tick(tick_ns)
-            engine.turn(tick_ns)
-            tracker.poll(tick_ns)
-            tick_ns += 200 * MS
-        now_ns = got.recv_ns
-        if got.opcode in (Opcode.TEXT, Opcode.BINARY):
-            feeds[got.source].reader.read(got.payload, now_ns)
-        for feed in feeds.values():
-            instance.health.beat(feed.intake.source_id, now_ns)
-        engine.turn(now_ns)
-        tracker.poll(now_ns)
-    tracker.close(now_ns)
 
 
 # -- a story with one pair
