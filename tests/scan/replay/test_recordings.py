@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from spreadcore.frames import FrameIntake
 
-from scan.replay.tapes import write_recording
 from spreadscan.replay import parse_limits, parse_pairs, play, player
-from spreadscan.replay.frames import find
+from spreadscan.replay.importing import import_frames
 from spreadscan.types import SOURCE_BY_NAME
 
 RECORDINGS = Path(__file__).parents[4] / "shared/wire/recordings"
@@ -26,11 +25,7 @@ def cross(request, tmp_path_factory):
     folder = CROSS
     if request.param == "as a recording":
         folder = tmp_path_factory.mktemp("cross")
-        frames = {"binance-spot": [], "binance-futures": []}
-        for file in find(CROSS):
-            for recv_ns, source, payload in file.frames():
-                frames[source].append((recv_ns, 1, 1, payload))
-        write_recording(folder, frames)
+        import_frames(CROSS / "frames.tsv.gz", folder, lambda done, total: None)
     return play(folder, PAIRS, LIMITS)
 
 
