@@ -12,12 +12,12 @@ import click
 import msgspec
 from rich.console import Console
 
-from spreadscan.cli.options import EXIT_USAGE, flags_of, print_json
+from spreadscan.cli.options import EXIT_DEGRADED, EXIT_USAGE, flags_of, need, print_json
 from spreadscan.cli.progress import bar
 from spreadscan.errors import BadData, BadGenerated, ConfigError
-from spreadscan.replay import Job, parse_limits, parse_pairs, play, run_job
+from spreadscan.replay import Job, jobs_of, parse_limits, parse_pairs, play, run_jobs
 from spreadscan.replay.comparison import show_outcomes
-from spreadscan.replay.material import recordings_in, settings_of
+from spreadscan.replay.material import recordings_in
 from spreadscan.replay.report import show
 
 _SPEEDS = {"1": 1.0, "10": 10.0, "max": None}
@@ -25,10 +25,11 @@ _SPEEDS = {"1": 1.0, "10": 10.0, "max": None}
 
 @click.command()
 @click.option(
-    "--frames", "folder", metavar="FOLDER", required=True, type=click.Path(path_type=Path),
-    help="A recording of `spreadscan record`. For the account also: frames.tsv.gz, or folders "
-    "named as sources that hold *.jsonl, *.tsv, *.log.gz, *.bin or pong.txt; instrument files "
-    "(*.json) beside them tell contract sizes.",
+    "--frames", "folders", metavar="FOLDER", required=True, multiple=True,
+    type=click.Path(path_type=Path),
+    help="A recording of `spreadscan record`. Scan: or a folder of recordings; may be repeated. "
+    "Account: also frames.tsv.gz, or folders named as sources that hold *.jsonl, *.tsv, *.log.gz, "
+    "*.bin or pong.txt; instrument files (*.json) beside them tell contract sizes.",
 )  # fmt: skip
 @click.option(
     "--directions", metavar="BUY:SELL,...", default="",
@@ -44,8 +45,9 @@ _SPEEDS = {"1": 1.0, "10": 10.0, "max": None}
     help="Scan: new or empty folder for the tracker's files.",
 )  # fmt: skip
 @click.option(
-    "--set", "settings", metavar="KEY=VALUE", multiple=True,
-    help="Scan: override a recorded setting, e.g. engine.threshold_bps=30. May be repeated.",
+    "--set", "settings", metavar="KEY=VALUE,...", multiple=True,
+    help="Scan: override a recorded setting; with several values, e.g. "
+    "engine.threshold_bps=30,50,80, every combination is replayed. May be repeated.",
 )  # fmt: skip
 @click.option(
     "-c", "--config", "files", metavar="FILE", multiple=True, type=click.Path(dir_okay=False),
@@ -59,9 +61,17 @@ _SPEEDS = {"1": 1.0, "10": 10.0, "max": None}
     "--speed", type=click.Choice(list(_SPEEDS)), default="max", show_default=True,
     help="Scan: recorded seconds in a second.",
 )  # fmt: skip
+@click.option(
+    "--against", metavar="DATA_DIR", type=click.Path(path_type=Path),
+    help="Scan: data folder of the live run; exit code 3 where one of its signals is missing.",
+)  # fmt: skip
+@click.option(
+    "--parquet", metavar="FILE", type=click.Path(path_type=Path),
+    help="Scan: write a row per replay, for notebooks (needs the extra: export).",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def replay(
-    folder: Path,
+    folders: tuple[Path, ...],
     directions: str,
     edges: str,
     out: Path | None,
@@ -69,6 +79,8 @@ def replay(
     files: tuple[str, ...],
     generated: Path | None,
     speed: str,
+    against: Path | None,
+    parquet: Path | None,
     as_json: bool,
 ) -> None:
     """Send recorded frames through decoders, gate, table and engine.
@@ -76,21 +88,25 @@ def replay(
     Without options, or with --directions: the account of every frame per source: quotes, acks,
     control, declined by reason, last quotes.
 
-    With --out, --set, -c or --generated: a whole scanner on the recorded clock, its tracker
-    included, under the settings of the recording; the same files each time, byte for byte. The
-    engine takes a turn after each frame.
+    With any option of a scan: a whole scanner on the recorded clock, its tracker included, under
+    the settings of the recording; the same files each time, byte for byte. The engine takes a
+    turn after each frame. Several recordings or settings are spread over the cores.
     """
-    scan = bool(out or settings or files or generated or speed != "max")
+    scan = out or settings or files or generated or against or parquet or len(folders) > 1
     try:
-        if not scan:
-            _account(folder, directions, edges, as_json)
+        if not scan and speed == "max":
+            _account(folders[0], directions, edges, as_json)
             return
         if directions or edges:
             raise ConfigError(
                 "directions: together with options of a scan, expected either (a scan compares "
                 "the pairs of its lists)"
             )
-        _scan(folder, out, settings, files, generated, _SPEEDS[speed], as_json)
+        if parquet:
+            need("export", "pyarrow")
+        recordings, flags = recordings_in(folders), flags_of(settings)
+        jobs = jobs_of(recordings, files, flags, generated, out, against)
+        _scan(jobs, _SPEEDS[speed], parquet, as_json)
     except (BadData, BadGenerated, ConfigError) as error:
         _refuse(error)
 
@@ -116,33 +132,21 @@ def _account(folder: Path, directions: str, edges: str, as_json: bool) -> None:
     click.echo(f"{result.frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
 
 
-def _scan(
-    folder: Path,
-    out: Path | None,
-    settings: tuple[str, ...],
-    files: tuple[str, ...],
-    generated: Path | None,
-    speed: float | None,
-    as_json: bool,
-) -> None:
-    flags = flags_of(settings)
-    (recording,) = recordings_in([folder])
-    job = Job(
-        folder=str(recording),
-        config=settings_of(recording, files, flags),
-        settings=flags,
-        generated=str(generated or ""),
-        out=str(out or ""),
-    )
+def _scan(jobs: list[Job], speed: float | None, parquet: Path | None, as_json: bool) -> None:
+    started = time.monotonic()
     with bar("replaying", long=speed is not None) as report:
-        outcome = run_job(
-            job, speed, lambda done, of, ns: report(done, of, f"recorded {ns / 1e9:,.1f} s")
-        )
+        outcomes = run_jobs(jobs, speed, report)
+    elapsed_s = time.monotonic() - started
+    if parquet:
+        from spreadscan.replay.parquet import write_outcomes
+
+        write_outcomes(parquet, outcomes)
     if as_json:
-        print_json({**msgspec.to_builtins(outcome), "frames_per_s": outcome.frames_per_s})
-        return
-    show_outcomes([outcome], Console())
-    click.echo(
-        f"{outcome.played.frames:,} frames in {outcome.elapsed_s:.2f} s "
-        f"({outcome.frames_per_s:,.0f} frames/s)"
-    )
+        print_json({"replays": msgspec.to_builtins(outcomes), "elapsed_s": elapsed_s})
+    else:
+        show_outcomes(outcomes, Console())
+        frames = sum(outcome.played.frames for outcome in outcomes)
+        rate = frames / elapsed_s
+        click.echo(f"{frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
+    if any(outcome.against and outcome.against.missing for outcome in outcomes):
+        sys.exit(EXIT_DEGRADED)

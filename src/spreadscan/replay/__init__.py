@@ -1,7 +1,7 @@
 """Replay: recorded frames through the scanner's own decoders, gate, table, engine and tracker.
 
-`play` a folder on its recorded clock; a `Result` accounts for every frame. `run_job` plays a
-recording as a whole scanner; its `Outcome` tells what was found.
+`play` a folder on its recorded clock; a `Result` accounts for every frame. `run_jobs` plays
+recordings as a whole scanner, each under its settings; an `Outcome` tells what was found.
 """
 
 from spreadscan.replay.account import Account, Edge, FileAccount, LastQuote, Result
@@ -9,6 +9,7 @@ from spreadscan.replay.job import Job, run_job
 from spreadscan.replay.outcome import Outcome
 from spreadscan.replay.player import play
 from spreadscan.replay.requests import Pair, parse_limits, parse_pairs
+from spreadscan.replay.sweep import jobs_of, run_jobs
 
 __all__ = [
     "Account",
@@ -19,8 +20,10 @@ __all__ = [
     "Outcome",
     "Pair",
     "Result",
+    "jobs_of",
     "parse_limits",
     "parse_pairs",
     "play",
     "run_job",
+    "run_jobs",
 ]

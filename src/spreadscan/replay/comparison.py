@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from spreadscan.replay.against import Signal
 from spreadscan.replay.outcome import Outcome
 from spreadscan.replay.report import Sheet, show_sheets
 from spreadscan.tracker.track import REASONS
@@ -16,6 +17,9 @@ def show_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
     """Print the tables, then what the recordings lack."""
     one = outcomes[0] if len(outcomes) == 1 else None
     found = [_sources(one), _tracks(outcomes), _best(one)] if one else [_tracks(outcomes)]
+    if one and one.against:
+        found += [_signals("Live, and not in the replay", one.against.missing)]
+        found += [_signals("In the replay only", one.against.extra)]
     show_sheets([sheet for sheet in found if sheet.rows], console)
     for line in remarks(outcomes):
         console.print(Text(line), soft_wrap=True)
@@ -28,6 +32,12 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
         if outcome.played.left_out:
             names = ", ".join(outcome.played.left_out)
             lines[f"{outcome.recording}: not in use or not in the lists: {names}"] = None
+        if against := outcome.against:
+            lines[
+                f"{against.found:,} of {against.live:,} live signals are in the replay, at most "
+                f"{against.most_apart_ms:.1f} ms apart; {len(against.missing):,} missing, "
+                f"{len(against.extra):,} in the replay only"
+            ] = None
         for problem in outcome.problems:
             lines[f"{outcome.recording}: {problem}"] = None
     return list(lines)
@@ -89,3 +99,12 @@ def _best(outcome: Outcome) -> Sheet:
     ]  # fmt: skip
     columns = ("<direction", "<symbol", "spreads", "profit s", "peak net bps")
     return Sheet("Most time in profit", columns, rows)
+
+
+def _signals(title: str, signals: Sequence[Signal]) -> Sheet:
+    rows = [
+        (signal.time, signal.direction, signal.symbol, f"{signal.net_bps:.1f}",
+         f"followed since {signal.open_since}" if signal.open_since else "")
+        for signal in signals
+    ]  # fmt: skip
+    return Sheet(title, ("<time", "<direction", "<symbol", "net bps", "<"), rows)

@@ -9,27 +9,39 @@ import msgspec
 from spreadscan.config import Config
 from spreadscan.errors import ConfigError
 from spreadscan.recordings import Recording
+from spreadscan.replay.against import compare
 from spreadscan.replay.material import lists_of
 from spreadscan.replay.outcome import Outcome, read_outcome
-from spreadscan.replay.scan import Progress, Scan
+from spreadscan.replay.scan import Progress, RecordedUtc, Scan
+
+PREFIX = "spreadscan-replay-"  # of folders for rows that are not kept
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One recording under one choice of settings. out: '' = the rows are not kept."""
+    """One recording under one choice of settings. out: '' = the rows are not kept.
+
+    against: data folder of the live run, '' = it is held against none.
+    """
 
     folder: str
     config: Config
     settings: dict[str, str]  # those given on the command line, to tell jobs apart
     generated: str = ""  # '' = the recorded lists
     out: str = ""
+    against: str = ""
 
 
-def run_job(job: Job, speed: float | None = None, report: Progress | None = None) -> Outcome:
-    """Play it. Errors as of Scan; ConfigError for an `out` that holds something."""
+def run_job(
+    job: Job, speed: float | None = None, scratch: str = "", report: Progress | None = None
+) -> Outcome:
+    """Play it. Errors as of Scan; ConfigError for an `out` that holds something.
+
+    scratch: folder for rows that are not kept, '' = the system's.
+    """
     if job.out:
         check_empty(Path(job.out))
         return _play(job, Path(job.out), speed, report)
-    with TemporaryDirectory(prefix="spreadscan-replay-") as folder:
+    with TemporaryDirectory(prefix=PREFIX, dir=scratch or None) as folder:
         return _play(job, Path(folder), speed, report)
 
 
@@ -53,6 +65,11 @@ def _play(job: Job, out: Path, speed: float | None, report: Progress | None) -> 
     played = Scan(recording, job.config, lists, out).run(speed, report)
     elapsed_s = time.monotonic() - started
     found = read_outcome(out)
+    against = None
+    if job.against:
+        last_ns = played.first_ns + round(played.span_s * 1e9)
+        utc = RecordedUtc(recording.utc_offset_ns)
+        against = compare(out, Path(job.against), played.first_ns, last_ns, utc)
     return Outcome(
         recording=folder.resolve().name,
         settings=job.settings,
@@ -65,4 +82,5 @@ def _play(job: Job, out: Path, speed: float | None, report: Progress | None) -> 
         best=found.best,
         problems=tuple(map(str, recording.problems)),
         elapsed_s=elapsed_s,
+        against=against,
     )

@@ -11,6 +11,7 @@ from spreadscan.lists import Lists, check_capacity
 from spreadscan.lists import load as load_lists
 from spreadscan.recordings import is_recording
 from spreadscan.replay.recorded import GENERATED
+from spreadscan.types import SOURCES
 
 SETTINGS = "config.toml"
 
@@ -56,6 +57,26 @@ def settings_of(folder: Path, files: Sequence[str], flags: Mapping[str, Any]) ->
                 f"expected {taker_fee(config, source)[1]}, or account_tier="
             )
     return config
+
+
+def spelled_out(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return settings by keys of the config: fees.okx.taker_bps is both sources of okx."""
+    flags: dict[str, str] = {}
+    for key, value in settings.items():
+        section, _, rest = key.partition(".")
+        whose, dot, field = rest.rpartition(".")
+        if (section, dot) != ("fees", "."):
+            flags[key] = value
+            continue
+        names = [source.name for source in SOURCES if whose in (source.exchange, source.name)]
+        if not names or field != "taker_bps":
+            known = ", ".join(sorted({source.exchange for source in SOURCES}))
+            raise ConfigError(
+                f"command line: unknown key {key!r}, expected fees.EXCHANGE.taker_bps (one of "
+                f"{known}) or a key of the config"
+            )
+        flags |= {f"venues.{name}.taker_bps": value for name in names}
+    return flags
 
 
 def lists_of(folder: Path, config: Config, generated: Path | None) -> Lists:

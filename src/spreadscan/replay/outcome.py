@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from spreadscan.replay.against import Against
 from spreadscan.replay.scan import Played
 from spreadscan.tracker import SIGNALS, read_rows
 from spreadscan.tracker.files import data_files
@@ -37,6 +38,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     best: tuple[PairTotal, ...]  # by time in profit, then peak
     problems: tuple[str, ...]  # what the recording lacks
     elapsed_s: float
+    against: Against | None = None  # the live run
 
     @property
     def frames_per_s(self) -> float:

@@ -42,7 +42,8 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     """What was played. counters: of each source and of the engine, those above 0."""
 
     frames: int  # events of links among them
-    span_s: float  # of the recorded clock
+    first_ns: int  # recorded clock
+    span_s: float
     sources: dict[str, dict[str, int]]
     engine: dict[str, int]
     left_out: tuple[str, ...]  # sources that are recorded, but not in use or not in the lists
@@ -190,6 +191,7 @@ class Scan:
         health = self._instance.health
         return Played(
             frames=sum(self._playback.frames(source_id) for source_id in self._feeds),
+            first_ns=first_ns,
             span_s=(self._playback.now_ns - first_ns) / 1e9,
             sources={
                 feed.source: _counted(health.counters(source_id), SOURCE_COUNTERS)

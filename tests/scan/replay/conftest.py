@@ -1,8 +1,12 @@
 """Folders of frames written by hand."""
 
 import gzip
+from itertools import count
 
 import pytest
+
+from scan.replay.story import FEES, PERP, SPOT, instrument
+from scan.replay.tapes import market_recording, write_generated, write_recording
 
 
 def spot(bid, ask, update_id, symbol="BTCUSDT", qty=1):
@@ -53,3 +57,24 @@ def spot_frame():
 @pytest.fixture
 def futures_frame():
     return futures
+
+
+@pytest.fixture
+def story(tmp_path):
+    """Record what is told by source; returns the folder."""
+
+    numbers = count()
+
+    def story(settings=FEES, **frames):
+        folder = tmp_path / f"recording{next(numbers)}"
+        write_generated(folder / "generated", {s: [instrument(s)] for s in (SPOT, PERP)})
+        named = {SPOT: frames["spots"], PERP: frames["perps"]}
+        return write_recording(folder, named, settings=settings)
+
+    return story
+
+
+@pytest.fixture(scope="session")
+def market(tmp_path_factory):
+    """20 s of the simulated market, recorded."""
+    return market_recording(tmp_path_factory.mktemp("market") / "seven", 20.0)

@@ -4,108 +4,24 @@ import json
 import os
 import shutil
 import tempfile
-from itertools import count
 
-import pytest
 from click.testing import CliRunner
 from spreadcore.digits import time_of
 
 from scan.replay.plain import plainly
+from scan.replay.story import SPOT, at, contents, event, perp, replayed, signals, snapshots, spot
 from scan.replay.tapes import (
     MS,
     OFFSET_NS,
     START_NS,
-    market_recording,
-    write_generated,
-    write_recording,
     write_run,
 )
 from spreadscan.cli.replay import replay
 from spreadscan.recordings import Opcode, Recording
-from spreadscan.replay import Job, run_job
 from spreadscan.replay.material import settings_of
 from spreadscan.replay.pace import Pace
-from spreadscan.tracker import SIGNALS, SNAPSHOTS, read_rows
-from spreadscan.types import Book, Instrument
-from spreadscan.venues import VENUES
-
-SPOT, PERP = "okx-spot", "mexc-futures"  # direction okx->mexc
-SYMBOLS = {SPOT: "BTC-USDT", PERP: "BTC_USDT"}
-FEES = 'account_tier = "none"\n[tiers.none]\nokx-spot = 0.0\nmexc-futures = 0.0\n'
-
-
-def instrument(source, contract=1.0):
-    return Instrument(
-        venue_symbol=SYMBOLS[source], base="BTC", listed_base="BTC", quote="USDT",
-        contract_size=contract,
-    )  # fmt: skip
-
-
-def frame(source, bid, ask, *, at_ms, update_id, link=1, qty=1000.0):
-    book = Book(SYMBOLS[source], bid, qty, ask, qty, 0, update_id)
-    return START_NS + at_ms * MS, link, 1, VENUES[source].render(book)
-
-
-def spot(at_ms, update_id=None, **options):
-    """The ask is 100."""
-    return frame(SPOT, 99.9, 100.0, at_ms=at_ms, update_id=update_id or at_ms, **options)
-
-
-def perp(at_ms, bps, update_id=None, **options):
-    """The bid is so many bps above 100."""
-    bid = 100.0 * (1 + bps / 1e4)
-    got = frame(PERP, bid, bid + 0.1, at_ms=at_ms, update_id=update_id or at_ms, **options)
-    return got
-
-
-def event(at_ms, opcode, payload=b"", link=1):
-    return START_NS + at_ms * MS, link, int(opcode), payload
-
-
-@pytest.fixture
-def story(tmp_path):
-    """Record what is told by source; returns the folder."""
-
-    numbers = count()
-
-    def story(settings=FEES, **frames):
-        folder = tmp_path / f"recording{next(numbers)}"
-        write_generated(folder / "generated", {s: [instrument(s)] for s in (SPOT, PERP)})
-        named = {SPOT: frames["spots"], PERP: frames["perps"]}
-        return write_recording(folder, named, settings=settings)
-
-    return story
-
-
-def replayed(folder, out, speed=None, report=None, **settings):
-    flags = {key.replace("__", "."): value for key, value in settings.items()}
-    config = settings_of(folder, (), flags)
-    job = Job(folder=str(folder), config=config, settings={}, out=str(out))
-    return run_job(job, speed, report)
-
-
-def signals(out):
-    return [row for path in sorted(out.glob("signals-*")) for row in read_rows(path, SIGNALS)]
-
-
-def snapshots(out):
-    return [row for path in sorted(out.glob("snapshots-*")) for row in read_rows(path, SNAPSHOTS)]
-
-
-def contents(out):
-    return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
-
-
-def at(row):
-    return (int(row["at_ns"]) - START_NS) // MS
-
 
 # -- the whole way
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory):
-    return market_recording(tmp_path_factory.mktemp("market") / "seven", 20.0)
 
 
 def test_two_replays_write_the_same_bytes(market, tmp_path):
@@ -348,7 +264,7 @@ def test_the_command_tells_what_was_found(story, tmp_path, monkeypatch):
     assert ["30", "1", "1", "0", "0", "0", "0", "0.9"] in rows
     assert ["okx->mexc", "BTC-USDT", "1", "0.9", "40.0"] in rows
     assert f"{folder.name}: frames/{path.name}: no index at its end" in got.stdout
-    found = json.loads(CliRunner().invoke(replay, [*args, "--json"]).stdout)
+    [found] = json.loads(CliRunner().invoke(replay, [*args, "--json"]).stdout)["replays"]
     assert (1, {"engine.threshold_bps": "30"}) == (found["signals"], found["settings"])
     assert {path.name in line for line in found["problems"]} == {True}
     assert [] == list((tmp_path / "tmp").iterdir())  # without --out nothing is kept
