@@ -5,21 +5,24 @@ every frame. So a live signal has to be in the replay at nearly the same moment,
 have some more.
 """
 
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import msgspec
 
 from spreadscan.clock import iso_utc
-from spreadscan.replay.scan import RecordedUtc
+from spreadscan.replay.scan import Moment, Played, RecordedUtc
 from spreadscan.tracker import SIGNALS, read_rows
 from spreadscan.tracker.events import day_of
 from spreadscan.tracker.files import data_files
+from spreadscan.types import DIRECTIONS
 
 WITHIN_NS = 200_000_000
+_DIRECTIONS = {direction.name: direction for direction in DIRECTIONS}
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """An OPEN row. open_since: of a missing one, since when the replay followed the pair."""
+    """An OPEN row. open_since: of one not found, since when the replay followed the pair."""
 
     direction: str
     symbol: str
@@ -33,6 +36,11 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
         """Return (direction, symbol)."""
         return self.direction, self.symbol
 
+    @property
+    def moment(self) -> Moment:
+        """Return when it was of which pair."""
+        return Moment(self.at_ns, _DIRECTIONS[self.direction], self.symbol)
+
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
     """What a live run's files and a replay have in common, within the recording's span."""
@@ -40,41 +48,54 @@ class Against(msgspec.Struct, frozen=True, kw_only=True):
     live: int
     found: int
     missing: tuple[Signal, ...]  # live, and not in the replay within WITHIN_NS
+    unrecorded: tuple[Signal, ...]  # such too, but a leg's quote is not in the recording
     extra: tuple[Signal, ...]  # in the replay only
     most_apart_ms: float  # of those found
 
 
-def compare(out: Path, live: Path, first_ns: int, last_ns: int, utc: RecordedUtc) -> Against:
-    """Compare the rows in `out` with those of a data folder that are of that span and boot.
+def live_signals(folder: Path, since: str) -> list[Signal]:
+    """Return the OPEN rows of a data folder from a UTC time on; BadData for one not ours."""
+    return _events(folder, since, "9999")[0]
 
-    BadData where a file is not the tracker's.
+
+def compare(
+    out: Path, live: Sequence[Signal], played: Played, utc: RecordedUtc,
+    without_quote: Container[Moment] = (),
+) -> Against:  # fmt: skip
+    """Compare what a replay wrote into `out` with live signals, those of its span and boot.
+
+    without_quote: moments of live signals at which the recording had no quote of a leg.
     """
+    first_ns, last_ns = played.first_ns, played.last_ns
     begin, end = (iso_utc(utc.utc_ns(ns)) for ns in (first_ns - WITHIN_NS, last_ns + WITHIN_NS))
     ours, ends = _events(out, begin, end)
-    theirs = [
-        signal for signal in _events(live, begin, end)[0] if first_ns <= signal.at_ns <= last_ns
-    ]
+    theirs = [s for s in live if first_ns <= s.at_ns <= last_ns and begin <= s.time <= end]
     free = list(ours)
-    missing, apart_ns = [], [0]
+    missing: list[Signal] = []
+    unrecorded: list[Signal] = []
+    apart_ns = [0]
     for signal in theirs:
-        near = [
-            s for s in free
-            if s.pair == signal.pair and abs(s.at_ns - signal.at_ns) <= WITHIN_NS
-        ]  # fmt: skip
+        near = [s for s in free if s.pair == signal.pair and _apart(s, signal) <= WITHIN_NS]
         if near:
-            match = min(near, key=lambda s: abs(s.at_ns - signal.at_ns))
-            apart_ns.append(abs(match.at_ns - signal.at_ns))
+            match = min(near, key=lambda s: _apart(s, signal))
+            apart_ns.append(_apart(match, signal))
             free.remove(match)
-        else:
-            since = _open_since(signal, ours, ends)
-            missing.append(msgspec.structs.replace(signal, open_since=since))
+            continue
+        since = _open_since(signal, ours, ends)
+        lacks = signal.moment in without_quote
+        (unrecorded if lacks else missing).append(msgspec.structs.replace(signal, open_since=since))
     return Against(
         live=len(theirs),
-        found=len(theirs) - len(missing),
+        found=len(apart_ns) - 1,
         missing=tuple(missing),
+        unrecorded=tuple(unrecorded),
         extra=tuple(free),
         most_apart_ms=max(apart_ns) / 1e6,
     )
+
+
+def _apart(one: Signal, other: Signal) -> int:
+    return abs(one.at_ns - other.at_ns)
 
 
 def _events(
@@ -83,12 +104,12 @@ def _events(
     """Return the OPEN rows between two times, and (pair, at_ns) of the CLOSE rows."""
     opened, ends = [], []
     for file in data_files(folder, SIGNALS):
-        if not day_of(begin) <= file.stamp <= day_of(end):
+        if not day_of(begin) <= file.stamp <= (day_of(end) or "9"):
             continue
         for row in read_rows(file.path, SIGNALS):
             if not begin <= row["time"] <= end:
                 continue
-            if row["event"] == "OPEN":
+            if row["event"] == "OPEN" and row["direction"] in _DIRECTIONS:
                 opened.append(
                     Signal(
                         direction=row["direction"],

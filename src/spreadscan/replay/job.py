@@ -9,7 +9,7 @@ import msgspec
 from spreadscan.config import Config
 from spreadscan.errors import ConfigError
 from spreadscan.recordings import Recording
-from spreadscan.replay.against import compare
+from spreadscan.replay.against import compare, live_signals
 from spreadscan.replay.material import lists_of
 from spreadscan.replay.outcome import Outcome, read_outcome
 from spreadscan.replay.scan import Progress, RecordedUtc, Scan
@@ -61,15 +61,14 @@ def _play(job: Job, out: Path, speed: float | None, report: Progress | None) -> 
     folder = Path(job.folder)
     recording = Recording(folder)
     lists = lists_of(folder, job.config, Path(job.generated) if job.generated else None)
+    utc = RecordedUtc(recording.utc_offset_ns)
+    live = live_signals(Path(job.against), recording.about.started) if job.against else []
+    scan = Scan(recording, job.config, lists, out)
     started = time.monotonic()
-    played = Scan(recording, job.config, lists, out).run(speed, report)
+    played = scan.run(speed, report, [signal.moment for signal in live])
     elapsed_s = time.monotonic() - started
     found = read_outcome(out)
-    against = None
-    if job.against:
-        last_ns = played.first_ns + round(played.span_s * 1e9)
-        utc = RecordedUtc(recording.utc_offset_ns)
-        against = compare(out, Path(job.against), played.first_ns, last_ns, utc)
+    against = compare(out, live, played, utc, scan.without_quote) if job.against else None
     return Outcome(
         recording=folder.resolve().name,
         settings=job.settings,

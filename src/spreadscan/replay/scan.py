@@ -4,9 +4,10 @@ One thread and one order, so the same recording and settings give the same files
 Reads no clock, but for the pace that is asked for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from spreadcore.engine import Engine
@@ -22,6 +23,7 @@ from spreadscan.replay.feed import RecordedFeed
 from spreadscan.replay.pace import Pace
 from spreadscan.replay.table import private_instance
 from spreadscan.tracker import Tracker
+from spreadscan.types import Direction
 
 # (bytes read, bytes in all, recorded ns since the first frame)
 Progress = Callable[[int, int, int], None]
@@ -38,6 +40,14 @@ class RecordedUtc:
         return boottime_ns + self._offset_ns
 
 
+class Moment(NamedTuple):
+    """A pair at a time of the recorded clock."""
+
+    at_ns: int
+    direction: Direction
+    symbol: str
+
+
 class Played(msgspec.Struct, frozen=True, kw_only=True):
     """What was played. counters: of each source and of the engine, those above 0."""
 
@@ -47,6 +57,11 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, dict[str, int]]
     engine: dict[str, int]
     left_out: tuple[str, ...]  # sources that are recorded, but not in use or not in the lists
+
+    @property
+    def last_ns(self) -> int:
+        """Return when the last record was received, on the recorded clock."""
+        return self.first_ns + round(self.span_s * 1e9)
 
 
 class Scan:
@@ -72,6 +87,9 @@ class Scan:
             config, build.make_index(config, lists), self._instance
         )
         self._playback = Playback(self._engine)
+        self._ids = {name: symbol_id for symbol_id, name in enumerate(lists.names)}
+        self._moments: list[Moment] = []  # still to come, the next one last
+        self.without_quote: set[Moment] = set()
         self._feeds: Mapping[int, RecordedFeed] = {
             feed.source_id: feed
             for feed in (
@@ -87,8 +105,16 @@ class Scan:
             folder=str(folder),
         )  # fmt: skip
 
-    def run(self, speed: float | None = None, report: Progress | None = None) -> Played:
-        """Play everything. speed: recorded seconds in one of ours, None = as fast as it goes."""
+    def run(
+        self, speed: float | None = None, report: Progress | None = None,
+        moments: Iterable[Moment] = (),
+    ) -> Played:  # fmt: skip
+        """Play everything. speed: recorded seconds in one of ours, None = as fast as it goes.
+
+        moments: those at which a leg has no quote are in `without_quote` afterwards.
+        """
+        known = (m for m in moments if m.symbol in self._ids)
+        self._moments = sorted(known, key=lambda moment: -moment.at_ns)
         for feed in self._feeds.values():
             self._playback.add(feed.intake, feed.decoder)
             self._load(feed)
@@ -112,31 +138,45 @@ class Scan:
         play = self._playback
         tick_ns: int | None = None  # of the tracker: while it has something to do
         while True:
-            until_ns = tick_ns
-            if pace:
-                reached_ns = pace.reached_ns()
-                until_ns = reached_ns if tick_ns is None else min(reached_ns, tick_ns)
-            stop = play.run(until_ns)
+            look_ns = self._moments[-1].at_ns + 1 if self._moments else None
+            reached_ns = pace.reached_ns() if pace else None
+            dues = [ns for ns in (tick_ns, look_ns, reached_ns) if ns is not None]
+            stop = play.run(until_ns := min(dues, default=None))
             if stop == OVER:
                 return
-            feed = self._feeds[play.source]
             if stop == BLOCK:
-                self._load(feed)
                 report()
-            elif stop == HELD:
-                feed.settle()
-                play.release(feed.source_id)
-            elif stop in (MESSAGE, EVENT):
-                self._take(feed)
-            elif stop == TICK and pace and until_ns != tick_ns:
-                report()
-                pace.wait()
-            elif stop == TICK and tick_ns is not None:
+            if stop != TICK:
+                self._serve(stop, self._feeds[play.source])
+            elif tick_ns is not None and until_ns == tick_ns:
                 self._tick(tick_ns)
                 tick_ns = None
+            elif until_ns == look_ns:
+                self._look_at_legs(self._moments.pop())
+            elif pace:
+                report()
+                pace.wait()
             self._poll()
             if tick_ns is None and self._tracker.following:
                 tick_ns = self._tracker.next_tick_ns(play.now_ns)
+
+    def _serve(self, stop: int, feed: RecordedFeed) -> None:
+        """Do for a source what the compiled loop stopped for."""
+        if stop == BLOCK:
+            self._load(feed)
+        elif stop == HELD:
+            feed.settle()
+            self._playback.release(feed.source_id)
+        elif stop in (MESSAGE, EVENT):
+            self._take(feed)
+
+    def _look_at_legs(self, moment: Moment) -> None:
+        """Note a moment at which the recording has no quote of a leg."""
+        direction = moment.direction
+        for source_id in (direction.buy_source, direction.sell_source):
+            quote = self._instance.quotes.read(source_id, self._ids[moment.symbol])
+            if quote is None or quote.recv_ns == 0:
+                self.without_quote.add(moment)
 
     def _load(self, feed: RecordedFeed) -> None:
         found = feed.load()

@@ -42,10 +42,11 @@ def write_recording(
 
 
 def write_run(
-    folder: Path, source: str, rows: Iterable[Row], unix_ns: int, block: int = 1000
-) -> None:
+    folder: Path, source: str, rows: Iterable[Row], unix_ns: int, block: int = 1000,
+    file_bytes: int = 1 << 28,
+) -> None:  # fmt: skip
     """Write the files of one run of a feed."""
-    files, tape = FrameFiles(folder, source, unix_ns), Tape(8 << 20, 2)
+    files, tape = FrameFiles(folder, source, unix_ns, file_bytes), Tape(8 << 20, 2)
     for number, row in enumerate(rows, 1):
         assert tape.append(*row)
         if number % block == 0:

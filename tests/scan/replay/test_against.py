@@ -1,5 +1,6 @@
 """A replay held against the files of the live run."""
 
+import json
 import shutil
 
 import pytest
@@ -9,7 +10,7 @@ from scan.replay.story import perp, replayed, signals, spot
 from scan.replay.tapes import MS, OFFSET_NS, START_NS
 from spreadscan.cli.replay import replay
 from spreadscan.clock import iso_utc
-from spreadscan.replay.against import compare
+from spreadscan.replay.against import compare, live_signals
 from spreadscan.replay.scan import RecordedUtc
 from spreadscan.tracker import SIGNALS
 
@@ -40,13 +41,13 @@ def live_at(folder, rows, *moments_ms, symbol="BTC-USDT"):
 def held(folder, tmp_path):
     """Compare live signals at these moments with the replay."""
     out = tmp_path / "out"
-    replayed(folder, out)
+    played = replayed(folder, out).played
+    assert (1000, 3700) == tuple((ns - START_NS) // MS for ns in (played.first_ns, played.last_ns))
     rows = signals(out)
-    span = START_NS + 1000 * MS, START_NS + 3700 * MS
 
     def held(*moments_ms, **options):
         live = live_at(tmp_path / "live", rows, *moments_ms, **options)
-        return compare(out, live, *span, UTC)
+        return compare(out, live_signals(live, "2026-11-20T12:00:00"), played, UTC)
 
     return held
 
@@ -100,7 +101,7 @@ def test_the_command_names_what_is_missing(folder, tmp_path):
     args = ["--frames", str(folder), "--against", str(tmp_path / "live")]
     got = CliRunner().invoke(replay, args)
     assert 0 == got.exit_code, got.output
-    said = "2 of 2 live signals are in the replay, at most 0.0 ms apart; 0 missing, 0 in the"
+    said = "2 of 2 live signals are in the replay, at most 0.0 ms apart; 0 missing, 0 on quotes"
     assert said in got.stdout
     got = CliRunner().invoke(replay, [*args, "--set", "engine.threshold_bps=50"])
     assert 3 == got.exit_code, got.output
@@ -115,3 +116,19 @@ def test_the_command_names_what_is_missing(folder, tmp_path):
     (tmp_path / "live/signals-20261120.csv").write_text("# something\na,b\nc,d\n")
     got = CliRunner().invoke(replay, args)
     assert (2, True) == (got.exit_code, "begins '# something'" in got.stderr)
+
+
+def test_a_signal_on_a_quote_of_before_the_recording_is_told_apart(story, tmp_path):
+    """The spot leg was quoted once, before; what was recorded later quotes it at 3000 only."""
+    perps = [perp(1300, 40), perp(2050, 1), perp(2200, 1), perp(2500, 41), perp(3300, 40)]
+    whole = story(spots=[spot(1000), spot(3000)], perps=perps)
+    part = story(spots=[spot(3000)], perps=perps)
+    live = replayed(whole, tmp_path / "live")
+    assert 2 == live.signals
+    args = ["--frames", str(part), "--against", str(tmp_path / "live"), "--json"]
+    got = CliRunner().invoke(replay, args)
+    assert 0 == got.exit_code, got.output
+    found = json.loads(got.stdout)["replays"][0]["against"]
+    assert (2, 0, []) == (found["live"], found["found"], found["missing"])
+    assert [1300, 2500] == [(s["at_ns"] - START_NS) // MS for s in found["unrecorded"]]
+    assert [3000] == [(s["at_ns"] - START_NS) // MS for s in found["extra"]]

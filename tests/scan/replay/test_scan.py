@@ -141,6 +141,46 @@ def test_a_gap_is_named_and_quotes_of_before_it_are_not_traded_on(story, tmp_pat
     assert ((), 3) == (whole.problems, whole.played.sources[SPOT]["frames"])
 
 
+def test_a_recording_cut_anywhere_in_its_last_block_plays_what_is_whole(story, tmp_path):
+    folder = story(spots=[], perps=[perp(1300, 40), perp(2050, 1), perp(2200, 1)])
+    write_run(folder, SPOT, [spot(1000), spot(1600)], START_NS, block=1)
+    [path] = (folder / "frames").glob("okx-spot*")
+    raw = path.read_bytes()
+    last, index = raw.rindex(b"BLCK"), raw.rindex(b"INDX")
+    seen = set()
+    for size in range(last, index):
+        path.write_bytes(raw[:size])
+        got = replayed(folder, tmp_path / str(size))
+        assert (1, 1, 1) == (
+            got.signals,
+            got.ended["CONVERGED"],
+            got.played.sources[SPOT]["quotes"],
+        )
+        assert all(path.name in line for line in got.problems)
+        seen |= {line.partition(": ")[2] for line in got.problems}
+        shutil.rmtree(tmp_path / str(size))
+    assert {
+        "cut short in block 1 (1 frames)",
+        "no index at its end: cut off, or still being written",
+    } <= seen
+
+
+def test_a_file_that_is_missing_in_the_middle_is_named(story, tmp_path):
+    frames = [spot(ms) for ms in range(1000, 4000, 100)]
+    folder = story(spots=[], perps=[perp(1300, 1)])
+    write_run(folder, SPOT, frames, START_NS, block=5, file_bytes=300)
+    paths = sorted((folder / "frames").glob("okx-spot*"))
+    assert len(paths) > 3
+    paths[1].unlink()
+    got = replayed(folder, tmp_path / "out")
+    [problem] = got.problems
+    assert paths[2].name in problem
+    assert "missing before it, from number" in problem
+    n = got.played.sources[SPOT]["frames"]
+    assert f"({len(frames) - n} frames)" in problem
+    assert 1 == got.played.sources[SPOT]["emptied"]  # what stood before the gap
+
+
 def test_nothing_stays_in_shared_memory(story, tmp_path):
     before = set(os.listdir("/dev/shm"))
     replayed(story(spots=[spot(1000)], perps=[perp(1300, 40)]), tmp_path / "out")
