@@ -80,6 +80,11 @@ def test_two_instances_have_different_ring_ids(instance_name):
     assert 3 == len(ids)
 
 
+def test_a_ring_id_may_be_given(instance_name):
+    region.create(instance_name, **SMALL, ring_id=0x7FFFFFFFFFFFFFFF)
+    assert 0x7FFFFFFFFFFFFFFF == Instance(instance_name).region("signals").ring_id
+
+
 def test_every_quote_is_empty_at_creation(place, instance_name):
     with spreadcore.attach(instance_name) as table:
         seen = table.snapshot()

@@ -20,6 +20,22 @@ BID_40 = 100.0 * (1 + 40 / 1e4)
 BID_60 = 100.0 * (1 + 60 / 1e4)
 
 
+def test_it_follows_from_the_first_row_to_the_last(market):
+    """Without a track and without rows on their way a tick has nothing to do."""
+    tracker = market.started()
+    assert not tracker.following
+    market.spread(0, 40.0)
+    market.signal()
+    tracker.poll(market.now)
+    assert tracker.following
+    market.spread(0, 0.0)
+    market.beat()
+    market.now += 200 * MS
+    tracker.tick(market.now)
+    assert ["OPEN", "CLOSE"] == [row["event"] for row in market.events()]
+    assert not tracker.following
+
+
 def test_a_signal_becomes_this_open_row(market):
     tracker = market.started()
     market.now = START_NS + 123_456_789
