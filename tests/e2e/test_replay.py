@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from e2e.conftest import ROOT, Scanner, Simulators, spreadscan, until
+from e2e.conftest import Scanner, Simulators, spreadscan, until
 
 pytestmark = pytest.mark.e2e
 
@@ -19,17 +19,8 @@ def test_a_recorded_scan_is_replayed(
     sim = simulators()
     scan = scanner(sim)
     until(lambda: scan.ctl("status").returncode == 0, "every role running")
-    settings = "-c", str(ROOT / "config/demo.toml"), "-c", str(sim.config)
-    arguments = (
-        "record",
-        *settings,
-        "--instance",
-        scan.name,
-        "--out",
-        "rec",
-        "--for",
-        f"{RECORD_S}s",
-    )
+    # no config: the settings of the running engine are what is recorded
+    arguments = ("record", "--instance", scan.name, "--out", "rec", "--for", f"{RECORD_S}s")
     recorded = spreadscan(*arguments, cwd=scan.folder)
     assert 0 == recorded.returncode, recorded.stderr
     assert 0 == scan.stop()

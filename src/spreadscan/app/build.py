@@ -1,6 +1,8 @@
 """Make workers out of config, lists and an instance. Nothing else constructs them."""
 
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from spreadcore import Instance
 from spreadcore.engine import Engine
@@ -9,7 +11,7 @@ from spreadcore.index import SourceSymbolIndex
 from spreadcore.region import create, exists
 
 from spreadscan.clock import UtcClock, now_ns
-from spreadscan.config import Config
+from spreadscan.config import Config, as_toml
 from spreadscan.errors import ConfigError
 from spreadscan.feeds.worker import FeedWorker
 from spreadscan.lists import Lists
@@ -27,6 +29,7 @@ WRITABLE = {
     "ctl": ("control",),
     "reader": (),
 }
+_SETTINGS = "config.toml"
 _RUN_FOR_S = 0.05  # the engine comes back to Python at least this often
 
 
@@ -74,6 +77,22 @@ def _refuse_live(config: Config) -> None:
             f"instance {config.instance!r}: in use by {', '.join(live)}, expected nobody: "
             "`spreadscan ctl stop` first"
         )
+
+
+def tell_settings(instance: Instance, config: Config) -> None:
+    """Leave the settings in use beside the instance: a recording has them from there."""
+    path = Path(instance.directory, _SETTINGS)
+    new = path.with_suffix(".new")
+    new.write_text(as_toml(config), "utf-8")
+    os.replace(new, path)
+
+
+def settings_in_use(instance: Instance) -> str | None:
+    """Return as TOML the settings of the engine that runs or ran last, None before any."""
+    try:
+        return Path(instance.directory, _SETTINGS).read_text("utf-8")
+    except FileNotFoundError:
+        return None
 
 
 def open_instance(config: Config, role: str) -> Instance:

@@ -121,6 +121,7 @@ def _feed(source: str, config: Config, lists: Lists) -> None:
 def _engine(role: str, config: Config, lists: Lists) -> None:
     instance = build.open_instance(config, "engine")
     lease = instance.lease("engine")
+    build.tell_settings(instance, config)
     reload = Reload(config, lists, instance.control)
     build.EngineRunner(config, reload, instance).run(StopFlag(instance))
     lease.close()
@@ -146,6 +147,7 @@ def _single(role: str, config: Config, lists: Lists) -> None:
     instance = build.open_instance(config, "single")
     sources = build.active_sources(config, lists)
     leases = [instance.lease(name) for name in ("tracker", "engine", *sources)]
+    build.tell_settings(instance, config)
     run_async(config, _single_main(config, lists, instance, sources, StopFlag(instance)))
     for lease in leases:
         lease.close()

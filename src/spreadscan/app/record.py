@@ -14,7 +14,7 @@ import msgspec
 from spreadcore import Instance
 
 from spreadscan import __version__
-from spreadscan.app.build import live_roles
+from spreadscan.app.build import live_roles, settings_in_use
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config, as_toml
 from spreadscan.errors import BadGenerated, ConfigError
@@ -69,7 +69,8 @@ class RecordingRun:
         self._lease = self._instance.lease(request.ROLE)
         try:
             (self.folder / FRAMES).mkdir(parents=True, exist_ok=True)
-            (self.folder / "config.toml").write_text(as_toml(self._config), "utf-8")
+            settings = settings_in_use(self._instance) or as_toml(self._config)
+            (self.folder / "config.toml").write_text(settings, "utf-8")
             self._copy_lists()
             self._write_about()
         except OSError as error:

@@ -26,6 +26,7 @@ class Block(NamedTuple):
     """Some frames of one source; data: packed records, all of them whole and in order."""
 
     source: str
+    run: str  # of the feed: numbers begin anew with each
     first_number: int
     n_frames: int
     first_recv_ns: int
@@ -119,7 +120,7 @@ class Recording:
                 elif head.n_frames:
                     last_ns = head.last_recv_ns
                     yield Block(
-                        source, head.first_number, head.n_frames, head.first_recv_ns, last_ns,
+                        source, run, head.first_number, head.n_frames, head.first_recv_ns, last_ns,
                         head.dropped, data, before + end,
                     )  # fmt: skip
             before += path.stat().st_size

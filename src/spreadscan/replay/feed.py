@@ -59,7 +59,8 @@ class RecordedFeed:
         self._listed = listed
         self._ids = {row.instrument.venue_symbol: row.symbol_id for row in listed}
         self._readers: dict[int, FrameReader] = {}
-        self._number: int | None = None  # of the next record; None before the first
+        self._run = ""
+        self._number = 0  # of the next record in its run
         self._fresh = True
         self._settled = False  # the first run finds nothing to forget
         self._list()
@@ -69,7 +70,7 @@ class RecordedFeed:
         block = next(self._blocks, None)
         if block is None:
             return None
-        self._fresh = self._number is None or block.first_number < self._number
+        self._fresh, self._run = block.run != self._run, block.run
         held = self._fresh or block.first_number != self._number
         self._number = block.first_number + block.n_frames
         self.position = block.position

@@ -4,10 +4,12 @@ import json
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from spreadcore.errors import LeaseHeld
 
 from scan.recordings.kit import START_NS
+from spreadscan.app import build
 from spreadscan.app.record import RecordingRun
 from spreadscan.config import Config, Engine, Paths, VenueSettings, load
 from spreadscan.discovery.write import write_set
@@ -74,11 +76,21 @@ def test_the_folder_has_what_a_replay_needs(instance, config, feeds, tmp_path):
     again = load([run.folder / "config.toml"], environ={}).config
     assert config == again
     assert load_lists(run.folder / "generated") == load_lists(config.paths.generated)
+    assert 33.0 == again.engine.threshold_bps
     about = json.loads((run.folder / "recording.json").read_text())
     assert list(SOURCES) == about["sources"]
     assert about["started"] < about["ended"]
     assert instance.name == about["instance"]
     assert done.n_bytes == Recording(run.folder).n_bytes
+
+
+def test_the_settings_are_those_of_the_engine_that_runs(instance, config, feeds, tmp_path):
+    in_use = msgspec.structs.replace(config, engine=Engine(threshold_bps=44.0))
+    build.tell_settings(instance, in_use)
+    run = RecordingRun(instance, config, tmp_path / "rec")
+    run.begin()
+    run.end()
+    assert in_use == load([run.folder / "config.toml"], environ={}).config
 
 
 def test_newer_lists_replace_those_of_the_beginning(instance, config, feeds, tmp_path):
