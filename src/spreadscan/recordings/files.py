@@ -51,8 +51,8 @@ def n_frames(path: Path) -> int:
         return sum(head.n_frames for _, head, _ in _packed(file, end, _ignore))
 
 
-def read_blocks(path: Path, tell: Tell) -> Iterator[tuple[BlockHead, bytes, int]]:
-    """Yield (head, records, bytes of the file up to its end) of each block that is whole."""
+def read_blocks(path: Path, tell: Tell) -> Iterator[tuple[BlockHead, bytes | None, int]]:
+    """Yield (head, records, bytes of the file up to its end) of each block; None: broken ones."""
     unpacker = zstandard.ZstdDecompressor()
     with path.open("rb") as file:
         counts, end = _index(file)
@@ -60,16 +60,20 @@ def read_blocks(path: Path, tell: Tell) -> Iterator[tuple[BlockHead, bytes, int]
             return
         for number, head, packed in _packed(file, end, tell):
             try:
-                data = unpacker.decompress(packed, max_output_size=max(1, head.raw_bytes))
+                data: bytes | None = unpacker.decompress(packed, max_output_size=max(1, head.raw_bytes))
             except zstandard.ZstdError as error:
                 tell(f"block {number} is broken ({error})", head.n_frames)
-                continue
-            if len(data) != head.raw_bytes or not are_records(data, head.n_frames):
+                data = None
+            if data is not None and not _is_what_it_says(data, head):
                 tell(f"block {number} is not what its head says", head.n_frames)
-                continue
+                data = None
             yield head, data, file.tell()
         if counts is None:
             tell("no index at its end: cut off, or still being written", None)
+
+
+def _is_what_it_says(data: bytes, head: BlockHead) -> bool:
+    return len(data) == head.raw_bytes and are_records(data, head.n_frames)
 
 
 def _read_about(path: Path, file: BinaryIO, tell: Tell) -> FileAbout | None:

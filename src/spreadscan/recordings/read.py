@@ -115,6 +115,8 @@ class Recording:
                 if head.dropped:
                     tell(f"not recorded before number {head.first_number}", head.dropped)
                 number = head.first_number + head.n_frames
+                if data is None:
+                    continue
                 if head.first_recv_ns < last_ns:
                     tell(f"time falls at number {head.first_number}", head.n_frames)
                 elif head.n_frames:

@@ -117,6 +117,10 @@ def test_every_flipped_byte_costs_a_block_at_most_and_is_named(folder):
         block = sum(start <= at for start in starts) - 1 if at < index else None
         lost = set() if block is None else {*range(10 * block, min(35, 10 * block + 10))}
         assert [f for n, f in enumerate(frames_of(35)) if n not in lost] == plain(frames)
+        if block is not None and at >= starts[block] + BLOCK_HEAD_BYTES:
+            (only,) = problems  # its size is told once
+            assert f"block {block} is broken" in only
+            assert f"({len(lost)} frames)" in only
 
 
 def test_a_broken_head_costs_the_file(tmp_path):
