@@ -71,6 +71,11 @@ cdef class FrameIntake:
         """
         return frame_take(&self.core, <const char*>frame, len(frame), recv_ns)
 
+    def record(self, uint32_t opcode, bytes payload not None, int64_t recv_ns):
+        """Copy a frame to the feed's tape, where it has one."""
+        if self.feed.tape is not None:
+            self.feed.tape.append(recv_ns, self.core.link, opcode, payload)
+
     def top(self, str name not None):
         """Return the last top of book of a symbol in wire units, by the venue's own name.
 

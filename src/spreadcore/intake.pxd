@@ -13,6 +13,7 @@ from spreadcore.layout cimport HealthSlot, Quote
 from spreadcore.quotes cimport QuoteTable, quote_slot, quote_write, quote_write_empty
 from spreadcore.region cimport Region
 from spreadcore.symbols cimport Names
+from spreadcore.tape cimport Tape
 
 cdef enum:
     ACCEPTED = 0
@@ -60,5 +61,6 @@ cdef class FeedIntake:
         Region _dirty
         Region _health
         readonly size_t source_id
+        Tape tape                   # what is received is copied there; None: nowhere
 
     cdef SymbolState* _state(self, size_t symbol) except NULL

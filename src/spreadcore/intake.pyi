@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from spreadcore.region import Region
+from spreadcore.tape import Tape
 
 RESETS: Final[dict[str, int]]
 
@@ -17,6 +18,7 @@ class FeedIntake:
     ) -> None: ...
     @property
     def source_id(self) -> int: ...
+    def record_to(self, tape: Tape | None) -> None: ...
     def add_symbol(
         self, symbol: int, multiplier: float = 1.0, qty_scale: float = 1.0, name: str = ""
     ) -> None: ...

@@ -181,6 +181,10 @@ cdef class FeedIntake:
             if region is not None:
                 (<Region>region).drop()
 
+    def record_to(self, Tape tape):
+        """Let the sockets copy what they receive to a tape from now on; None: no more."""
+        self.tape = tape
+
     def add_symbol(self, size_t symbol, double multiplier=1.0, double qty_scale=1.0,
                    str name not None=""):
         """Accept quotes of a symbol: coins per listed unit, coins per wire unit of size.

@@ -1,6 +1,6 @@
 # The picows listener of one socket, without a Python object for a frame that the intake takes.
 from libc.stdint cimport int64_t
-from picows.picows cimport WSFrame, WSListener, WSTransport
+from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
 
 from spreadcore.frames cimport FrameCore, FrameIntake
 
@@ -15,11 +15,12 @@ cdef class FrameListener(WSListener):
         object _owner
         Py_ssize_t _max
         list _parts                     # of a fragmented message
+        WSMsgType _kind                 # of that message
         int64_t _recv_ns                # 0: the next frame is the first of its socket read
 
     cpdef on_ws_connected(self, WSTransport transport)
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame)
     cpdef on_ws_disconnected(self, WSTransport transport)
-    cdef int _message(self, const char* start, Py_ssize_t n) except -1
+    cdef int _message(self, WSMsgType kind, const char* start, Py_ssize_t n) except -1
     cdef int _join(self, WSFrame frame) except -1
     cdef int _flush(self) except -1

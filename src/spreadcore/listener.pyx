@@ -3,8 +3,6 @@
 It reads the clock once per socket read, answers pings, joins fragments and flushes after the last
 frame of a read, of whatever kind that is. Everything else is its owner's, in Python.
 """
-from picows.picows cimport WSMsgType
-
 from spreadcore.atomics cimport now_ns
 from spreadcore.frames cimport frame_take
 from spreadcore.intake cimport intake_flush
@@ -38,9 +36,9 @@ cdef class FrameListener(WSListener):
                 # picows is closing for it, but still delivers it when the rest comes first
                 self.closing = f"a message above {self._max} bytes"
             elif frame.fin:
-                self._message(frame.payload_ptr, frame.payload_size)
+                self._message(kind, frame.payload_ptr, frame.payload_size)
             else:
-                self._parts = [frame.get_payload_as_bytes()]
+                self._kind, self._parts = kind, [frame.get_payload_as_bytes()]
         elif kind == WSMsgType.CONTINUATION:
             self._join(frame)
         elif kind == WSMsgType.PING:
@@ -63,9 +61,11 @@ cdef class FrameListener(WSListener):
     cpdef on_ws_disconnected(self, WSTransport transport):
         self.closed = True
 
-    cdef int _message(self, const char* start, Py_ssize_t n) except -1:
+    cdef int _message(self, WSMsgType kind, const char* start, Py_ssize_t n) except -1:
         if self._deaf:
             return 0
+        if self._intake is not None and self._intake.feed.tape is not None:
+            self._intake.feed.tape.put(self._recv_ns, self._core.link, kind, start, n)
         if self._core != NULL and frame_take(self._core, start, n, self._recv_ns) >= 0:
             return 0
         self._owner.on_message(start[:n], self._recv_ns)
@@ -81,7 +81,7 @@ cdef class FrameListener(WSListener):
         elif frame.fin:
             whole = b"".join(self._parts)
             self._parts = []
-            self._message(whole, len(whole))
+            self._message(self._kind, whole, len(whole))
         return 0
 
     cdef int _flush(self) except -1:

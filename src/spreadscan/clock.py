@@ -1,9 +1,12 @@
 """The two clocks: BOOTTIME for every interval, UTC only for files and screens."""
 
+import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _OFFSET_LIFE_NS = 60_000_000_000
+_SPAN = re.compile(r"(\d{1,4})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def now_ns() -> int:
@@ -36,3 +39,9 @@ def iso_utc(unix_ns: int) -> str:
     seconds, ns = divmod(unix_ns, 1_000_000_000)
     whole = datetime.fromtimestamp(seconds, UTC)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{ns // 1000:06d}Z"
+
+
+def parse_span(text: str) -> timedelta | None:
+    """Return the time meant by '30s', '90m', '24h' or '7d', None where it is no such text."""
+    span = _SPAN.fullmatch(text)
+    return timedelta(**{_UNITS[span[2]]: int(span[1])}) if span else None

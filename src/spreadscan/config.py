@@ -113,6 +113,13 @@ class Tracker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reserve_mb: float = 200.0  # free on the disk; below it no new track is begun
 
 
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Recording raw frames beside a running scan."""
+
+    buffer_mb: float = 16.0  # per source, for what the disk has not taken yet; beyond it: dropped
+    max_gb: float = 20.0  # of a recording; beyond it its oldest files are removed
+
+
 class Cpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Processors to pin each role to, e.g. [0]; empty = wherever the kernel likes."""
 
@@ -153,6 +160,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Engine = Engine()
     directions: dict[str, DirectionSettings] = {}  # by name: "okx->mexc"
     tracker: Tracker = Tracker()
+    record: Record = Record()
     cpu: Cpu = Cpu()
     paths: Paths = Paths()
     log: Log = Log()
@@ -225,6 +233,23 @@ def flat(config: Config) -> dict[str, Any]:
 
     walk("", msgspec.to_builtins(config))
     return rows
+
+
+def as_toml(config: Config) -> str:
+    """Return the settings as TOML that load() reads; those that are absent are left out."""
+    lines = []
+    for key, value in flat(config).items():
+        if value is not None:
+            # JSON is TOML for texts, numbers, booleans and lists of them
+            lines.append(f"{_quoted(key)} = {msgspec.json.encode(value).decode()}\n")
+    return "".join(lines)
+
+
+def _quoted(key: str) -> str:
+    return ".".join(
+        part if _BARE_KEY.fullmatch(part) else msgspec.json.encode(part).decode()
+        for part in key.split(".")
+    )
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -373,10 +398,13 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "tracker.keep_gb": (0.001, inf),
     "tracker.reserve_mb": (0, inf),
     "log.keep_mb": (0.001, inf),
+    "record.buffer_mb": (1, 64),
+    "record.max_gb": (0.001, inf),
 }
 _FUNDING_AT_LEAST_S = 5  # a list of every perpetual is a heavy question
 _RELOAD_AT_LEAST_H = 0.1  # discovery asks every venue for everything
 _INSTANCE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _check(config: Config, origins: Mapping[str, str]) -> None:

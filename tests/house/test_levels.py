@@ -16,6 +16,7 @@ LEVELS = {
     "spreadscan.logs": 0,
     "spreadscan.lists": 0,
     "spreadscan.reload": 0,
+    "spreadscan.reserve": 0,
     "spreadscan.net": 1,
     "spreadscan.recordings": 1,
     "spreadscan.venues": 2,
@@ -32,7 +33,7 @@ LEVELS = {
 # narrower than their level allows
 ONLY_UP_TO = {"spreadscan.sim": 2}
 # the facts of level 0 lean on each other in this order only
-FACTS = ["errors", "types", "clock", "logs", "config", "lists", "reload"]
+FACTS = ["errors", "types", "clock", "logs", "reserve", "config", "lists", "reload"]
 
 
 def room_of(module: str) -> str:

@@ -81,6 +81,15 @@ def open_instance(config: Config, role: str) -> Instance:
     return Instance(config.instance, WRITABLE[role])
 
 
+def live_roles(instance: Instance, config: Config) -> list[str]:
+    """Return the roles that run. ConfigError where none does."""
+    roles = [role for role in ("supervisor", "tracker", "engine", *config.sources)
+             if instance.lease_held(role)]  # fmt: skip
+    if not roles:
+        raise ConfigError(f"instance {config.instance!r}: nothing is running, expected a scanner")
+    return roles
+
+
 def active_sources(config: Config, lists: Lists) -> tuple[str, ...]:
     """Return the enabled sources that the generated set has pairs for."""
     return tuple(s for s in config.sources if s in lists.sources and lists.sources[s].subscribed)

@@ -90,7 +90,8 @@ def source_status(instance: Instance, name: str, now: int) -> dict[str, Any]:
     """Return one source's sockets, quotes, frames by what became of them, age of its newest quote.
 
     declined: refused by a decoder or the gate. fallback: read by the reference decoder, since the
-    compiled one leaves it control messages and what is rare.
+    compiled one leaves it control messages and what is rare. unrecorded: frames that a recording
+    had to go without.
     """
     source_id = SOURCE_BY_NAME[name].id
     counters = instance.health.counters(source_id)
@@ -110,6 +111,9 @@ def source_status(instance: Instance, name: str, now: int) -> dict[str, Any]:
         "silent_symbols": counters["silent_symbols"],
         "funding_polls": counters["funding_polls"],
         "funding_failed": counters["funding_failed"],
+        "recording": bool(counters["recording"]),
+        "recorded": counters["recorded"],
+        "unrecorded": counters["unrecorded"],
     }
 
 

@@ -18,7 +18,7 @@ from spreadscan.cli.options import (
     read_config,
 )
 from spreadscan.config import Config
-from spreadscan.errors import BadGenerated, ConfigError
+from spreadscan.errors import BadGenerated
 from spreadscan.lists import check_capacity, load
 
 _STOP_WITHIN_S = 6.0
@@ -92,7 +92,7 @@ def reload(
     """
     config = read_config(files, settings, instance)
     attached = build.open_instance(config, "ctl")
-    roles = _live(attached, config)
+    roles = build.live_roles(attached, config)
     if not no_discover:
         from spreadscan.cli.discover import discover_with_progress
 
@@ -118,15 +118,6 @@ def reload(
     sys.exit(EXIT_DEGRADED if late else 0)
 
 
-def _live(attached: Instance, config: Config) -> list[str]:
-    """Return the roles that run. ConfigError where none does."""
-    roles = [role for role in ("supervisor", "tracker", "engine", *config.sources)
-             if attached.lease_held(role)]  # fmt: skip
-    if not roles:
-        raise ConfigError(f"instance {config.instance!r}: nothing is running, expected a scanner")
-    return roles
-
-
 def _newest(attached: Instance, config: Config) -> int:
     """Return the generation of the set in generated/, once it is sure that it may be taken."""
     lists = load(config.paths.generated)
@@ -145,7 +136,7 @@ def stop(files: Any, settings: Any, instance: Any) -> None:
     """End every process of the instance, files whole."""
     attached = _attach(files, settings, instance)
     config = read_config(files, settings, instance)
-    roles = _live(attached, config)
+    roles = build.live_roles(attached, config)
     attached.control.stop = True
     deadline = time.monotonic() + _STOP_WITHIN_S
     while left := [role for role in roles if attached.lease_held(role)]:

@@ -33,6 +33,7 @@ _COMMANDS = {
     "doctor": ("doctor", "doctor"),
     "report": ("report", "report"),
     "export": ("export", "export"),
+    "record": ("record", "record"),
     "replay": ("replay", "replay"),
     "sim": ("sim", "sim"),
     "feed": ("run", "feed"),

@@ -169,6 +169,7 @@ def status_tables(found: Mapping[str, Any]) -> list[Any]:
         sources_table(found),
         Text(_signals_line(found)),
         Text(_latency_line(found)),
+        *_recording_line(found),
         *_troubles(found),
     ]
 
@@ -198,6 +199,14 @@ def _signals_line(found: Mapping[str, Any]) -> str:
         f"converged {tracks['converged']}, expired {tracks['expired']}, lost {tracks['lost']}, "
         f"delisted {tracks['delisted']}"
     )
+
+
+def _recording_line(found: Mapping[str, Any]) -> list[Text]:
+    live = [source for source in found["sources"].values() if source["recording"]]
+    if not live:
+        return []
+    recorded, lost = (sum(s[key] for s in live) for key in ("recorded", "unrecorded"))
+    return [Text(f"recording {len(live)} sources: {recorded:,} frames, {lost:,} dropped")]
 
 
 def _latency_line(found: Mapping[str, Any]) -> str:

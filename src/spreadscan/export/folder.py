@@ -1,12 +1,12 @@
 """Which files a data folder holds, by the hour or day that they are of. Reads no content."""
 
-import re
 import stat
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from spreadscan.clock import parse_span
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.tracker import SIGNALS, SNAPSHOTS
 from spreadscan.tracker.columns import Format
@@ -18,8 +18,6 @@ _STAMPS = {
     SNAPSHOTS: ("%Y%m%d-%H", timedelta(hours=1)),
 }
 _USUAL_RATIO = 7  # text to compressed
-_SPAN = re.compile(r"(\d{1,4})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class Part(NamedTuple):
@@ -79,8 +77,8 @@ def again(folder: Path, source: Input) -> Input | None:
 
 def parse_since(text: str, now: datetime) -> datetime:
     """Return the moment meant by '90m', '24h', '7d' before now, or by a UTC date or time."""
-    if span := _SPAN.fullmatch(text):
-        return now - timedelta(**{_UNITS[span[2]]: int(span[1])})
+    if (span := parse_span(text)) is not None:
+        return now - span
     try:
         found = datetime.fromisoformat(text)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -31,6 +31,8 @@ from spreadscan.net.backoff import Backoff
 from spreadscan.net.bans import bans_of
 from spreadscan.net.connects import Connects
 from spreadscan.net.ratelimit import RateLimit
+from spreadscan.recordings import Opcode, took_over
+from spreadscan.recordings.recorder import Recorder
 from spreadscan.types import SOURCE_BY_NAME, Book
 from spreadscan.venues.base import Venue, VenueSpec
 
@@ -89,6 +91,7 @@ class FeedWorker:
             keep_tops=venue.schema.delta is not None,
         )
         self._decoder = FrameDecoder(venue.schema)
+        self._recorder = Recorder(instance, venue.name, self.intake, config)
 
     async def run(self, stop: Callable[[], bool]) -> None:
         """Feed the table until stop() is true. The caller holds the lease of the source."""
@@ -108,6 +111,7 @@ class FeedWorker:
         finally:
             await _cancel(*self._shards.values(), silence, *beside)
             self.intake.empty_all()
+            self._recorder.stop()
             health.set(self.source_id, _COUNTER["sockets"], 0)
             health.beat(self.source_id, now_ns(), "off")
 
@@ -135,6 +139,7 @@ class FeedWorker:
             if self._instance.superseded:
                 raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
             await self._take(self._newest())
+            self._recorder.look()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), self._config.feeds.beat_ms / 1e3)
             self._ended.clear()
@@ -218,10 +223,12 @@ class FeedWorker:
         sink, intake = _Sink(self, link), FrameIntake(self.intake, self._decoder, link)
         settings = self._config.feeds
         session = Session(self.venue, symbols, self._url, sink, settings, intake, life_s)
+        self._recorder.note(link, Opcode.OPENED, self._url.encode())
         return link, session
 
     def closed(self, link: int, reason: str) -> None:
         emptied = self.intake.empty_link(link, True)
+        self._recorder.note(link, Opcode.CLOSED, reason.encode())
         log.info(
             "feed socket closed",
             extra=facts(source=self.venue.name, link=link, reason=reason, emptied=emptied),
@@ -230,6 +237,7 @@ class FeedWorker:
     def take_over(self, old: int, new: int, symbols: Sequence[str]) -> None:
         handed = self.intake.hand_over(old, new, [self._ids[symbol] for symbol in symbols])
         self.count("takeovers")
+        self._recorder.note(new, Opcode.TOOK_OVER, took_over(old, symbols))
         log.info(
             "feed socket replaced",
             extra=facts(source=self.venue.name, old=old, new=new, handed_over=handed),

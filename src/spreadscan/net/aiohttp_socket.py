@@ -15,6 +15,7 @@ from spreadscan.net.transport import Listener, Socket, set_options
 
 # A peer that is gone answers no close frame, and until a socket has closed its quotes stand.
 _CLOSE_WAIT_S = 0.5
+_TEXT, _BINARY = int(aiohttp.WSMsgType.TEXT), int(aiohttp.WSMsgType.BINARY)
 
 
 class AiohttpSocket:
@@ -55,9 +56,9 @@ class AiohttpSocket:
                     self._recv_ns = now_ns()
                     asyncio.get_running_loop().call_soon(self._flush)
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    self._message(message.data.encode())
+                    self._message(_TEXT, message.data.encode())
                 elif message.type is aiohttp.WSMsgType.BINARY:
-                    self._message(message.data)
+                    self._message(_BINARY, message.data)
                 elif message.type is aiohttp.WSMsgType.PING:
                     self._spawn(self._ws.pong(message.data))
                     self._listener.on_ping(self._recv_ns)
@@ -71,9 +72,11 @@ class AiohttpSocket:
             f"closed by the venue ({code})" if code and code != 1006 else "connection lost"
         )
 
-    def _message(self, payload: bytes) -> None:
+    def _message(self, opcode: int, payload: bytes) -> None:
         if self._closing:  # by us: what still arrives is nobody's any more
             return
+        if self._intake is not None:
+            self._intake.record(opcode, payload, self._recv_ns)
         if self._intake is None or self._intake.take(payload, self._recv_ns) < 0:
             self._listener.on_message(payload, self._recv_ns)
 

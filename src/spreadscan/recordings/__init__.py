@@ -3,7 +3,7 @@
 docs/recordings.md describes the format and has a reader of 30 lines.
 """
 
-from spreadscan.recordings.format import Opcode
+from spreadscan.recordings.format import Opcode, took_over
 from spreadscan.recordings.read import Block, Frame, Problem, Recording, is_recording, unpack
 from spreadscan.recordings.write import FrameFiles
 
@@ -15,5 +15,6 @@ __all__ = [
     "Problem",
     "Recording",
     "is_recording",
+    "took_over",
     "unpack",
 ]

@@ -6,6 +6,7 @@ to its last whole block.
 """
 
 import zlib
+from collections.abc import Sequence
 from enum import IntEnum
 from struct import Struct
 from typing import Any, NamedTuple
@@ -41,6 +42,11 @@ class Opcode(IntEnum):
     BINARY = 2
     TOOK_OVER = 3  # payload: JSON {"from": link, "symbols": [names as the venue writes them]}
     CLOSED = 8  # the link closed, what it still owned was emptied; payload: why
+
+
+def took_over(old: int, symbols: Sequence[str]) -> bytes:
+    """Return the payload of TOOK_OVER."""
+    return orjson.dumps({"from": old, "symbols": list(symbols)})
 
 
 class BlockHead(NamedTuple):

@@ -16,6 +16,7 @@ import zstandard
 from spreadscan.clock import iso_utc
 from spreadscan.logs import facts
 from spreadscan.recordings.format import (
+    BLOCK_HEAD_BYTES,
     CRC,
     END_MARK,
     ENDING,
@@ -41,9 +42,8 @@ class FrameFiles:
     ) -> None:
         self.source = source
         self.n_frames = 0  # written
-        self.n_bytes = 0
         self.refused = 0  # frames that the disk did not take
-        self._folder = folder / FRAMES
+        self.folder = folder / FRAMES
         self._run = iso_utc(started_unix_ns)
         self._file_bytes = file_bytes
         self._sequence = 0
@@ -64,29 +64,31 @@ class FrameFiles:
         dropped: int,
     ) -> bool:
         """Write a block; False where the disk refuses, which is told once."""
-        dropped += self._carried
-        raw = memoryview(records).nbytes
         packed = self._pack(records)
         head = BlockHead(
-            n_frames, first_recv_ns, last_recv_ns, first_number, dropped, raw, len(packed)
-        )
+            n_frames, first_recv_ns, last_recv_ns, first_number, dropped + self._carried,
+            len(records), len(packed),
+        )  # fmt: skip
         try:
             file = self._file or self._open()
             self._append(file, head.pack() + packed)
         except OSError as error:
             self._refuse(error)
-            self.refused += n_frames
-            self._carried = dropped + n_frames
+            self.leave_out(n_frames, dropped)
             return False
         self._blocks.append((self._size, first_recv_ns, n_frames))
-        self._size += len(packed) + len(head.pack())
+        self._size += BLOCK_HEAD_BYTES + len(packed)
         self.n_frames += n_frames
-        self.n_bytes += len(packed)
         self._carried = 0
         self._failing = False
         if self._size >= self._file_bytes:
             self._end()
         return True
+
+    def leave_out(self, n_frames: int, dropped: int) -> None:
+        """Count a block that is not written, and the frames dropped before it."""
+        self.refused += n_frames
+        self._carried += dropped + n_frames
 
     def close(self, dropped: int = 0, number: int = 0, recv_ns: int = 0) -> None:
         """End the last file. dropped: frames after the last block, up to `number`; an empty block.
@@ -99,10 +101,10 @@ class FrameFiles:
 
     def _open(self) -> BinaryIO:
         name = f"{self.source}-{self._run.replace(':', '')}-{self._sequence:05}{ENDING}"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         head = pack_file_head({"source": self.source, "run": self._run, "sequence": self._sequence})
         # buffering would keep a refused block and write it later
-        file = (self._folder / name).open("xb", buffering=0)
+        file = (self.folder / name).open("xb", buffering=0)
         self._file, self._size, self._blocks = file, 0, []
         self._append(file, head)
         self._size = len(head)
@@ -138,6 +140,6 @@ class FrameFiles:
         if not self._failing:
             log.error(
                 "the disk refuses the recording, frames are dropped from it",
-                extra=facts(source=self.source, folder=str(self._folder), error=str(error)),
+                extra=facts(source=self.source, folder=str(self.folder), error=str(error)),
             )
         self._failing = True

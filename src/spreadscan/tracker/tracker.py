@@ -22,13 +22,13 @@ from spreadscan.clock import UtcClock, iso_utc
 from spreadscan.config import Config
 from spreadscan.errors import BadData, Halt
 from spreadscan.logs import facts
+from spreadscan.reserve import Reserve
 from spreadscan.tracker.archive import Archive
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
 from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of, hour_of
 from spreadscan.tracker.journal import LineFile
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
-from spreadscan.tracker.reserve import Reserve
 from spreadscan.tracker.track import Late, Pair, Tracks
 from spreadscan.types import DIRECTIONS
 
@@ -90,7 +90,7 @@ class Tracker:
             self._oldest_day,
         )
         self._oldest_ns: int | None = None  # OPEN of the oldest track
-        self._reserve = Reserve(folder, settings.reserve_mb)
+        self._reserve = Reserve(folder, settings.reserve_mb, "new tracks")
         self._journalled: set[int] = set()  # sequences found as OPEN rows at recovery
         self._ended: dict[Pair, str] = {}  # reason of each pair's last CLOSE
         self._outbox: list[Event] = []  # rows of the signals file but OPEN, oldest first

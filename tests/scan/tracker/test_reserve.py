@@ -7,8 +7,8 @@ import pytest
 from spreadcore import active
 
 from scan.tracker.conftest import S
-from spreadscan.tracker import reserve
-from spreadscan.tracker.reserve import Reserve
+from spreadscan import reserve
+from spreadscan.reserve import Reserve
 
 MB = 1_000_000
 
@@ -30,7 +30,7 @@ def disk(monkeypatch):
 
 
 def test_it_looks_once_a_second_and_needs_a_tenth_more_to_go_on(disk, tmp_path):
-    room = Reserve(str(tmp_path), 200.0)
+    room = Reserve(str(tmp_path), 200.0, "new tracks")
     answers = []
     for second, free_mb in enumerate([200, 199.9, 210, 219.9, 220, 200]):
         disk.free = int(free_mb * MB)
@@ -43,12 +43,12 @@ def test_it_looks_once_a_second_and_needs_a_tenth_more_to_go_on(disk, tmp_path):
 
 def test_no_reserve_is_never_short(disk, tmp_path):
     disk.free = 0
-    assert not Reserve(str(tmp_path), 0.0).look(0)
+    assert not Reserve(str(tmp_path), 0.0, "new tracks").look(0)
 
 
 def test_a_folder_that_is_not_there_is_for_the_writer_to_tell(tmp_path):
-    assert not Reserve(str(tmp_path / "gone"), 1e18).look(0)
-    assert Reserve(str(tmp_path), 1e18).look(0)
+    assert not Reserve(str(tmp_path / "gone"), 1e18, "new tracks").look(0)
+    assert Reserve(str(tmp_path), 1e18, "new tracks").look(0)
     assert os.path.isdir(tmp_path)
 
 
@@ -77,7 +77,7 @@ def test_signals_wait_for_room_and_tracks_go_on(market, disk, caplog):
     assert 0 == ring.queued
     assert not tracker.failing
     told = [r.message for r in caplog.records]
-    assert ["disk nearly full, no new tracks", "room again, new tracks begin"] == told
+    assert ["disk nearly full, no new tracks", "room again: new tracks"] == told
     assert {"folder": str(market.folder), "free_mb": 199, "reserve_mb": 200} == (
         caplog.records[0].facts
     )

@@ -13,11 +13,13 @@ _LOOK_EVERY_NS = 1_000_000_000
 class Reserve:
     """Whether the disk of a folder has less than reserve_mb left; looks once a second.
 
-    It takes a tenth more than the reserve to go on, so that the answer does not flutter.
+    It takes a tenth more than the reserve to go on, so that the answer does not flutter. what:
+    there is no room for, in words for the log.
     """
 
-    def __init__(self, folder: str, reserve_mb: float) -> None:
+    def __init__(self, folder: str, reserve_mb: float, what: str) -> None:
         self._folder = folder
+        self._what = what
         self._reserve_bytes = int(reserve_mb * 1e6)
         self._looked_ns: int | None = None
         self.short = False
@@ -36,7 +38,7 @@ class Reserve:
         if self.short != was:
             tell = log.error if self.short else log.warning
             tell(
-                "disk nearly full, no new tracks" if self.short else "room again, new tracks begin",
+                f"disk nearly full, no {self._what}" if self.short else f"room again: {self._what}",
                 extra=facts(
                     folder=self._folder, free_mb=free // 10**6,
                     reserve_mb=self._reserve_bytes // 10**6,

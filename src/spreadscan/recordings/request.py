@@ -1,0 +1,50 @@
+"""What `record` asks of the feeds: a file beside the instance, good while its asker lives.
+
+The asker holds the lease of the role `record`; when it dies, the request is void by itself.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from spreadcore import Instance
+
+ROLE = "record"
+_NAME = "record.json"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Record these sources into a folder. Another `started_ns` is another recording."""
+
+    folder: str
+    sources: tuple[str, ...]
+    started_ns: int  # CLOCK_BOOTTIME
+
+
+def ask(instance: Instance, request: Request) -> None:
+    """Put the request where feeds look; the caller holds the lease."""
+    path = Path(instance.directory, _NAME)
+    new = path.with_suffix(".new")
+    new.write_bytes(msgspec.json.encode(request))
+    os.replace(new, path)
+
+
+def withdraw(instance: Instance) -> None:
+    """Take the request back: feeds end their files."""
+    with suppress(FileNotFoundError):
+        Path(instance.directory, _NAME).unlink()
+
+
+def asked(instance: Instance) -> Request | None:
+    """Return what a live asker wants, None where there is none."""
+    try:
+        text = Path(instance.directory, _NAME).read_bytes()
+    except FileNotFoundError:
+        return None
+    if not instance.lease_held(ROLE):
+        return None
+    try:
+        return msgspec.json.decode(text, type=Request)
+    except msgspec.DecodeError:  # of another version: not one that this feed can follow
+        return None

@@ -1,0 +1,111 @@
+"""Import a frames.tsv.gz into a recording: blocks and checksums instead of lines."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from spreadscan import __version__
+from spreadscan.clock import iso_utc
+from spreadscan.errors import BadData, ConfigError
+from spreadscan.recordings import FrameFiles, Opcode
+from spreadscan.recordings.format import ABOUT, FRAMES, RECORD_HEAD, About
+from spreadscan.replay.frames import RECORDING, FrameFile
+from spreadscan.types import SOURCE_BY_NAME
+
+_FRAMES_PER_REPORT = 2048
+_BLOCK_BYTES = 1 << 20
+_LINK = 1
+
+Progress = Callable[[int, int], None]  # (bytes read, bytes in all)
+
+
+def import_frames(file: Path, folder: Path, progress: Progress) -> dict[str, int]:
+    """Write the frames of a file into a new recording; return how many, by source.
+
+    Instrument files (*.json) beside the file come along. Receive times are those of the file;
+    frames of one nanosecond that stand against the order of the sources are set a nanosecond
+    apart. ConfigError for a folder in use, BadData for a file that cannot be read or whose time
+    falls.
+    """
+    if not file.is_file():
+        raise ConfigError(f"{file}: no such file, expected a {RECORDING}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder}: in use already, expected a new or empty folder")
+    source = FrameFile(file, file.name, "", "recording")
+    writers: dict[str, _Writer] = {}
+    last_ns, last_id, first_ns, stamp_before_ns = 0, 0, 0, 0
+    (folder / FRAMES).mkdir(parents=True, exist_ok=True)
+    for n, (stamp_ns, name, payload) in enumerate(source.frames(), 1):
+        source_id = SOURCE_BY_NAME[name].id
+        if stamp_ns < stamp_before_ns:
+            raise BadData(f"{file}: line {n}: time {stamp_ns}, expected from {stamp_before_ns} on")
+        stamp_before_ns = stamp_ns
+        recv_ns = max(stamp_ns, last_ns)
+        recv_ns += recv_ns == last_ns and source_id < last_id
+        last_ns, last_id, first_ns = recv_ns, source_id, first_ns or recv_ns
+        if name not in writers:
+            writers[name] = _Writer(folder, name, first_ns)
+        writers[name].put(recv_ns, payload)
+        if n % _FRAMES_PER_REPORT == 0:
+            progress(source.position, source.size)
+    if not writers:
+        raise BadData(f"{file}: no frame in it, expected at least one")
+    for beside in sorted(file.parent.glob("*.json")):
+        shutil.copyfile(beside, folder / beside.name)
+    frames = {name: writer.close() for name, writer in writers.items()}
+    _write_about(file, folder, first_ns, last_ns, frames)
+    progress(source.size, source.size)
+    return frames
+
+
+def _write_about(
+    file: Path, folder: Path, first_ns: int, last_ns: int, frames: dict[str, int]
+) -> None:
+    about = About(
+        made_by=f"spreadscan {__version__}",
+        instance=f"import of {file.name}",
+        boot_id="",
+        utc_offset_ns=0,
+        started=iso_utc(first_ns),
+        ended=iso_utc(last_ns),
+        sources=tuple(frames),
+        frames=frames,
+        dropped=dict.fromkeys(frames, 0),
+    )
+    (folder / ABOUT).write_bytes(msgspec.json.format(msgspec.json.encode(about)) + b"\n")
+
+
+class _Writer:
+    """The frames of one source, on their way into blocks."""
+
+    def __init__(self, folder: Path, name: str, started_unix_ns: int) -> None:
+        self._files = FrameFiles(folder, name, started_unix_ns)
+        self._records = bytearray()
+        self._n = 0
+        self._first_ns = 0
+        self._last_ns = 0
+
+    def put(self, recv_ns: int, payload: bytes) -> None:
+        self._records += RECORD_HEAD.pack(recv_ns, _LINK, len(payload) << 4 | Opcode.TEXT)
+        self._records += payload
+        self._first_ns, self._last_ns = self._first_ns or recv_ns, recv_ns
+        self._n += 1
+        if len(self._records) >= _BLOCK_BYTES:
+            self._flush()
+
+    def close(self) -> int:
+        """Return the number of frames."""
+        if self._n:
+            self._flush()
+        self._files.close()
+        return self._files.n_frames
+
+    def _flush(self) -> None:
+        number = self._files.n_frames
+        block = bytes(self._records), self._n, self._first_ns, self._last_ns, number, 0
+        if not self._files.write(*block):
+            raise BadData(f"{self._files.folder}: the disk takes no more, see above")
+        self._records.clear()
+        self._n = self._first_ns = 0

@@ -1,0 +1,41 @@
+"""A recording on a disk that is full for a while: what was refused is a gap with its size."""
+
+import random
+
+from scan.recordings.kit import START_NS, about
+from scan.tracker.test_full_disk import Ballast, in_a_child, small_disk_allowed  # noqa: F401
+from spreadscan.recordings import FrameFiles, Recording
+from spreadscan.recordings.format import ABOUT, RECORD_HEAD
+
+
+def block(n):
+    payload = random.Random(n).randbytes(20_000)  # does not compress
+    return RECORD_HEAD.pack(n + 1, 1, len(payload) << 4 | 2) + payload, 1, n + 1, n + 1, n, 0
+
+
+def full_for_a_while(folder):
+    ballast = Ballast(folder)
+    out = folder / "rec"
+    out.mkdir()
+    (out / ABOUT).write_bytes(about())
+    files = FrameFiles(out, "okx-spot", START_NS)
+    taken = []
+    for n in range(12):
+        if n == 4:
+            ballast.load(8_192)
+        if n == 8:
+            ballast.drop()
+        taken.append(files.write(*block(n)))
+    files.close()
+    recording = Recording(out)
+    numbers = [frame.number for frame in recording.frames()]
+    return taken, files.refused, numbers, [p.lost_frames for p in recording.problems]
+
+
+def test_full_for_a_while(small_disk_allowed, children, tmp_path):  # noqa: F811
+    taken, refused, numbers, lost = in_a_child(children, full_for_a_while, tmp_path)
+    assert [True] * 4 == taken[:4]
+    assert [True] * 4 == taken[8:]
+    assert refused == taken.count(False) >= 3
+    assert [n for n, ok in enumerate(taken) if ok] == numbers
+    assert [refused] == lost
