@@ -28,6 +28,7 @@ LEVELS = {
     "spreadscan.export": 5,
     "spreadscan.sim": 5,
     "spreadscan.report": 6,
+    "spreadscan.yesterday": 6,
     "spreadscan.cli": 7,
 }
 # narrower than their level allows

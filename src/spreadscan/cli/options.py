@@ -58,6 +58,31 @@ def read_config(files: tuple[str, ...], settings: tuple[str, ...], instance: str
     return loaded(files, settings, instance).config
 
 
+def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --serve, and --port, --host and --write-config that belong to it."""
+    for option in (
+        click.option(
+            "--write-config", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+            help="Serve: write the addresses as a TOML config once every port is open.",
+        ),
+        click.option(
+            "--host", default="127.0.0.1", show_default=True, help="Serve: address to listen on."
+        ),
+        click.option(
+            "--port", default=18080, show_default=True,
+            help="Serve: first of the ports (+ source id); 0 takes any free ones.",
+        ),
+        click.option(
+            "--serve", "serving", is_flag=True,
+            help="Serve the recording by the venues' own protocols, until Ctrl-C. It begins a "
+            "second after the first clients have subscribed; who comes later gets the last "
+            "quotes first. Needs a recording of `spreadscan record`.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --data DIR, --since WHEN and --json, for what reads the tracker's files."""
     for option in (
