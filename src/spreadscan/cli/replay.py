@@ -56,6 +56,8 @@ def replay(
     started = time.monotonic()
     try:
         if serving:
+            if directions or edges:
+                raise ConfigError("serve: with --directions or --edges, expected either")
             from spreadscan.cli.serve import serve  # the simulators, which no other replay needs
 
             serve(folder, speed, port, host, write_config, as_json)

@@ -100,6 +100,7 @@ def lists_half_written(folder: Path) -> Path:
         (lambda folder: folder, ("--speed", "fast"), "speed: found 'fast', expected a number"),
         (lambda folder: folder, ("--speed", "-1"), "speed: found '-1', expected a number"),
         (lambda folder: folder, ("--port", "70000"), "port is 70000, expected 0 to"),
+        (lambda folder: folder, ("--edges=5",), "serve: with --directions or --edges"),
     ],
 )
 def test_bad_input_is_a_sentence(
