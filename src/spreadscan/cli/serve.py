@@ -68,7 +68,13 @@ def serve(
 
     with screen.drawing:
         serve_recording(server, ready)
-    click.echo(f"{server.n_frames:,} frames up to {iso_utc(server.unix_ns())}", err=True)
+    exchanges = server.exchanges.values()
+    click.echo(
+        f"{server.n_frames:,} frames up to {iso_utc(server.unix_ns())}; for nobody: "
+        f"{sum(e.n_other for e in exchanges):,} that are no quotes, "
+        f"{sum(e.n_twice for e in exchanges):,} that another socket had brought",
+        err=True,
+    )
     for problem in recording.problems:
         click.echo(f"not whole: {problem}", err=True)
 

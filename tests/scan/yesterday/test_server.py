@@ -24,12 +24,12 @@ from scan.yesterday.kit import (
     serving,
 )
 from spreadscan.errors import BadData, ConfigError
-from spreadscan.recordings import Opcode
+from spreadscan.recordings import Opcode, Recording
 from spreadscan.sim import Market
 from spreadscan.sim.pages import FUNDING_PATHS, INSTRUMENT_PATHS, TIME_PATHS
 from spreadscan.types import SOURCE_BY_NAME, SOURCES, Book
 from spreadscan.venues import VENUES
-from spreadscan.yesterday import RecordingServer
+from spreadscan.yesterday import Listed, RecordingServer, ServeOptions
 
 Day = tuple[Path, dict[str, list[Book]]]
 
@@ -265,6 +265,33 @@ def test_without_lists_the_frames_name_the_pairs(market: Market, tmp_path: Path)
                 assert 1 == sum(b'"60018"' in answer for answer in answers)
                 n = sum(1 for frame in frames if b"asks" in frame[3])
                 assert all(b"asks" in payload for payload in await messages(ws, n))
+
+    run(main(), 10.0)
+
+
+def test_a_pair_that_was_listed_later_can_be_subscribed_once_it_is_quoted(tmp_path: Path) -> None:
+    name = "bybit-spot"
+    new = bybit_book(1)._replace(symbol="NEWUSDT")
+    frames = [quoted(name, START_NS, bybit_book(7)), quoted(name, START_NS + 1, new)]
+    folder = recorded(tmp_path / "r", {name: frames})
+    subscribe_new = {"op": "subscribe", "args": ["orderbook.1.NEWUSDT"]}
+
+    async def main() -> None:
+        listed = {name: Listed(("BTCUSDT",), ())}
+        server = RecordingServer(Recording(folder), listed, ServeOptions(settle_s=0.0))
+        await server.start()
+        try:
+            async with connected(server, name) as ws:
+                await ws.send_json(subscribe_new)
+                (refusal,) = await messages(ws, 1)
+                assert b"Invalid symbol" in refusal
+                await ws.send_json(BYBIT)
+                await until(lambda: server.ended)
+                await messages(ws, 2)
+                await ws.send_json(subscribe_new)
+                assert VENUES[name].render(new) in await messages(ws, 2)
+        finally:
+            await server.stop()
 
     run(main(), 10.0)
 
