@@ -81,7 +81,9 @@ def _record(run: RecordingRun, seconds: float | None, as_json: bool) -> None:
             elapsed_s = time.monotonic() - begun_s
             if seconds is not None and elapsed_s >= seconds:
                 break
-            shown.update(f"{run.folder}  {_line(elapsed_s, run.look())}")
+            progress = run.look()
+            n_live = sum(progress.recording.values())
+            shown.update(f"{run.folder}  {_line(elapsed_s, progress)}, {n_live} sources")
             left_s = _LOOK_S if seconds is None else min(_LOOK_S, seconds - elapsed_s)
             time.sleep(max(0.0, left_s))
         shown.update("closing the files")
@@ -104,11 +106,9 @@ class _Silent:
 
 def _line(elapsed_s: float, progress: Progress) -> str:
     minutes, seconds = divmod(int(elapsed_s), 60)
-    n_live = sum(progress.recording.values())
     return (
-        f"{minutes:02}:{seconds:02}  {sum(progress.frames.values()):,} frames of "
-        f"{n_live}/{len(progress.recording)} sources, {progress.n_bytes / 1e6:,.1f} MB, "
-        f"{sum(progress.dropped.values()):,} dropped"
+        f"{minutes:02}:{seconds:02}  {sum(progress.frames.values()):,} frames, "
+        f"{progress.n_bytes / 1e6:,.1f} MB, {sum(progress.dropped.values()):,} dropped"
     )
 
 

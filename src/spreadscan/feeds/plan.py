@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from spreadscan.feeds.shards import requests
-from spreadscan.feeds.worker import connect_limit
+from spreadscan.feeds.worker import connect_windows
 from spreadscan.net.ratelimit import RateLimit, per_second
 from spreadscan.venues.base import Venue
 
@@ -29,7 +29,8 @@ class SocketPlan(msgspec.Struct, frozen=True, kw_only=True):
 async def plan(venue: Venue, groups: Sequence[Sequence[str]]) -> SocketPlan:
     """Return the plan of one socket per group of venue symbols."""
     clock = _Clock()
-    connects = connect_limit(venue.spec, clock_ns=clock.now_ns, sleep=clock.sleep)
+    windows = connect_windows(venue.spec)
+    connects = RateLimit(*windows, clock_ns=clock.now_ns, sleep=clock.sleep)
     frames: list[int] = []
     last_s = 0.0
     for group in groups:

@@ -28,9 +28,9 @@ from spreadscan.feeds.shards import rooms, shards
 from spreadscan.lists import Listed, Lists, changes
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
-from spreadscan.net.bans import bans_of
+from spreadscan.net.bans import bans_of, file_name, host_of, state_folder
 from spreadscan.net.connects import Connects
-from spreadscan.net.ratelimit import RateLimit
+from spreadscan.net.ratelimit import SharedLimit
 from spreadscan.recordings import Opcode, took_over
 from spreadscan.recordings.recorder import Recorder
 from spreadscan.types import SOURCE_BY_NAME, Book
@@ -44,13 +44,18 @@ _SILENCE_LOOK_S = 1.0
 
 
 def connects_of(venue: Venue, config: Config) -> Connects:
-    """Return the leave to open sockets; all shards of a source share one."""
-    return Connects(venue.ws_url(config), connect_limit(venue.spec), bans_of(config))
+    """Return the leave to open sockets; all that connect to one host keep its limit together.
+
+    These are the shards of a source, other sources of the host, and discovery beside them.
+    """
+    url = venue.ws_url(config)
+    path = state_folder(config) / f"connects-{file_name(host_of(url))}"
+    return Connects(url, SharedLimit(path, *connect_windows(venue.spec)), bans_of(config))
 
 
-def connect_limit(spec: VenueSpec, **clock: Any) -> RateLimit:
-    """Return the venue's limit on new sockets."""
-    return RateLimit((1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0), **clock)
+def connect_windows(spec: VenueSpec) -> tuple[tuple[int, float], tuple[int, float]]:
+    """Return the venue's limits on new sockets, for a RateLimit."""
+    return (1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0)
 
 
 class FeedWorker:

@@ -113,7 +113,7 @@ class Bans:
         return [ban for ban in found if ban and ban.left_s(self._utc_s()) > 0]
 
     def _path(self, host: str) -> Path:
-        return self._folder / f"{_PREFIX}{re.sub(r'[^A-Za-z0-9.-]', '_', host)}.json"
+        return self._folder / f"{_PREFIX}{file_name(host)}.json"
 
     def _read(self, path: Path) -> Ban | None:
         try:
@@ -156,6 +156,16 @@ def host_of(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2].lower()
 
 
+def file_name(host: str) -> str:
+    """Return a host as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.-]", "_", host)
+
+
+def state_folder(config: Config) -> Path:
+    """Return where the processes of a config keep what venues count by address."""
+    return Path(config.paths.data) / "state"
+
+
 def bans_of(config: Config) -> Bans:
     """Return the bans that all processes of a config share."""
-    return Bans(Path(config.paths.data) / "state")
+    return Bans(state_folder(config))

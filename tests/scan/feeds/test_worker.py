@@ -37,9 +37,10 @@ from spreadscan.config import Capacity, Config, Paths
 from spreadscan.errors import ConnectionLost, Halt
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds import worker as worker_module
-from spreadscan.feeds.worker import FeedWorker, connect_limit
+from spreadscan.feeds.worker import FeedWorker, connect_windows, connects_of
 from spreadscan.lists import Listed
 from spreadscan.net.backoff import Backoff
+from spreadscan.net.ratelimit import RateLimit
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
@@ -569,9 +570,9 @@ def test_an_outage_in_html_is_tried_again_with_the_back_off(
             async with working(venue, config, lists, instance):
                 await until(lambda: len(door.times) >= 3)
         assert [0, 1, 2] == waits.failures[:3]
-        assert not (folder / "data").exists()
 
     run(main())
+    assert [] == list(folder.rglob("ban-*"))
 
 
 def test_the_connect_limit_is_the_venues() -> None:
@@ -584,7 +585,8 @@ def test_the_connect_limit_is_the_venues() -> None:
 
     async def main() -> None:
         spec = VENUES["binance-spot"].spec  # 5 a second, 300 in five minutes
-        limit = connect_limit(spec, clock_ns=lambda: round(now_s * 1e9), sleep=sleep)
+        windows = connect_windows(spec)
+        limit = RateLimit(*windows, clock_ns=lambda: round(now_s * 1e9), sleep=sleep)
         times = []
         for _ in range(301):
             await limit.take()
@@ -594,6 +596,18 @@ def test_the_connect_limit_is_the_venues() -> None:
         assert times[299] - times[0] < 61.0
 
     run(main())
+
+
+def test_sources_of_one_host_keep_its_limit_together(tmp_path: Path) -> None:
+    """OKX counts sockets by address, whether for spot or for swaps; Binance's hosts are two."""
+    config = Config(paths=Paths(data=str(tmp_path)))
+    for name in ("okx-spot", "okx-futures", "binance-spot", "binance-futures"):
+        run(connects_of(VENUES[name], config).take())
+    assert [
+        ("connects-data-stream.binance.vision", 1),
+        ("connects-fstream.binance.com", 1),
+        ("connects-ws.okx.com_8443", 2),
+    ] == sorted((p.name, p.stat().st_size // 8) for p in (tmp_path / "state").iterdir())
 
 
 # -- garbage and silence

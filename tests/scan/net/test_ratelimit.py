@@ -1,14 +1,19 @@
 """Never more than n events in any window, turns in order; on a clock moved by hand."""
 
 import asyncio
+import fcntl
+import logging
+import os
 import random
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spreadscan.net.ratelimit import RateLimit, per_second
+from spreadscan.net.ratelimit import RateLimit, SharedLimit, per_second
 
 WINDOW = st.tuples(st.integers(1, 6), st.sampled_from((0.01, 1 / 3, 1.0, 7.5, 60.0)))
 
@@ -159,3 +164,105 @@ def test_on_the_real_clock_it_waits() -> None:
         return loop.time() - begin
 
     assert run(main()) >= 0.1
+
+
+# -- shared by processes
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(WINDOW, min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 3), st.floats(0.0, 5.0)), min_size=1, max_size=40),
+)
+def test_who_shares_a_file_keeps_the_limit_together(
+    tmp_path_factory: pytest.TempPathFactory,
+    windows: list[tuple[int, float]],
+    asked: list[tuple[int, float]],
+) -> None:
+    """Four askers of one file, as four processes would be."""
+    time, taken = Time(), []
+    path = tmp_path_factory.mktemp("shared") / "state" / "connects"
+
+    async def main() -> None:
+        askers = [
+            SharedLimit(path, *windows, clock_ns=time.now_ns, sleep=time.sleep) for _ in range(4)
+        ]
+        for who, pause_s in asked:
+            time.ns += int(pause_s * 1e9)
+            await askers[who].take()
+            taken.append(time.ns)
+
+    run(main())
+    for n, per_s in windows:
+        assert all(b - a >= int(per_s * 1e9) for a, b in zip(taken, taken[n:], strict=False))
+
+
+def test_processes_take_turns(tmp_path: Path, children: Any) -> None:
+    def connect(path: Path) -> list[int]:
+        async def main() -> list[int]:
+            limit, taken = SharedLimit(path, (1, 0.02)), []
+            for _ in range(6):
+                await limit.take()
+                taken.append(limit._times[-1])
+            return taken
+
+        return asyncio.run(main())
+
+    for n in range(3):
+        children.start(f"process {n}", connect, tmp_path / "connects")
+    taken = sorted(at for times in children.results(30.0).values() for at in times)
+    assert 18 == len(taken)
+    assert all(b - a >= 20_000_000 for a, b in zip(taken, taken[1:], strict=False))
+
+
+def test_a_holder_that_is_stopped_delays_but_does_not_block(tmp_path: Path) -> None:
+    time, path = Time(), tmp_path / "connects"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    tries = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            os.close(fd)
+        await time.sleep(seconds)
+
+    run(SharedLimit(path, (1, 1.0), clock_ns=time.now_ns, sleep=sleep).take())
+    assert 3 == tries
+
+
+def test_times_of_another_boot_count_for_nothing(tmp_path: Path) -> None:
+    time, path = Time(), tmp_path / "connects"
+    late = Time()
+    late.ns = 10**15
+    run(SharedLimit(path, (1, 60.0), clock_ns=late.now_ns, sleep=late.sleep).take())
+    run(SharedLimit(path, (1, 60.0), clock_ns=time.now_ns, sleep=time.sleep).take())
+    assert [] == time.slept_ns
+
+
+@pytest.mark.parametrize("content", [b"x", b"\xff" * 8, b"\0" * 800, bytes(range(256)) * 16])
+def test_a_file_that_is_not_ours_harms_nothing(tmp_path: Path, content: bytes) -> None:
+    time, path = Time(), tmp_path / "connects"
+    path.write_bytes(content)
+    run(SharedLimit(path, (2, 1.0), clock_ns=time.now_ns, sleep=time.sleep).take())
+    assert time.ns < 10**10
+
+
+def test_without_a_folder_each_counts_for_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    time = Time()
+    limit = SharedLimit(
+        tmp_path / "file" / "connects", (1, 1.0), clock_ns=time.now_ns, sleep=time.sleep
+    )
+
+    async def main() -> None:
+        for _ in range(3):
+            await limit.take()
+
+    with caplog.at_level(logging.WARNING):
+        run(main())
+    assert sum(time.slept_ns) >= 2_000_000_000
+    assert ["connects are counted by this process alone"] == caplog.messages
