@@ -28,7 +28,8 @@ LEVELS = {
     "spreadscan.sim": 5,
     "spreadscan.replay": 6,
     "spreadscan.report": 6,
-    "spreadscan.cli": 7,
+    "spreadscan.yesterday": 7,
+    "spreadscan.cli": 8,
 }
 # narrower than their level allows
 ONLY_UP_TO = {"spreadscan.sim": 2}

@@ -1,5 +1,6 @@
 """What all commands share: options for the config, errors as sentences, JSON output."""
 
+import math
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -62,6 +63,42 @@ def flags_of(settings: tuple[str, ...]) -> dict[str, str]:
 
 def read_config(files: tuple[str, ...], settings: tuple[str, ...], instance: str | None) -> Config:
     return loaded(files, settings, instance).config
+
+
+def read_speed(text: str) -> float:
+    """Return recorded seconds in a second, infinite for 'max'. ConfigError for what is neither."""
+    try:
+        speed = math.inf if text == "max" else float(text)
+    except ValueError:
+        speed = math.nan
+    if speed > 0.0:
+        return speed
+    raise ConfigError(f"speed: found {text!r}, expected a number above 0 or max")
+
+
+def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --serve, and --port, --host and --write-config that belong to it."""
+    for option in (
+        click.option(
+            "--write-config", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+            help="Serve: write the addresses as a TOML config once every port is open.",
+        ),
+        click.option(
+            "--host", default="127.0.0.1", show_default=True, help="Serve: address to listen on."
+        ),
+        click.option(
+            "--port", default=18080, show_default=True,
+            help="Serve: first of the ports (+ source id); 0 takes any free ones.",
+        ),
+        click.option(
+            "--serve", "serving", is_flag=True,
+            help="Serve the recording by the venues' own protocols, until Ctrl-C. It begins a "
+            "second after the first clients have subscribed; who comes later gets the last "
+            "quotes first. Needs a recording of `spreadscan record`.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:

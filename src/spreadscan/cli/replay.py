@@ -3,6 +3,7 @@
 Two faces: the account of frames, and a whole scanner with its tracker (docs/replay.md).
 """
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -12,15 +13,21 @@ import click
 import msgspec
 from rich.console import Console
 
-from spreadscan.cli.options import EXIT_DEGRADED, EXIT_USAGE, flags_of, need, print_json
+from spreadscan.cli.options import (
+    EXIT_DEGRADED,
+    EXIT_USAGE,
+    flags_of,
+    need,
+    print_json,
+    read_speed,
+    serve_options,
+)
 from spreadscan.cli.progress import bar
 from spreadscan.errors import BadData, BadGenerated, ConfigError
 from spreadscan.replay import Job, jobs_of, parse_limits, parse_pairs, play, run_jobs
 from spreadscan.replay.comparison import show_outcomes
 from spreadscan.replay.material import recordings_in
 from spreadscan.replay.report import show
-
-_SPEEDS = {"1": 1.0, "10": 10.0, "max": None}
 
 
 @click.command()
@@ -58,8 +65,9 @@ _SPEEDS = {"1": 1.0, "10": 10.0, "max": None}
     help="Scan: lists to use instead of the recorded ones.",
 )  # fmt: skip
 @click.option(
-    "--speed", type=click.Choice(list(_SPEEDS)), default="max", show_default=True,
-    help="Scan: recorded seconds in a second.",
+    "--speed", metavar="X",
+    help="Recorded seconds in a second: 1, 10 or any number, or max. A scan runs at max by "
+    "default, --serve at 1.",
 )  # fmt: skip
 @click.option(
     "--against", metavar="DATA_DIR", type=click.Path(path_type=Path),
@@ -69,6 +77,7 @@ _SPEEDS = {"1": 1.0, "10": 10.0, "max": None}
     "--parquet", metavar="FILE", type=click.Path(path_type=Path),
     help="Scan: write a row per replay, for notebooks (needs the extra: export).",
 )  # fmt: skip
+@serve_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def replay(
     folders: tuple[Path, ...],
@@ -78,9 +87,13 @@ def replay(
     settings: tuple[str, ...],
     files: tuple[str, ...],
     generated: Path | None,
-    speed: str,
+    speed: str | None,
     against: Path | None,
     parquet: Path | None,
+    serving: bool,
+    port: int,
+    host: str,
+    write_config: Path | None,
     as_json: bool,
 ) -> None:
     """Send recorded frames through decoders, gate, table and engine.
@@ -91,10 +104,19 @@ def replay(
     With any option of a scan: a whole scanner on the recorded clock, its tracker included, under
     the settings of the recording; the same files each time, byte for byte. The engine takes a
     turn after each frame. Several recordings or settings are spread over the cores.
+
+    With --serve: the recorded exchanges are there again, for any client.
     """
     scan = out or settings or files or generated or against or parquet or len(folders) > 1
     try:
-        if not scan and speed == "max":
+        if serving:
+            if scan or directions or edges:
+                raise ConfigError("serve: together with a scan or an account, expected either")
+            from spreadscan.cli.serve import serve  # the simulators, which no other replay needs
+
+            serve(folders[0], read_speed(speed or "1"), port, host, write_config, as_json)
+            return
+        if not scan and speed in (None, "max"):
             _account(folders[0], directions, edges, as_json)
             return
         if directions or edges:
@@ -106,7 +128,7 @@ def replay(
             need("export", "pyarrow")
         recordings, flags = recordings_in(folders), flags_of(settings)
         jobs = jobs_of(recordings, files, flags, generated, out, against)
-        _scan(jobs, _SPEEDS[speed], parquet, as_json)
+        _scan(jobs, read_speed(speed or "max"), parquet, as_json)
     except (BadData, BadGenerated, ConfigError) as error:
         _refuse(error)
 
@@ -132,10 +154,11 @@ def _account(folder: Path, directions: str, edges: str, as_json: bool) -> None:
     click.echo(f"{result.frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
 
 
-def _scan(jobs: list[Job], speed: float | None, parquet: Path | None, as_json: bool) -> None:
+def _scan(jobs: list[Job], speed: float, parquet: Path | None, as_json: bool) -> None:
     started = time.monotonic()
-    with bar("replaying", long=speed is not None) as report:
-        outcomes = run_jobs(jobs, speed, report)
+    paced = speed < math.inf
+    with bar("replaying", long=paced) as report:
+        outcomes = run_jobs(jobs, speed if paced else None, report)
     elapsed_s = time.monotonic() - started
     if parquet:
         from spreadscan.replay.parquet import write_outcomes

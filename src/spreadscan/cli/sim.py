@@ -123,12 +123,13 @@ def sim(
             },
         }
         if write_config:
-            _write_config(write_config, told)
+            about = f"# addresses of `spreadscan sim` (seed {seed}, rate {told['rate']:g})"
+            facts = [f"# {key} = {told[key]}" for key in ("t0_boottime_ns", "t0_unix_ns", "pid")]
+            write_addresses(write_config, [about, *facts], told)
         if as_json:
             print_json(told)
             return
-        for name, urls in told["sources"].items():
-            click.echo(f"{name:<16} {urls['rest_url']:<24} {urls['ws_url']}")
+        show_addresses(told)
         pace = _pace(options.flood) if options.flood else f"{told['rate']:g} quotes/s"
         click.echo(f"seed {seed}, {pace}, speed {speed:g}; Ctrl-C ends it")
         if tls_ca:
@@ -145,9 +146,15 @@ def _pace(flood: Flood) -> str:
     return f"flood: {pace}" + (f", {flood.frames} to each socket" if flood.frames else "")
 
 
-def _write_config(path: Path, told: dict[str, Any]) -> None:
-    lines = [f"# addresses of `spreadscan sim` (seed {told['seed']}, rate {told['rate']:g})"]
-    lines += [f"# {key} = {told[key]}" for key in ("t0_boottime_ns", "t0_unix_ns", "pid")]
+def show_addresses(told: dict[str, Any]) -> None:
+    """Print a line per source; told["sources"]: rest_url and ws_url by name."""
+    for name, urls in told["sources"].items():
+        click.echo(f"{name:<16} {urls['rest_url']:<24} {urls['ws_url']}")
+
+
+def write_addresses(path: Path, comments: list[str], told: dict[str, Any]) -> None:
+    """Write told["sources"] as a TOML config below comments. ConfigError: no place for it."""
+    lines = list(comments)
     for name, urls in told["sources"].items():
         lines += ["", f"[venues.{name}]"]
         lines += [f'{key} = "{url}"' for key, url in urls.items()]

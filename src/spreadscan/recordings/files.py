@@ -59,8 +59,9 @@ def read_blocks(path: Path, tell: Tell) -> Iterator[tuple[BlockHead, bytes | Non
         if _read_about(path, file, tell) is None:
             return
         for number, head, packed in _packed(file, end, tell):
+            data: bytes | None
             try:
-                data: bytes | None = unpacker.decompress(packed, max_output_size=max(1, head.raw_bytes))
+                data = unpacker.decompress(packed, max_output_size=max(1, head.raw_bytes))
             except zstandard.ZstdError as error:
                 tell(f"block {number} is broken ({error})", head.n_frames)
                 data = None

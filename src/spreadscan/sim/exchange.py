@@ -1,37 +1,29 @@
-"""One simulated source: its REST pages, its sockets, who gets which book and when.
+"""One simulated source: its REST pages, its sockets, who has subscribed to what.
 
-Runs in one event loop with the other seven; server.py paces it and owns time.
+What it shows and pushes is said by its subclasses: the market (market_exchange.py), or a
+recording (spreadscan.yesterday). Runs in one event loop with the other seven.
 """
 
 import asyncio
-import heapq
 import random
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from aiohttp import WSMsgType, web
 
 from spreadscan.clock import now_ns
-from spreadscan.sim.blocks import Block
 from spreadscan.sim.connection import BINARY, TEXT, Connection, frame
-from spreadscan.sim.faults import Fault
-from spreadscan.sim.flood import Flood, Flooder, standing_books
 from spreadscan.sim.harm import Harm
-from spreadscan.sim.market import Market, Series
 from spreadscan.sim.pages import (
     FUNDING_PATHS,
     HEADERS,
     INSTRUMENT_PATHS,
     TIME_PATHS,
-    Pages,
-    funding_page,
     time_page,
 )
 from spreadscan.sim.protocols import PROTOCOLS, Answer, Close, Rules
 from spreadscan.sim.protocols.binance import BinanceConversation, bare
-from spreadscan.sim.simtime import SimTime
-from spreadscan.types import Book
-from spreadscan.venues import VENUES
 
 _REQUEST_BYTES_MAX = 1 << 20
 _CLOSE_WAIT_S = 1.0
@@ -51,57 +43,67 @@ class Counters:
     pages: int = 0
 
 
-class _Topic:
-    __slots__ = ("in_line", "last_push_s", "repeats", "series", "subscribers")
+class Topic:
+    """The best bid and ask of one symbol, and the sockets that get it."""
 
-    def __init__(self, series: Series) -> None:
-        self.series = series
+    __slots__ = ("subscribers", "symbol")
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
         self.subscribers: list[Connection] = []
-        self.last_push_s = 0.0
-        self.repeats = 0  # since the last tick
-        self.in_line = False  # for a repeat
 
 
-class Exchange:
-    """One source of a SimServer. All methods belong to the thread of the event loop.
+_T = TypeVar("_T", bound=Topic)
 
-    flood: what sockets get instead of the market's ticks. faults: a script; those of other
-    sources are left out.
+
+class Exchange(Generic[_T]):
+    """One source of a server. All methods belong to the thread of the event loop.
+
+    topics: what can be subscribed. harm: what goes wrong. seed: of connection ids.
     """
 
     def __init__(
-        self,
-        market: Market,
-        source_id: int,
-        name: str,
-        time: SimTime,
-        pages: Pages,
-        rules: Rules,
-        flood: Flood | None = None,
-        faults: Sequence[Fault] = (),
+        self, name: str, rules: Rules, topics: Iterable[_T], harm: Harm, seed: int
     ) -> None:
         self.name = name
         self.rules = rules
         self.counters = Counters()
         self.connections: set[Connection] = set()
-        self._market = market
-        self._time = time
-        self._pages = pages
         self._protocol = PROTOCOLS[name]
-        self._instruments_listed = market.instruments[source_id]
-        self._harm = Harm(name, faults, time, market.seed)
-        self._render: Callable[[Book], bytes] = self._rendered
+        self._harm = harm
         self._opcode = BINARY if self._protocol.binary else TEXT
-        self._topics = [
-            _Topic(market.at(source_id, i)) for i in range(len(market.listings[source_id]))
-        ]
-        self._by_symbol = {topic.series.symbol: topic for topic in self._topics}
-        self._names = {self._protocol.topic(symbol): symbol for symbol in self._by_symbol}
-        self._line: list[tuple[float, int]] = []  # heap of (due, index): repeats
+        self._by_symbol: dict[str, _T] = {}
+        self._names: dict[str, str] = {}
+        for topic in topics:
+            self._add(topic)
         self._touched: list[Connection] = []
-        self._rng = random.Random(f"{market.seed}/connections/{name}")
+        self._rng = random.Random(f"{seed}/connections/{name}")
         self._closings: set[asyncio.Task[None]] = set()
-        self.flooder = Flooder(flood, self._block, self._count) if flood else None
+
+    def _unix_ns(self) -> int:
+        """Return what the venue's clock shows now."""
+        raise NotImplementedError
+
+    def _instrument_page(self, query: Mapping[str, str]) -> bytes:
+        """Return the instrument list; an aiohttp HTTP error where there is none."""
+        raise NotImplementedError
+
+    def _funding_page(self, query: Mapping[str, str]) -> bytes:
+        """Return the funding of all contracts; an aiohttp HTTP error where it is not known."""
+        raise NotImplementedError
+
+    def _opened(self, connection: Connection) -> None:
+        """Take notice of a socket that has opened."""
+
+    def _closed(self, connection: Connection) -> None:
+        """Take notice of a socket that is gone."""
+
+    def _subscribed(self, connection: Connection, topic: _T, now_s: float) -> None:
+        """Take notice of a new subscription."""
+
+    def _first_push(self, connection: Connection, topic: _T, now_s: float) -> None:
+        """Push what a new subscriber gets at once or soon, if anything."""
+        raise NotImplementedError
 
     def app(self) -> web.Application:
         """Return the HTTP application with the venue's own paths."""
@@ -113,34 +115,6 @@ class Exchange:
         for path in self._protocol.paths:
             app.router.add_get(path, self._socket)
         return app
-
-    def publish(self, series: Series, k: int, tick_ns: int, now_s: float) -> None:
-        """Send tick k of a series to its subscribers, at the next flush."""
-        topic = self._topics[series.index]
-        if topic.subscribers:
-            book = self._market.book(series, k, tick_ns, self._time.unix_ns(tick_ns))
-            topic.repeats = 0
-            topic.last_push_s = now_s
-            self._push(topic, self._render(book), topic.subscribers)
-
-    def repeat(self, now_s: float, unix_ns: int) -> None:
-        """Send again the books that did not change for the venue's time."""
-        line, wait_s, again = self._line, self.rules.repeat_s, self._protocol.repeat
-        while line and line[0][0] <= now_s:
-            _, index = heapq.heappop(line)
-            topic = self._topics[index]
-            topic.in_line = bool(topic.subscribers)
-            if not topic.in_line or again is None:
-                continue
-            due_s = topic.last_push_s + wait_s
-            if due_s <= now_s:
-                due_s = now_s + wait_s
-                topic.repeats += 1
-                topic.last_push_s = now_s
-                self.counters.repeats += 1
-                payload = again(self._render, self._last_book(topic), topic.repeats, unix_ns)
-                self._push(topic, payload, topic.subscribers)
-            heapq.heappush(line, (due_s, index))
 
     def flush(self, now_s: float) -> None:
         """Write to every socket what was collected for it."""
@@ -179,32 +153,22 @@ class Exchange:
             connection.cut()
 
     async def _instruments(self, request: web.Request) -> web.Response:
-        listed = self._harm.listed(self._instruments_listed)
-        pages = self._pages if listed is None else self._pages.with_listed(self.name, listed)
-        return await self._page("instruments", request, lambda: pages.get(self.name, request.query))
+        return await self._page("instruments", request, self._instrument_page)
 
     async def _funding(self, request: web.Request) -> web.Response:
-        unix_ns = self._time.unix_of_boot_ns(now_ns())
-        rates = [
-            self._market.funding(topic.series.source_id, topic.series.index, unix_ns)
-            for topic in self._topics
-        ]
-        return await self._page(
-            "funding", request, lambda: funding_page(self.name, request.query, rates, unix_ns)
-        )
+        return await self._page("funding", request, self._funding_page)
 
     async def _server_time(self, request: web.Request) -> web.Response:
-        unix_ns = self._time.unix_of_boot_ns(now_ns())
-        return await self._page("time", request, lambda: time_page(self.name, unix_ns))
+        return await self._page("time", request, lambda _: time_page(self.name, self._unix_ns()))
 
     async def _page(
-        self, page: str, request: web.Request, render: Callable[[], bytes]
+        self, page: str, request: web.Request, render: Callable[[Mapping[str, str]], bytes]
     ) -> web.Response:
         self.counters.pages += page != "time"
         refusal = await self._harm.rest(page, request.query)
         if refusal is not None:
             return refusal
-        body = self._harm.body(page, render())
+        body = self._harm.body(page, render(request.query))
         headers = HEADERS.get(self.name) if page != "time" else None
         return web.Response(body=body, content_type="application/json", headers=headers)
 
@@ -242,8 +206,7 @@ class Exchange:
         self.connections.add(connection)
         self.counters.sockets += 1
         self.counters.opened += 1
-        if self.flooder:
-            self.flooder.opened(connection)
+        self._opened(connection)
         self._harmed(connection)
         if isinstance(conversation, BinanceConversation):
             conversation.wrapped = request.path.endswith("/stream")
@@ -256,7 +219,7 @@ class Exchange:
         now = now_ns()
         conversation = connection.conversation
         if kind is WSMsgType.TEXT and isinstance(data, str):
-            unix_ms = self._time.unix_of_boot_ns(now) // 1_000_000
+            unix_ms = self._unix_ns() // 1_000_000
             if conversation.topics:
                 conversation.topics = self._harm.topics(self._names)
             answer = conversation.text(data, now * 1e-9, unix_ms)
@@ -297,54 +260,20 @@ class Exchange:
             self._first_push(connection, topic, now_s)
         self.flush(now_s)
 
-    def _subscribe(self, connection: Connection, symbol: str, now_s: float) -> _Topic:
+    def _add(self, topic: _T) -> None:
+        self._by_symbol[topic.symbol] = topic
+        self._names[self._protocol.topic(topic.symbol)] = topic.symbol
+
+    def _subscribe(self, connection: Connection, symbol: str, now_s: float) -> _T:
         topic = self._by_symbol[symbol]
-        if not topic.subscribers:
-            topic.last_push_s = now_s
         connection.symbols.add(symbol)
         topic.subscribers.append(connection)
         self.counters.subscriptions += 1
-        live = (topic.series.source_id, topic.series.index) not in self._market.dead
-        if self.rules.repeat_s and live and not topic.in_line:
-            topic.in_line = True
-            heapq.heappush(self._line, (now_s + self.rules.repeat_s, topic.series.index))
+        self._subscribed(connection, topic, now_s)
         return topic
 
-    def _first_push(self, connection: Connection, topic: _Topic, now_s: float) -> None:
-        series, delay_s = topic.series, self.rules.first_push_s
-        if delay_s is None or (series.source_id, series.index) in self._market.dead:
-            return
-        if delay_s:
-            loop = asyncio.get_running_loop()
-            loop.call_later(delay_s, self._push_late, connection, topic, now_s)
-        else:
-            self._push_current(connection, topic)
-
-    def _push_late(self, connection: Connection, topic: _Topic, asked_s: float) -> None:
-        # A tick in between has been the first push already.
-        if connection in topic.subscribers and topic.last_push_s <= asked_s:
-            self._push_current(connection, topic)
-            self.flush(now_ns() * 1e-9)
-
-    def _push_current(self, connection: Connection, topic: _Topic) -> None:
-        book = self._last_book(topic)
-        if self._protocol.repeat is not None and topic.repeats:
-            unix_ns = self._time.unix_of_boot_ns(now_ns())
-            payload = self._protocol.repeat(self._render, book, topic.repeats, unix_ns)
-        else:
-            payload = self._render(book)
-        self._push(topic, payload, [connection])
-
-    def _last_book(self, topic: _Topic) -> Book:
-        # As of what is published, not of now: a due tick that waits must not be overtaken.
-        k, tick_ns = self._market.last_tick(topic.series, self._time.done_ns)
-        return self._market.book(topic.series, k, tick_ns, self._time.unix_ns(tick_ns))
-
-    def _rendered(self, book: Book) -> bytes:
-        return VENUES[self.name].render(self._harm.book(book))
-
-    def _push(self, topic: _Topic, payload: bytes, receivers: list[Connection]) -> None:
-        symbol = topic.series.symbol
+    def _push(self, topic: _T, payload: bytes, receivers: list[Connection]) -> None:
+        symbol = topic.symbol
         if symbol in self._harm.delisted():
             return
         sent = self._harm.payload(symbol, payload)
@@ -358,20 +287,7 @@ class Exchange:
                 self._collect(connection, whole)
             else:
                 self._collect(connection, frame(bare(payload), self._opcode))
-        self._count(n)
-
-    def _count(self, n: int) -> None:
         self.counters.frames += n
-
-    def _block(self, connection: Connection, n: int, rounds: Iterator[int]) -> Block | None:
-        def encode(book: Book) -> bytes:
-            payload = self._render(book)
-            wrapped = connection.conversation.wrapped
-            return frame(payload if wrapped else bare(payload), self._opcode)
-
-        series = [self._by_symbol[symbol].series for symbol in sorted(connection.symbols)]
-        books = standing_books(self._market, self._time, series, n)
-        return Block(encode, books, rounds) if books else None
 
     def _collect(self, connection: Connection, data: bytes) -> None:
         if not connection.pending:
@@ -379,8 +295,7 @@ class Exchange:
         connection.pending.append(data)
 
     def _forget(self, connection: Connection) -> None:
-        if self.flooder:
-            self.flooder.closed(connection)
+        self._closed(connection)
         self._unsubscribe_all(connection)
         self.connections.discard(connection)
         self.counters.sockets -= 1

@@ -6,7 +6,6 @@ The market says what is due, exchange.py sends it. A late wake catches up: times
 import asyncio
 import logging
 import math
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,16 +13,16 @@ from pathlib import Path
 from ssl import SSLContext
 
 import uvloop
-from aiohttp import web
 
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError
 from spreadscan.logs import facts
-from spreadscan.sim.exchange import Counters, Exchange
 from spreadscan.sim.faults import Fault, check
 from spreadscan.sim.flood import Flood, Pacer
 from spreadscan.sim.market import DEFAULT_RATE, Market
+from spreadscan.sim.market_exchange import MarketExchange
 from spreadscan.sim.pages import Pages
+from spreadscan.sim.ports import Server, serve
 from spreadscan.sim.protocols import PROTOCOLS, Rules
 from spreadscan.sim.simtime import SimTime
 from spreadscan.sim.tls import make_context
@@ -33,12 +32,9 @@ log = logging.getLogger(__name__)
 
 _ALL = tuple(SOURCE_BY_NAME)
 _WAKE_S = 0.003
-_TIMERS_S = 0.05
 _TICKS_PER_TURN = 500  # then the loop reads its sockets
 # After a longer pause (a stopped process) the ticks before are left out, not sent in a burst.
 _LONGEST_CATCH_UP_S = 1.0
-_HTTP_SHUTDOWN_S = 0.2
-_PORT_BASE_MAX = 65_535 - len(SOURCES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +56,7 @@ class SimOptions:
     tls_ca: Path | None = None
 
 
-class SimServer:
+class SimServer(Server[MarketExchange]):
     """Serve a market. `time` maps simulated time to our clocks once start() has returned.
 
     rules: other limits and timers than the venue's, by source name. flood: send that and no
@@ -82,105 +78,46 @@ class SimServer:
     ) -> None:
         if not 0.0 < speed < math.inf:
             raise ConfigError(f"sim: speed is {speed}, expected more than 0")
-        if not 0 <= port_base <= _PORT_BASE_MAX:
-            raise ConfigError(f"sim: port is {port_base}, expected 0 to {_PORT_BASE_MAX}")
         unknown = [name for name in sources if name not in SOURCE_BY_NAME]
         if unknown:
             raise ConfigError(f"sim: found source '{unknown[0]}', expected one of {[*PROTOCOLS]}")
         check(faults)
+        super().__init__(port_base, host, tls)
         self.market = market
         self.time = SimTime(speed=speed)
-        self.exchanges: dict[str, Exchange] = {}
         self.n_skipped = 0  # ticks left out after a long pause
-        self._host = host
-        self._port_base = port_base
         self._rules = dict(rules or {})
         self._sources = tuple(sources)
         self._flood = flood
         self._faults = tuple(faults)
-        self._tls = tls
-        self._by_id: list[Exchange | None] = [None] * len(SOURCES)
-        self._ports: dict[str, int] = {}
-        self._runners: list[web.AppRunner] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._by_id: list[MarketExchange | None] = [None] * len(SOURCES)
 
     async def start(self) -> None:
         """Open the ports; simulated time 0 is when all are open. ConfigError: a port is taken."""
         pages = Pages(self.market.instruments, time.time_ns() // 1_000_000)
-        try:
-            for name in self._sources:
-                source_id = SOURCE_BY_NAME[name].id
-                rules = self._rules.get(name, PROTOCOLS[name].rules)
-                if self._flood:
-                    rules = replace(rules, repeat_s=0.0, first_push_s=None)
-                exchange = Exchange(
-                    self.market,
-                    source_id,
-                    name,
-                    self.time,
-                    pages,
-                    rules,
-                    self._flood,
-                    self._faults,
-                )
-                self.exchanges[name] = self._by_id[source_id] = exchange
-                await self._listen(exchange, source_id)
-        except BaseException:
-            await self.stop()
-            raise
+        for name in self._sources:
+            source_id = SOURCE_BY_NAME[name].id
+            rules = self._rules.get(name, PROTOCOLS[name].rules)
+            if self._flood:
+                rules = replace(rules, repeat_s=0.0, first_push_s=None)
+            exchange = MarketExchange(
+                self.market,
+                source_id,
+                name,
+                self.time,
+                pages,
+                rules,
+                self._flood,
+                self._faults,
+            )
+            self.exchanges[name] = self._by_id[source_id] = exchange
+        await self._open()
         self.time.t0_boot_ns, self.time.t0_unix_ns = now_ns(), time.time_ns()
-        self._tasks = [asyncio.create_task(self._watch())]
         flooders = [e.flooder for e in self.exchanges.values() if e.flooder]
         if self._flood is None:
-            self._tasks.append(asyncio.create_task(self._pace()))
+            self._go(self._pace())
         elif self._flood.rate:
-            self._tasks.append(asyncio.create_task(Pacer(self._flood, flooders).run()))
-
-    def endpoints(self) -> dict[str, tuple[str, str]]:
-        """Return (REST URL, WebSocket URL) of every source served."""
-        s = "s" if self._tls else ""
-        return {
-            name: (f"http{s}://{self._host}:{port}", f"ws{s}://{self._host}:{port}{_path(name)}")
-            for name, port in self._ports.items()
-        }
-
-    def counters(self) -> dict[str, Counters]:
-        """Return the live counters of every source served."""
-        return {name: exchange.counters for name, exchange in self.exchanges.items()}
-
-    async def wait(self, ended: asyncio.Event) -> None:
-        """Serve until the event is set; raise what ended a loop of the server before that."""
-        waiter = asyncio.create_task(ended.wait())
-        await asyncio.wait({waiter, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
-        waiter.cancel()
-        for task in self._tasks:
-            if task.done():
-                task.result()
-
-    async def stop(self) -> None:
-        """Cut every socket, close every port; well within a second."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-        for exchange in self.exchanges.values():
-            exchange.cut_all()
-        await asyncio.gather(*(runner.cleanup() for runner in self._runners))
-        self._runners.clear()
-
-    async def _listen(self, exchange: Exchange, source_id: int) -> None:
-        port = self._port_base + source_id if self._port_base else 0
-        runner = web.AppRunner(exchange.app(), access_log=None, shutdown_timeout=_HTTP_SHUTDOWN_S)
-        self._runners.append(runner)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self._host, port, ssl_context=self._tls).start()
-        except OSError as e:
-            raise ConfigError(
-                f"sim {exchange.name}: port {port} of {self._host} cannot be opened "
-                f"({e.strerror}), expected a free one"
-            ) from e
-        self._ports[exchange.name] = runner.addresses[0][1]
+            self._go(Pacer(self._flood, flooders).run())
 
     async def _pace(self) -> None:
         sim_time = self.time
@@ -215,17 +152,6 @@ class SimServer:
                 await asyncio.sleep(0)
         sim_time.done_ns = until_ns
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(_TIMERS_S)
-            now_s = now_ns() * 1e-9
-            for exchange in self.exchanges.values():
-                exchange.timers(now_s)
-
-
-def _path(source_name: str) -> str:
-    return PROTOCOLS[source_name].paths[0]
-
 
 def run_sim(options: SimOptions, ready: Callable[[SimServer], None]) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called once, when every port is open.
@@ -247,17 +173,4 @@ def run_sim(options: SimOptions, ready: Callable[[SimServer], None]) -> None:
         tls=make_context(options.tls_ca, options.host) if options.tls_ca else None,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(server, ready))
-
-
-async def _serve(server: SimServer, ready: Callable[[SimServer], None]) -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    await server.start()
-    try:
-        ready(server)
-        await server.wait(ended)
-    finally:
-        await server.stop()
+        runner.run(serve(server, lambda: ready(server)))

@@ -16,6 +16,7 @@ from spreadcore import Instance
 from scan.feeds.kit import config_of, lists_of, quote, run, until, working
 from spreadscan.lists import Listed
 from spreadscan.sim import Market, SimServer
+from spreadscan.sim.ports import Server
 from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 
@@ -60,7 +61,7 @@ def redirect(urls: Any, to: Callable[[str, tuple[str, ...]], str], *keys: str) -
 
 
 @asynccontextmanager
-async def aimed(name: str, server: SimServer) -> AsyncIterator[Any]:
+async def aimed(name: str, server: Server[Any]) -> AsyncIterator[Any]:
     """Yield a client whose every address is the simulator's."""
     exchange = name.partition("-")[0]
     hosts = {n: rest.removeprefix("http") for n, (rest, _) in server.endpoints().items()}
@@ -155,7 +156,9 @@ def test_the_client_and_our_feed_read_the_same_prices(
             async with working(VENUES[name], config, lists_of(name, *rows), instance):
                 heard: dict[tuple[str, int], tuple[float, ...]] = {}
                 listeners = [
-                    asyncio.create_task(_listen(client, way, market, name, i, heard))
+                    asyncio.create_task(
+                        listen(client, way, unified(market, name, i), (way, i), heard)
+                    )
                     for way in READS[name]
                     for i in range(N)
                 ]
@@ -177,10 +180,10 @@ def test_the_client_and_our_feed_read_the_same_prices(
     run(main(), 12.0)
 
 
-async def _listen(
-    client: Any, way: str, market: Market, name: str, i: int, heard: dict[Any, tuple[float, ...]]
+async def listen(
+    client: Any, way: str, symbol: str, key: Any, heard: dict[Any, tuple[float, ...]]
 ) -> None:
-    symbol = unified(market, name, i)
+    """Keep what the client reads last in heard[key]: bid, ask, and their sizes."""
     while True:
         if way == "watch_bids_asks":
             read = (await client.watch_bids_asks([symbol]))[symbol]
@@ -192,7 +195,7 @@ async def _listen(
             read = await client.watch_order_book(symbol)
             (bid, bid_qty), (ask, ask_qty) = read["bids"][0][:2], read["asks"][0][:2]
             top = (bid, ask, bid_qty, ask_qty)
-        heard[way, i] = top
+        heard[key] = top
 
 
 def _same(

@@ -1,6 +1,6 @@
 """The REST pages of the simulated venues: instruments, funding, time; in each venue's own shape.
 
-Every list carries a few rows that a scanner of USDT pairs has to leave out.
+Every list of the market carries a few rows that a scanner of USDT pairs has to leave out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,38 +56,45 @@ HEADERS: dict[str, dict[str, str]] = {
 
 
 class Pages:
-    """The instrument pages of all sources; rendered once, Bybit's linear list page by page."""
+    """The instrument pages of all sources; rendered once, Bybit's linear list page by page.
+
+    others: with rows of pairs that nobody trades here.
+    """
 
     def __init__(
         self,
         instruments: Sequence[Sequence[Instrument]],
         unix_ms: int,
         bybit_page_rows: int = bybit.PAGE_ROWS,
+        others: bool = True,
     ) -> None:
         by_name = dict(zip((s.name for s in SOURCES), instruments, strict=True))
         self._instruments = by_name
         self._unix_ms = unix_ms
         self._bybit_page_rows = bybit_page_rows
+        self._others = others
         self._bybit = {
-            "spot": bybit.spot_rows(by_name["bybit-spot"]),
-            "linear": bybit.linear_rows(by_name["bybit-futures"]),
+            "spot": bybit.spot_rows(by_name["bybit-spot"], others),
+            "linear": bybit.linear_rows(by_name["bybit-futures"], others),
         }
         self._okx = {
-            "SPOT": okx.page(okx.spot_rows(by_name["okx-spot"])),
-            "SWAP": okx.page(okx.swap_rows(by_name["okx-futures"])),
+            "SPOT": okx.page(okx.spot_rows(by_name["okx-spot"], others)),
+            "SWAP": okx.page(okx.swap_rows(by_name["okx-futures"], others)),
             "FUTURES": okx.page([]),
         }
         self._whole: dict[str, bytes] = {
-            "binance-spot": binance.spot_page(by_name["binance-spot"], unix_ms),
-            "binance-futures": binance.futures_page(by_name["binance-futures"], unix_ms),
-            "mexc-spot": mexc.spot_page(by_name["mexc-spot"], unix_ms),
-            "mexc-futures": mexc.futures_page(by_name["mexc-futures"]),
+            "binance-spot": binance.spot_page(by_name["binance-spot"], unix_ms, others),
+            "binance-futures": binance.futures_page(by_name["binance-futures"], unix_ms, others),
+            "mexc-spot": mexc.spot_page(by_name["mexc-spot"], unix_ms, others),
+            "mexc-futures": mexc.futures_page(by_name["mexc-futures"], others),
         }
 
     def with_listed(self, source_name: str, listed: Sequence[Instrument]) -> "Pages":
         """Return the pages as they are with another list at one source."""
         lists = self._instruments | {source_name: listed}
-        return Pages([lists[s.name] for s in SOURCES], self._unix_ms, self._bybit_page_rows)
+        return Pages(
+            [lists[s.name] for s in SOURCES], self._unix_ms, self._bybit_page_rows, self._others
+        )
 
     def get(self, source_name: str, query: Mapping[str, str]) -> bytes:
         """Return the body that the source answers to INSTRUMENT_PATHS with this query."""

@@ -18,19 +18,11 @@ def _limit(kind: str, interval: str, n: int, limit: int) -> Row:
     return {"rateLimitType": kind, "interval": interval, "intervalNum": n, "limit": limit}
 
 
-def spot_page(instruments: Sequence[Instrument], unix_ms: int) -> bytes:
+def spot_page(instruments: Sequence[Instrument], unix_ms: int, others: bool = True) -> bytes:
     """Return the whole list; prices and sizes have eight decimals."""
     rows = [_spot_row(i) for i in instruments]
-    first = rows[0]
-    rows += [
-        first | {"symbol": "BTCFDUSD", "quoteAsset": "FDUSD"},
-        first | {"symbol": "BTCUSDC", "quoteAsset": "USDC"},
-        first | {"symbol": "ETHBTC", "baseAsset": "ETH", "quoteAsset": "BTC"},
-        first | {"symbol": "LUNAUSDT", "baseAsset": "LUNA", "status": "BREAK"},
-        first | {"symbol": "PAUSEUSDT", "baseAsset": "PAUSE", "status": "HALT"},
-        first | {"symbol": "LEAVEUSDT", "baseAsset": "LEAVE", "status": "CANCEL_ONLY"},
-        first | {"symbol": "CLOSEDUSDT", "baseAsset": "CLOSED", "isSpotTradingAllowed": False},
-    ]
+    if others:
+        rows += _spot_others(rows[0])
     page = {
         "timezone": "UTC",
         "serverTime": unix_ms,
@@ -46,23 +38,23 @@ def spot_page(instruments: Sequence[Instrument], unix_ms: int) -> bytes:
     return orjson.dumps(page)
 
 
-def futures_page(instruments: Sequence[Instrument], unix_ms: int) -> bytes:
+def _spot_others(first: Row) -> list[Row]:
+    return [
+        first | {"symbol": "BTCFDUSD", "quoteAsset": "FDUSD"},
+        first | {"symbol": "BTCUSDC", "quoteAsset": "USDC"},
+        first | {"symbol": "ETHBTC", "baseAsset": "ETH", "quoteAsset": "BTC"},
+        first | {"symbol": "LUNAUSDT", "baseAsset": "LUNA", "status": "BREAK"},
+        first | {"symbol": "PAUSEUSDT", "baseAsset": "PAUSE", "status": "HALT"},
+        first | {"symbol": "LEAVEUSDT", "baseAsset": "LEAVE", "status": "CANCEL_ONLY"},
+        first | {"symbol": "CLOSEDUSDT", "baseAsset": "CLOSED", "isSpotTradingAllowed": False},
+    ]
+
+
+def futures_page(instruments: Sequence[Instrument], unix_ms: int, others: bool = True) -> bytes:
     """Return the whole list."""
     rows = [_futures_row(i) for i in instruments]
-    first = rows[0]
-    dated = {"contractType": "NEXT_QUARTER", "deliveryDate": _QUARTER_MS}
-    rows += [
-        first | dated | {"symbol": "BTCUSDT_261225"},
-        first | {"symbol": "BTCUSDC", "quoteAsset": "USDC", "marginAsset": "USDC"},
-        first | {"symbol": "BTCUSD1", "quoteAsset": "USD1", "marginAsset": "USD1"},
-        first | {"symbol": "ETHBTC", "baseAsset": "ETH", "quoteAsset": "BTC"},
-        _other(first, "TSLA", contractType="TRADIFI_PERPETUAL", underlyingType="EQUITY"),
-        _other(first, "BTCDOM", underlyingType="INDEX"),
-        _other(first, "EARLY", underlyingType="PREMARKET"),
-        _other(first, "OLD", status="SETTLING"),
-        _other(first, "SOON", contractType="", status="PENDING_TRADING"),
-        _other(first, "LAST", contractType="CURRENT_QUARTER DELIVERING", status="DELIVERING"),
-    ]
+    if others:
+        rows += _futures_others(rows[0])
     page = {
         "timezone": "UTC",
         "serverTime": unix_ms,
@@ -77,6 +69,22 @@ def futures_page(instruments: Sequence[Instrument], unix_ms: int) -> bytes:
         "symbols": rows,
     }
     return orjson.dumps(page)
+
+
+def _futures_others(first: Row) -> list[Row]:
+    dated = {"contractType": "NEXT_QUARTER", "deliveryDate": _QUARTER_MS}
+    return [
+        first | dated | {"symbol": "BTCUSDT_261225"},
+        first | {"symbol": "BTCUSDC", "quoteAsset": "USDC", "marginAsset": "USDC"},
+        first | {"symbol": "BTCUSD1", "quoteAsset": "USD1", "marginAsset": "USD1"},
+        first | {"symbol": "ETHBTC", "baseAsset": "ETH", "quoteAsset": "BTC"},
+        _other(first, "TSLA", contractType="TRADIFI_PERPETUAL", underlyingType="EQUITY"),
+        _other(first, "BTCDOM", underlyingType="INDEX"),
+        _other(first, "EARLY", underlyingType="PREMARKET"),
+        _other(first, "OLD", status="SETTLING"),
+        _other(first, "SOON", contractType="", status="PENDING_TRADING"),
+        _other(first, "LAST", contractType="CURRENT_QUARTER DELIVERING", status="DELIVERING"),
+    ]
 
 
 def funding_page(rates: Sequence[FundingRate], unix_ms: int) -> bytes:

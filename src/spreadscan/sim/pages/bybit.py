@@ -17,12 +17,14 @@ _DEFAULT_ROWS = 500
 _DELIVERY_MS = "1798185600000"
 
 
-def spot_rows(instruments: Sequence[Instrument]) -> list[Row]:
+def spot_rows(instruments: Sequence[Instrument], others: bool = True) -> list[Row]:
     """Return all spot rows."""
     rows = [_spot_row(i) for i in instruments]
-    first = rows[0]
+    return [*rows, *_spot_others(rows[0])] if others else rows
+
+
+def _spot_others(first: Row) -> list[Row]:
     return [
-        *rows,
         first | {"symbol": "BTCUSDC", "quoteCoin": "USDC"},
         first | {"symbol": "AAPLXUSDT", "baseCoin": "AAPLX", "symbolType": "xstocks",
                  "xstockMultiplier": "0.1"},
@@ -30,10 +32,15 @@ def spot_rows(instruments: Sequence[Instrument]) -> list[Row]:
     ]  # fmt: skip
 
 
-def linear_rows(instruments: Sequence[Instrument]) -> list[Row]:
+def linear_rows(instruments: Sequence[Instrument], others: bool = True) -> list[Row]:
     """Return all linear rows, in the order of their symbols."""
     rows = [_linear_row(i) for i in instruments]
-    first = rows[0]
+    if others:
+        rows += _linear_others(rows[0])
+    return sorted(rows, key=lambda row: str(row["symbol"]))
+
+
+def _linear_others(first: Row) -> list[Row]:
     dated = {"contractType": "LinearFutures", "deliveryTime": _DELIVERY_MS}
     usdc = {"quoteCoin": "USDC", "settleCoin": "USDC"}
     before = {
@@ -41,7 +48,7 @@ def linear_rows(instruments: Sequence[Instrument]) -> list[Row]:
         "isPreListing": True,
         "preListingInfo": {"curAuctionPhase": "CallAuction", "phases": []},
     }
-    rows += [
+    return [
         first | usdc | {"symbol": "BTCPERP"},
         first | dated | {"symbol": "BTCUSDT-25DEC26"},
         first | dated | {"symbol": "BTCUSDT-26MAR27"},
@@ -49,7 +56,6 @@ def linear_rows(instruments: Sequence[Instrument]) -> list[Row]:
         first | {"symbol": "TSLAUSDT", "baseCoin": "TSLA", "symbolType": "stock"},
         first | {"symbol": "XAUUSDT", "baseCoin": "XAU", "symbolType": "commodity"},
     ]
-    return sorted(rows, key=lambda row: str(row["symbol"]))
 
 
 def page(rows: list[Row] | None, query: Mapping[str, str], unix_ms: int, page_rows: int) -> bytes:

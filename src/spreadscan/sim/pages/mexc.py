@@ -12,17 +12,11 @@ from spreadscan.venues.base import decimal_text
 Row = dict[str, Any]
 
 
-def spot_page(instruments: Sequence[Instrument], unix_ms: int) -> bytes:
+def spot_page(instruments: Sequence[Instrument], unix_ms: int, others: bool = True) -> bytes:
     """Return the whole list; tick and lot are numbers of decimals."""
     rows = [_spot_row(i) for i in instruments]
-    first = rows[0]
-    rows += [
-        first | {"symbol": "BTCUSDC", "quoteAsset": "USDC"},
-        first | {"symbol": "PAUSEUSDT", "baseAsset": "PAUSE", "status": "2"},
-        first | {"symbol": "OFFUSDT", "baseAsset": "OFF", "status": "3"},
-        first | {"symbol": "CLOSEDUSDT", "baseAsset": "CLOSED", "tradeSideType": 4},
-        first | {"symbol": "AAPLXUSDT", "baseAsset": "AAPLX", "fullName": "Apple xStock"},
-    ]
+    if others:
+        rows += _spot_others(rows[0])
     page = {
         "timezone": "CST",
         "serverTime": unix_ms,
@@ -33,14 +27,29 @@ def spot_page(instruments: Sequence[Instrument], unix_ms: int) -> bytes:
     return orjson.dumps(page)
 
 
-def futures_page(instruments: Sequence[Instrument]) -> bytes:
+def _spot_others(first: Row) -> list[Row]:
+    return [
+        first | {"symbol": "BTCUSDC", "quoteAsset": "USDC"},
+        first | {"symbol": "PAUSEUSDT", "baseAsset": "PAUSE", "status": "2"},
+        first | {"symbol": "OFFUSDT", "baseAsset": "OFF", "status": "3"},
+        first | {"symbol": "CLOSEDUSDT", "baseAsset": "CLOSED", "tradeSideType": 4},
+        first | {"symbol": "AAPLXUSDT", "baseAsset": "AAPLX", "fullName": "Apple xStock"},
+    ]
+
+
+def futures_page(instruments: Sequence[Instrument], others: bool = True) -> bytes:
     """Return the whole list; numbers are JSON numbers."""
     rows = [_futures_row(i) for i in instruments]
-    first = rows[0]
+    if others:
+        rows += _futures_others(rows[0])
+    return orjson.dumps({"success": True, "code": 0, "data": rows})
+
+
+def _futures_others(first: Row) -> list[Row]:
     coin_margined = {"quoteCoin": "USD", "settleCoin": "BTC", "contractSize": 100}
     usdc = {"quoteCoin": "USDC", "settleCoin": "USDC"}
     stock = {"conceptPlate": ["mc-trade-zone-tradfi", "mc-trade-zone-Stock"]}
-    rows += [
+    return [
         first | coin_margined | {"symbol": "BTC_USD"},
         first | usdc | {"symbol": "BTC_USDC"},
         first | stock | {"symbol": "AAPLSTOCK_USDT", "baseCoin": "AAPLSTOCK"},
@@ -48,7 +57,6 @@ def futures_page(instruments: Sequence[Instrument]) -> bytes:
         first | {"symbol": "PAUSE_USDT", "baseCoin": "PAUSE", "state": 4},
         first | {"symbol": "BTC_USDT_261225", "futureType": 2},
     ]
-    return orjson.dumps({"success": True, "code": 0, "data": rows})
 
 
 def funding_page(rates: Sequence[FundingRate], unix_ms: int) -> bytes:

@@ -19,13 +19,15 @@ def page(rows: list[Row]) -> bytes:
     return orjson.dumps({"code": "0", "data": rows, "msg": ""})
 
 
-def spot_rows(instruments: Sequence[Instrument]) -> list[Row]:
+def spot_rows(instruments: Sequence[Instrument], others: bool = True) -> list[Row]:
     """Return all SPOT rows."""
     rows = [_row(n, i) | {"baseCcy": i.base, "quoteCcy": i.quote, "tradeQuoteCcyList": ["USDT"]}
             for n, i in enumerate(instruments)]  # fmt: skip
-    first = rows[0]
+    return [*rows, *_spot_others(rows[0])] if others else rows
+
+
+def _spot_others(first: Row) -> list[Row]:
     return [
-        *rows,
         first | {"instId": "BTC-USDC", "quoteCcy": "USDC"},
         first | {"instId": "ETH-BTC", "baseCcy": "ETH", "quoteCcy": "BTC"},
         first | {"instId": "PAUSE-USDT", "baseCcy": "PAUSE", "state": "suspend"},
@@ -35,13 +37,15 @@ def spot_rows(instruments: Sequence[Instrument]) -> list[Row]:
     ]
 
 
-def swap_rows(instruments: Sequence[Instrument]) -> list[Row]:
+def swap_rows(instruments: Sequence[Instrument], others: bool = True) -> list[Row]:
     """Return all SWAP rows; baseCcy and quoteCcy are empty, the coin is ctValCcy."""
     rows = [_swap_row(n, i) for n, i in enumerate(instruments)]
-    first = rows[0]
+    return [*rows, *_swap_others(rows[0])] if others else rows
+
+
+def _swap_others(first: Row) -> list[Row]:
     inverse = {"ctType": "inverse", "ctVal": "100", "ctValCcy": "USD", "settleCcy": "BTC"}
     return [
-        *rows,
         first | inverse | _named("BTC-USD"),
         first | {"settleCcy": "USDC"} | _named("BTC-USDC"),
         first | {"settleCcy": "USD"} | _named("BTC-USD_UM"),

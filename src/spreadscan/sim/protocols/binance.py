@@ -112,6 +112,13 @@ def bare(frame: bytes) -> bytes:
     return frame[frame.index(b'"data":') + 7 : -1]
 
 
+def in_envelope(frame: bytes, symbol: str) -> bytes:
+    """Return what a combined stream sends: frame, in its envelope where it has none."""
+    if frame.startswith(b'{"stream"'):
+        return frame
+    return b'{"stream":"%s","data":%s}' % (topic(symbol).encode(), frame)
+
+
 def _result(
     result: object,
     request_id: object,

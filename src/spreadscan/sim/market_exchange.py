@@ -1,0 +1,168 @@
+"""A simulated source that publishes the market: which book is sent when, again, and at first."""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from spreadscan.clock import now_ns
+from spreadscan.sim.blocks import Block
+from spreadscan.sim.connection import Connection, frame
+from spreadscan.sim.exchange import Exchange, Topic
+from spreadscan.sim.faults import Fault
+from spreadscan.sim.flood import Flood, Flooder, standing_books
+from spreadscan.sim.harm import Harm
+from spreadscan.sim.market import Market, Series
+from spreadscan.sim.pages import Pages, funding_page
+from spreadscan.sim.protocols import Rules
+from spreadscan.sim.protocols.binance import bare
+from spreadscan.sim.simtime import SimTime
+from spreadscan.types import Book
+from spreadscan.venues import VENUES
+
+
+class _Topic(Topic):
+    __slots__ = ("in_line", "last_push_s", "repeats", "series")
+
+    def __init__(self, series: Series) -> None:
+        super().__init__(series.symbol)
+        self.series = series
+        self.last_push_s = 0.0
+        self.repeats = 0  # since the last tick
+        self.in_line = False  # for a repeat
+
+
+class MarketExchange(Exchange[_Topic]):
+    """One source of a SimServer.
+
+    flood: what sockets get instead of the market's ticks. faults: a script; those of other
+    sources are left out.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        source_id: int,
+        name: str,
+        time: SimTime,
+        pages: Pages,
+        rules: Rules,
+        flood: Flood | None = None,
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        self._topics = [
+            _Topic(market.at(source_id, i)) for i in range(len(market.listings[source_id]))
+        ]
+        harm = Harm(name, faults, time, market.seed)
+        super().__init__(name, rules, self._topics, harm, market.seed)
+        self._market = market
+        self._time = time
+        self._pages = pages
+        self._listed = market.instruments[source_id]
+        self._render: Callable[[Book], bytes] = self._rendered
+        self._line: list[tuple[float, int]] = []  # heap of (due, index): repeats
+        self.flooder = Flooder(flood, self._block, self._count) if flood else None
+
+    def publish(self, series: Series, k: int, tick_ns: int, now_s: float) -> None:
+        """Send tick k of a series to its subscribers, at the next flush."""
+        topic = self._topics[series.index]
+        if topic.subscribers:
+            book = self._market.book(series, k, tick_ns, self._time.unix_ns(tick_ns))
+            topic.repeats = 0
+            topic.last_push_s = now_s
+            self._push(topic, self._render(book), topic.subscribers)
+
+    def repeat(self, now_s: float, unix_ns: int) -> None:
+        """Send again the books that did not change for the venue's time."""
+        line, wait_s, again = self._line, self.rules.repeat_s, self._protocol.repeat
+        while line and line[0][0] <= now_s:
+            _, index = heapq.heappop(line)
+            topic = self._topics[index]
+            topic.in_line = bool(topic.subscribers)
+            if not topic.in_line or again is None:
+                continue
+            due_s = topic.last_push_s + wait_s
+            if due_s <= now_s:
+                due_s = now_s + wait_s
+                topic.repeats += 1
+                topic.last_push_s = now_s
+                self.counters.repeats += 1
+                payload = again(self._render, self._last_book(topic), topic.repeats, unix_ns)
+                self._push(topic, payload, topic.subscribers)
+            heapq.heappush(line, (due_s, index))
+
+    def _unix_ns(self) -> int:
+        return self._time.unix_of_boot_ns(now_ns())
+
+    def _instrument_page(self, query: Mapping[str, str]) -> bytes:
+        listed = self._harm.listed(self._listed)
+        pages = self._pages if listed is None else self._pages.with_listed(self.name, listed)
+        return pages.get(self.name, query)
+
+    def _funding_page(self, query: Mapping[str, str]) -> bytes:
+        unix_ns = self._unix_ns()
+        rates = [
+            self._market.funding(topic.series.source_id, topic.series.index, unix_ns)
+            for topic in self._topics
+        ]
+        return funding_page(self.name, query, rates, unix_ns)
+
+    def _opened(self, connection: Connection) -> None:
+        if self.flooder:
+            self.flooder.opened(connection)
+
+    def _closed(self, connection: Connection) -> None:
+        if self.flooder:
+            self.flooder.closed(connection)
+
+    def _subscribed(self, connection: Connection, topic: _Topic, now_s: float) -> None:
+        if len(topic.subscribers) == 1:
+            topic.last_push_s = now_s
+        live = (topic.series.source_id, topic.series.index) not in self._market.dead
+        if self.rules.repeat_s and live and not topic.in_line:
+            topic.in_line = True
+            heapq.heappush(self._line, (now_s + self.rules.repeat_s, topic.series.index))
+
+    def _first_push(self, connection: Connection, topic: _Topic, now_s: float) -> None:
+        series, delay_s = topic.series, self.rules.first_push_s
+        if delay_s is None or (series.source_id, series.index) in self._market.dead:
+            return
+        if delay_s:
+            loop = asyncio.get_running_loop()
+            loop.call_later(delay_s, self._push_late, connection, topic, now_s)
+        else:
+            self._push_current(connection, topic)
+
+    def _push_late(self, connection: Connection, topic: _Topic, asked_s: float) -> None:
+        # A tick in between has been the first push already.
+        if connection in topic.subscribers and topic.last_push_s <= asked_s:
+            self._push_current(connection, topic)
+            self.flush(now_ns() * 1e-9)
+
+    def _push_current(self, connection: Connection, topic: _Topic) -> None:
+        book = self._last_book(topic)
+        if self._protocol.repeat is not None and topic.repeats:
+            payload = self._protocol.repeat(self._render, book, topic.repeats, self._unix_ns())
+        else:
+            payload = self._render(book)
+        self._push(topic, payload, [connection])
+
+    def _last_book(self, topic: _Topic) -> Book:
+        # As of what is published, not of now: a due tick that waits must not be overtaken.
+        k, tick_ns = self._market.last_tick(topic.series, self._time.done_ns)
+        return self._market.book(topic.series, k, tick_ns, self._time.unix_ns(tick_ns))
+
+    def _rendered(self, book: Book) -> bytes:
+        return VENUES[self.name].render(self._harm.book(book))
+
+    def _count(self, n: int) -> None:
+        self.counters.frames += n
+
+    def _block(self, connection: Connection, n: int, rounds: Iterator[int]) -> Block | None:
+        def encode(book: Book) -> bytes:
+            payload = self._render(book)
+            wrapped = connection.conversation.wrapped
+            return frame(payload if wrapped else bare(payload), self._opcode)
+
+        series = [self._by_symbol[symbol].series for symbol in sorted(connection.symbols)]
+        books = standing_books(self._market, self._time, series, n)
+        return Block(encode, books, rounds) if books else None
