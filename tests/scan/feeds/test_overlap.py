@@ -275,6 +275,62 @@ def test_a_pair_that_fell_silent_or_never_came_is_subscribed_anew(
     run(main())
 
 
+def test_a_valid_pair_that_never_came_is_subscribed_anew_where_silence_is_health(
+    instance: Instance, transport: str, waits: Waits
+) -> None:
+    """Binance acknowledges what does not exist; what spoke once may be silent."""
+
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        await guest.send(VENUES["binance-spot"].render(book("ONCEUSDT", 1)))
+        while True:
+            await guest.send(b"", opcode=9)
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with Exchange("binance-spot", None, on_open) as exchange:
+            config = config_of("binance-spot", exchange.url, transport, silent_socket_s=0.3)
+            rows = [row(0, "ONCEUSDT"), row(1, "NEVERUSDT"), row(2, "QUIETUSDT", "quiet")]
+            spec = quick("binance-spot", frames_per_s=1_000.0)
+            async with working(spec, config, lists_of("binance-spot", *rows), instance):
+                await until(lambda: exchange.guests and len(exchange.guests[0].requests) >= 3)
+                again = [(r["method"], r["params"]) for r in exchange.guests[0].requests[1:3]]
+        assert [(m, ["neverusdt@bookTicker"]) for m in ("UNSUBSCRIBE", "SUBSCRIBE")] == again
+
+    run(main())
+
+
+@pytest.mark.parametrize("source", ["binance-spot"])
+def test_30_a_mute_socket_of_few_pairs_is_replaced_though_its_venue_pings(
+    instance: Instance, transport: str, waits: Waits, source: str
+) -> None:
+    """Nine quiet pairs prove nothing: so a second socket is held beside the first."""
+    symbols = [f"S{i}USDT" for i in range(9)]
+
+    async def talk(n: int, guest: Guest) -> None:
+        if n == 0:
+            await guest.send(*venue.quotes(*symbols))
+        while True:
+            await guest.send(b"", opcode=9)
+            if n > 0:
+                await guest.send(*venue.quotes(*symbols))
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with venue.exchange:
+            config = config_of(source, venue.exchange.url, transport, silent_socket_s=0.3)
+            rows = [row(i, symbol) for i, symbol in enumerate(symbols)]
+            spec = quick(source, connects_per_s=1_000.0)
+            async with working(spec, config, lists_of(source, *rows), instance):
+                await until(lambda: counter(instance, source, "takeovers") == 1)
+                first = counter(instance, source, "quotes")
+                await until(lambda: counter(instance, source, "quotes") > first + 9)
+                assert 0 == counter(instance, source, "emptied")
+
+    venue = Venue(talk)
+    run(main())
+
+
 def test_a_silent_socket_is_asked_again_before_it_is_closed(
     instance: Instance, transport: str, waits: Waits, caplog: pytest.LogCaptureFixture
 ) -> None:
