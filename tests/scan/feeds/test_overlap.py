@@ -121,6 +121,27 @@ def test_an_announced_end_brings_the_successor_before_the_close(
     assert [True] == alive
 
 
+def test_a_venue_that_announces_the_end_of_every_socket_is_not_stormed(
+    instance: Instance, transport: str, waits: Waits
+) -> None:
+    """Scenario 41. The first successor comes at once, the others after waits that grow."""
+
+    async def talk(n: int, guest: Guest) -> None:
+        await guest.send(SHUTDOWN)
+        while True:
+            await guest.send(*venue.quotes("AUSDT", "BUSDT"))
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with venue.exchange, start(venue, instance, transport):
+            await until(lambda: len(venue.exchange.guests) >= 5)
+        assert [0, 1, 2] == waits.failures[:3]
+        assert len(waits.failures) >= len(venue.exchange.guests) - 2
+
+    venue = Venue(talk)
+    run(main())
+
+
 def test_the_successor_does_not_step_back(instance: Instance, transport: str, waits: Waits) -> None:
     async def talk(n: int, guest: Guest) -> None:
         if n == 0:
