@@ -75,7 +75,7 @@ class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backoff_base_s: float = 0.5  # doubles, with jitter, until the first valid quote
     backoff_cap_s: float = 30.0
     beat_ms: float = 250.0
-    silent_socket_s: float = 60.0  # no quote on a whole socket: empty it and reconnect
+    silent_socket_s: float = 60.0  # no quote on a socket of ten pairs or more: a new one
     take_over_s: float = 10.0  # a successor has to quote within this long beside the old socket
     funding_every_s: float = 60.0  # between looks at the perpetuals' funding; 0 = never
 

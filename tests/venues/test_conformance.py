@@ -282,7 +282,9 @@ CONTROLS = [
         b'{"success":false,"ret_msg":"error:already subscribed,topic:orderbook.1.BTCUSDT",'
         b'"req_id":"8","op":"subscribe"}',
         Refusal(
-            "error:already subscribed,topic:orderbook.1.BTCUSDT", "8", ("orderbook.1.BTCUSDT",)
+            "error:already subscribed,topic:orderbook.1.BTCUSDT",
+            "8",
+            accepted=("orderbook.1.BTCUSDT",),
         ),
     ),
     (

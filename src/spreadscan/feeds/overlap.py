@@ -11,6 +11,7 @@ from collections.abc import Container, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from spreadscan.clock import now_ns
 from spreadscan.errors import Refused, Retry
 from spreadscan.feeds.session import Session
 from spreadscan.net.backoff import Backoff
@@ -18,6 +19,7 @@ from spreadscan.net.connects import Connects
 
 # Sockets of one start would otherwise all end in one minute a day later.
 _LIFE_SHARE = (0.80, 0.95)
+_YOUNG_S = 60.0  # a socket that is to end sooner was opened at a venue that sends its guests away
 
 
 class Owner(Protocol):
@@ -62,6 +64,8 @@ class Shard:
         self._backoff = backoff
         self._socket_life_s = socket_life_s
         self._take_over_s = take_over_s
+        self._young_s = min(_YOUNG_S, _LIFE_SHARE[0] * socket_life_s)
+        self._ended_young = False
         self._living: list[_Living] = []  # the current one, and one that is leaving
 
     @property
@@ -97,6 +101,8 @@ class Shard:
                     await self._relieve(leaving, current)
                     leaving = None if leaving.task.done() else leaving
                 await _first(current.task, current.session.expiring.wait())
+                if not current.task.done() and self._too_soon(current):
+                    await _first(current.task, timeout_s=self._backoff.next_s())
                 if not current.task.done():
                     leaving = current
                     continue
@@ -118,6 +124,14 @@ class Shard:
         living = _Living(link, session, asyncio.create_task(self._live(link, session)))
         self._living.append(living)
         return living
+
+    def _too_soon(self, living: _Living) -> bool:
+        """Return whether a socket is to end young, as the one before it was."""
+        young = now_ns() - living.session.opened_ns < self._young_s * 1e9
+        again, self._ended_young = young and self._ended_young, young
+        if not young:
+            self._backoff.reset()
+        return again
 
     async def _live(self, link: int, session: Session) -> str:
         reason = "stopped"

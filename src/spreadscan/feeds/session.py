@@ -18,16 +18,15 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Feeds
 from spreadscan.feeds.reader import BookSink, FrameReader
 from spreadscan.feeds.shards import requests
-from spreadscan.net.ratelimit import per_second
+from spreadscan.net.ratelimit import RateLimit, per_second
 from spreadscan.net.transport import Socket, connect
 from spreadscan.venues.base import Ack, Control, Event, Pong, Refusal, Venue
 
 _TICK_S = 1.0  # between looks at deadlines; a quarter of the shortest, where that is less
-# Per symbol that needs a snapshot or fell silent; doubles each time, for OKX takes no more than
-# 480 requests an hour on a socket.
+# Per symbol that needs a snapshot or fell silent; doubles each time.
 _RESUBSCRIBE_EVERY_NS = 30_000_000_000
 _DOUBLINGS = 7
-_SILENCE_NEEDS = 10  # symbols on a socket before its silence means anything
+_SILENCE_NEEDS = 10  # symbols on a socket before its silence alone means anything
 _JUDGE_AFTER = 200  # frames; a socket of which more than half are garbage is given up
 
 
@@ -88,6 +87,8 @@ class Session:
         self._open: dict[int, _Request] = {}
         self._next_id = 1
         self._pace = per_second(venue.spec.frames_per_s)
+        per_hour = venue.spec.requests_per_hour
+        self._hourly = RateLimit((per_hour, 3_600.0)) if per_hour else RateLimit()
         self._answered = asyncio.Event()
         self._last_frame_ns = 0
         self._last_quote_ns = 0
@@ -200,6 +201,9 @@ class Session:
             while not self._queue or (one_at_a_time and self._open):
                 self._answered.clear()
                 await self._answered.wait()
+            if self._hourly.wait_ns():
+                self.expiring.set()  # a successor takes them all with a few requests
+            await self._hourly.take()
             await self._pace.take()
             subscribe, symbols = self._queue.popleft()
             if subscribe:  # not what was dropped while it waited here
@@ -263,25 +267,26 @@ class Session:
         self._settle(request_id, ack.topics or tuple(self._open[request_id].open_topics))
 
     def _on_refusal(self, refusal: Refusal) -> None:
-        request_id = self._find(refusal.request_id, refusal.topics)
+        request_id = self._find(refusal.request_id, refusal.topics or refusal.accepted)
         if request_id is None:
             return
         topics = self._open[request_id].open_topics
         named = [t for t in refusal.topics if t in topics]
+        standing = [t for t in refusal.accepted if t in topics]
         whole = not named or self.venue.spec.refuses == "request"
-        if not named and len(topics) == 1:
+        if not named and not standing and len(topics) == 1:
             named = list(topics)
         for topic in named:
             self.refused[topics[topic]] = refusal.text
             self._sink.refused(topics[topic], refusal.text)
         if not self.accepted:  # a fault of the venue, or all delisted
             self.close(f"every pair refused: {refusal.text}")
-        rest = [s for t, s in topics.items() if t not in named]
+        rest = [s for t, s in topics.items() if t not in named and t not in standing]
         if not whole:
             self._settle(request_id, (*named, *refusal.accepted))
             return
         self._settle(request_id, tuple(topics))
-        if named and rest:
+        if rest and (named or standing):
             self._queue.append((True, rest))
         elif rest:  # refused without saying for what: halve it until one is left
             self._queue.extend(((True, rest[::2]), (True, rest[1::2])))
@@ -342,12 +347,17 @@ class Session:
                 self.proven.set()
 
     def _look_at_silence(self, now: int) -> None:
-        """Ask again for everything at half of the time that a socket may be silent, then close."""
-        limit_ns = self._settings.silent_socket_s * 1e9
+        """Ask again for everything at half of the time that a socket may be silent, then close.
+
+        A few symbols may be quiet themselves: they have longer, the fewer the longer, and then get
+        a successor that shows whether they are.
+        """
+        few = _SILENCE_NEEDS / max(1, len(self.accepted))
+        limit_ns = self._settings.silent_socket_s * max(1.0, few) * 1e9
         silent_ns = now - self.last_quote_ns
-        if len(self.accepted) < _SILENCE_NEEDS:
-            return
-        if silent_ns > limit_ns:
+        if silent_ns > limit_ns and few > 1.0:
+            self.expiring.set()
+        elif silent_ns > limit_ns:
             self.close(f"no quote for {self._settings.silent_socket_s:g} s")
         elif silent_ns > limit_ns / 2 and self._silence_told_ns < self.last_quote_ns:
             self._silence_told_ns = now

@@ -256,12 +256,16 @@ class FeedWorker:
         )
 
     async def _look_for_silence(self) -> None:
-        """Warn once per pair that is silent for longer than its source allows, and ask again."""
+        """Warn once per pair that is silent for longer than its source allows, and ask again.
+
+        Where silence is health only what never came is asked for again.
+        """
         own = self._settings.stale_after_s if self._settings else None
         limit_s = self.venue.spec.stale_after_s if own is None else own
         while True:
             await asyncio.sleep(_SILENCE_LOOK_S)
             if not limit_s:
+                self._ask_again(set(), now_ns(), self._config.feeds.silent_socket_s)
                 continue
             names = {row.symbol_id: row.symbol for row in self._listed}
             silent = set(self.intake.silent(now_ns() - int(limit_s * 1e9)))

@@ -14,6 +14,23 @@ import msgspec
 from spreadscan.errors import ConfigError
 from spreadscan.types import SOURCE_BY_NAME
 
+# What a value may be; of connects and requests each.
+_RANGES: dict[str, tuple[int, float]] = {
+    "connects": (1, inf),
+    "after_frames": (0, inf),
+    "drop_bytes": (1, inf),
+    "size_bytes": (1, 2**63 - 1),  # what a frame header can say
+    "piece_bytes": (1, inf),
+    "code": (0, 4999),
+    "notice_s": (0, inf),
+    "from_connect": (1, inf),
+    "every": (1, inf),
+    "share": (0, 1),
+    "requests": (1, inf),
+    "status": (400, 599),
+    "retry_after_s": (0, inf),
+    "hang_s": (0, inf),
+}
 ANNOUNCING = ("binance-spot", "binance-futures", "okx-spot", "okx-futures")
 
 
@@ -233,8 +250,9 @@ def _check(where: str, fault: Fault) -> None:
         raise ConfigError(
             f"{where}: {fault.source} announces nothing, expected one of {', '.join(ANNOUNCING)}"
         )
-    for key in ("drop_bytes", "piece_bytes", "every"):
-        if getattr(fault, key, 1) < 1:
-            raise ConfigError(f"{where}: found {key} = {getattr(fault, key)}, expected 1 or more")
-    if not 0.0 <= getattr(fault, "share", 0.0) <= 1.0:
-        raise ConfigError(f"{where}: found share = {getattr(fault, 'share')}, expected 0 to 1")  # noqa: B009
+    for key, (least, most) in _RANGES.items():
+        found = getattr(fault, key, None)
+        for value in found if isinstance(found, tuple) else () if found is None else (found,):
+            if not least <= value <= most:
+                told = f"{least} or more" if most == inf else f"{least} to {most:g}"
+                raise ConfigError(f"{where}: found {key} = {value}, expected {told}")

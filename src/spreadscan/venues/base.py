@@ -37,6 +37,7 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_frame: int
     topics_per_socket: int
     frames_per_s: float  # frames we may send on one socket
+    requests_per_hour: int = 0  # subscribe and unsubscribe requests on one socket; 0 = any number
     connects_per_s: float
     connects_per_5min: int
     taker_bps: float

@@ -7,7 +7,8 @@ ws/connect, market/instrument).
 2. The symbol is that of the topic: on a relayed instrument data.s differs from it.
 3. An unchanged book is repeated after 3 s with the same "u": a silent symbol is a dead one.
    u = 1 says that the engine restarted.
-4. One bad topic refuses its whole request; the answer names it, not always with a req_id.
+4. One bad topic refuses its whole request; the answer names it, not always with a req_id. So does
+   one that is subscribed already, which goes on.
 5. Spot takes 10 topics a request. Topics of one socket may have 21,000 characters in all.
 6. The time of the engine, "cts", stands at top level; frames of 2023 have only "ts".
 7. tickers lists the funding of every linear contract; "" and "0" for dated ones.
@@ -250,7 +251,10 @@ def classify(frame: bytes) -> Control | None:
     if message.get("success") is True:
         return Ack(request_id)
     if message.get("success") is False:
-        return Refusal(text, request_id, tuple(_NAMED_TOPIC.findall(text)))
+        named = tuple(_NAMED_TOPIC.findall(text))
+        if "already subscribed" in text:
+            return Refusal(text, request_id, accepted=named)
+        return Refusal(text, request_id, named)
     return None
 
 

@@ -7,7 +7,7 @@ Docs (checked 2026-11-20): www.okx.com/docs-v5/en (public data, order book chann
 3. The heartbeat is the bare text "ping"/"pong", no JSON and no protocol frame; without it
    the server closes after 30 s (close code 4004).
 4. seqId may be missing, and falls after maintenance: then a later ts says that it restarted.
-5. 480 subscribe, unsubscribe and login operations an hour and socket: never resend in a loop.
+5. 480 subscribe, unsubscribe and login operations an hour and socket: requests_per_hour.
 6. New listings first show as rows with nearly every field empty, or as LISTING-SPOT-… ids.
 7. funding-rate takes instId=ANY for every swap (10 requests / 2 s). fundingTime is the next
    payment, nextFundingTime the one after it.
@@ -65,6 +65,7 @@ SPOT_SPEC = VenueSpec(
     bytes_per_frame=65_536,
     topics_per_socket=100,
     frames_per_s=5.0,
+    requests_per_hour=480,
     connects_per_s=3.0,
     connects_per_5min=900,
     taker_bps=10.0,

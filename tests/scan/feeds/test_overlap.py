@@ -121,6 +121,27 @@ def test_an_announced_end_brings_the_successor_before_the_close(
     assert [True] == alive
 
 
+def test_a_venue_that_announces_the_end_of_every_socket_is_not_stormed(
+    instance: Instance, transport: str, waits: Waits
+) -> None:
+    """Scenario 41. The first successor comes at once, the others after waits that grow."""
+
+    async def talk(n: int, guest: Guest) -> None:
+        await guest.send(SHUTDOWN)
+        while True:
+            await guest.send(*venue.quotes("AUSDT", "BUSDT"))
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with venue.exchange, start(venue, instance, transport):
+            await until(lambda: len(venue.exchange.guests) >= 5)
+        assert [0, 1, 2] == waits.failures[:3]
+        assert len(waits.failures) >= len(venue.exchange.guests) - 2
+
+    venue = Venue(talk)
+    run(main())
+
+
 def test_the_successor_does_not_step_back(instance: Instance, transport: str, waits: Waits) -> None:
     async def talk(n: int, guest: Guest) -> None:
         if n == 0:
@@ -272,6 +293,62 @@ def test_a_pair_that_fell_silent_or_never_came_is_subscribed_anew(
         topics = {topic for _, args in again for topic in args}
         assert {"orderbook.1.AUSDT", "orderbook.1.NEVERUSDT"} == topics
 
+    run(main())
+
+
+def test_a_valid_pair_that_never_came_is_subscribed_anew_where_silence_is_health(
+    instance: Instance, transport: str, waits: Waits
+) -> None:
+    """Binance acknowledges what does not exist; what spoke once may be silent."""
+
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        await guest.send(VENUES["binance-spot"].render(book("ONCEUSDT", 1)))
+        while True:
+            await guest.send(b"", opcode=9)
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with Exchange("binance-spot", None, on_open) as exchange:
+            config = config_of("binance-spot", exchange.url, transport, silent_socket_s=0.3)
+            rows = [row(0, "ONCEUSDT"), row(1, "NEVERUSDT"), row(2, "QUIETUSDT", "quiet")]
+            spec = quick("binance-spot", frames_per_s=1_000.0)
+            async with working(spec, config, lists_of("binance-spot", *rows), instance):
+                await until(lambda: exchange.guests and len(exchange.guests[0].requests) >= 3)
+                again = [(r["method"], r["params"]) for r in exchange.guests[0].requests[1:3]]
+        assert [(m, ["neverusdt@bookTicker"]) for m in ("UNSUBSCRIBE", "SUBSCRIBE")] == again
+
+    run(main())
+
+
+@pytest.mark.parametrize("source", ["binance-spot"])
+def test_30_a_mute_socket_of_few_pairs_is_replaced_though_its_venue_pings(
+    instance: Instance, transport: str, waits: Waits, source: str
+) -> None:
+    """Nine quiet pairs prove nothing: so a second socket is held beside the first."""
+    symbols = [f"S{i}USDT" for i in range(9)]
+
+    async def talk(n: int, guest: Guest) -> None:
+        if n == 0:
+            await guest.send(*venue.quotes(*symbols))
+        while True:
+            await guest.send(b"", opcode=9)
+            if n > 0:
+                await guest.send(*venue.quotes(*symbols))
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with venue.exchange:
+            config = config_of(source, venue.exchange.url, transport, silent_socket_s=0.3)
+            rows = [row(i, symbol) for i, symbol in enumerate(symbols)]
+            spec = quick(source, connects_per_s=1_000.0)
+            async with working(spec, config, lists_of(source, *rows), instance):
+                await until(lambda: counter(instance, source, "takeovers") == 1)
+                first = counter(instance, source, "quotes")
+                await until(lambda: counter(instance, source, "quotes") > first + 9)
+                assert 0 == counter(instance, source, "emptied")
+
+    venue = Venue(talk)
     run(main())
 
 

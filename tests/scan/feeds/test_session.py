@@ -21,6 +21,7 @@ from scan.feeds.kit import (
     settings,
     until,
 )
+from spreadscan.clock import now_ns
 from spreadscan.errors import ConnectionLost
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds.session import Session
@@ -276,6 +277,25 @@ def test_frames_are_spaced_pings_included(transport: str) -> None:
     run(main())
 
 
+def test_a_socket_that_spent_its_requests_of_an_hour_waits_and_wants_a_successor(
+    transport: str,
+) -> None:
+    async def main() -> None:
+        venue = quick("okx-spot", requests_per_hour=4, topics_per_frame=1, frames_per_s=1_000.0)
+        symbols = [f"S{i}-USDT" for i in range(5)]
+        async with Exchange("okx-spot") as exchange:
+            session = Session(venue, symbols, exchange.url, Heard(), settings(transport))
+            async with living(session) as task:
+                await until(session.expiring.is_set)
+                await until(lambda: len(exchange.guests[0].requests) == 4)
+                await asyncio.sleep(0.2)
+                assert 4 == len(exchange.guests[0].requests)
+                assert not session.all_answered
+                assert not task.done()
+
+    run(main())
+
+
 # -- refusals that do not say for what
 
 
@@ -304,6 +324,40 @@ def test_an_unnamed_refusal_is_halved_until_the_pair_is_found(transport: str) ->
             accepted
         )
         assert (7, 6) == (heard.controls["refusals"], heard.controls["acks"])
+
+    run(main())
+
+
+def test_a_topic_that_bybit_has_already_is_not_refused(transport: str) -> None:
+    """The first subscription goes on; the others of its request did not come through."""
+    texts = {"AUSDT": "error:already subscribed,topic:orderbook.1.AUSDT"}
+
+    def answer(request: dict[str, Any]) -> list[str]:
+        for symbol, text in texts.items():
+            if f"orderbook.1.{symbol}" in request["args"]:
+                no = {"success": False, "ret_msg": text, "req_id": request["req_id"]}
+                return [json.dumps(no | {"op": "subscribe"})]
+        return ack("bybit-futures", request)
+
+    async def main() -> None:
+        venue = quick("bybit-futures", frames_per_s=1_000.0)
+        heard = Heard()
+        async with Exchange("bybit-futures", answer) as exchange:
+            symbols = ["AUSDT", "BUSDT", "CUSDT"]
+            session = Session(venue, symbols, exchange.url, heard, settings(transport))
+            async with living(session):
+                await until(lambda: session.all_answered)
+                asked = [request["args"] for request in exchange.guests[0].requests]
+                assert symbols == session.accepted
+                session.drop(["AUSDT"])
+                session.add(["AUSDT"])  # alone in its request
+                await until(lambda: len(exchange.guests[0].requests) == 4 and session.all_answered)
+                assert "AUSDT" in session.accepted
+        assert [] == heard.refusals
+        assert [
+            [f"orderbook.1.{s}" for s in symbols],
+            ["orderbook.1.BUSDT", "orderbook.1.CUSDT"],
+        ] == asked
 
     run(main())
 
@@ -455,6 +509,22 @@ def test_a_socket_without_quotes_closes_if_enough_pairs_are_on_it(
                 await asyncio.wait({task}, timeout=5.0 if closes else 0.6)
                 assert closes == task.done()
                 assert not closes or "no quote for 0.2 s" == task.result()
+                assert closes != session.expiring.is_set()  # a few get a successor to compare with
+
+    run(main())
+
+
+def test_few_pairs_have_longer_to_say_something(transport: str) -> None:
+    async def main() -> None:
+        async with Exchange("bybit-futures") as exchange:
+            feeds = settings(transport, silent_socket_s=0.2)
+            session = Session(VENUES["bybit-futures"], ["AUSDT"], exchange.url, Heard(), feeds)
+            async with living(session):
+                await until(lambda: session.all_answered)
+                await until(session.expiring.is_set)
+                waited_s = (now_ns() - session.opened_ns) / 1e9
+                assert 3 == len(exchange.guests[0].requests)  # it was asked for again before
+        assert waited_s > 10 * 0.2
 
     run(main())
 

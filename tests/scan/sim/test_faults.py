@@ -53,6 +53,22 @@ def test_every_fault_has_an_example_that_is_read(tmp_path: Path) -> None:
         ("[[fault]]\nwhat = 'shrink'\nsource = '*'\nshare = 2.0", "found share = 2.0, expected 0"),
         ("[[fault]]\nwhat = 'drip'\nsource = '*'\ndrop_bytes = 0", "drop_bytes = 0, expected 1"),
         (
+            "[[fault]]\nwhat = 'mute'\nsource = '*'\nafter_frames = -1",
+            "after_frames = -1, expected 0 or more",
+        ),
+        (
+            "[[fault]]\nwhat = 'mute'\nsource = '*'\nconnects = [1, 0]",
+            "connects = 0, expected 1 or more",
+        ),
+        (
+            "[[fault]]\nwhat = 'hang'\nsource = '*'\nhang_s = nan",
+            "hang_s = nan, expected 0 or more",
+        ),
+        (
+            "[[fault]]\nwhat = 'status'\nsource = '*'\nstatus = 4290",
+            "status = 4290, expected 400 to 599",
+        ),
+        (
             "[[fault]]\nwhat = 'restart'\nsource = 'mexc-spot'",
             "mexc-spot announces nothing, expected one of binance-spot",
         ),
