@@ -114,6 +114,7 @@ def test_what_cannot_be_taken_over_is_refused_once_in_a_sentence(
     rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
     lists: Lists, asked: int, sentence: str,
 ) -> None:  # fmt: skip
+    """The last one is Scenario 40: more pairs than there is room for."""
     monkeypatch.setattr(reload_module, "_AGAIN_NS", 0)
     rig.write(lists)
     rig.control.reload_generation = asked
