@@ -25,7 +25,8 @@ from spreadscan.reserve import Reserve
 log = logging.getLogger(__name__)
 
 _COUNTER = {name: i for i, name in enumerate(SOURCE_COUNTERS)}
-_LOOK_S = 0.25
+_LOOK_S = 0.5  # a tape has room for some hundred thousand frames a second meanwhile
+_ASK_NS = 500_000_000
 _BLOCK_S = 2.0  # a block at least this often: what a kill can cost
 _LEAST_PARTS = 4
 _PART_BYTES = 1 << 20
@@ -35,7 +36,8 @@ _JOIN_S = 2.0
 class Recorder:
     """Records what the sockets of a feed receive while somebody asks for it.
 
-    look() on the feed's beat; stop() at its end. One writer thread, only while it records.
+    look() on the beat of the feed, of which it takes two a second; stop() at its end. A writer
+    thread, only while it records.
     """
 
     def __init__(self, instance: Instance, source: str, intake: FeedIntake, config: Config) -> None:
@@ -48,10 +50,15 @@ class Recorder:
         buffer_bytes = int(config.record.buffer_mb * 1e6)
         self._n_parts = max(_LEAST_PARTS, min(64, buffer_bytes // self._part_bytes))
         self._request: Request | None = None
+        self._asked_ns = 0
         self._writer: _Writer | None = None
 
     def look(self) -> None:
         """Begin, end or go on, as it is asked; tell health how it goes."""
+        now = now_ns()
+        if now - self._asked_ns < _ASK_NS:
+            return
+        self._asked_ns = now
         request = asked(self._instance)
         if request is not None and self._source not in request.sources:
             request = None
