@@ -294,3 +294,20 @@ def test_the_tape_holds_the_longest_message(instance: Instance, tmp_path: Path) 
     one.stop()
     assert [longest] == [len(m) for m in messages(asker.frames())]
     asker.leave()
+
+
+def test_after_the_end_nothing_is_copied_any_more(instance: Instance, asker: Asker) -> None:
+    intake = FeedIntake(
+        instance.region("quotes"), instance.region("dirty"), instance.region("health"), 6
+    )
+    asker.ask(SOURCE)
+    one = recorder.Recorder(instance, SOURCE, intake, Config())
+    one.look()
+    assert one._writer is not None
+    tape = one._writer.tape
+    socket = FrameIntake(intake, FrameDecoder(VENUES[SOURCE].schema), 1)
+    socket.record(Opcode.TEXT, b"x", now_ns())
+    assert 1 == tape.frames
+    one.stop()
+    socket.record(Opcode.TEXT, b"y", now_ns())
+    assert 1 == tape.frames
