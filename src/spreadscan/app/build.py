@@ -67,12 +67,7 @@ def _refuse_live(config: Config) -> None:
         instance = Instance(config.instance)
     except (RegionMissing, LayoutMismatch):
         return
-    live = [
-        role
-        for role in (*config.sources, "engine", "tracker", "supervisor")
-        if instance.lease_held(role)
-    ]
-    if live:
+    if live := _held_roles(instance, config):
         raise ConfigError(
             f"instance {config.instance!r}: in use by {', '.join(live)}, expected nobody: "
             "`spreadscan ctl stop` first"
@@ -102,11 +97,15 @@ def open_instance(config: Config, role: str) -> Instance:
 
 def live_roles(instance: Instance, config: Config) -> list[str]:
     """Return the roles that run. ConfigError where none does."""
-    roles = [role for role in ("supervisor", "tracker", "engine", *config.sources)
-             if instance.lease_held(role)]  # fmt: skip
+    roles = _held_roles(instance, config)
     if not roles:
         raise ConfigError(f"instance {config.instance!r}: nothing is running, expected a scanner")
     return roles
+
+
+def _held_roles(instance: Instance, config: Config) -> list[str]:
+    roles = ("supervisor", "tracker", "engine", *config.sources)
+    return [role for role in roles if instance.lease_held(role)]
 
 
 def active_sources(config: Config, lists: Lists) -> tuple[str, ...]:

@@ -60,6 +60,8 @@ class RecordingRun:
         self._max_bytes = int((config.record.max_gb if max_gb is None else max_gb) * _BYTES_PER_GB)
         self._removed: list[str] = []
         self._generation = 0
+        self._n_bytes = 0
+        self._troubled = False
         self._started_ns = now_ns()
         self._utc_offset_ns = UtcClock().offset_ns()
         self._before: dict[str, dict[str, int]] = {}
@@ -83,21 +85,39 @@ class RecordingRun:
         request.ask(self._instance, asking)
 
     def look(self) -> Progress:
-        """Remove what is beyond the size, take newer lists over, and say how it goes."""
-        files = _files(self.folder)
-        n_bytes = self._make_room(files)
-        self._copy_lists()
-        return self._progress(n_bytes)
+        """Remove what is beyond the size, take newer lists over, and say how it goes.
+
+        Whatever the disk or the lists refuse meanwhile: the feeds go on, and it is tried again.
+        """
+        try:
+            self._n_bytes = self._make_room(_files(self.folder))
+            self._copy_lists()
+        except (OSError, BadGenerated) as error:
+            if not self._troubled:
+                log.warning("recording: not up to date", extra=facts(error=str(error)))
+            self._troubled = True
+        else:
+            self._troubled = False
+        return self._progress(self._n_bytes)
 
     def end(self, within_s: float = _CLOSE_WITHIN_S) -> tuple[Progress, list[str]]:
-        """Take the request back, wait for the files; return how it went, and who is late."""
+        """Take the request back, wait for the files; return how it went, and who is late.
+
+        ConfigError where the disk has no room for the totals; the frames are there.
+        """
         request.withdraw(self._instance)
         deadline_s = time.monotonic() + within_s
         while (late := self._open()) and time.monotonic() < deadline_s:
             time.sleep(0.05)
-        done = self._progress(sum(size for _, size in _files(self.folder)))
-        self._write_about(iso_utc(time.time_ns()), done)
         self._lease.close()
+        done = self._progress(sum(size for _, size in _files(self.folder)))
+        try:
+            self._write_about(iso_utc(time.time_ns()), done)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.folder / ABOUT}: {error.strerror}, expected room for the totals; the "
+                "recording is whole but for them"
+            ) from None
         return done, late
 
     @property

@@ -10,6 +10,7 @@ from spreadcore.errors import LeaseHeld
 
 from scan.recordings.kit import START_NS
 from spreadscan.app import build
+from spreadscan.app import record as record_module
 from spreadscan.app.record import RecordingRun
 from spreadscan.config import Config, Engine, Paths, VenueSettings, load
 from spreadscan.discovery.write import write_set
@@ -101,6 +102,32 @@ def test_newer_lists_replace_those_of_the_beginning(instance, config, feeds, tmp
     run.look()
     run.end()
     assert 2 == load_lists(run.folder / "generated").generation
+
+
+def test_lists_and_disk_that_refuse_meanwhile_end_nothing(
+    instance, config, feeds, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(record_module, "_COPY_WAIT_S", 0.0)
+    run = RecordingRun(instance, config, tmp_path / "rec")
+    run.begin()
+    metadata = Path(config.paths.generated, "metadata.json")
+    kept = metadata.read_bytes()
+    metadata.write_bytes(b"{")
+    for _ in range(3):
+        run.look()
+    assert ["recording: not up to date"] == caplog.messages
+    metadata.write_bytes(kept)
+    run.look()
+    assert 1 == load_lists(run.folder / "generated").generation
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ConfigError, match="No space left on device, expected room for the totals"):
+        run.end()
+    assert request.asked(instance) is None
+    instance.lease(request.ROLE).close()  # free again
 
 
 def test_the_oldest_files_go_but_the_newest_of_a_source_stays(instance, config, feeds, tmp_path):
