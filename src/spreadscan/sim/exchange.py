@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from aiohttp import WSMsgType, web
@@ -22,6 +23,8 @@ from spreadscan.sim.pages import (
     TIME_PATHS,
     time_page,
 )
+from spreadscan.sim.pages.refusal import Refusal
+from spreadscan.sim.pages.tickers import TICKER_PATHS
 from spreadscan.sim.protocols import PROTOCOLS, Answer, Close, Rules
 from spreadscan.sim.protocols.binance import BinanceConversation, bare
 
@@ -92,6 +95,10 @@ class Exchange(Generic[_T]):
         """Return the funding of all contracts; an aiohttp HTTP error where it is not known."""
         raise NotImplementedError
 
+    def _ticker_page(self, path: str, query: Mapping[str, str]) -> bytes:
+        """Return one of TICKER_PATHS, or Refusal; an aiohttp HTTP error where there is none."""
+        raise web.HTTPNotFound(text=f"{self.name}: no tickers here")
+
     def _opened(self, connection: Connection) -> None:
         """Take notice of a socket that has opened."""
 
@@ -112,6 +119,8 @@ class Exchange(Generic[_T]):
         app.router.add_get(TIME_PATHS[self.name], self._server_time)
         if self.name in FUNDING_PATHS:
             app.router.add_get(FUNDING_PATHS[self.name], self._funding)
+        for path in TICKER_PATHS[self.name]:
+            app.router.add_get(path, partial(self._tickers, path))
         for path in self._protocol.paths:
             app.router.add_get(path, self._socket)
         return app
@@ -158,6 +167,12 @@ class Exchange(Generic[_T]):
     async def _funding(self, request: web.Request) -> web.Response:
         return await self._page("funding", request, self._funding_page)
 
+    async def _tickers(self, path: str, request: web.Request) -> web.Response:
+        def render(query: Mapping[str, str]) -> bytes:
+            return self._ticker_page(path, dict(query) | request.match_info)
+
+        return await self._page("tickers", request, render)
+
     async def _server_time(self, request: web.Request) -> web.Response:
         return await self._page("time", request, lambda _: time_page(self.name, self._unix_ns()))
 
@@ -168,7 +183,10 @@ class Exchange(Generic[_T]):
         refusal = await self._harm.rest(page, request.query)
         if refusal is not None:
             return refusal
-        body = self._harm.body(page, render(request.query))
+        try:
+            body = self._harm.body(page, render(request.query))
+        except Refusal as no:
+            return web.Response(body=no.body, status=no.status, content_type="application/json")
         headers = HEADERS.get(self.name) if page != "time" else None
         return web.Response(body=body, content_type="application/json", headers=headers)
 
@@ -198,7 +216,9 @@ class Exchange(Generic[_T]):
     ) -> Connection:
         conversation = self._protocol.open(
             rules=self.rules,
-            topics={} if request.path.startswith("/market/") else self._harm.topics(self._names),
+            topics={}
+            if request.path.startswith(("/market/", "/private/"))
+            else self._harm.topics(self._names),
             conn_id=f"{self._rng.getrandbits(32):08x}",
             opened_s=now_ns() * 1e-9,
         )

@@ -13,10 +13,12 @@ from spreadscan.sim.flood import Flood, Flooder, standing_books
 from spreadscan.sim.harm import Harm
 from spreadscan.sim.market import Market, Series
 from spreadscan.sim.pages import Pages, funding_page
+from spreadscan.sim.pages.tickers import bybit_tickers, ticker_page
+from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.protocols import Rules
 from spreadscan.sim.protocols.binance import bare
 from spreadscan.sim.simtime import SimTime
-from spreadscan.types import Book
+from spreadscan.types import SOURCE_BY_NAME, SOURCES, Book, FundingRate
 from spreadscan.venues import VENUES
 
 
@@ -58,6 +60,14 @@ class MarketExchange(Exchange[_Topic]):
         self._time = time
         self._pages = pages
         self._listed = market.instruments[source_id]
+        exchange = SOURCES[source_id].exchange
+        self._views = {  # of both markets: where parameters tell them apart, one host has both
+            source.name: View(
+                market, source.id, time, harm.delisted if source.name == name else set
+            )
+            for source in SOURCES
+            if source.exchange == exchange
+        }
         self._render: Callable[[Book], bytes] = self._rendered
         self._line: list[tuple[float, int]] = []  # heap of (due, index): repeats
         self.flooder = Flooder(flood, self._block, self._count) if flood else None
@@ -100,11 +110,21 @@ class MarketExchange(Exchange[_Topic]):
 
     def _funding_page(self, query: Mapping[str, str]) -> bytes:
         unix_ns = self._unix_ns()
-        rates = [
-            self._market.funding(topic.series.source_id, topic.series.index, unix_ns)
-            for topic in self._topics
-        ]
-        return funding_page(self.name, query, rates, unix_ns)
+        if self.name.startswith("bybit"):
+            return bybit_tickers(query, self._views, self._rates, unix_ns // 1_000_000)
+        mid_px = self._views[self.name].mid_px
+        return funding_page(self.name, query, [*self._rates().values()], mid_px, unix_ns)
+
+    def _ticker_page(self, path: str, query: Mapping[str, str]) -> bytes:
+        unix_ms = self._unix_ns() // 1_000_000
+        return ticker_page(self.name, path, query, self._views, self._rates, unix_ms)
+
+    def _rates(self) -> dict[str, FundingRate]:
+        """Return the funding of the exchange's perpetuals, by venue symbol."""
+        source = SOURCE_BY_NAME[f"{self.name.partition('-')[0]}-futures"]
+        n, unix_ns = len(self._market.listings[source.id]), self._unix_ns()
+        rates = (self._market.funding(source.id, i, unix_ns) for i in range(n))
+        return {rate.symbol: rate for rate in rates}
 
     def _opened(self, connection: Connection) -> None:
         if self.flooder:

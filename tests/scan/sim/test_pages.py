@@ -15,7 +15,11 @@ from spreadscan.sim.pages import (
     funding_page,
     time_page,
 )
-from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.sim.pages.refusal import Refusal
+from spreadscan.sim.pages.tickers import bybit_tickers
+from spreadscan.sim.pages.tickers.view import View
+from spreadscan.sim.simtime import SimTime
+from spreadscan.types import SOURCE_BY_NAME, SOURCES, FundingRate, Instrument
 from spreadscan.venues import VENUES
 
 NOW_MS = 1_795_132_800_123
@@ -82,6 +86,13 @@ def test_unknown_kinds_are_errors_inside_http_200(pages: Pages) -> None:
             VENUES[name].instruments(pages.get(name, {}))
 
 
+def funding(market: Market, name: str, query: dict[str, str], rates: list[FundingRate]) -> bytes:
+    if name == "bybit-futures":
+        views = {source.name: View(market, source.id, SimTime()) for source in SOURCES}
+        return bybit_tickers(query, views, lambda: {r.symbol: r for r in rates}, NOW_MS)
+    return funding_page(name, query, rates, lambda symbol: 1.0, NOW_MS * 1_000_000)
+
+
 @pytest.mark.parametrize("name", FUNDING_PATHS)
 def test_a_parser_finds_the_funding_of_every_perpetual(market: Market, name: str) -> None:
     """That of the market, as text or number; what is listed beside it is none of ours."""
@@ -92,17 +103,21 @@ def test_a_parser_finds_the_funding_of_every_perpetual(market: Market, name: str
     assert venue.funding is not None
     assert FUNDING_PATHS[name] == venue.funding_request.path
     query = dict(parse_qsl(venue.funding_request.query))
-    found = {rate.symbol: rate for rate in venue.funding(funding_page(name, query, rates, now_ns))}
+    found = {rate.symbol: rate for rate in venue.funding(funding(market, name, query, rates))}
     assert {rate.symbol: rate for rate in rates} == {r.symbol: found[r.symbol] for r in rates}
     assert len(found) <= len(rates) + 1
 
 
-def test_funding_of_another_kind_is_an_error_inside_http_200() -> None:
-    for name in ("bybit-futures", "okx-futures"):
-        venue = VENUES[name]
-        assert venue.funding is not None
-        with pytest.raises(VenueDown):
-            venue.funding(funding_page(name, {}, [], NOW_MS * 1_000_000))
+def test_funding_of_another_kind_is_an_error_inside_http_200(market: Market) -> None:
+    okx, bybit = VENUES["okx-futures"], VENUES["bybit-futures"]
+    assert okx.funding is not None
+    assert bybit.funding is not None
+    with pytest.raises(VenueDown):
+        okx.funding(funding(market, "okx-futures", {}, []))
+    with pytest.raises(Refusal) as no:
+        funding(market, "bybit-futures", {}, [])
+    with pytest.raises(VenueDown):
+        bybit.funding(no.value.body)
 
 
 @pytest.mark.parametrize("name", TIME_PATHS)

@@ -3,11 +3,11 @@
 Every list of the market carries a few rows that a scanner of USDT pairs has to leave out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
-from spreadscan.sim.pages import binance, bybit, mexc, okx
+from spreadscan.sim.pages import binance, bybit, filters, mexc, okx
 from spreadscan.types import SOURCES, FundingRate, Instrument
 
 __all__ = [
@@ -97,29 +97,35 @@ class Pages:
         )
 
     def get(self, source_name: str, query: Mapping[str, str]) -> bytes:
-        """Return the body that the source answers to INSTRUMENT_PATHS with this query."""
+        """Return the body that the source answers to INSTRUMENT_PATHS, or a Refusal."""
         exchange = source_name.partition("-")[0]
         if exchange == "bybit":
             rows = self._bybit.get(query.get("category", ""))
             return bybit.page(rows, query, self._unix_ms, self._bybit_page_rows)
         if exchange == "okx":
-            return self._okx.get(query.get("instType", ""), okx.UNKNOWN_TYPE)
-        return self._whole[source_name]
+            body = self._okx.get(query.get("instType", ""), okx.UNKNOWN_TYPE)
+            return filters.okx(body, query)
+        return filters.OF[source_name](self._whole[source_name], query)
 
 
 def funding_page(
-    source_name: str, query: Mapping[str, str], rates: Sequence[FundingRate], unix_ns: int
+    source_name: str,
+    query: Mapping[str, str],
+    rates: Sequence[FundingRate],
+    mark_px: Callable[[str], float],
+    unix_ns: int,
 ) -> bytes:
-    """Return the body that a perpetual source answers to FUNDING_PATHS with this query."""
+    """Return the body that a perpetual source answers to FUNDING_PATHS with this query.
+
+    Bybit's is its tickers page (tickers/). Refusal: where the query names no contract of it.
+    """
     ms = unix_ns // 1_000_000
     exchange = source_name.partition("-")[0]
-    if exchange == "bybit":
-        return bybit.funding_page(rates, query, ms)
     if exchange == "okx":
         return okx.funding_page(rates, query, ms)
     if exchange == "mexc":
         return mexc.funding_page(rates, ms)
-    return binance.funding_page(rates, ms)
+    return binance.funding_page(rates, query, mark_px, ms)
 
 
 def time_page(source_name: str, unix_ns: int) -> bytes:

@@ -1,14 +1,16 @@
 """Binance exchangeInfo, spot and USDT-M."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from spreadscan.sim.pages.refusal import Refusal
 from spreadscan.types import FundingRate, Instrument
 from spreadscan.venues.base import decimal_text
 
 Row = dict[str, Any]
+MarkPx = Callable[[str], float]  # by venue symbol
 
 _FOREVER_MS = 4_133_404_800_000
 _QUARTER_MS = 1_798_185_600_000
@@ -87,14 +89,21 @@ def _futures_others(first: Row) -> list[Row]:
     ]
 
 
-def funding_page(rates: Sequence[FundingRate], unix_ms: int) -> bytes:
-    """Return premiumIndex of every contract; mark prices are made up: nobody reads them."""
+def funding_page(
+    rates: Sequence[FundingRate], query: Mapping[str, str], mark_px: MarkPx, unix_ms: int
+) -> bytes:
+    """Return premiumIndex of every contract, or of symbol= as an object."""
+    symbol = query.get("symbol")
+    if symbol is not None:
+        rates = [rate for rate in rates if rate.symbol == symbol]
+        if not rates:
+            raise Refusal({"code": -1121, "msg": "Invalid symbol."}, 400)
     rows = [
         {
             "symbol": rate.symbol,
-            "markPrice": "1.00000000",
-            "indexPrice": "1.00000000",
-            "estimatedSettlePrice": "1.00000000",
+            "markPrice": (mark := f"{mark_px(rate.symbol):.8f}"),
+            "indexPrice": mark,
+            "estimatedSettlePrice": mark,
             "lastFundingRate": f"{rate.rate:.8f}",
             "interestRate": "0.00010000",
             "nextFundingTime": rate.next_ns // 1_000_000,
@@ -102,6 +111,8 @@ def funding_page(rates: Sequence[FundingRate], unix_ms: int) -> bytes:
         }
         for rate in rates
     ]
+    if symbol is not None:
+        return orjson.dumps(rows[0])
     dated = {"symbol": "BTCUSDT_261225", "lastFundingRate": "", "nextFundingTime": 0}
     return orjson.dumps([*rows, rows[0] | dated])
 

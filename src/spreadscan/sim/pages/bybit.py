@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import orjson
 
-from spreadscan.types import FundingRate, Instrument
+from spreadscan.types import Instrument
 from spreadscan.venues.base import decimal_text
 
 Row = dict[str, Any]
@@ -59,13 +59,21 @@ def _linear_others(first: Row) -> list[Row]:
 
 
 def page(rows: list[Row] | None, query: Mapping[str, str], unix_ms: int, page_rows: int) -> bytes:
-    """Return the page that limit and cursor ask for; spot ignores both.
+    """Return the page that limit and cursor ask for, of the rows that symbol= and baseCoin= leave.
+
+    Spot ignores limit and cursor.
 
     nextPageCursor is already percent-encoded: a client that encodes it again gets an error.
     """
     category = query.get("category", "")
     if rows is None:
         return _error(10001, "params error: category is invalid", unix_ms)
+    if symbol := query.get("symbol"):
+        rows = [row for row in rows if row["symbol"] == symbol]
+        if not rows:
+            return _error(10001, "params error: symbol invalid", unix_ms)
+    if coin := query.get("baseCoin"):
+        rows = [row for row in rows if row["baseCoin"] == coin]
     result: Row = {"category": category, "list": rows}
     if category == "linear":
         try:
@@ -76,32 +84,6 @@ def page(rows: list[Row] | None, query: Mapping[str, str], unix_ms: int, page_ro
         end = begin + max(1, min(limit, page_rows))
         result["list"] = rows[begin:end]
         result["nextPageCursor"] = _cursor(rows, begin, end)
-    body = {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": unix_ms}
-    return orjson.dumps(body)
-
-
-def funding_page(rates: Sequence[FundingRate], query: Mapping[str, str], unix_ms: int) -> bytes:
-    """Return the linear tickers; prices are made up: nobody reads them."""
-    if query.get("category") != "linear":
-        return _error(10001, "params error: category is invalid", unix_ms)
-    rows = [
-        {
-            "symbol": rate.symbol,
-            "lastPrice": "1",
-            "indexPrice": "1",
-            "markPrice": "1",
-            "fundingRate": decimal_text(rate.rate),
-            "nextFundingTime": str(rate.next_ns // 1_000_000),
-            "deliveryTime": "0",
-            "bid1Price": "1",
-            "bid1Size": "1",
-            "ask1Price": "1",
-            "ask1Size": "1",
-        }
-        for rate in rates
-    ]
-    dated = {"symbol": "BTCUSDT-25DEC26", "fundingRate": "", "nextFundingTime": "0"}
-    result = {"category": "linear", "list": [*rows, rows[0] | dated]}
     body = {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": unix_ms}
     return orjson.dumps(body)
 

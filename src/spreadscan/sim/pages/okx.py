@@ -11,6 +11,13 @@ from spreadscan.venues.base import decimal_text
 Row = dict[str, Any]
 
 UNKNOWN_TYPE = orjson.dumps({"code": "51000", "data": [], "msg": "Parameter instType error"})
+UNKNOWN_ID = orjson.dumps(
+    {
+        "code": "51001",
+        "data": [],
+        "msg": "Instrument ID, Instrument ID code, or Spread ID doesn't exist.",
+    }
+)
 _SPLIT_EVERY = 20  # of the swaps states its contract as ctVal * ctMult with ctMult 10
 
 
@@ -58,9 +65,12 @@ def _swap_others(first: Row) -> list[Row]:
 
 
 def funding_page(rates: Sequence[FundingRate], query: Mapping[str, str], unix_ms: int) -> bytes:
-    """Return the funding of every swap, which instId=ANY asks for."""
-    if query.get("instId") != "ANY":
-        return orjson.dumps({"code": "51001", "data": [], "msg": "Instrument ID doesn't exist"})
+    """Return the funding of every swap, which instId=ANY asks for, or of the one that it names."""
+    named = query.get("instId", "")
+    if named != "ANY":
+        rates = [rate for rate in rates if rate.symbol == named]
+        if not rates:
+            return UNKNOWN_ID
     rows = [
         {
             "formulaType": "withRate",
@@ -77,7 +87,7 @@ def funding_page(rates: Sequence[FundingRate], query: Mapping[str, str], unix_ms
         }
         for rate in rates
     ]
-    return page([*rows, rows[0] | {"instId": "BTC-USD-SWAP"}])
+    return page([*rows, rows[0] | {"instId": "BTC-USD-SWAP"}] if named == "ANY" else rows)
 
 
 def _named(family: str) -> Row:

@@ -69,7 +69,8 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         binance.topic,
         binance.BinanceConversation,
-        # Unrouted paths still deliver what /public does; /market accepts and sends nothing.
+        # Unrouted paths still deliver what /public does; /market and /private (where the official
+        # client opens a socket, whatever it wants) accept and send nothing.
         (
             "/public/stream",
             "/public/ws",
@@ -79,6 +80,8 @@ PROTOCOLS: dict[str, Protocol] = {
             "/ws/{streams}",
             "/market/stream",
             "/market/ws",
+            "/private/stream",
+            "/private/ws",
         ),
     ),
     "bybit-spot": Protocol(
