@@ -294,7 +294,7 @@ class Exchange(Generic[_T]):
 
     def _push(self, topic: _T, payload: bytes, receivers: list[Connection]) -> None:
         symbol = topic.symbol
-        if symbol in self._harm.delisted():
+        if symbol in self._harm.silent():
             return
         sent = self._harm.payload(symbol, payload)
         whole, n = frame(sent, self._opcode), 0

@@ -140,6 +140,16 @@ class Delist(Fault, frozen=True, kw_only=True):
     symbols: tuple[str, ...]
 
 
+class Freeze(Fault, frozen=True, kw_only=True):
+    """These symbols send nothing, although they are listed, subscribed and acknowledged."""
+
+    symbols: tuple[str, ...]
+
+
+class Halt(Freeze, frozen=True, kw_only=True):
+    """As frozen, and the instrument list says so: in the venue's status, or by leaving them out."""
+
+
 class Shrink(Fault, frozen=True, kw_only=True):
     """The instrument list lacks this share of its rows, drawn by the seed."""
 
@@ -179,7 +189,7 @@ KINDS: dict[str, type[Fault]] = {
     "mute": Mute, "half_open": HalfOpen, "drip": Drip, "huge_frame": HugeFrame,
     "endless_frame": EndlessFrame, "close": Close, "restart": Restart,
     "prices": Prices, "old_ids": OldIds, "clock": Clock, "garbage": Garbage,
-    "refuse": Refuse, "delist": Delist, "shrink": Shrink,
+    "refuse": Refuse, "delist": Delist, "shrink": Shrink, "freeze": Freeze, "halt": Halt,
     "status": Status, "hang": Hang, "partial_page": PartialPage, "missing_page": MissingPage,
 }  # fmt: skip
 

@@ -145,6 +145,15 @@ class Harm:
         """Return the symbols that the venue does not list now, shrunken lists apart."""
         return {symbol for fault in self.active(script.Delist) for symbol in fault.symbols}
 
+    def silent(self) -> set[str]:
+        """Return the symbols that send nothing now: delisted, halted or frozen."""
+        frozen = {symbol for fault in self.active(script.Freeze) for symbol in fault.symbols}
+        return frozen | self.delisted()
+
+    def halted(self) -> set[str]:
+        """Return the symbols that the instrument list shows as not trading now."""
+        return {symbol for fault in self.active(script.Halt) for symbol in fault.symbols}
+
     def listed(self, instruments: Sequence[Instrument]) -> list[Instrument] | None:
         """Return what the instrument list shows now; None: all of it."""
         delisted, shrinks = self.delisted(), self.active(script.Shrink)

@@ -13,6 +13,7 @@ from spreadscan.sim.flood import Flood, Flooder, standing_books
 from spreadscan.sim.harm import Harm
 from spreadscan.sim.market import Market, Series
 from spreadscan.sim.pages import Pages, funding_page
+from spreadscan.sim.pages.filters import with_halts
 from spreadscan.sim.pages.tickers import bybit_tickers, ticker_page
 from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.protocols import Rules
@@ -106,7 +107,7 @@ class MarketExchange(Exchange[_Topic]):
     def _instrument_page(self, query: Mapping[str, str]) -> bytes:
         listed = self._harm.listed(self._listed)
         pages = self._pages if listed is None else self._pages.with_listed(self.name, listed)
-        return pages.get(self.name, query)
+        return with_halts(self.name, pages.get(self.name, query), self._harm.halted())
 
     def _funding_page(self, query: Mapping[str, str]) -> bytes:
         unix_ns = self._unix_ns()

@@ -14,13 +14,14 @@ import pytest
 from aiohttp import WSMsgType
 
 from spreadscan.errors import ConfigError
+from spreadscan.feeds.shards import requests
 from spreadscan.sim import SimServer
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import KINDS, Fault, read_faults
 from spreadscan.sim.harm import Harm
 from spreadscan.sim.pages import INSTRUMENT_PATHS
 from spreadscan.sim.simtime import SimTime
-from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 from spreadscan.venues.reference import ReferenceDecoder
 
@@ -107,7 +108,8 @@ async def faulty(
 
         async def connect() -> Socket:
             ws: Socket = await session.ws_connect(ws_url, autoping=False, max_msg_size=0)
-            await ws.send_str(VENUES[source].subscribe(symbols, 1))
+            for request in requests(VENUES[source], symbols):
+                await ws.send_str(VENUES[source].subscribe(request, 1))
             return ws
 
         async def ask(query: str = "category=linear&instType=SPOT") -> Any:
@@ -296,6 +298,36 @@ def test_refused_is_listed_and_fails_the_batch_as_that_venue_does(lab: Any) -> N
             answer = json.loads((await (await connect()).receive(3.0)).data)
             assert answer["success"] is False
             assert "BTCUSDT" in answer["ret_msg"]
+
+    lab.run(go())
+
+
+@pytest.mark.parametrize("kind", [script.Freeze, script.Halt])
+@pytest.mark.parametrize("source", [source.name for source in SOURCES])
+def test_a_frozen_pair_is_silent_and_a_halted_one_is_no_instrument(
+    lab: Any, source: str, kind: type[script.Freeze]
+) -> None:
+    """Its neighbours go on; the venue's own parser drops the halted one from the list."""
+    rows = lab.moving.instruments[SOURCE_BY_NAME[source].id]
+    silent, neighbour = rows[0].venue_symbol, rows[1].venue_symbol
+
+    async def go() -> None:
+        async with faulty(lab, source, kind(source="*", symbols=(silent,))) as (connect, ask):
+            heard: set[str] = set()
+            ws = await connect()
+            decoder = ReferenceDecoder(VENUES[source].schema)
+            while neighbour not in heard:
+                data = (await ws.receive(5.0)).data
+                if isinstance(data, str | bytes):
+                    frame = data if isinstance(data, bytes) else data.encode()
+                    heard |= {book.symbol for book in decoder.decode(frame) or ()}
+            assert silent not in heard
+            kind_of = {"okx-spot": "SPOT", "okx-futures": "SWAP"}.get(source, "")
+            category = "spot" if source == "bybit-spot" else "linear"
+            page = await (await ask(f"category={category}&instType={kind_of}")).read()
+            listed = {row.venue_symbol for row in VENUES[source].instruments(page).instruments}
+            assert (silent in listed) is (kind is script.Freeze)
+            assert neighbour in listed or source == "bybit-futures"  # which may be on page two
 
     lab.run(go())
 

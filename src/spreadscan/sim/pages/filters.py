@@ -1,6 +1,8 @@
-"""Instrument lists cut down to what a query names, as the venues do it, with their errors."""
+"""Instrument lists as they are cut down to what a query names, with each venue's errors, and as
+they show pairs that do not trade for a while.
+"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import orjson
@@ -71,3 +73,42 @@ OF: dict[str, Callable[[bytes, Query], bytes]] = {
     "mexc-spot": _mexc_spot,
     "mexc-futures": _mexc_futures,
 }
+
+
+_LISTS = ("symbols", "data", "list")  # where the pages have their rows
+# how each list writes a pair that is halted; None: it leaves the pair out
+_HALTED: dict[str, Row | None] = {
+    "binance-spot": {"status": "BREAK"},
+    "binance-futures": {"status": "SETTLING"},
+    "bybit-spot": None,
+    "bybit-futures": None,
+    "mexc-spot": {"status": "2"},
+    "mexc-futures": {"state": 4},
+    "okx-spot": {"state": "suspend"},
+    "okx-futures": {"state": "suspend"},
+}
+
+
+def with_halts(source: str, body: bytes, symbols: Collection[str]) -> bytes:
+    """Return a source's instrument page with these symbols halted; other bodies as they are."""
+    if not symbols:
+        return body
+    page = orjson.loads(body)
+    holder, key = next(
+        ((tree, key) for tree in (page, page.get("result", {})) for key in _LISTS if key in tree),
+        (page, ""),
+    )
+    rows = holder.get(key)
+    if not isinstance(rows, list):
+        return body
+    told = _HALTED[source]
+    holder[key] = [
+        row | told if told and _symbol(row) in symbols else row
+        for row in rows
+        if told or _symbol(row) not in symbols
+    ]
+    return orjson.dumps(page)
+
+
+def _symbol(row: Row) -> object:
+    return row.get("symbol") or row.get("instId")
