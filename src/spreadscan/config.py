@@ -43,8 +43,8 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class VenueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may differ from the venue's own table; absent = as in the table."""
 
-    ws_url: str | None = None
-    rest_url: str | None = None
+    ws_url: str | tuple[str, ...] | None = None  # one, or several in order of preference
+    rest_url: str | tuple[str, ...] | None = None
     taker_bps: float | None = None  # entry taker fee of your account tier
     stale_after_s: float | None = None  # 0 = no age limit per symbol
 
@@ -218,6 +218,11 @@ def load(
     config = msgspec.convert(tree, Config)  # every value was held to its type when merged
     _check(config, origins)
     return Loaded(config, origins)
+
+
+def listed(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return a setting that is one text or several as several."""
+    return (given,) if isinstance(given, str) else given
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -468,9 +473,13 @@ def _check_sources(config: Config, refuse: Callable[[str, str], None]) -> None:
 def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
     for name, own in config.venues.items():
         for field, schemes in (("ws_url", ("ws", "wss")), ("rest_url", ("http", "https"))):
-            url = getattr(own, field)
-            if url is not None and not _is_url(url, schemes):
-                refuse(f"venues.{name}.{field}", f"{url!r}, expected {schemes[1]}://host[:port]")
+            given = getattr(own, field)
+            if given == ():
+                refuse(f"venues.{name}.{field}", f"an empty list, expected {schemes[1]}://host")
+            for url in listed(given or ()):
+                if not _is_url(url, schemes):
+                    expected = f"expected {schemes[1]}://host[:port]"
+                    refuse(f"venues.{name}.{field}", f"{url!r}, {expected}")
         if own.taker_bps is not None and not isfinite(own.taker_bps):
             refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
         if own.stale_after_s is not None and not own.stale_after_s >= 0:

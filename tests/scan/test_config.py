@@ -332,6 +332,8 @@ def test_what_is_no_toml_is_refused(toml: Callable[..., str], tmp_path: Path) ->
         ({"venues.okx-spot.ws_url": "wss://a:99999/"}, "venues.okx-spot.ws_url", "wss://"),
         ({"venues.okx-spot.rest_url": "http://a:x"}, "venues.okx-spot.rest_url", "https://"),
         ({"venues.okx-spot.rest_url": "http://[::1"}, "venues.okx-spot.rest_url", "https://"),
+        ({"venues.okx-spot.ws_url": "[]"}, "venues.okx-spot.ws_url", "an empty list, expected wss"),
+        ({"venues.okx-spot.ws_url": '["wss://a", "b"]'}, "venues.okx-spot.ws_url", "'b', expected"),
         ({"venues.okx-spot.taker_bps": "inf"}, "venues.okx-spot.taker_bps", "a number of bps"),
         ({"venues.okx-spot.stale_after_s": -1}, "venues.okx-spot.stale_after_s", "at least 0"),
         ({"account_tier": "vip"}, "account_tier", "'vip', expected one of [tiers]: none"),

@@ -73,17 +73,20 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
 
 
 def barred_sources(config: Config) -> dict[str, dict[str, str | None]]:
-    """Return by source why its sockets' host is left alone; until: UTC, None for a region block."""
+    """Return by source why its sockets' hosts are left alone, all of them; the one free first.
+
+    until: UTC, None for a region block.
+    """
     bans = {ban.host: ban for ban in bans_of(config).all()}
-    hosts = {name: host_of(VENUES[name].ws_url(config)) for name in config.sources}
-    return {
-        name: {
-            "until": f"{ban.until:%Y-%m-%dT%H:%M:%SZ}" if ban.until else None,
-            "reason": ban.reason,
-        }
-        for name, host in hosts.items()
-        if (ban := bans.get(host))
-    }
+    barred: dict[str, dict[str, str | None]] = {}
+    for name in config.sources:
+        hosts = [host_of(url) for url in VENUES[name].ws_urls(config)]
+        if not set(hosts) <= set(bans):
+            continue
+        ban = min((bans[host] for host in hosts), key=lambda ban: ban.left_s(time.time()))
+        until = f"{ban.until:%Y-%m-%dT%H:%M:%SZ}" if ban.until else None
+        barred[name] = {"until": until, "reason": ban.reason}
+    return barred
 
 
 def source_status(instance: Instance, name: str, now: int) -> dict[str, Any]:

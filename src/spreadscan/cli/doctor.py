@@ -13,7 +13,9 @@ from spreadscan.app.doctor import Check, Report, examine
 from spreadscan.app.doctor.examine import n_checks
 from spreadscan.app.doctor.reach import NAMES
 from spreadscan.cli.options import EXIT_DEGRADED, config_options, print_json, read_config
+from spreadscan.config import Config
 from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
 
 
 @click.command()
@@ -31,7 +33,7 @@ def doctor(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
     if as_json:
         print_json(msgspec.to_builtins(report))
     else:
-        _show(report)
+        _show(report, config)
     sys.exit(0 if report.ok else EXIT_DEGRADED)
 
 
@@ -57,12 +59,12 @@ def _mark(check: Check) -> str:
     return "ok" if check.ok else f"FINDING {check.found}"
 
 
-def _show(report: Report) -> None:
+def _show(report: Report, config: Config) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
-    for table in _tables(report):
+    for table in (*_tables(report), _addresses(config)):
         console.print(table)
     findings = [check for check in report.checks if not check.ok]
     for check in findings:
@@ -92,3 +94,16 @@ def _tables(report: Report) -> tuple[Any, Any]:
     for source, row in cells.items():
         sources.add_row(source, *row)
     return here, sources
+
+
+def _addresses(config: Config) -> Any:
+    """Return a row per source: where it is reached, in order of preference."""
+    from rich.table import Table
+
+    table = Table("source", "WebSocket", "REST", title="addresses, in order", title_justify="left")
+    for source in config.sources:
+        venue = VENUES[source]
+        table.add_row(
+            source, *("\n".join(urls(config)) for urls in (venue.ws_urls, venue.rest_urls))
+        )
+    return table

@@ -7,7 +7,8 @@ from spreadcore.region import instance_dir
 
 from spreadscan.app.build import create_instance, taker_fee
 from spreadscan.cli.options import config_options, loaded, print_json, read_config
-from spreadscan.config import flat
+from spreadscan.config import Config, flat
+from spreadscan.venues import VENUES
 
 
 @click.command()
@@ -26,6 +27,18 @@ def init(files: Any, settings: Any, instance: Any, force: bool, as_json: bool) -
         print_json({"instance": config.instance, "created": created, "path": place})
     else:
         click.echo(f"{place}: {'created' if created else 'is there already'}")
+
+
+def _addresses(config: Config, source: str) -> dict[str, dict[str, Any]]:
+    """Return where a source is reached, in order, and whether a setting says so."""
+    venue, own = VENUES[source], config.venues.get(source)
+    return {
+        key: {
+            "value": urls(config),
+            "origin": f"venues.{source}.{key}" if getattr(own, key, None) else "the venue's table",
+        }
+        for key, urls in (("ws_url", venue.ws_urls), ("rest_url", venue.rest_urls))
+    }
 
 
 @click.group()
@@ -47,10 +60,22 @@ def config_show(files: Any, settings: Any, instance: Any, as_json: bool) -> None
     for source in found.config.sources:
         bps, key = taker_fee(found.config, source)
         fees[source] = {"value": bps, "origin": key or "the venue's table"}
+    addresses = {source: _addresses(found.config, source) for source in found.config.sources}
     if as_json:
-        print_json({"hash": found.config.hash(), "settings": rows, "taker_bps": fees})
+        print_json(
+            {
+                "hash": found.config.hash(),
+                "settings": rows,
+                "taker_bps": fees,
+                "addresses": addresses,
+            }
+        )
         return
     rows |= {f"taker fee in force, {source}": fee for source, fee in fees.items()}
+    for source, own in addresses.items():
+        for key, row in own.items():
+            told = {"value": ", then ".join(row["value"]), "origin": row["origin"]}
+            rows[f"{key} in force, {source}"] = told
     width = max(map(len, rows))
     for key, row in rows.items():
         click.echo(f"{key:<{width}}  {row['value']!s:<40}  {row['origin']}")

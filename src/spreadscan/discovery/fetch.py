@@ -10,8 +10,9 @@ from spreadscan.config import Config
 from spreadscan.errors import RateLimited, Refused, Retry, Skip, VenueDown
 from spreadscan.net import rest
 from spreadscan.net.bans import bans_of
+from spreadscan.net.endpoints import Endpoints
 from spreadscan.types import Instrument
-from spreadscan.venues.base import InstrumentPage, Venue
+from spreadscan.venues.base import InstrumentPage, RestRequest, Venue
 
 _MAX_PAGES = 100
 _MAX_WAIT_S = 5.0  # a venue that asks for longer fails this run
@@ -51,11 +52,11 @@ async def _pages(
     session: aiohttp.ClientSession, venue: Venue, config: Config, found: Fetched
 ) -> str:
     """Fill `found` page by page; return why it is not the whole list, '' where it is."""
-    host = venue.rest_url(config)
+    endpoints = Endpoints(venue.name, venue.rest_urls(config), bans_of(config))
     cursor, seen = "", {""}
     for _ in range(_MAX_PAGES):
-        url = venue.instruments_request(cursor).url(host)
-        page = await _page(session, venue, url, config)
+        request = venue.instruments_request(cursor)
+        page = await _page(session, venue, request, endpoints, config)
         found.instruments += page.instruments
         found.skipped.update(page.skipped)
         found.incomplete |= page.incomplete
@@ -81,11 +82,15 @@ def _incomplete(source: str, rows: Sequence[Instrument], majors: Sequence[str]) 
 
 
 async def _page(
-    session: aiohttp.ClientSession, venue: Venue, url: str, config: Config
+    session: aiohttp.ClientSession,
+    venue: Venue,
+    request: RestRequest,
+    endpoints: Endpoints,
+    config: Config,
 ) -> InstrumentPage:
     """GET a page with the configured tries and back-off; the last error goes up."""
     settings, bans = config.discovery, bans_of(config)
-    last: Exception = VenueDown(f"{url}: never asked")
+    last: Exception = VenueDown(f"{request.path}: never asked")
     for attempt in range(settings.tries):
         if attempt:
             pause = settings.backoff_ms[min(attempt, len(settings.backoff_ms)) - 1] / 1e3
@@ -96,7 +101,9 @@ async def _page(
                 break
             await asyncio.sleep(wait_s)
         try:
-            return venue.instruments(await rest.get(session, url, settings.rest_timeout_s, bans))
+            timeout_s = settings.rest_timeout_s
+            body = await rest.get_from(session, endpoints, request.url, timeout_s, bans)
+            return venue.instruments(body)
         except Retry as error:  # also an error body in a 200 answer
             last = error
     raise last

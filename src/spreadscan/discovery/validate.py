@@ -47,7 +47,6 @@ class Validation:
         self.took_s = 0.0
         self._config = config
         self._on_progress = on_progress or (lambda done: None)
-        self._url = venue.ws_url(config)
 
     @property
     def proven(self) -> KeysView[str]:
@@ -57,7 +56,8 @@ class Validation:
     async def run(self, symbols: Sequence[str]) -> None:
         """Subscribe to every venue symbol, in batches side by side, until each has ended."""
         started = now_ns()
-        bans_of(self._config).lift_block(self._url)
+        for url in self.venue.ws_urls(self._config):
+            bans_of(self._config).lift_block(url)
         connects = connects_of(self.venue, self._config)
         groups = batches(symbols, self.venue.spec.validate_batch)
         await asyncio.gather(*(self._batch(group, connects) for group in groups))
@@ -83,20 +83,23 @@ class Validation:
             left_s = (deadline - now_ns()) / 1e9
             if left_s <= 0:
                 return
-            session = Session(self.venue, missing, self._url, _Sink(self), self._config.feeds)
+            url = ""
             try:
                 async with asyncio.timeout(left_s):
-                    await connects.take(left_s)
+                    url = await connects.take(left_s)
+                    session = Session(self.venue, missing, url, _Sink(self), self._config.feeds)
                     if await self._until_done(session, missing):
                         return
+                    if not session.valid:
+                        connects.unheard(url, self.error)
                     await asyncio.sleep(backoff.next_s())
             except TimeoutError:
                 return
             except (Retry, Refused) as error:
                 self.error = str(error)
-                connects.told(error)
-                if isinstance(error, Refused) or error.after_s > left_s:
+                if not url:  # no address is free within the time that is left
                     return
+                connects.told(url, error)
                 await asyncio.sleep(min(backoff.next_s(), max(0.0, left_s)))
 
     async def _until_done(self, session: Session, symbols: Sequence[str]) -> bool:

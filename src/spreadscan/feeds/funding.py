@@ -15,15 +15,17 @@ from spreadscan.config import Config
 from spreadscan.errors import BadFrame, Refused, Retry, Skip
 from spreadscan.logs import facts
 from spreadscan.net.bans import bans_of
+from spreadscan.net.endpoints import Endpoints
 from spreadscan.types import SOURCE_BY_NAME, FundingRate
-from spreadscan.venues.base import Venue
+from spreadscan.venues.base import RestRequest, Venue
 
 log = logging.getLogger(__name__)
 
 _LIFE_POLLS = 5  # a rate is known for this many periods after the answer that gave it
 _REFUSED_WAIT_S = 600.0  # Bybit: ten minutes without a request after its 403
 
-Get = Callable[[str], Awaitable[bytes]]  # body of a URL, or one of our errors
+# gives the body of a request at an address of the venue, or raises one of our errors
+Get = Callable[[RestRequest], Awaitable[bytes]]
 
 
 class FundingPoll:
@@ -43,8 +45,9 @@ class FundingPoll:
     ) -> None:
         if venue.funding is None or venue.funding_request is None:
             raise ValueError(f"{venue.name}: has no funding, expected a perpetual source")
-        self._url = venue.funding_request.url(venue.rest_url(config))
+        self._request = venue.funding_request
         self._bans = bans_of(config)
+        self._endpoints = Endpoints(venue.name, venue.rest_urls(config), self._bans)
         self._parse = venue.funding
         self._name = venue.name
         self._source_id = SOURCE_BY_NAME[venue.name].id
@@ -62,14 +65,16 @@ class FundingPoll:
         async with rest.client() as session:
             while True:
                 wait_s = await self.poll(
-                    lambda url: rest.get(session, url, self._timeout_s, self._bans)
+                    lambda request: rest.get_from(
+                        session, self._endpoints, request.url, self._timeout_s, self._bans
+                    )
                 )
                 await asyncio.sleep(wait_s)
 
     async def poll(self, get: Get) -> float:
         """Ask once and keep the answer; return for how many seconds to leave the venue alone."""
         try:
-            rows = self._ours(await get(self._url))
+            rows = self._ours(await get(self._request))
         except (Retry, Refused, Skip) as error:
             self._count("funding_failed")
             if not self._failing:

@@ -25,8 +25,8 @@ _YOUNG_S = 60.0  # a socket that is to end sooner was opened at a venue that sen
 class Owner(Protocol):
     """The feed that a shard belongs to."""
 
-    def open_session(self, symbols: Sequence[str], life_s: float) -> tuple[int, Session]:
-        """Return a new link and its session, not yet run."""
+    def open_session(self, symbols: Sequence[str], url: str, life_s: float) -> tuple[int, Session]:
+        """Return a new link and its session at an address, not yet run."""
 
     def closed(self, link: int, reason: str) -> None:
         """Empty what the link still owns; its socket is gone."""
@@ -95,8 +95,7 @@ class Shard:
         leaving: _Living | None = None
         try:
             while True:
-                await self._connects.take()
-                current = self._start()
+                current = self._start(await self._connects.take())
                 if leaving:
                     await self._relieve(leaving, current)
                     leaving = None if leaving.task.done() else leaving
@@ -118,10 +117,10 @@ class Shard:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self) -> _Living:
+    def _start(self, url: str) -> _Living:
         life_s = self._socket_life_s * random.uniform(*_LIFE_SHARE)
-        link, session = self._owner.open_session(self.symbols, life_s)
-        living = _Living(link, session, asyncio.create_task(self._live(link, session)))
+        link, session = self._owner.open_session(self.symbols, url, life_s)
+        living = _Living(link, session, asyncio.create_task(self._live(link, session, url)))
         self._living.append(living)
         return living
 
@@ -133,12 +132,14 @@ class Shard:
             self._backoff.reset()
         return again
 
-    async def _live(self, link: int, session: Session) -> str:
+    async def _live(self, link: int, session: Session, url: str) -> str:
         reason = "stopped"
         try:
             reason = await session.run()
+            if not session.valid:
+                self._connects.unheard(url, reason)
         except (Retry, Refused) as error:
-            self._connects.told(error)
+            self._connects.told(url, error)
             reason = str(error)
         finally:
             self._living = [living for living in self._living if living.link != link]

@@ -28,8 +28,9 @@ from spreadscan.feeds.shards import rooms, shards
 from spreadscan.lists import Listed, Lists, changes
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
-from spreadscan.net.bans import bans_of, file_name, host_of, state_folder
+from spreadscan.net.bans import bans_of, file_name, state_folder
 from spreadscan.net.connects import Connects
+from spreadscan.net.endpoints import Endpoints
 from spreadscan.net.ratelimit import SharedLimit
 from spreadscan.recordings import Opcode, took_over
 from spreadscan.recordings.recorder import Recorder
@@ -48,9 +49,12 @@ def connects_of(venue: Venue, config: Config) -> Connects:
 
     These are the shards of a source, other sources of the host, and discovery beside them.
     """
-    url = venue.ws_url(config)
-    path = state_folder(config) / f"connects-{file_name(host_of(url))}"
-    return Connects(url, SharedLimit(path, *connect_windows(venue.spec)), bans_of(config))
+    bans, windows = bans_of(config), connect_windows(venue.spec)
+
+    def limit_of(host: str) -> SharedLimit:
+        return SharedLimit(state_folder(config) / f"connects-{file_name(host)}", *windows)
+
+    return Connects(Endpoints(venue.name, venue.ws_urls(config), bans), limit_of, bans)
 
 
 def connect_windows(spec: VenueSpec) -> tuple[tuple[int, float], tuple[int, float]]:
@@ -79,7 +83,6 @@ class FeedWorker:
         self._newest = newest or (lambda: lists)
         self._generation = lists.generation
         self._settings = config.venues.get(venue.name)
-        self._url = venue.ws_url(config)
         self._listed = lists.sources[venue.name].subscribed
         self._ids: dict[str, int] = {}
         self._connects = connects_of(venue, config)
@@ -100,7 +103,8 @@ class FeedWorker:
 
     async def run(self, stop: Callable[[], bool]) -> None:
         """Feed the table until stop() is true. The caller holds the lease of the source."""
-        bans_of(self._config).lift_block(self._url)
+        for url in self.venue.ws_urls(self._config):
+            bans_of(self._config).lift_block(url)
         health = self._instance.health
         health.start(self.source_id, now_ns())
         health.acknowledge(self.source_id, self._generation)
@@ -222,13 +226,13 @@ class FeedWorker:
 
     # -- what shards ask for
 
-    def open_session(self, symbols: Sequence[str], life_s: float) -> tuple[int, Session]:
+    def open_session(self, symbols: Sequence[str], url: str, life_s: float) -> tuple[int, Session]:
         link = self._next_link
         self._next_link += 1
         sink, intake = _Sink(self, link), FrameIntake(self.intake, self._decoder, link)
         settings = self._config.feeds
-        session = Session(self.venue, symbols, self._url, sink, settings, intake, life_s)
-        self._recorder.note(link, Opcode.OPENED, self._url.encode())
+        session = Session(self.venue, symbols, url, sink, settings, intake, life_s)
+        self._recorder.note(link, Opcode.OPENED, url.encode())
         return link, session
 
     def closed(self, link: int, reason: str) -> None:

@@ -152,8 +152,14 @@ class Bans:
 
 
 def host_of(url: str) -> str:
-    """Return what a venue counts by: the host, with a port where the URL names one."""
-    return urlsplit(url).netloc.rpartition("@")[2].lower()
+    """Return what a venue counts by: the host's name, whatever the port.
+
+    Ports of a numeric address or of a bare name ("localhost") are servers of their own.
+    """
+    netloc = urlsplit(url).netloc.rpartition("@")[2].lower()
+    name, _, port = netloc.rpartition(":")
+    is_name = "." in name and not name.replace(".", "").isdigit()
+    return name if port.isdigit() and is_name else netloc
 
 
 def file_name(host: str) -> str:

@@ -1,12 +1,22 @@
 """GET with the venue's ways of saying no sorted by what to do next. aiohttp underneath."""
 
 import ssl
+from collections.abc import Callable
 
 import aiohttp
 from yarl import URL
 
-from spreadscan.errors import ConnectionLost, NoAddress, NotTrusted, RateLimited, VenueDown
+from spreadscan.errors import (
+    ConnectionLost,
+    NoAddress,
+    NotTrusted,
+    RateLimited,
+    Refused,
+    Retry,
+    VenueDown,
+)
 from spreadscan.net.bans import Bans
+from spreadscan.net.endpoints import Endpoints
 from spreadscan.net.refusals import refusal
 from spreadscan.net.resolver import LastGoodResolver
 
@@ -58,6 +68,33 @@ async def get(
         raise NotTrusted(f"{url}: TLS: {_words(error)}") from None
     except (aiohttp.ClientError, OSError) as error:
         raise ConnectionLost(f"{url}: {_words(error)}") from None
+
+
+async def get_from(
+    session: aiohttp.ClientSession,
+    endpoints: Endpoints,
+    url_at: Callable[[str], str],
+    timeout_s: float,
+    bans: Bans,
+) -> bytes:
+    """Return what get() gives at the address in use; where that fails, at the next, each once.
+
+    url_at: gives the whole URL on an address. Where all fail, raises what asks for another try
+    rather than what refuses for good.
+    """
+    errors: list[Retry | Refused] = []
+    for _ in endpoints.urls:
+        address = endpoints.pick()
+        try:
+            return await get(session, url_at(address), timeout_s, bans)
+        except (Retry, Refused) as error:
+            errors.append(error)
+            if isinstance(error, RateLimited):
+                if endpoints.pick() == address:  # to be waited for: none is better
+                    break
+            else:
+                endpoints.failed(address, str(error))
+    raise next((error for error in errors if isinstance(error, Retry)), errors[0])
 
 
 def _words(error: Exception) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import orjson
 
-from spreadscan.config import Config
+from spreadscan.config import Config, listed
 from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument, Market
 
@@ -25,8 +25,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str  # "binance-spot"
     exchange: str
     market: Market
-    ws_url: str
-    rest_url: str  # scheme and host only; paths come from rest_requests
+    ws_urls: tuple[str, ...]  # in order of preference; the next is tried where one fails
+    rest_urls: tuple[str, ...]  # likewise; scheme and host only, paths come from requests
     docs_url: str
     checked: str  # date these facts were last checked, YYYY-MM-DD
     ping_kind: Literal["server", "client"]  # who sends pings; "client": an application message
@@ -135,7 +135,7 @@ class InstrumentPage(NamedTuple):
 
 
 class RestRequest(NamedTuple):
-    """One GET: path on the spec's rest_url, query string already escaped ('' for none)."""
+    """One GET: path on one of the spec's rest_urls, query string already escaped ('' for none)."""
 
     path: str
     query: str = ""
@@ -180,15 +180,15 @@ class Venue:
     def name(self) -> str:
         return self.spec.name
 
-    def ws_url(self, config: Config) -> str:
-        """Return where its sockets are opened: the config's address, else the spec's."""
+    def ws_urls(self, config: Config) -> tuple[str, ...]:
+        """Return where its sockets are opened, in order: the config's URLs, else the spec's."""
         own = config.venues.get(self.name)
-        return (own and own.ws_url) or self.spec.ws_url
+        return listed(own.ws_url) if own and own.ws_url else self.spec.ws_urls
 
-    def rest_url(self, config: Config) -> str:
-        """Return where it is asked: the config's scheme and host, else the spec's."""
+    def rest_urls(self, config: Config) -> tuple[str, ...]:
+        """Return where it is asked, in order: the config's schemes and hosts, else the spec's."""
         own = config.venues.get(self.name)
-        return (own and own.rest_url) or self.spec.rest_url
+        return listed(own.rest_url) if own and own.rest_url else self.spec.rest_urls
 
     def __str__(self) -> str:
         return self.spec.name

@@ -2,7 +2,8 @@
 
 Docs (checked 2026-11-20): www.okx.com/docs-v5/en (public data, order book channels).
 
-1. Spot and swap share one socket address; one acknowledgement per argument.
+1. Spot and swap share one socket address, without a port: 8443 was switched off on 2026-10-31.
+   One acknowledgement per argument.
 2. Swap sizes are contracts of ctVal * ctMult coins; swap rows leave baseCcy and quoteCcy empty.
 3. The heartbeat is the bare text "ping"/"pong", no JSON and no protocol frame; without it
    the server closes after 30 s (close code 4004).
@@ -51,8 +52,8 @@ SPOT_SPEC = VenueSpec(
     name="okx-spot",
     exchange="okx",
     market="spot",
-    ws_url="wss://ws.okx.com:8443/ws/v5/public",
-    rest_url="https://www.okx.com",
+    ws_urls=("wss://ws.okx.com/ws/v5/public",),
+    rest_urls=("https://www.okx.com",),
     time_path="/api/v5/public/time",
     time_key="data.0.ts",
     docs_url="https://www.okx.com/docs-v5/en/",

@@ -93,8 +93,8 @@ def test_the_live_table_takes_the_names_of_new_lists(instance, config, tmp_path)
 
 def test_status_says_why_a_source_is_left_alone(instance, config):
     bans = bans_of(config)
-    bans.note(VENUES["okx-spot"].ws_url(config), RateLimited("HTTP 418", 300.0))
-    bans.note(VENUES["bybit-spot"].ws_url(config), RegionBlocked("HTTP 451: set ws_url"))
+    bans.note(VENUES["okx-spot"].ws_urls(config)[0], RateLimited("HTTP 418", 300.0))
+    bans.note(VENUES["bybit-spot"].ws_urls(config)[0], RegionBlocked("HTTP 451: set ws_url"))
     found = status(instance, config)
     barred = {name: source["barred"] for name, source in found["sources"].items()}
     assert {"until": None, "reason": "HTTP 451: set ws_url"} == barred["bybit-spot"]

@@ -78,11 +78,31 @@ def test_config_show_tells_the_fees_in_force(tmp_path: Path) -> None:
     )
 
 
+def test_config_show_tells_the_addresses_in_force(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        '[venues.binance-spot]\nws_url = ["wss://a.example/s", "wss://b.example/s"]\n'
+        '[venues.bybit-spot]\nrest_url = "https://a.example"'
+    )
+    found = json.loads(spreadscan("config", "show", "--json", "-c", "own.toml").stdout)["addresses"]
+    assert set(Config().sources) == set(found)
+    own = {
+        "value": ["wss://a.example/s", "wss://b.example/s"],
+        "origin": "venues.binance-spot.ws_url",
+    }
+    assert own == found["binance-spot"]["ws_url"]
+    table = ["https://api.binance.com", "https://data-api.binance.vision"]
+    assert {"value": table, "origin": "the venue's table"} == found["binance-spot"]["rest_url"]
+    assert ["https://a.example"] == found["bybit-spot"]["rest_url"]["value"]  # that one alone
+    people = spreadscan("config", "show", "-c", "own.toml").stdout
+    assert "wss://a.example/s, then wss://b.example/s" in people
+
+
 def test_config_show_for_people() -> None:
     result = spreadscan("config", "show")
     assert 0 == result.exit_code
     lines = result.stdout.splitlines()
-    assert len(flat(Config())) + len(Config().sources) + 1 == len(lines)
+    # of each source: its fee and its two lists of addresses
+    assert len(flat(Config())) + 3 * len(Config().sources) + 1 == len(lines)
     assert ["engine.spin_us", "0.0", "default"] in [line.split() for line in lines]
     assert ["config", "hash", Config().hash()] == lines[-1].split()
 

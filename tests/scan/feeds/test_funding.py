@@ -35,6 +35,7 @@ from spreadscan.feeds.funding import FundingPoll
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES, Venue
+from spreadscan.venues.base import RestRequest
 
 FUTURES = [name for name, venue in VENUES.items() if venue.funding]
 S = 10**9
@@ -74,8 +75,8 @@ class Poll:
     def answer(self, what: bytes | SpreadError) -> float:
         """Poll once; return how long the venue is left alone."""
 
-        def get(url: str) -> Awaitable[bytes]:
-            self.asked.append(url)
+        def get(request: RestRequest) -> Awaitable[bytes]:
+            self.asked.append(request.url("https://www.okx.com"))
             done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
             if isinstance(what, bytes):
                 done.set_result(what)

@@ -233,9 +233,9 @@ def test_lives_are_staggered(
     lives: list[float] = []
     real = worker_module.FeedWorker.open_session
 
-    def noting(self: Any, symbols: Any, life_s: float) -> Any:
+    def noting(self: Any, symbols: Any, url: str, life_s: float) -> Any:
         lives.append(life_s)
-        return real(self, symbols, life_s)
+        return real(self, symbols, url, life_s)
 
     async def main() -> None:
         spec = quick("binance-spot", connects_per_s=1_000.0, topics_per_socket=1)

@@ -15,10 +15,11 @@ from spreadscan.config import Config, Paths
 from spreadscan.errors import ConnectionLost, RateLimited, RegionBlocked
 from spreadscan.net.bans import Bans, bans_of, host_of
 from spreadscan.net.connects import Connects
+from spreadscan.net.endpoints import Endpoints
 from spreadscan.net.ratelimit import RateLimit
 
 URL = "wss://stream.example.com:9443/stream?x=1"
-HOST = "stream.example.com:9443"
+HOST = "stream.example.com"
 
 
 class Clock:
@@ -54,9 +55,13 @@ def facts_of(caplog: pytest.LogCaptureFixture, phrase: str) -> list[dict[str, An
     return [r.facts for r in caplog.records if r.getMessage() == phrase]  # type: ignore[attr-defined]
 
 
+def at(url: str, bans: Bans) -> Endpoints:
+    return Endpoints("x", (url,), bans)
+
+
 def connects(clock: Clock, bans: Bans) -> Connects:
     limit = RateLimit((10, 1.0), clock_ns=lambda: round(clock.s * 1e9), sleep=clock.sleep)
-    return Connects(URL, limit, bans, clock.sleep)
+    return Connects(at(URL, bans), lambda host: limit, bans, clock.sleep)
 
 
 def test_a_ban_is_kept_over_a_restart_until_its_very_second(tmp_path: Path, clock: Clock) -> None:
@@ -64,7 +69,7 @@ def test_a_ban_is_kept_over_a_restart_until_its_very_second(tmp_path: Path, cloc
     Bans(tmp_path, clock).note(URL, RateLimited("HTTP 418", 120.0))
     again = Bans(tmp_path, clock)
     with pytest.raises(RateLimited, match=r"until 2023-11-14T22:15:20Z \(HTTP 418\)") as caught:
-        again.check("https://stream.example.com:9443/other")
+        again.check("https://stream.example.com/other")
     assert 120.0 == caught.value.after_s
     clock.s += 119.999
     assert again.left_s(URL) == pytest.approx(0.001, abs=1e-4)
@@ -76,7 +81,7 @@ def test_a_ban_is_kept_over_a_restart_until_its_very_second(tmp_path: Path, cloc
 def test_another_host_is_free(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path, clock)
     bans.note(URL, RateLimited("x", 120.0))
-    for url in ("wss://stream.example.com/ws", "wss://fstream.example.com:9443/ws"):
+    for url in ("wss://example.com/ws", "wss://fstream.example.com:9443/ws"):
         bans.check(url)
     assert [HOST] == [ban.host for ban in bans.all()]
 
@@ -125,11 +130,11 @@ def test_a_block_has_no_end_but_is_lifted_when_a_feed_starts(tmp_path: Path, clo
         b"",
         b"{",
         b"\xff\xfe",
-        b'{"host": "stream.example.com:9443"}',
-        b'{"host": "stream.example.com:9443", "until": "soon", "reason": ""}',
-        b'{"host": "stream.example.com:9443", "until": "2099-01-01T00:00:00", "reason": ""}',
+        b'{"host": "stream.example.com"}',
+        b'{"host": "stream.example.com", "until": "soon", "reason": ""}',
+        b'{"host": "stream.example.com", "until": "2099-01-01T00:00:00", "reason": ""}',
         b'{"host": "other.example.com", "until": null, "reason": ""}',
-        b'{"host": "stream.example.com:9443", "until": null, "reason": "", "more": 1}',
+        b'{"host": "stream.example.com", "until": null, "reason": "", "more": 1}',
     ],
 )
 def test_a_broken_file_is_named_once_and_ignored(
@@ -162,7 +167,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_ban_in_the_process(
 def test_the_file_says_what_the_docs_say(tmp_path: Path, clock: Clock) -> None:
     config = Config(paths=Paths(data=str(tmp_path)))
     bans_of(config).note(URL, RateLimited("HTTP 418", 120.0))
-    path = tmp_path / "state" / "ban-stream.example.com_9443.json"
+    path = tmp_path / "state" / "ban-stream.example.com.json"
     found = json.loads(path.read_text())
     assert {"host", "until", "reason"} == set(found)
     assert (HOST, "HTTP 418") == (found["host"], found["reason"])
@@ -174,11 +179,13 @@ def test_the_file_says_what_the_docs_say(tmp_path: Path, clock: Clock) -> None:
     ("url", "host"),
     [
         ("wss://Stream.Example.com/ws", "stream.example.com"),
+        ("wss://stream.example.com:9443/ws", "stream.example.com"),
         ("http://127.0.0.1:18080", "127.0.0.1:18080"),
+        ("http://localhost:18080", "localhost:18080"),
         ("ws://me:secret@[::1]:9/x", "[::1]:9"),
     ],
 )
-def test_a_host_is_named_with_its_port_and_no_secret(url: str, host: str) -> None:
+def test_a_name_stands_for_its_ports_and_holds_no_secret(url: str, host: str) -> None:
     assert host == host_of(url)
 
 
@@ -195,7 +202,7 @@ def test_all_sockets_wait_for_the_end_of_the_ban_and_no_longer(
     async def main() -> list[float]:
         await leave.take()
         assert start_s == clock.s
-        leave.told(RateLimited("HTTP 429", 42.0))
+        leave.told(URL, RateLimited("HTTP 429", 42.0))
         times: list[float] = []
 
         async def one() -> None:
@@ -230,17 +237,17 @@ def test_a_ban_that_grows_while_it_is_waited_for_is_waited_for_whole(
         await clock.sleep(seconds)
 
     grown_at_s = start_s + 5.0
-    run(Connects(URL, RateLimit((10, 1.0)), bans, sleep).take())
+    run(Connects(at(URL, bans), lambda host: RateLimit((10, 1.0)), bans, sleep).take())
     assert clock.s == pytest.approx(grown_at_s + 100.0, abs=1e-3)
 
 
 def test_who_has_no_patience_is_told_at_once(tmp_path: Path, clock: Clock) -> None:
     leave, start_s = connects(clock, Bans(tmp_path, clock)), clock.s
-    leave.told(RateLimited("HTTP 418", 120.0))
+    leave.told(URL, RateLimited("HTTP 418", 120.0))
     with pytest.raises(RateLimited, match="left alone until") as caught:
         run(leave.take(90.0))
     assert (120.0, start_s) == (caught.value.after_s, clock.s)
-    leave.told(RegionBlocked("HTTP 451"))
+    leave.told(URL, RegionBlocked("HTTP 451"))
     with pytest.raises(RegionBlocked):
         run(leave.take(90.0))
 
@@ -255,7 +262,7 @@ def test_a_ban_met_while_waiting_for_a_turn_is_obeyed(tmp_path: Path, clock: Clo
     limit = RateLimit((1, 1.0), clock_ns=lambda: round(clock.s * 1e9), sleep=sleep)
 
     async def main() -> None:
-        leave = Connects(URL, limit, bans, clock.sleep)
+        leave = Connects(at(URL, bans), lambda host: limit, bans, clock.sleep)
         await leave.take()
         await leave.take()
 

@@ -6,7 +6,8 @@ Sends two light requests and one handshake, and nothing to a host that is to be 
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from spreadscan.app.doctor.check import Check, in_thread
@@ -24,7 +25,6 @@ from spreadscan.errors import (
 )
 from spreadscan.net import rest
 from spreadscan.net.bans import bans_of
-from spreadscan.net.refusals import Asked
 from spreadscan.net.transport import connect
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import time_ms
@@ -33,67 +33,110 @@ SKEW_LIMIT_S = 0.5  # signed requests are refused from 1 s on; times in files ar
 DNS_DEADLINE_S = 10.0
 _CLOSE_WITHIN_S = 2.0
 
+T = TypeVar("T")
 Tell = Callable[[Check], None]
-Ask = Callable[[Config, str, Tell], Awaitable[None]]
+Urls = tuple[str, ...]  # in order of preference
+Ask = Callable[[Config, str, Urls, Tell], Awaitable[None]]
 NAMES = ("dns", "rest", "clock", "websocket")  # each source gives one check of each
 
 
 async def reach(config: Config, source: str, tell: Tell) -> None:
-    """Tell one check per name of NAMES; none takes longer than its deadline."""
-    venue = VENUES[source]
-    urls: dict[Asked, str] = {"rest_url": venue.rest_url(config), "ws_url": venue.ws_url(config)}
-    unresolved = await _dns(source, urls, tell)
+    """Tell one check per name of NAMES; none takes longer than its deadlines.
 
-    asked: dict[Asked, tuple[tuple[str, ...], Ask]] = {
+    As a scanner does, it goes through the addresses in order until one works.
+    """
+    venue = VENUES[source]
+    urls = {"rest_url": venue.rest_urls(config), "ws_url": venue.ws_urls(config)}
+    resolved = await _dns(source, urls, tell)
+    asked: dict[str, tuple[tuple[str, ...], Ask]] = {
         "rest_url": (("rest", "clock"), _rest),
         "ws_url": (("websocket",), _websocket),
     }
-    for key in unresolved:
+    for key in [key for key, found in resolved.items() if not found]:
         for name in asked.pop(key)[0]:
             tell(_failed(source, name, "not tried: its name does not resolve", "mend DNS first"))
-    await asyncio.gather(*(ask(config, source, tell) for _, ask in asked.values()))
+    await asyncio.gather(
+        *(ask(config, source, resolved[key], tell) for key, (_, ask) in asked.items())
+    )
 
 
-async def _dns(source: str, urls: dict[Asked, str], tell: Tell) -> dict[Asked, str]:
-    """Return what does not resolve, with the resolver's words."""
-    words: dict[Asked, str] = {}
+async def unresolved(urls: Iterable[str]) -> dict[str, str]:
+    """Return what the resolver says of each host that has no address, all asked side by side."""
+    words: dict[str, str] = {}
 
-    async def one(asked: Asked, host: str) -> None:
+    async def one(host: str) -> None:
         try:
             async with asyncio.timeout(DNS_DEADLINE_S):
                 await in_thread(lambda: socket.getaddrinfo(host, None))
         except TimeoutError:
-            words[asked] = f"{host}: no answer within {DNS_DEADLINE_S:g} s"
+            words[host] = f"{host}: no answer within {DNS_DEADLINE_S:g} s"
         except OSError as error:
-            words[asked] = f"{host}: {error}"
+            words[host] = f"{host}: {error}"
 
-    hosts = {asked: urlsplit(url).hostname or "" for asked, url in urls.items()}
-    await asyncio.gather(*(one(asked, host) for asked, host in hosts.items()))
-    if words:
-        advice = _advice(source, NoAddress(""), next(iter(words)))
-        tell(_failed(source, "dns", "; ".join(words.values()), advice))
-    else:
-        tell(_passed(source, "dns", ", ".join(dict.fromkeys(hosts.values()))))
+    await asyncio.gather(*(one(host) for host in dict.fromkeys(map(name_of, urls))))
     return words
 
 
-async def _rest(config: Config, source: str, tell: Tell) -> None:
-    venue, bans = VENUES[source], bans_of(config)
-    url = venue.rest_url(config).rstrip("/") + venue.spec.time_path
+def name_of(url: str) -> str:
+    """Return the host's name in a URL."""
+    return urlsplit(url).hostname or ""
+
+
+async def _dns(source: str, urls: Mapping[str, Urls], tell: Tell) -> dict[str, Urls]:
+    """Return by key the addresses that resolve; a finding where a key has none."""
+    every = [url for own in urls.values() for url in own]
+    words = await unresolved(every)
+    resolved = {
+        key: tuple(url for url in own if name_of(url) not in words) for key, own in urls.items()
+    }
+    cut_off = [key for key, found in resolved.items() if not found]
+    good = ", ".join(host for host in dict.fromkeys(map(name_of, every)) if host not in words)
+    found = "; ".join([*filter(None, [good]), *words.values()])
+    if cut_off:
+        tell(_failed(source, "dns", found, _advice(source, NoAddress(""), cut_off[0])))
+    else:
+        tell(_passed(source, "dns", found))
+    return resolved
+
+
+async def _first(urls: Urls, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
+    """Return what the first address that works gives, and what those before it said in a note.
+
+    Raises the first address's error where none works.
+    """
+    errors: list[Retry | Refused | Skip] = []
+    for url in urls:
+        try:
+            found = await ask(url)
+        except (Retry, Refused, Skip) as error:
+            errors.append(error)
+            continue
+        return "".join(f"; at {url}, since {error}" for error in errors[-1:]), found
+    raise errors[0]
+
+
+async def _rest(config: Config, source: str, urls: Urls, tell: Tell) -> None:
+    spec, bans = VENUES[source].spec, bans_of(config)
     timeout_s = config.discovery.rest_timeout_s
-    try:
+
+    async def ask(address: str) -> tuple[float, float]:
+        """Return how far our clock is ahead of the venue's, and how long an answer takes."""
+        url = address.rstrip("/") + spec.time_path
         async with rest.client() as session:
             await rest.get(session, url, timeout_s, bans)  # resolves, connects, shakes hands
             sent_s, started = time.time(), time.monotonic()
             payload = await rest.get(session, url, timeout_s, bans)
             took_s = time.monotonic() - started
-        venue_s = time_ms(venue.spec, payload) / 1e3
+        return sent_s + took_s / 2 - time_ms(spec, payload) / 1e3, took_s
+
+    try:
+        note, (ahead_s, took_s) = await _first(urls, ask)
     except (Retry, Refused, Skip) as error:
         tell(_failed(source, "rest", str(error), _advice(source, error, "rest_url")))
         tell(_failed(source, "clock", "not known without REST", "mend REST first"))
         return
-    tell(_passed(source, "rest", f"{took_s * 1e3:.0f} ms"))
-    tell(_clock(source, ahead_s=sent_s + took_s / 2 - venue_s, unsure_s=took_s / 2))
+    tell(_passed(source, "rest", f"{took_s * 1e3:.0f} ms{note}"))
+    tell(_clock(source, ahead_s=ahead_s, unsure_s=took_s / 2))
 
 
 def _clock(source: str, *, ahead_s: float, unsure_s: float) -> Check:
@@ -119,30 +162,38 @@ class _Deaf:
         pass
 
 
-async def _websocket(config: Config, source: str, tell: Tell) -> None:
-    url, bans = VENUES[source].ws_url(config), bans_of(config)
-    feeds = config.feeds
-    started = time.monotonic()
-    try:
+async def _websocket(config: Config, source: str, urls: Urls, tell: Tell) -> None:
+    bans, feeds = bans_of(config), config.feeds
+
+    async def ask(url: str) -> float:
+        """Return how long the handshake took, in seconds."""
         bans.check(url)
-        opened = await connect(
-            feeds.transport,
-            url,
-            _Deaf(),
-            timeout_s=feeds.connect_timeout_s,
-            max_frame_bytes=feeds.max_frame_bytes,
-        )
-    except (Retry, Refused) as error:
-        if isinstance(error, RateLimited):
+        started = time.monotonic()
+        try:
+            opened = await connect(
+                feeds.transport,
+                url,
+                _Deaf(),
+                timeout_s=feeds.connect_timeout_s,
+                max_frame_bytes=feeds.max_frame_bytes,
+            )
+        except RateLimited as error:
             bans.note(url, error)
+            raise
+        took_s = time.monotonic() - started
+        opened.close()
+        await asyncio.wait({asyncio.ensure_future(opened.wait_closed())}, timeout=_CLOSE_WITHIN_S)
+        return took_s
+
+    try:
+        note, took_s = await _first(urls, ask)
+    except (Retry, Refused, Skip) as error:
         tell(_failed(source, "websocket", str(error), _advice(source, error, "ws_url")))
         return
-    tell(_passed(source, "websocket", f"{(time.monotonic() - started) * 1e3:.0f} ms"))
-    opened.close()
-    await asyncio.wait({asyncio.ensure_future(opened.wait_closed())}, timeout=_CLOSE_WITHIN_S)
+    tell(_passed(source, "websocket", f"{took_s * 1e3:.0f} ms{note}"))
 
 
-def _advice(source: str, error: SpreadError, asked: Asked) -> str:
+def _advice(source: str, error: SpreadError, asked: str) -> str:
     key = f"venues.{source}.{asked}"
     match error:
         case NoAddress():
