@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from spreadscan.errors import BadFrame, VenueDown
+from spreadscan.errors import BadFrame, RateLimited
 from spreadscan.types import SOURCES, Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import Ack, Event, Pong, Refusal, decimal_text, split_multiplier
@@ -907,10 +907,11 @@ ERRORS = {
 
 
 @each_venue
-def test_an_error_body_is_a_venue_down(venue):
+def test_a_body_of_too_many_is_a_rate_limit_with_a_wait(venue):
     body = ERRORS.get(venue.name) or ERRORS[venue.spec.exchange]
-    with pytest.raises(VenueDown, match=r"(?i)too (many|frequent)|too frequent"):
+    with pytest.raises(RateLimited, match=r"(?i)too (many|frequent)|too frequent") as caught:
         venue.instruments(body)
+    assert caught.value.after_s >= 1.0
 
 
 @each_venue

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spreadscan.errors import BadFrame, SpreadError, VenueDown
+from spreadscan.errors import BadFrame, RateLimited, SpreadError
 from spreadscan.types import FundingRate
 from spreadscan.venues import VENUES
 
@@ -158,7 +158,7 @@ def test_odd_rows_are_left_out_and_never_a_crash(venue):
 
 @each_futures
 def test_an_error_body_is_a_venue_down(venue):
-    with pytest.raises(VenueDown, match=r"(?i)too (many|frequent)|too frequent"):
+    with pytest.raises(RateLimited, match=r"(?i)too (many|frequent)|too frequent"):
         venue.funding(ERRORS[venue.name])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spreadscan.errors import BadFrame, VenueDown
+from spreadscan.errors import BadFrame, RateLimited
 from spreadscan.feeds.book import OneLevelBooks
 from spreadscan.types import Delta
 from spreadscan.venues import VENUES
@@ -465,7 +465,7 @@ def test_majors_of_mexc_spot_are_kept_but_not_tradable_by_api():
 
 
 def test_a_rate_limit_inside_http_200_is_no_empty_list():
-    with pytest.raises(VenueDown, match="10006"):
+    with pytest.raises(RateLimited, match="10006"):
         page_of("bybit-futures/rest_error_10006.json")
 
 

@@ -101,9 +101,14 @@ async def _page(
                 break
             await asyncio.sleep(wait_s)
         try:
-            timeout_s = settings.rest_timeout_s
-            body = await rest.get_from(session, endpoints, request.url, timeout_s, bans)
-            return venue.instruments(body)
+            return await rest.ask_any(
+                session,
+                endpoints,
+                request.url,
+                settings.rest_timeout_s,
+                venue.instruments,
+                bans,
+            )
         except Retry as error:  # also an error body in a 200 answer
             last = error
     raise last

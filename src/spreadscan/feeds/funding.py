@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 _LIFE_POLLS = 5  # a rate is known for this many periods after the answer that gave it
 _REFUSED_WAIT_S = 600.0  # Bybit: ten minutes without a request after its 403
 
-# gives the body of a request at an address of the venue, or raises one of our errors
-Get = Callable[[RestRequest], Awaitable[bytes]]
+Rates = list[FundingRate]
+# what a request's body, at an address of the venue, is parsed to; raises one of our errors
+Ask = Callable[[RestRequest, Callable[[bytes], Rates]], Awaitable[Rates]]
 
 
 class FundingPoll:
@@ -65,16 +66,21 @@ class FundingPoll:
         async with rest.client() as session:
             while True:
                 wait_s = await self.poll(
-                    lambda request: rest.get_from(
-                        session, self._endpoints, request.url, self._timeout_s, self._bans
+                    lambda request, parse: rest.ask_any(
+                        session,
+                        self._endpoints,
+                        request.url,
+                        self._timeout_s,
+                        parse,
+                        self._bans,
                     )
                 )
                 await asyncio.sleep(wait_s)
 
-    async def poll(self, get: Get) -> float:
+    async def poll(self, ask: Ask) -> float:
         """Ask once and keep the answer; return for how many seconds to leave the venue alone."""
         try:
-            rows = self._ours(await get(self._request))
+            rows = await ask(self._request, self._ours)
         except (Retry, Refused, Skip) as error:
             self._count("funding_failed")
             if not self._failing:
@@ -90,7 +96,7 @@ class FundingPoll:
         self._failing = False
         return self._every_s
 
-    def _ours(self, payload: bytes) -> list[FundingRate]:
+    def _ours(self, payload: bytes) -> Rates:
         found = [row for row in self._parse(payload) if row.symbol in self._ids]
         if not found:
             raise BadFrame(
@@ -98,7 +104,7 @@ class FundingPoll:
             )
         return found
 
-    def _keep(self, rows: list[FundingRate], at_ns: int) -> None:
+    def _keep(self, rows: Rates, at_ns: int) -> None:
         """Write the rates, known until they are paid, or for some periods from at_ns."""
         longest_ns = at_ns + int(_LIFE_POLLS * self._every_s * 1e9)
         offset_ns = self._utc.offset_ns()

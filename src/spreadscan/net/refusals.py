@@ -25,6 +25,7 @@ Asked = Literal["rest_url", "ws_url"]  # the key under [venues.*] that changes t
 _TOO_FREQUENT_S = 600.0
 _TOO_FREQUENT = re.compile(rb"too (frequent|many)|rate limit", re.IGNORECASE)
 # Binance's body of a 418 beside its header: "IP(1.2.3.4) banned until 1573000000000".
+_UNIX_MS = re.compile(r"[0-9]{13}").fullmatch
 _BANNED_UNTIL_MS = re.compile(rb"banned until (\d{13})\b")
 
 
@@ -86,6 +87,19 @@ def _unix_s(text: str) -> float | None:
         return email.utils.parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):  # no date, or a year that the C library cannot place
         return None
+
+
+def told_s(headers: Mapping[str, str], body: bytes) -> float:
+    """Return for how long an answer says to stay away, whatever its status; 0.0 = not told."""
+    waits = [0.0]
+    if text := headers.get("Retry-After"):
+        waits.append(retry_after_s(text, headers.get("Date"), 0.0))
+    if until := _BANNED_UNTIL_MS.search(body):
+        waits.append(int(until[1]) / 1e3 - time.time())
+    if reset := _UNIX_MS(headers.get("X-Bapi-Limit-Reset-Timestamp", "").strip()):
+        asked_s = _unix_s(headers.get("Date", ""))
+        waits.append(int(reset[0]) / 1e3 - (time.time() if asked_s is None else asked_s))
+    return max(waits)
 
 
 def is_html(headers: Mapping[str, str], body: bytes) -> bool:

@@ -1,7 +1,8 @@
 """GET with the venue's ways of saying no sorted by what to do next. aiohttp underneath."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import aiohttp
 from yarl import URL
@@ -17,11 +18,14 @@ from spreadscan.errors import (
 )
 from spreadscan.net.bans import Bans
 from spreadscan.net.endpoints import Endpoints
-from spreadscan.net.refusals import refusal
+from spreadscan.net.refusals import refusal, told_s
 from spreadscan.net.resolver import LastGoodResolver
+
+T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 USER_AGENT = "spreadscan"
+_BAN_FROM_S = 60.0
 _LOOK_BYTES = 4096  # of a body, for what a refusal says
 
 
@@ -40,6 +44,36 @@ async def get(
     RegionBlocked, Refused (other 4xx), NoAddress (DNS), NotTrusted (TLS), ConnectionLost (no
     connection, time-out). bans: nothing is sent within one, and a new one is kept there.
     """
+    body, _ = await _answer(session, url, timeout_s, bans)
+    return body
+
+
+async def ask(
+    session: aiohttp.ClientSession,
+    url: str,
+    timeout_s: float,
+    parse: Callable[[bytes], T],
+    bans: Bans | None = None,
+) -> T:
+    """GET and return what `parse` makes of the body; raises what either does.
+
+    Where parse raises RateLimited (a 200 answer may say "too many", too), the wait is the longer
+    of its own and what the answer tells. Seconds are a limit of that path alone; a minute or more
+    is kept as a ban of the host, like that of a 429.
+    """
+    body, headers = await _answer(session, url, timeout_s, bans)
+    try:
+        return parse(body)
+    except RateLimited as error:
+        error.after_s = max(error.after_s, told_s(headers, body[:_LOOK_BYTES]))
+        if bans and error.after_s >= _BAN_FROM_S:
+            bans.note(url, error)
+        raise
+
+
+async def _answer(
+    session: aiohttp.ClientSession, url: str, timeout_s: float, bans: Bans | None
+) -> tuple[bytes, Mapping[str, str]]:
     if bans:
         bans.check(url)
     whole = URL(url, encoded=True)  # complete and escaped: cursors must go out verbatim
@@ -59,7 +93,7 @@ async def get(
                 raise error
             if len(body) > MAX_BODY_BYTES:
                 raise VenueDown(f"{url}: over {MAX_BODY_BYTES} bytes, expected an instrument list")
-            return bytes(body)
+            return bytes(body), answer.headers
     except TimeoutError:  # before OSError, which it is a kind of
         raise ConnectionLost(f"{url}: no answer within {timeout_s:g} s") from None
     except aiohttp.ClientConnectorDNSError as error:
@@ -70,14 +104,15 @@ async def get(
         raise ConnectionLost(f"{url}: {_words(error)}") from None
 
 
-async def get_from(
+async def ask_any(
     session: aiohttp.ClientSession,
     endpoints: Endpoints,
     url_at: Callable[[str], str],
     timeout_s: float,
+    parse: Callable[[bytes], T],
     bans: Bans,
-) -> bytes:
-    """Return what get() gives at the address in use; where that fails, at the next, each once.
+) -> T:
+    """Return what ask() gives at the address in use; where that fails, at the next, each once.
 
     url_at: gives the whole URL on an address. Where all fail, raises what asks for another try
     rather than what refuses for good.
@@ -86,7 +121,7 @@ async def get_from(
     for _ in endpoints.urls:
         address = endpoints.pick()
         try:
-            return await get(session, url_at(address), timeout_s, bans)
+            return await ask(session, url_at(address), timeout_s, parse, bans)
         except (Retry, Refused) as error:
             errors.append(error)
             if isinstance(error, RateLimited):

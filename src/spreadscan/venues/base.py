@@ -150,8 +150,8 @@ class Venue:
     """One source: its spec, its schema and its pure functions.
 
     instruments_request(cursor) -> RestRequest of the page ('' = first).
-    instruments(payload) -> InstrumentPage; raises VenueDown for an error body, BadFrame for
-        what is no instrument list.
+    instruments(payload) -> InstrumentPage; raises what an error body means (answers.rest_error:
+        RateLimited, VenueDown, Refused), BadFrame for what is no instrument list.
     topic(venue_symbol) -> the name that acks and refusals use for this subscription.
     subscribe(venue_symbols, request_id) and unsubscribe: ONE text frame; the caller keeps to
         topics_per_frame and bytes_per_frame.

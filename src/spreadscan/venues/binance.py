@@ -21,8 +21,18 @@ from typing import Any
 import msgspec
 import orjson
 
-from spreadscan.errors import BadFrame, VenueDown
+from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument
+from spreadscan.venues.answers import (
+    BUSY,
+    FINAL,
+    FULL,
+    LIMITED,
+    REQUEST,
+    TOPICS,
+    Row,
+    rest_error,
+)
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
@@ -113,6 +123,17 @@ FUTURES_BOOK = msgspec.structs.replace(
 )
 
 
+# Codes of errors.md (REST and WebSocket API) and of web-socket-streams.md (0-3); 4 was recorded.
+ANSWERS = (
+    Row(LIMITED, ("-1003", "-1034", "429", "418")),
+    # -1000 unknown, -1001 internal, -1004 and -1008 busy, -1006 and -1007 no answer from behind
+    Row(BUSY, ("-1000", "-1001", "-1004", "-1006", "-1007", "-1008", "500", "503")),
+    Row(FULL, ("4",)),
+    Row(TOPICS, ("-1121",)),
+    Row(REQUEST, ("0", "1", "2", "3", "-1100", "-1101", "-1102", "-1130", "-1135")),
+    Row(FINAL, ("-1002", "-1011", "-1016", "-1099", "-2015", "403")),
+)
+
 FUNDING_REQUEST = RestRequest("/fapi/v1/premiumIndex")
 
 
@@ -130,7 +151,7 @@ def _rows(payload: bytes) -> list[Any]:
     if type(rows) is list:
         return rows
     if "code" in page:
-        raise VenueDown(f"binance: {label(page['code'])} {label(page.get('msg'))}")
+        raise rest_error("binance", ANSWERS, label(page["code"]), label(page.get("msg")))
     raise BadFrame("binance instruments: found no list 'symbols', expected one")
 
 
@@ -151,7 +172,7 @@ def funding(payload: bytes) -> list[FundingRate]:
         return read_funding(rows, "symbol", "lastFundingRate", "nextFundingTime")
     page = page_object(payload, "binance funding")
     if "code" in page:
-        raise VenueDown(f"binance: {label(page['code'])} {label(page.get('msg'))}")
+        raise rest_error("binance", ANSWERS, label(page["code"]), label(page.get("msg")))
     raise BadFrame("binance funding: found an object, expected a list")
 
 

@@ -22,8 +22,18 @@ from typing import Any
 import msgspec
 import orjson
 
-from spreadscan.errors import BadFrame, VenueDown
+from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument
+from spreadscan.venues.answers import (
+    BANNED,
+    BUSY,
+    FINAL,
+    LIMITED,
+    REQUEST,
+    TOPICS,
+    Row,
+    rest_error,
+)
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
@@ -96,6 +106,25 @@ BOOK = BookSchema(
     id_reset="is_one",
 )
 
+# Codes of docs v5 (error codes, market data and WebSocket); public sockets mostly send words alone.
+ANSWERS = (
+    # 10403 and 10429 stand in the answers of the trade socket, 20003: too often in one session
+    Row(LIMITED, ("10006", "10018", "10403", "10429", "20003")),
+    Row(BANNED, ("10009",)),
+    # 10000 server timeout, 10016 internal, or the service restarts, 10019 restarting
+    Row(BUSY, ("10000", "10016", "10019")),
+    Row(TOPICS, ("10029",)),
+    Row(REQUEST, ("10001", "10404")),
+    # 10003-10005 and 10007 keys, 10008 banned user, 10010 other IP, 10017 no such path, 10024 and
+    # 10027 banned by rules
+    Row(
+        FINAL,
+        ("10003", "10004", "10005", "10007", "10008", "10010", "10017", "10024", "10027"),
+    ),
+    Row(TOPICS, words=r"handler not found"),
+    Row(REQUEST, words=r"args (size|length)|invalid op|not JSON"),
+)
+
 # Symbol types that are plain coins; anything else is skipped by name until someone looks.
 _COIN_TYPES = {"", "innovation", "adventure"}
 _OTHER_TYPES = {
@@ -146,7 +175,7 @@ def _rows(payload: bytes, what: str = "instruments") -> tuple[list[Any], str]:
     page = page_object(payload, what)
     code = label(page.get("retCode"))
     if code not in ("", "0"):
-        raise VenueDown(f"bybit: {code} {label(page.get('retMsg'))}")
+        raise rest_error("bybit", ANSWERS, code, label(page.get("retMsg")))
     result = page.get("result")
     if type(result) is not dict or type(result.get("list")) is not list:
         raise BadFrame(f"bybit {what}: found no list 'result.list', expected one")

@@ -26,8 +26,18 @@ from typing import Any
 import msgspec
 import orjson
 
-from spreadscan.errors import BadFrame, VenueDown
+from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument
+from spreadscan.venues.answers import (
+    BUSY,
+    FINAL,
+    LIMITED,
+    REQUEST,
+    TOPICS,
+    Meaning,
+    Row,
+    rest_error,
+)
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
@@ -116,6 +126,24 @@ FUTURES_BOOK = BookSchema(
     update_id=("data.version",),
 )
 
+# "Blocked!" is said of channels that are no more, of topics too many, and of the moment: a few
+# tries tell which. The codes are those of the REST pages; the spot socket sends 0 and words.
+SPOT_ANSWERS = (
+    Row(Meaning("passing", tries=4), words=r"blocked"),
+    Row(LIMITED, ("429", "510")),
+    Row(BUSY, ("500", "501", "503", "504", "604", "801")),
+    Row(TOPICS, ("10007", "30014", "-1121")),
+    Row(REQUEST, ("400", "513", "700004")),
+    Row(FINAL, ("401", "402", "403", "406", "511", "700006", "700007")),
+)
+FUTURES_ANSWERS = (
+    Row(LIMITED, ("429", "510")),
+    Row(BUSY, ("500", "501", "503", "504", "604", "801")),
+    Row(TOPICS, ("1001",)),
+    Row(REQUEST, ("513", "600")),
+    Row(FINAL, ("401", "402", "403", "406", "511")),
+)
+
 _TOPIC = "spot@public.aggre.bookTicker.v3.api.pb@10ms@"
 _REFUSED = re.compile(r"Not Subscribed successfully!\s*\[([^\]]*)\]")
 _ACCEPTED = re.compile(r"Subscribed successful!\s*\[([^\]]*)\]")
@@ -140,7 +168,7 @@ def spot_instruments(payload: bytes) -> InstrumentPage:
         return read_rows(rows, _spot_instrument)
     code = label(page.get("code"))
     if code not in ("", "0"):
-        raise VenueDown(f"mexc: {code} {label(page.get('msg'))}")
+        raise rest_error("mexc", SPOT_ANSWERS, code, label(page.get("msg")))
     raise BadFrame("mexc instruments: found no list 'symbols', expected one")
 
 
@@ -157,7 +185,7 @@ def _futures_rows(payload: bytes, what: str) -> list[Any]:
     page = page_object(payload, what)
     code = label(page.get("code"))
     if page.get("success") is False or code not in ("", "0"):
-        raise VenueDown(f"mexc: {code} {label(page.get('message'))}")
+        raise rest_error("mexc", FUTURES_ANSWERS, code, label(page.get("message")))
     rows = page.get("data")
     if type(rows) is dict:  # one contract asked for by name, or pushed
         rows = [rows]

@@ -22,8 +22,9 @@ from typing import Any
 import msgspec
 import orjson
 
-from spreadscan.errors import BadFrame, VenueDown
+from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument
+from spreadscan.venues.answers import BUSY, FINAL, LIMITED, REQUEST, TOPICS, Row, rest_error
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
@@ -89,6 +90,19 @@ BOOK = BookSchema(
     id_reset="newer_time",
 )
 
+# Codes of docs-v5, of its general, public and WebSocket classes, that a client without keys meets.
+ANSWERS = (
+    Row(LIMITED, ("50011", "50040", "50061", "60014", "60023")),
+    # 50001 service down for now, 50004 endpoint timeout, 50005 API offline, 50013 and 50026 busy,
+    # 60016 the socket's buffer is full, 63999 and 64007 internal: "please try again later"
+    Row(BUSY, ("50001", "50004", "50005", "50013", "50026", "60016", "63999", "64007")),
+    Row(TOPICS, ("60018", "51001", "64000")),
+    Row(REQUEST, ("60012", "60013", "60019", "60027")),
+    # 60008, 60028, 64001: not at this address; 60011: after login; 60029, 64003: higher tiers;
+    # 50110: not from this IP
+    Row(FINAL, ("50110", "60008", "60011", "60028", "60029", "64001", "64003")),
+)
+
 _RESTART_NOTICE = "64008"
 # "channel:ticker,instId:BTC-USDT doesn't exist", also after "Wrong URL or "
 _NAMED_TOPIC = re.compile(r"channel\s*:\s*([^\s,]+)\s*,\s*instId\s*:\s*([^\s,]+)")
@@ -121,7 +135,7 @@ def _rows(payload: bytes, what: str = "instruments") -> list[Any]:
     page = page_object(payload, what)
     code = label(page.get("code"))
     if code not in ("", "0"):
-        raise VenueDown(f"okx: {code} {label(page.get('msg'))}")
+        raise rest_error("okx", ANSWERS, code, label(page.get("msg")))
     rows = page.get("data")
     if type(rows) is not list:
         raise BadFrame(f"okx {what}: found no list 'data', expected one")

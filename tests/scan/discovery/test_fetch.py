@@ -146,7 +146,7 @@ GOOD = Reply(okx_page("A"))
         Reply(status="500 Oops"),
         Reply(status="503 Busy", kind="text/html", body=b"<html>"),
         Reply(kind="text/html", body=b"<html>just a moment"),
-        Reply(b'{"code": "50011", "msg": "Too Many Requests", "data": []}'),
+        Reply(b'{"code": "50013", "msg": "Systems are busy", "data": []}'),
         Reply(status="429 Slow", headers=("Retry-After: 0",)),
     ],
     ids=["500", "503", "html", "error in 200", "429"],

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,7 @@ from spreadscan.config import Config
 from spreadscan.errors import BadFrame, ConnectionLost, RateLimited, Refused, SpreadError, VenueDown
 from spreadscan.feeds.funding import FundingPoll
 from spreadscan.sim import Market, SimServer
-from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.types import SOURCE_BY_NAME, FundingRate
 from spreadscan.venues import VENUES, Venue
 from spreadscan.venues.base import RestRequest
 
@@ -75,17 +75,16 @@ class Poll:
     def answer(self, what: bytes | SpreadError) -> float:
         """Poll once; return how long the venue is left alone."""
 
-        def get(request: RestRequest) -> Awaitable[bytes]:
+        async def ask(
+            request: RestRequest, parse: Callable[[bytes], list[FundingRate]]
+        ) -> list[FundingRate]:
             self.asked.append(request.url("https://www.okx.com"))
-            done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
             if isinstance(what, bytes):
-                done.set_result(what)
-            else:
-                done.set_exception(what)
-            return done
+                return parse(what)
+            raise what
 
         async def main() -> float:
-            return await self.poll.poll(get)
+            return await self.poll.poll(ask)
 
         return float(run(main()))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -111,21 +111,28 @@ def test_leave_is_given_for_the_address_that_is_free(bans: Bans) -> None:
 
 
 class Answers:
-    """Stands for rest.get(): an answer or an error by host."""
+    """Stands for rest.ask(): an answer or an error by host."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **by_host: bytes | Exception) -> None:
         self.asked: list[str] = []
         self.by_host = by_host
-        monkeypatch.setattr(rest, "get", self.get)
+        monkeypatch.setattr(rest, "ask", self.ask)
 
-    async def get(self, session: Any, url: str, timeout_s: float, bans: Bans) -> bytes:
+    async def ask(
+        self,
+        session: Any,
+        url: str,
+        timeout_s: float,
+        parse: Callable[[bytes], bytes],
+        bans: Bans,
+    ) -> bytes:
         self.asked.append(url)
         answer = self.by_host[url.split("/")[2].split(".")[0]]
         if isinstance(answer, RateLimited):
             bans.note(url, answer)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return parse(answer)
 
 
 REST = ("https://a.example.com", "https://b.example.com")
@@ -135,7 +142,9 @@ def asked(endpoints: Endpoints, bans: Bans) -> bytes:
     def url_at(host: str) -> str:
         return host + "/x?y=1"
 
-    found: bytes = run(rest.get_from(None, endpoints, url_at, 1.0, bans))  # type: ignore[arg-type]
+    found: bytes = run(
+        rest.ask_any(None, endpoints, url_at, 1.0, bytes, bans)  # type: ignore[arg-type]
+    )
     return found
 
 

@@ -6,6 +6,7 @@ import gzip
 import math
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -23,6 +24,7 @@ from spreadscan.errors import (
     VenueDown,
 )
 from spreadscan.net import rest
+from spreadscan.net.bans import Bans
 from spreadscan.net.refusals import retry_after_s
 
 JSON = "application/json"
@@ -143,6 +145,53 @@ def test_the_end_of_a_ban_in_the_body_counts_beside_the_header() -> None:
     with pytest.raises(RateLimited) as caught:
         get(answer("418 Banned", body, "Retry-After: 5"))
     assert 890 < caught.value.after_s <= 900
+
+
+def ask(reply: bytes, own_s: float, bans: Bans | None = None) -> float:
+    """Return the wait of an answer that its reader takes for a rate limit of own_s."""
+
+    def parse(body: bytes) -> None:
+        raise RateLimited("too many", own_s)
+
+    async def main() -> None:
+        async with Server(reply) as server, aiohttp.ClientSession() as session:
+            await rest.ask(session, server.url + "/x", 5.0, parse, bans)
+
+    with pytest.raises(RateLimited, match="too many") as caught:
+        run(main())
+    return caught.value.after_s
+
+
+def test_a_limit_in_a_good_answer_waits_for_what_its_headers_tell() -> None:
+    date = f"Date: {email.utils.formatdate(1_800_000_000, usegmt=True)}"
+    reset = "X-Bapi-Limit-Reset-Timestamp: 1800000007500"
+    assert 7.5 == ask(answer("200 OK", b"{}", date, reset), 3.0)
+    assert 3.0 == ask(answer("200 OK", b"{}", date, reset.replace("7500", "1500")), 3.0)
+    assert 9.0 == ask(answer("200 OK", b"{}", "Retry-After: 9"), 3.0)
+    assert 3.0 == ask(answer("200 OK", b"{}", "X-Bapi-Limit-Reset-Timestamp: soon"), 3.0)
+    assert 3.0 == ask(answer("200 OK", b"{}"), 3.0)
+
+
+def test_a_limit_of_minutes_in_a_good_answer_is_a_ban(tmp_path: Path) -> None:
+    bans = Bans(tmp_path)
+    until_ms = int((time.time() + 900) * 1000)
+    said = b'{"code":-1003,"msg":"IP banned until %d"}' % until_ms
+    assert 890 < ask(answer("200 OK", said), 3.0, bans) <= 900
+    assert 1 == len(bans.all())
+
+
+def test_a_limit_of_seconds_in_a_good_answer_is_none(tmp_path: Path) -> None:
+    bans = Bans(tmp_path)
+    assert 9.0 == ask(answer("200 OK", b"{}", "Retry-After: 9"), 3.0, bans)
+    assert [] == bans.all()
+
+
+def test_asking_gives_what_the_reader_makes_of_the_body() -> None:
+    async def main() -> Any:
+        async with Server(answer("200 OK", b"[1]")) as server, aiohttp.ClientSession() as session:
+            return await rest.ask(session, server.url + "/x", 5.0, lambda body: body + b"!")
+
+    assert b"[1]!" == run(main())
 
 
 def test_too_frequent_is_a_pause_of_ten_minutes_and_no_refusal() -> None:
