@@ -52,8 +52,8 @@ class VenueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Finding pairs and proving them on the wire."""
 
-    tries: int = 3  # per REST request
-    backoff_ms: tuple[float, ...] = (100.0, 200.0, 400.0)  # before each further try
+    tries: int = 5  # per list
+    backoff_ms: tuple[float, ...] = (500.0, 1000.0, 2000.0, 4000.0)  # before each further try
     rest_timeout_s: float = 20.0  # a whole REST answer
     list_limit_s: float = 60.0  # a source's whole list, all its pages and tries
     after_ack_s: float = 30.0  # a batch ends this long after its last ack

@@ -10,7 +10,7 @@ from typing import Protocol, get_args
 from spreadscan.config import Config
 from spreadscan.discovery.confirmed import read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
-from spreadscan.discovery.guards import refuse_shrunk, refuse_too_few
+from spreadscan.discovery.guards import least_of, refuse_shrunk, refuse_too_few
 from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
 from spreadscan.discovery.report import Result, SourceResult, report_text
@@ -67,8 +67,9 @@ async def discover(
     started = time.monotonic()
     confirmed = read_confirmed(config.paths.identity)
     previous, generation = _previous(config, fresh)
-    fetched = await fetch_all(config, progress)
-    listed = _listed(config, fetched, None if accept_shrink else previous)
+    guard = None if accept_shrink else previous
+    fetched = await fetch_all(config, progress, guard)
+    listed = _listed(config, fetched, guard)
     spelled = read_before(None if fresh else previous)
     kept, dropped = normalise(
         {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe, spelled
@@ -135,12 +136,17 @@ def _previous(config: Config, fresh: bool) -> tuple[Lists | None, int]:
     return None, 0
 
 
-async def fetch_all(config: Config, progress: Progress) -> dict[str, Fetched]:
-    """Return what every enabled source lists, asked side by side."""
+async def fetch_all(
+    config: Config, progress: Progress, previous: Lists | None = None
+) -> dict[str, Fetched]:
+    """Return what every enabled source lists, asked side by side.
+
+    A list that is far shorter than in `previous` is asked for again before it is believed.
+    """
     async with rest.client() as session:
 
         async def one(name: str) -> Fetched:
-            found = await fetch(session, VENUES[name], config)
+            found = await fetch(session, VENUES[name], config, least_of(previous, name))
             progress.fetched(name, len(found.instruments), found.error)
             return found
 

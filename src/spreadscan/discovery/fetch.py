@@ -1,21 +1,25 @@
-"""Stage 1: the instrument list of every source over REST, page by page, with a few tries."""
+"""Stage 1: the instrument list of every source over REST, whole or not at all.
+
+Whatever is wrong with a list (an error, a cut body, a page or a major missing), it is asked for
+again from its first page after a pause, until the tries or the time of the source are used up.
+"""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 
 import aiohttp
 
 from spreadscan.config import Config
-from spreadscan.errors import RateLimited, Refused, Retry, Skip, VenueDown
+from spreadscan.errors import RateLimited, Refused, Retry, Skip
 from spreadscan.net import rest
-from spreadscan.net.bans import bans_of
+from spreadscan.net.bans import Bans, bans_of
 from spreadscan.net.endpoints import Endpoints
 from spreadscan.types import Instrument
-from spreadscan.venues.base import InstrumentPage, RestRequest, Venue
+from spreadscan.venues.base import Venue
 
 _MAX_PAGES = 100
-_MAX_WAIT_S = 5.0  # a venue that asks for longer fails this run
 _PAST_S = 0.01  # timers may end a little early, and within a ban nothing is sent
 
 
@@ -32,39 +36,80 @@ class Fetched:
         self.error = ""
 
 
-async def fetch(session: aiohttp.ClientSession, venue: Venue, config: Config) -> Fetched:
-    """Return the source's pairs that trade now. Never raises for what a venue can do."""
+async def fetch(
+    session: aiohttp.ClientSession, venue: Venue, config: Config, at_least: int = 0
+) -> Fetched:
+    """Return the source's pairs that trade now. Never raises for what a venue can do.
+
+    at_least: a shorter list is asked for again, too, but is taken in the end.
+    """
+    settings, bans = config.discovery, bans_of(config)
+    endpoints = Endpoints(venue.name, venue.rest_urls(config), bans)
+    end_s = time.monotonic() + settings.list_limit_s
     found = Fetched()
-    limit_s = config.discovery.list_limit_s
-    try:
-        async with asyncio.timeout(limit_s):
-            found.error = await _pages(session, venue, config, found)
-    except TimeoutError:
-        found.error = f"{venue.name}: no whole list within {limit_s:g} s"
-    except (Retry, Refused, Skip) as error:
-        found.error = str(error)
-    if found.error:
-        found.instruments.clear()
+    for attempt in range(1, settings.tries + 1):
+        before, found = found.error, Fetched()
+        wait_s = _pause_s(settings.backoff_ms, attempt)
+        try:
+            async with asyncio.timeout(end_s - time.monotonic()):
+                await _pages(session, venue, config, endpoints, bans, found)
+            found.error = _incomplete(venue.name, found.instruments, settings.majors)
+            if found.error:
+                found.instruments.clear()
+            elif len(found.instruments) >= at_least:
+                return found
+        except TimeoutError:
+            within = f"{venue.name}: no whole list within {settings.list_limit_s:g} s"
+            return _failed(f"{within} (before: {before})" if before else within)
+        except RateLimited as error:
+            found = _failed(str(error))
+            wait_s = max(wait_s, error.after_s + _PAST_S)
+        except (Retry, Skip) as error:
+            found = _failed(str(error))
+        except Refused as error:
+            return _failed(str(error))
+        if attempt == settings.tries or time.monotonic() + wait_s >= end_s:
+            break
+        await asyncio.sleep(wait_s)
     return found
 
 
+def _failed(error: str) -> Fetched:
+    found = Fetched()
+    found.error = error
+    return found
+
+
+def _pause_s(backoff_ms: Sequence[float], attempt: int) -> float:
+    """Return the pause after so many tries; the last one configured repeats."""
+    return backoff_ms[min(attempt, len(backoff_ms)) - 1] / 1e3
+
+
 async def _pages(
-    session: aiohttp.ClientSession, venue: Venue, config: Config, found: Fetched
-) -> str:
-    """Fill `found` page by page; return why it is not the whole list, '' where it is."""
-    endpoints = Endpoints(venue.name, venue.rest_urls(config), bans_of(config))
+    session: aiohttp.ClientSession,
+    venue: Venue,
+    config: Config,
+    endpoints: Endpoints,
+    bans: Bans,
+    found: Fetched,
+) -> None:
+    """Fill `found` page by page. Raises for what is no list."""
+    timeout_s = config.discovery.rest_timeout_s
     cursor, seen = "", {""}
     for _ in range(_MAX_PAGES):
         request = venue.instruments_request(cursor)
-        page = await _page(session, venue, request, endpoints, config)
+        # an error may stand in the body of a 200 answer, too
+        page = await rest.ask_any(
+            session, endpoints, request.url, timeout_s, venue.instruments, bans
+        )
         found.instruments += page.instruments
         found.skipped.update(page.skipped)
         found.incomplete |= page.incomplete
         cursor = page.cursor
         if cursor in seen:  # '' after the last page; a venue may also repeat itself
-            return _incomplete(venue.name, found.instruments, config.discovery.majors)
+            return
         seen.add(cursor)
-    return f"{venue.name}: more than {_MAX_PAGES} pages"
+    raise Refused(f"{venue.name}: more than {_MAX_PAGES} pages")  # again would be as many
 
 
 def _incomplete(source: str, rows: Sequence[Instrument], majors: Sequence[str]) -> str:
@@ -77,38 +122,5 @@ def _incomplete(source: str, rows: Sequence[Instrument], majors: Sequence[str]) 
         return ""
     return (
         f"{source}: lists {len(rows)} pairs, but not {', '.join(missing)}: expected every one of "
-        "discovery.majors; a page or more is missing"
+        "discovery.majors; a page or more is missing, or trading in them is halted"
     )
-
-
-async def _page(
-    session: aiohttp.ClientSession,
-    venue: Venue,
-    request: RestRequest,
-    endpoints: Endpoints,
-    config: Config,
-) -> InstrumentPage:
-    """GET a page with the configured tries and back-off; the last error goes up."""
-    settings, bans = config.discovery, bans_of(config)
-    last: Exception = VenueDown(f"{request.path}: never asked")
-    for attempt in range(settings.tries):
-        if attempt:
-            pause = settings.backoff_ms[min(attempt, len(settings.backoff_ms)) - 1] / 1e3
-            wait_s = pause
-            if isinstance(last, RateLimited):
-                wait_s = max(pause, last.after_s + _PAST_S)
-            if wait_s > _MAX_WAIT_S:
-                break
-            await asyncio.sleep(wait_s)
-        try:
-            return await rest.ask_any(
-                session,
-                endpoints,
-                request.url,
-                settings.rest_timeout_s,
-                venue.instruments,
-                bans,
-            )
-        except Retry as error:  # also an error body in a 200 answer
-            last = error
-    raise last

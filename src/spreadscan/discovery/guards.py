@@ -26,6 +26,12 @@ def refuse_too_few(config: Config, good: set[str], errors: Mapping[str, str], wh
     )
 
 
+def least_of(previous: Lists | None, source: str) -> int:
+    """Return how many pairs a source has to list, by its last answer; 0 where there is none."""
+    before = previous.listed.get(source, 0) if previous else 0
+    return -(-before * (100 - MAY_SHRINK_PCT) // 100)
+
+
 def refuse_shrunk(previous: Lists | None, listed: Mapping[str, int]) -> None:
     """Refuse lists (source -> pairs) that lost over 30 % since the source last answered.
 
@@ -35,9 +41,9 @@ def refuse_shrunk(previous: Lists | None, listed: Mapping[str, int]) -> None:
         return
     shrunk = []
     for source, now in listed.items():
-        before = previous.listed.get(source, 0)
-        least = -(-before * (100 - MAY_SHRINK_PCT) // 100)
+        least = least_of(previous, source)
         if now < least:
+            before = previous.listed[source]
             shrunk.append(f"{source} lists {now} pairs, expected at least {least} of {before}")
     if shrunk:
         raise VenueDown(
