@@ -85,6 +85,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.base}-{self.quote}"
 
     @property
+    def renamed(self) -> bool:
+        """Return whether the coin was read from a name that says more: 1000PEPE, LUNA2."""
+        return self.base != self.listed_base
+
+    @property
     def qty_scale(self) -> float:
         """Return coins per one unit of wire size."""
         return self.contract_size * self.multiplier

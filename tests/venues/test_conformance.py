@@ -545,10 +545,25 @@ def test_what_a_venue_may_lack_is_left_out(venue):
         ("10000SATS", ("SATS", 10_000.0)),
         ("1000000MOG", ("MOG", 1_000_000.0)),
         ("1MBABYDOGE", ("BABYDOGE", 1_000_000.0)),
+        ("100000PEIPEI", ("PEIPEI", 1e5)),
+        ("10000000AIDOGE", ("AIDOGE", 1e7)),
+        ("100000000X", ("X", 1e8)),
+        ("1000000000X", ("X", 1e9)),
+        ("10000000000X", ("10000000000X", 1.0)),  # more than anyone would list
+        ("1000币安人生", ("币安人生", 1e3)),
+        ("1M币安", ("币安", 1e6)),
+        ("10001INCH", ("1INCH", 1e3)),
+        ("1000IQ50", ("IQ50", 1e3)),
+        ("1000x", ("x", 1e3)),
         ("SHIB1000", ("SHIB", 1000.0)),
-        ("1INCH", ("1INCH", 1.0)),
-        ("BTC", ("BTC", 1.0)),
-        ("币安人生", ("币安人生", 1.0)),
+        ("币1000000", ("币", 1e6)),
+        ("LUNA2", ("LUNA", 1.0)),
+        *(
+            (name, (name, 1.0))
+            for name in "1INCH 1CAT 1DOLLAR 100X 10SET 0G 42 2Z 1000 1000000 100042 1M 2M 0X0 4 "
+            "BTC 币安人生 我踏马来了 A8 IQ50 LUNA LUNC LUNA21 SPX6900 B2 C98 X2Y2 H2O100 A100 "
+            "BTC2000 X11000 RATS10 2000PEPE 10PEPE 0001000X".split()
+        ),
     ],
 )
 def test_multipliers(listed, expected):

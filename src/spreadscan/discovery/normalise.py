@@ -16,7 +16,7 @@ def normalise(
 ) -> tuple[dict[str, dict[str, Instrument]], dict[str, Counter[str]]]:
     """Return (per source: shared name -> instrument, rows left out by reason).
 
-    A multiplier read from a name (1000PEPE) holds where some source writes the coin otherwise,
+    A coin read from a name (1000PEPE, LUNA2) holds where some source writes the coin otherwise,
     bare or with another number; else the listed base is the coin: 1000X may be a name, and who
     all write it so are comparable as they are. One that was read as a multiple before stays one.
     Two listings of one coin on one source: the one with the smaller multiplier stays.
@@ -28,10 +28,10 @@ def normalise(
     dropped: dict[str, Counter[str]] = {}
     for source, rows in listed.items():
         kept[source], dropped[source] = {}, Counter()
-        for instrument in sorted(rows, key=lambda i: (i.multiplier, i.venue_symbol)):
+        for instrument in sorted(rows, key=lambda i: (i.multiplier, i.renamed, i.venue_symbol)):
             alone = len(written[instrument.base]) == 1
             known = instrument.listed_base in before.as_multiples
-            if instrument.multiplier != 1.0 and alone and not known:
+            if instrument.renamed and alone and not known:
                 instrument = literal(instrument)
             if instrument.symbol in kept[source]:
                 dropped[source]["duplicate"] += 1

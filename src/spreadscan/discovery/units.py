@@ -31,7 +31,7 @@ def mids_of(kept: Kept, wire: WireMids) -> Mids:
 
 
 class Read(NamedTuple):
-    """How listed bases with a number in them were read in the set before."""
+    """How listed bases such as 1000PEPE were read in the set before."""
 
     as_multiples: frozenset[str] = frozenset()
     as_names: frozenset[str] = frozenset()
@@ -49,11 +49,11 @@ def read_before(previous: Lists | None) -> Read:
         row.instrument
         for listed in (previous.sources.values() if previous else ())
         for row in listed.symbols
-        if split_multiplier(row.instrument.listed_base)[1] != 1.0
+        if split_multiplier(row.instrument.listed_base)[0] != row.instrument.listed_base
     )
     found: dict[bool, set[str]] = {True: set(), False: set()}
     for instrument in rows:
-        found[instrument.multiplier != 1.0].add(instrument.listed_base)
+        found[instrument.renamed].add(instrument.listed_base)
     return Read(frozenset(found[True]), frozenset(found[False]))
 
 
@@ -73,14 +73,14 @@ def settle(kept: Kept, wire: WireMids, before: Read = NOTHING) -> dict[str, dict
         base
         for name, by_base in spelled.items()
         for base, sources in by_base.items()
-        if kept[sources[0]][name].multiplier != 1.0
+        if kept[sources[0]][name].renamed
         and _is_a_name(mids.get(name, {}), sources, base in before.as_names)
     }
     settled: dict[str, dict[str, Instrument]] = {}
     for source, rows in kept.items():
         settled[source] = {}
         for name, instrument in rows.items():
-            if instrument.multiplier != 1.0 and instrument.listed_base in own:
+            if instrument.renamed and instrument.listed_base in own:
                 instrument = literal(instrument)
                 name = instrument.symbol
             settled[source][name] = instrument

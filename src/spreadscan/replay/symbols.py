@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from spreadscan.errors import BadData, BadFrame, VenueDown
+from spreadscan.errors import BadData, Retry, Skip
 from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
 
@@ -78,7 +78,7 @@ def instruments_in(directory: Path, source: str) -> Mapping[str, Instrument]:
     for path in sorted(directory.glob("*.json")):
         try:
             page = VENUES[source].instruments(path.read_bytes())
-        except (BadFrame, VenueDown):
+        except (Retry, Skip):
             continue
         except OSError as error:
             raise BadData(

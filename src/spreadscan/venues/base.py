@@ -196,23 +196,26 @@ class Venue:
 
 _MISSING = "missing_field"
 _NAME = re.compile(r"""[^\s"',\\]{1,64}""").fullmatch
-_MULTIPLIER = re.compile(r"^(1000000|10000|1000|1M)(?=[A-Z])")
-_MULTIPLIER_SUFFIX = re.compile(r"(?<=[A-Z])(1000000|10000|1000)$")
+# 1000 to 1,000,000,000, or 1M, before what is no number alone; a further 0 is a part of the number
+_PREFIX = re.compile(r"^(10{3,9}|1M)(?!0)(?=.*\D)")
+_SUFFIX = re.compile(r"(?<=\D)(10{3,9})$")
+# Binance and Bybit list perpetuals of Terra 2.0 as LUNA2; its spot pairs are LUNA (2026-11).
+_OTHER_NAMES = {"LUNA2": "LUNA"}
 
 
 def split_multiplier(listed_base: str) -> tuple[str, float]:
     """Return (coin, multiplier) of a listed base: '1000PEPE' -> ('PEPE', 1000.0).
 
-    Prefix 1000, 10000, 1000000 and 1M, suffix as in SHIB1000. '1INCH' stays. Only a guess by
-    name: discovery takes it back where nobody writes the coin otherwise, or prices contradict.
+    Every power of ten from 1000 to 10^9 as a prefix, in any script, 1M, and as a suffix
+    (SHIB1000); and other names of a coin (LUNA2). '1INCH' stays. Only a guess by name: discovery
+    takes it back where nobody writes the coin otherwise, or prices contradict.
     """
-    for pattern in (_MULTIPLIER, _MULTIPLIER_SUFFIX):
+    for pattern in (_PREFIX, _SUFFIX):
         found = pattern.search(listed_base)
         if found:
-            text = found.group(1)
             coin = listed_base[: found.start()] + listed_base[found.end() :]
-            return coin, 1_000_000.0 if text == "1M" else float(text)
-    return listed_base, 1.0
+            return coin, 1e6 if found[1] == "1M" else float(found[1])
+    return _OTHER_NAMES.get(listed_base, listed_base), 1.0
 
 
 def decimal_text(value: float) -> str:

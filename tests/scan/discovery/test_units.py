@@ -63,6 +63,45 @@ def test_1000sats_is_sats_where_the_prices_say_so() -> None:
     assert set() == apart
 
 
+def test_more_zeros_are_multiples_too() -> None:
+    names, apart = resolved(
+        {
+            "bybit-futures": ("10000000AIDOGE", 2e-3),
+            "binance-spot": ("AIDOGE", 2e-10),
+            "mexc-spot": ("AIDOGE", 2.01e-10),
+        }
+    )
+    assert {("AIDOGE-USDT", 1e7), ("AIDOGE-USDT", 1.0)} == set(names.values())
+    assert set() == apart
+    names, apart = resolved({"bybit-futures": ("100000PEIPEI", 0.1), "mexc-spot": ("PEIPEI", 1e-6)})
+    assert {("PEIPEI-USDT", 1e5), ("PEIPEI-USDT", 1.0)} == set(names.values())
+    assert set() == apart
+
+
+def test_luna2_is_luna_where_the_prices_say_so() -> None:
+    perps = ("binance-futures", "bybit-futures")
+    names, apart = resolved(
+        {name: ("LUNA2", 0.171) for name in perps}
+        | {"okx-spot": ("LUNA", 0.17), "bybit-spot": ("LUNA", 0.17)}
+    )
+    assert ({("LUNA-USDT", 1.0)}, set()) == (set(names.values()), apart)
+    names, apart = resolved({name: ("LUNA2", 0.171) for name in perps})
+    assert ({("LUNA2-USDT", 1.0)}, set()) == (set(names.values()), apart)
+    names, apart = resolved(
+        {name: ("LUNA2", 0.171) for name in perps}
+        | {"okx-spot": ("LUNA", 6e-5), "mexc-spot": ("LUNA", 6e-5)}  # the old one
+    )
+    assert {"LUNA2-USDT"} == {names[name][0] for name in perps}
+    assert ({"LUNA-USDT"}, set()) == ({names["okx-spot"][0], names["mexc-spot"][0]}, apart)
+
+
+def test_a_source_that_lists_both_names_keeps_the_bare_one() -> None:
+    rows = {"a": [listed("LUNA2"), listed("LUNA")], "b": [listed("LUNA")]}
+    kept, dropped = normalise(rows, Universe())
+    assert "LUNA" == kept["a"]["LUNA-USDT"].listed_base
+    assert {"duplicate": 1} == dropped["a"]
+
+
 def test_1000x_is_a_coin_of_that_very_name_where_two_exchanges_agree_on_it() -> None:
     """X Empire is X on two exchanges; another coin is called 1000X on three."""
     names, apart = resolved(
@@ -169,7 +208,7 @@ def test_a_multiple_whose_prices_say_a_name_becomes_one() -> None:
     assert ({("X-USDT", 1.0), ("1000X-USDT", 1.0)}, set()) == (set(names.values()), apart)
 
 
-BASES = st.sampled_from(["X", "1000X", "10000X", "1MX", "X1000"])
+BASES = st.sampled_from(["X", "1000X", "10000X", "1MX", "X1000", "10000000X"])
 MANTISSAS = st.floats(1.0, 9.99)
 READS = st.sampled_from([NOTHING, NAMED, MULTIPLIED])
 WIRES = st.dictionaries(
