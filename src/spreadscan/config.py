@@ -59,6 +59,8 @@ class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after_ack_s: float = 30.0  # a batch ends this long after its last ack
     no_new_s: float = 10.0  # or after this long without a newly valid symbol
     batch_limit_s: float = 90.0  # or this long after its start, connect and all
+    keep_h: float = 24.0  # a source without a list keeps its pairs of before for this long
+    again_s: float = 300.0  # discovery that failed, or a source in it, is made again; doubles
     refresh_h: float = 12.0  # `run` discovers again at start when the set is older
     majors: tuple[str, ...] = ("BTC", "ETH", "SOL", "XRP")  # a list without one is not whole
     reload_h: float = 8.0  # a running `run` discovers again and reloads about this often; 0 = never
@@ -378,6 +380,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "discovery.after_ack_s": (0, inf),
     "discovery.no_new_s": (0, inf),
     "discovery.batch_limit_s": (0.001, inf),
+    "discovery.keep_h": (0, 8_760),
+    "discovery.again_s": (1, 86_400),
     "discovery.refresh_h": (0, inf),
     "discovery.reload_h": (0, 8_760),
     "feeds.connect_timeout_s": (0.001, 3_600),

@@ -80,10 +80,25 @@ def _identity(row: Listed) -> tuple[int, str, str]:
     return row.symbol_id, i.venue_symbol, repr((i.multiplier, i.qty_scale))
 
 
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a source gave no list, or no quote at all, when the set was made.
+
+    listed: UTC of the list that its pairs in the set are from, "" where the set has none of it.
+    """
+
+    why: str
+    listed: str = ""
+
+    def __str__(self) -> str:
+        pairs = f"those it listed at {self.listed[:19]}Z" if self.listed else "none"
+        return f"{self.why}; its pairs in the set: {pairs}"
+
+
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """What the set is; hashes by file name (blake2b, 16 bytes, hex).
 
     listed: pairs by source that it listed as trading when it last answered, the universe aside.
+    failed: sources that did not answer this time, or did not quote.
     """
 
     format: int
@@ -93,12 +108,13 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     symbols: int  # ids in use
     hashes: dict[str, str]
     listed: dict[str, int] = {}
+    failed: dict[str, Failure] = {}
 
 
 class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids.
 
-    listed: as in Metadata.
+    written, listed, failed: as in Metadata.
     """
 
     generation: int
@@ -106,7 +122,9 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     retired: frozenset[int]
     pairs: dict[int, tuple[int, ...]]
     sources: dict[str, SourceList]
+    written: str = ""
     listed: dict[str, int] = {}
+    failed: dict[str, Failure] = {}
 
 
 def encode_symbols(names: Sequence[str], retired: frozenset[int]) -> bytes:
@@ -243,7 +261,9 @@ def _load(root: Path) -> Lists:
         retired=retired,
         pairs=pairs,
         sources=sources,
+        written=metadata.written,
         listed=metadata.listed,
+        failed=metadata.failed,
     )
 
 

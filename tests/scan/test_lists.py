@@ -15,6 +15,7 @@ from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated
 from spreadscan.lists import (
     PREVIOUS,
+    Failure,
     Listed,
     Lists,
     SourceList,
@@ -65,6 +66,7 @@ def write(folder: Path, generation: int = 7, names: tuple[str, ...] = NAMES) -> 
         pairs={0: [2, 0], 5: []},
         sources=SOURCES,
         listed={"okx-spot": 3},
+        failed={"mexc-spot": Failure(why="HTTP 500", listed="2026-11-19T23:00:00.000000Z")},
         report="a report\n",
         unix_ns=1_795_132_800_000_000_000,
     )
@@ -93,7 +95,9 @@ def test_what_is_written_reads_back(folder: Path) -> None:
         retired=frozenset({3}),
         pairs={0: (0, 2), 5: ()},
         sources=SOURCES,
+        written="2026-11-20T00:00:00.000000Z",
         listed={"okx-spot": 3},
+        failed={"mexc-spot": Failure(why="HTTP 500", listed="2026-11-19T23:00:00.000000Z")},
     )
     assert expected == load(folder)
     metadata = read_metadata(folder)

@@ -538,6 +538,11 @@ def test_what_a_venue_may_lack_is_left_out(venue):
 # ---- numbers and names -------------------------------------------------------------------
 
 
+NO_MULTIPLES = """1INCH 1CAT 1DOLLAR 100X 10SET 0G 42 2Z 1000 1000000 100042 1M 2M 0X0 4 BTC
+币安人生 我踏马来了 A8 IQ50 LUNA LUNC LUNA21 SPX6900 B2 C98 X2Y2 H2O100 A100 BTC2000
+X11000 RATS10 2000PEPE 10PEPE 0001000X"""
+
+
 @pytest.mark.parametrize(
     ("listed", "expected"),
     [
@@ -558,12 +563,7 @@ def test_what_a_venue_may_lack_is_left_out(venue):
         ("SHIB1000", ("SHIB", 1000.0)),
         ("币1000000", ("币", 1e6)),
         ("LUNA2", ("LUNA", 1.0)),
-        *(
-            (name, (name, 1.0))
-            for name in "1INCH 1CAT 1DOLLAR 100X 10SET 0G 42 2Z 1000 1000000 100042 1M 2M 0X0 4 "
-            "BTC 币安人生 我踏马来了 A8 IQ50 LUNA LUNC LUNA21 SPX6900 B2 C98 X2Y2 H2O100 A100 "
-            "BTC2000 X11000 RATS10 2000PEPE 10PEPE 0001000X".split()
-        ),
+        *((name, (name, 1.0)) for name in NO_MULTIPLES.split()),
     ],
 )
 def test_multipliers(listed, expected):

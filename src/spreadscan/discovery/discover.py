@@ -7,11 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, get_args
 
+from spreadscan.clock import iso_utc
 from spreadscan.config import Config
 from spreadscan.discovery.confirmed import read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
 from spreadscan.discovery.guards import least_of, refuse_shrunk, refuse_too_few
 from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
+from spreadscan.discovery.keep import kept_lists, listed_at
 from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
 from spreadscan.discovery.report import Result, SourceResult, report_text
 from spreadscan.discovery.units import read_before, settle
@@ -61,7 +63,8 @@ async def discover(
 
     fresh: give ids anew in sorted order, whatever set is there. VenueDown where fewer than the
     enabled sources minus two (with one spot and one perpetual) answer, or one lists over 30 %
-    fewer pairs than in the set before (unless accept_shrink): then nothing is written.
+    fewer pairs than in the set before (unless accept_shrink): then nothing is written. A source
+    that failed is told in the result; it keeps its pairs of the set before (unless fresh).
     """
     progress = progress or Silent()
     started = time.monotonic()
@@ -70,33 +73,44 @@ async def discover(
     guard = None if accept_shrink else previous
     fetched = await fetch_all(config, progress, guard)
     listed = _listed(config, fetched, guard)
+    lost = {s: f.error for s, f in fetched.items() if f.error}
+    as_before = kept_lists(config, lost, None if fresh else previous, time.time())
     spelled = read_before(None if fresh else previous)
-    kept, dropped = normalise(
-        {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe, spelled
-    )
+    rows = {
+        s: as_before.get(s, f.instruments)
+        for s, f in fetched.items()
+        if s in as_before or not f.error
+    }
+    kept, dropped = normalise(rows, config.universe, spelled)
     _match(config, kept, progress)
     known = previous.names if previous and not fresh else ()
     # before the sockets, too: running out of ids must not cost the validation
     assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
-    validations = await _validate_all(config, kept, progress)
+    asked = {s: rows for s, rows in kept.items() if s not in as_before}
+    validations = await _validate_all(config, asked, progress)
     refuse_too_few(
         config,
         {s for s, v in validations.items() if v.proven or not kept[s]},
         {s: v.error or "no valid update" for s, v in validations.items()},
         "quote",
     )
+    failed = lost | {s: v.failed for s, v in validations.items() if v.failed}
     kept = settle(kept, {s: v.mids for s, v in validations.items()}, spelled)
     names, retired = assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
     ids = {name: i for i, name in enumerate(names) if i not in retired}
     in_use = open_legs(config, previous)
-    found = judge(kept, validations, confirmed, previous, in_use)
+    found = judge(kept, validations, confirmed, previous, in_use, failed)
     sources = {s: _source_list(s, kept[s], found[s], ids) for s in kept}
     final = direction_pairs(config, {s: _compared(listed, in_use) for s, listed in sources.items()})
+    now_unix_ns = time.time_ns()
+    from_lists = {s: iso_utc(now_unix_ns) for s in asked} | {
+        s: listed_at(previous, s) for s in as_before if previous
+    }
     result = Result(
         generation=generation + 1,
         symbols=len(ids),
         directions={d.name: len(final[d.id]) for d in DIRECTIONS if d.id in final},
-        sources=_source_results(config, fetched, dropped, validations, sources),
+        sources=_source_results(config, fetched, dropped, validations, sources, failed, from_lists),
         took_s=time.monotonic() - started,
         folder=config.paths.generated,
     )
@@ -110,7 +124,8 @@ async def discover(
         # one that did not answer is held against its last answer when it comes back
         listed=(previous.listed if previous else {}) | listed,
         report=report_text(result),
-        unix_ns=time.time_ns(),
+        unix_ns=now_unix_ns,
+        failed=result.failed,
     )
     return result
 
@@ -241,27 +256,29 @@ def _source_results(
     dropped: Mapping[str, Mapping[str, int]],
     validations: Mapping[str, Validation],
     sources: Mapping[str, SourceList],
+    failed: Mapping[str, str],
+    from_lists: Mapping[str, str],
 ) -> dict[str, SourceResult]:
     results = {}
     for name in config.sources:
         results[name] = result = SourceResult(
             skipped=dict(fetched[name].skipped) | dict(dropped.get(name, {})),
             incomplete_rows=fetched[name].incomplete,
-            error=fetched[name].error,
+            error=failed.get(name, ""),
+            listed=from_lists.get(name, "") if name in failed else "",
         )
         if name not in sources:
             continue
         by_state: dict[str, dict[str, str]] = {state: {} for state in get_args(State)}
         for row in sources[name].symbols:
             by_state[row.state][row.symbol] = row.reason
-        validation = validations[name]
         result.total_pairs = len(sources[name].symbols)
         result.valid_pairs = len(by_state["valid"])
         result.quiet_pairs = by_state["quiet"]
         result.quarantined_pairs = by_state["quarantined"]
         result.invalid_pairs = by_state["invalid"]
-        result.declined = validation.declined
-        result.timeout_sec = config.discovery.batch_limit_s
-        result.took_sec = round(validation.took_s, 1)
-        result.error = "" if validation.proven else validation.error
+        if name in validations:
+            result.declined = validations[name].declined
+            result.timeout_sec = config.discovery.batch_limit_s
+            result.took_sec = round(validations[name].took_s, 1)
     return results

@@ -2,11 +2,12 @@
 
 Sources of one exchange count once: they name their coins by one catalogue, so two of them repeat
 a mistake rather than confirm each other. Which exchanges are right is decided by the largest
-group that agrees; where no group is the largest, nobody knows, and all are kept out.
+group that agrees; where no group is the largest, nobody knows, and all are kept out: unless some
+of them were doubted before, whose doubts a missing witness does not clear.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
 from spreadscan.discovery.confirmed import Confirmed
@@ -23,12 +24,18 @@ def agree(one: float, other: float) -> bool:
     return max(one, other) <= AGREE * min(one, other)
 
 
-def strangers(mids: Mids, confirmed: Confirmed) -> dict[tuple[str, str], str]:
-    """Return (source, pair) -> why it is quarantined, for those that are."""
+def strangers(
+    mids: Mids, confirmed: Confirmed, doubted: Collection[tuple[str, str]] = ()
+) -> dict[tuple[str, str], str]:
+    """Return (source, pair) -> why it is quarantined, for those that are.
+
+    doubted: those in quarantine until now; where there is no majority, the others have it.
+    """
     found = {}
     for pair, prices in mids.items():
         judged = {s: px for s, px in prices.items() if (s, pair) not in confirmed.different}
-        for source, reason in _outside(judged).items():
+        trusted = {s: px for s, px in judged.items() if (s, pair) not in doubted}
+        for source, reason in _outside(judged, leading(judged) or leading(trusted)).items():
             if (source, pair) not in confirmed.same:
                 found[source, pair] = reason
     return found
@@ -49,14 +56,12 @@ def leading(prices: Mapping[str, float]) -> list[str]:
     return [s for s, px in prices.items() if agree(px, middle)]
 
 
-def _outside(prices: Mapping[str, float]) -> dict[str, str]:
+def _outside(prices: Mapping[str, float], inside: Sequence[str]) -> dict[str, str]:
     """Return source -> reason for every source that is not of the leading group."""
-    inside = leading(prices)
     if inside:
-        others = [prices[s] for s in inside]
-        middle = median(others)
+        middle = median(prices[s] for s in inside)
         return {
-            s: f"identity: {px:.4g}, median of {len(others)} others {middle:.4g}: "
+            s: f"identity: {px:.4g}, median of {len(inside)} others {middle:.4g}: "
             f"{_kind(px / middle)}"
             for s, px in prices.items()
             if s not in inside

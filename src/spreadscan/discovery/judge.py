@@ -4,7 +4,8 @@ Its own feed speaks first (validate.py), then the prices of the others (identity
 was known before: silence proves nothing, so a quiet pair keeps what it had.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import NamedTuple
 
 from spreadcore import Instance
@@ -14,13 +15,15 @@ from spreadcore.region import exists
 
 from spreadscan.config import Config
 from spreadscan.discovery.confirmed import Confirmed
-from spreadscan.discovery.identity import strangers
+from spreadscan.discovery.identity import agree, strangers
 from spreadscan.discovery.units import Kept, mids_of
 from spreadscan.discovery.validate import Validation
 from spreadscan.lists import SILENT_RUNS_MAX, Listed, Lists, State
 from spreadscan.types import DIRECTIONS, SOURCES, Instrument
 
-_AGAIN = " (silent now: not compared again)"
+_SILENT = " (silent now: not compared again)"
+_ALONE = " (alone now: not compared again)"
+_CONFIRMED = "identity: confirmed to be another coin"
 
 Leg = tuple[str, str]  # source, pair
 
@@ -39,47 +42,110 @@ def judge(
     confirmed: Confirmed,
     previous: Lists | None,
     open_legs: frozenset[Leg] = frozenset(),
+    failed: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Verdict]]:
-    """Return per source: pair -> verdict. open_legs stand in spreads that are open."""
-    before = listed_before(previous)
-    apart = strangers(mids_of(kept, {s: v.mids for s, v in validations.items()}), confirmed)
+    """Return per source: pair -> verdict. open_legs stand in spreads that are open.
+
+    failed: why a source gave no list, or no quote of any pair; its pairs are what they were.
+    """
+    before, failed = listed_before(previous), failed or {}
+    doubted = {leg for leg, row in before.items() if _is_doubted(row)}
+    mids = mids_of(kept, {s: v.mids for s, v in validations.items()})
+    apart = strangers(mids, confirmed, doubted)
     found: dict[str, dict[str, Verdict]] = {}
     for source, rows in kept.items():
         found[source] = {}
         for name, instrument in rows.items():
-            leg = source, name
-            state, reason = validations[source].verdict(instrument.venue_symbol)
+            leg, was = (source, name), before.get((source, name))
+            others = [
+                px for s, px in mids.get(name, {}).items() if s != source and (s, name) not in apart
+            ]
             if leg in confirmed.different:
-                verdict = Verdict("quarantined", "identity: confirmed to be another coin")
+                verdict = Verdict("quarantined", _CONFIRMED)
             elif leg in apart:
                 verdict = Verdict("quarantined", apart[leg])
-            elif state == "quiet":
-                silent = instrument.venue_symbol in validations[source].asked
-                verdict = _quiet(reason, silent, instrument, before.get(leg), leg in open_legs)
-                if leg in confirmed.same:
-                    verdict = verdict._replace(state="quiet", reason=reason)
+            elif source in failed:
+                verdict = _unheard(failed[source], instrument, was, leg in confirmed.same)
             else:
+                heard = validations[source]
+                state, reason = heard.verdict(instrument.venue_symbol)
                 verdict = Verdict(state, reason)
+                if state == "quiet":
+                    runs = _silent_runs(heard, instrument.venue_symbol, was)
+                    trusted = leg in confirmed.same or _agrees(heard, instrument, others)
+                    verdict = _quiet(reason, runs, instrument, was, leg in open_legs, trusted)
+                elif was and leg in doubted and not others and leg not in confirmed.same:
+                    verdict = Verdict("quarantined", _again(was.reason, _ALONE))
             found[source][name] = verdict
     return found
 
 
+def _is_doubted(row: Listed) -> bool:
+    return row.state == "quarantined" and row.reason != _CONFIRMED
+
+
+def _again(reason: str, why: str) -> str:
+    """Return a reason of before that stands, and why it was not looked at again."""
+    return reason.removesuffix(_SILENT).removesuffix(_ALONE) + why
+
+
+def _agrees(heard: Validation, instrument: Instrument, others: Sequence[float]) -> bool:
+    """Return whether a book that the gate refuses at least shows the price of this coin."""
+    hint = heard.hints.get(instrument.venue_symbol)
+    if hint is None or not others:
+        return False
+    return agree(hint / instrument.multiplier, median(others))
+
+
+def _unheard(why: str, instrument: Instrument, before: Listed | None, trusted: bool) -> Verdict:
+    """Return what becomes of a pair whose source failed. trusted: by a human."""
+    if before is None or _reading(before.instrument) != _reading(instrument):
+        return _quiet(why, 0, instrument, None, False, trusted)
+    if before.state == "quarantined" and trusted:
+        return Verdict("quiet", why, before.silent_runs)
+    return Verdict(before.state, before.reason, before.silent_runs)
+
+
+def _silent_runs(heard: Validation, venue_symbol: str, before: Listed | None) -> int:
+    """Return in how many runs in a row a pair was asked for, and acknowledged, and said nothing.
+
+    A book that the gate refuses (one side, crossed) is something.
+    """
+    if venue_symbol in heard.faults:
+        return 0
+    return (before.silent_runs if before else 0) + (venue_symbol in heard.asked)
+
+
 def _quiet(
-    reason: str, silent: bool, instrument: Instrument, before: Listed | None, is_open: bool
+    reason: str,
+    runs: int,
+    instrument: Instrument,
+    before: Listed | None,
+    is_open: bool,
+    trusted: bool,
 ) -> Verdict:
-    """Return what becomes of a pair without a price. silent: it was asked for, and acknowledged."""
-    runs = (before.silent_runs if before else 0) + silent
-    if before is not None and before.state == "quarantined":
-        return Verdict("quarantined", before.reason.removesuffix(_AGAIN) + _AGAIN, runs)
-    multiplier = instrument.multiplier
-    if multiplier != 1.0 and (before is None or before.instrument.multiplier != multiplier):
-        unproven = f"identity: {multiplier:.0f} coins by its name, and no price yet to prove it"
-        return Verdict("quarantined", unproven, runs)
+    """Return what becomes of a pair without a good quote. trusted: it is the coin of its name."""
+    if before is not None and before.state == "quarantined" and not trusted:
+        return Verdict("quarantined", _again(before.reason, _SILENT), runs)
+    unproven = before is None or _reading(before.instrument) != _reading(instrument)
+    if instrument.renamed and unproven and not trusted:
+        return Verdict("quarantined", _unproven(instrument), runs)
     if runs > 1:
         reason += f", {runs} runs in a row"
     if runs >= SILENT_RUNS_MAX:
         reason += ": kept for a spread that is open" if is_open else ": in no direction"
     return Verdict("quiet", reason, runs)
+
+
+def _reading(instrument: Instrument) -> tuple[str, float]:
+    return instrument.base, instrument.multiplier
+
+
+def _unproven(instrument: Instrument) -> str:
+    read = f"{instrument.multiplier:.0f} coins"
+    if instrument.multiplier == 1.0:
+        read = f"{instrument.base}, another name of it"
+    return f"identity: {read} by its name, and no price yet to prove it"
 
 
 def listed_before(previous: Lists | None) -> dict[Leg, Listed]:

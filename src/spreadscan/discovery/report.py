@@ -2,6 +2,8 @@
 
 import msgspec
 
+from spreadscan.lists import Failure
+
 _LISTS = (
     ("quarantined", "quarantined_pairs"),
     ("invalid", "invalid_pairs"),
@@ -22,7 +24,8 @@ class SourceResult(msgspec.Struct, kw_only=True):
     declined: dict[str, int] = {}  # frames that gave nothing, by reason
     timeout_sec: float = 0.0  # the limit of a batch
     took_sec: float = 0.0
-    error: str = ""
+    error: str = ""  # why it gave no list, or no quote at all
+    listed: str = ""  # then: UTC of the list that its pairs are from
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -34,6 +37,15 @@ class Result(msgspec.Struct, kw_only=True):
     sources: dict[str, SourceResult]
     took_s: float
     folder: str
+
+    @property
+    def failed(self) -> dict[str, Failure]:
+        """Return the sources that failed: the set is degraded."""
+        return {
+            name: Failure(why=source.error, listed=source.listed)
+            for name, source in self.sources.items()
+            if source.error
+        }
 
 
 def report_text(result: Result) -> str:
@@ -48,8 +60,11 @@ def report_text(result: Result) -> str:
             f"{name:<16} {source.total_pairs:>6} {source.valid_pairs:>6} "
             f"{len(source.quiet_pairs):>6} {len(source.quarantined_pairs):>12} "
             f"{len(source.invalid_pairs):>8} "
-            f"{source.timeout_sec:>12g} {source.took_sec:>9g}  {source.error}".rstrip()
+            f"{source.timeout_sec:>12g} {source.took_sec:>9g}"
         )
+    if result.failed:
+        lines += ["", "failed sources"]
+        lines += [f"{name:<16} {failure}" for name, failure in result.failed.items()]
     lines += ["", "direction         pairs"]
     lines += [f"{name:<16} {pairs:>6}" for name, pairs in result.directions.items()]
     for title, field in _LISTS:

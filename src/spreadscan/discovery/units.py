@@ -16,7 +16,7 @@ from spreadscan.types import SOURCE_BY_NAME, Instrument
 from spreadscan.venues.base import split_multiplier
 
 Kept = Mapping[str, Mapping[str, Instrument]]  # source -> pair -> instrument
-WireMids = Mapping[str, Mapping[str, float]]  # source -> venue symbol -> mid price as quoted
+WireMids = Mapping[str, Mapping[str, float]]  # source that was heard -> venue symbol -> mid
 
 
 def mids_of(kept: Kept, wire: WireMids) -> Mids:
@@ -24,7 +24,7 @@ def mids_of(kept: Kept, wire: WireMids) -> Mids:
     mids: dict[str, dict[str, float]] = {}
     for source, rows in kept.items():
         for name, instrument in rows.items():
-            mid = wire[source].get(instrument.venue_symbol)
+            mid = wire.get(source, {}).get(instrument.venue_symbol)
             if mid is not None:
                 mids.setdefault(name, {})[source] = mid / instrument.multiplier
     return mids

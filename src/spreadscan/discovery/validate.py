@@ -18,6 +18,7 @@ from spreadscan.types import Book
 from spreadscan.venues.base import Venue
 
 _LOOK_S = 0.1
+_MANY = 10  # pairs whose common silence is that of their source
 
 
 def price_fault(book: Book) -> str:
@@ -31,7 +32,10 @@ def price_fault(book: Book) -> str:
 
 
 class Validation:
-    """Verdicts of one source. mids: last mid in wire units of each that gave a valid update."""
+    """Verdicts of one source. mids: last mid in wire units of each that gave a valid update.
+
+    failed: why it proved nothing at all, '' where it did; that says nothing of its pairs.
+    """
 
     def __init__(
         self, venue: Venue, config: Config, on_progress: Callable[[int], None] | None = None
@@ -40,10 +44,12 @@ class Validation:
         self.asked: set[str] = set()  # venue symbols whose request was answered
         self.mids: dict[str, float] = {}
         self.faults: dict[str, str] = {}  # venue symbol -> last price fault
+        self.hints: dict[str, float] = {}  # venue symbol -> about its price, by a faulty quote
         self.refusals: dict[str, str] = {}
         self.declined: dict[str, int] = {}
         self.connected = False
         self.error = ""
+        self.failed = ""
         self.took_s = 0.0
         self._config = config
         self._on_progress = on_progress or (lambda done: None)
@@ -62,15 +68,20 @@ class Validation:
         groups = batches(symbols, self.venue.spec.validate_batch)
         await asyncio.gather(*(self._batch(group, connects) for group in groups))
         self.took_s = (now_ns() - started) / 1e9
+        if not self.proven and (self.error or len(symbols) >= _MANY):
+            self.failed = f"no quote of {len(symbols)} pairs: {self.error or 'it says nothing'}"
 
     def verdict(self, symbol: str) -> tuple[State, str]:
-        """Return (valid, ''), (invalid, why), or (quiet, why) for a pair that said nothing."""
+        """Return (valid, ''), (invalid, why) for one refused, or (quiet, why) for all others.
+
+        A book with one side, or crossed, is that of an auction, a halt or a thin market: it passes.
+        """
         if symbol in self.proven:
             return "valid", ""
         if symbol in self.refusals:
             return "invalid", f"refused: {self.refusals[symbol]}"
         if symbol in self.faults:
-            return "invalid", f"invalid_prices: {self.faults[symbol]}"
+            return "quiet", f"no good quote yet: {self.faults[symbol]}"
         if symbol in self.asked:
             return "quiet", "no update"
         return "quiet", f"{'not answered' if self.connected else 'not connected'}: {self.error}"
@@ -146,6 +157,9 @@ class _Sink:
         fault = price_fault(book)
         if fault:
             self._validation.faults[book.symbol] = fault
+            prices = [px for px in (book.bid_px, book.ask_px) if 0.0 < px < math.inf]
+            if prices:
+                self._validation.hints[book.symbol] = sum(prices) / len(prices)
             return False
         self._validation.mids[book.symbol] = (book.bid_px + book.ask_px) / 2
         return True

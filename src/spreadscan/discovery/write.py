@@ -14,6 +14,7 @@ from spreadscan.errors import BadGenerated, ConfigError, Retry
 from spreadscan.lists import (
     FORMAT,
     PREVIOUS,
+    Failure,
     Metadata,
     SourceList,
     encode_directions,
@@ -36,6 +37,7 @@ def write_set(
     listed: Mapping[str, int],
     report: str,
     unix_ns: int,
+    failed: Mapping[str, Failure] | None = None,
 ) -> None:
     """Write every file of the set, metadata.json last. ConfigError where the folder refuses.
 
@@ -58,6 +60,7 @@ def write_set(
         symbols=len(names) - len(retired),
         hashes={name: hash_of(content) for name, content in files.items()},
         listed=dict(listed),
+        failed=dict(failed or {}),
     )
     try:
         (root / "source_symbols").mkdir(parents=True, exist_ok=True)

@@ -51,11 +51,21 @@ def verdict(
     asked: bool = True,
     confirmed: Confirmed = Confirmed(),  # noqa: B008 (frozen)
     is_open: bool = False,
+    hint: float | None = None,
+    other: float | None = 1.0,
+    failed: str = "",
 ) -> Verdict:
-    """Return what becomes of X on SPOT, which is at 1.0 on PERP."""
+    """Return what becomes of X on SPOT, which is at `other` on PERP.
+
+    hint: what SPOT's book, which the gate refused, showed of its price.
+    """
     rows = {SPOT: {"X-USDT": listed(base)}, PERP: {"X-USDT": listed("X")}}
     validations = {name: Validation(VENUES[name], Config()) for name in rows}
-    validations[PERP].mids["XUSDT"] = 1.0
+    if other is not None:
+        validations[PERP].mids["XUSDT"] = other
+    if hint is not None:
+        validations[SPOT].hints[f"{base}USDT"] = hint
+        validations[SPOT].faults[f"{base}USDT"] = "crossed"
     if mid is not None:
         validations[SPOT].mids[f"{base}USDT"] = mid
     if asked:
@@ -63,7 +73,8 @@ def verdict(
     validations[SPOT].connected = True
     validations[SPOT].error = "why"
     legs = frozenset({(SPOT, "X-USDT")} if is_open else ())
-    return judge(rows, validations, confirmed, previous, legs)[SPOT]["X-USDT"]
+    failures = {SPOT: failed} if failed else {}
+    return judge(rows, validations, confirmed, previous, legs, failures)[SPOT]["X-USDT"]
 
 
 def test_a_price_that_agrees_is_valid_and_ends_the_count() -> None:
@@ -105,6 +116,64 @@ def test_a_multiplier_that_no_price_has_proved_makes_no_direction() -> None:
     assert "quarantined" == verdict(before("valid", "10000X"), base="1000X").state
     assert "quiet" == verdict(before("valid", "1000X"), base="1000X").state
     assert "valid" == verdict(base="1000X", mid=1000.0).state
+
+
+def test_a_book_that_the_gate_refuses_ends_the_silence() -> None:
+    """One side, or crossed: an auction, a halt, a thin market; its first good quote counts."""
+    assert Verdict("quiet", "no good quote yet: crossed", 0) == verdict(hint=1.0)
+    assert Verdict("quiet", "no good quote yet: crossed", 0) == verdict(
+        before("quiet", runs=9), hint=1.0
+    )
+    was = before("quarantined", reason="identity: 9, others 1")
+    assert "quarantined" == verdict(was, hint=9.0).state
+    assert "quiet" == verdict(was, hint=1.0).state
+
+
+def test_a_book_that_the_gate_refuses_may_prove_a_multiplier() -> None:
+    assert "quiet" == verdict(base="1000X", hint=1100.0).state
+    for wrong in (1.0, 1300.0, 1e6):
+        found = verdict(base="1000X", hint=wrong)
+        assert ("quarantined", True) == (found.state, "no price yet" in found.reason)
+    assert "quarantined" == verdict(base="1000X", hint=1000.0, other=None).state
+
+
+def test_a_quarantined_pair_that_quotes_alone_stays_where_it_is() -> None:
+    was = before("quarantined", reason="identity: 9, others 1")
+    why = "identity: 9, others 1 (alone now: not compared again)"
+    once = verdict(was, mid=9.0, other=None)
+    assert Verdict("quarantined", why) == once
+    again = before("quarantined", reason=once.reason)
+    assert once == verdict(again, mid=9.0, other=None)
+    assert "identity: 9, others 1 (silent now: not compared again)" == verdict(again).reason
+    assert Verdict("valid") == verdict(before("valid"), mid=9.0, other=None)
+    same = Confirmed(same=frozenset({(SPOT, "X-USDT")}))
+    assert Verdict("valid") == verdict(was, mid=9.0, other=None, confirmed=same)
+
+
+def test_whom_a_missing_witness_leaves_one_against_one_is_judged_as_before() -> None:
+    was = before("quarantined", reason="identity: 5, others 1")
+    why = "identity: 5, median of 1 others 1: same ticker, other coin"
+    assert Verdict("quarantined", why) == verdict(was, mid=5.0)
+    assert "no majority" in verdict(before("valid"), mid=5.0).reason
+
+
+def test_the_pairs_of_a_source_that_failed_are_what_they_were() -> None:
+    for state, runs in (
+        ("valid", 0),
+        ("quiet", 2),
+        ("quiet", 5),
+        ("quarantined", 1),
+        ("invalid", 0),
+    ):
+        was = before(state, runs=runs, reason="why")
+        assert Verdict(state, "why", runs) == verdict(was, failed="HTTP 503")
+        assert Verdict(state, "why", runs) == verdict(was, failed="mute", hint=9.0)
+    assert Verdict("quiet", "HTTP 503", 0) == verdict(failed="HTTP 503")  # new
+    assert "quarantined" == verdict(failed="HTTP 503", base="1000X").state
+    same = Confirmed(same=frozenset({(SPOT, "X-USDT")}))
+    assert "quiet" == verdict(before("quarantined"), failed="HTTP 503", confirmed=same).state
+    different = Confirmed(different=frozenset({(SPOT, "X-USDT")}))
+    assert "quarantined" == verdict(before("valid"), failed="HTTP 503", confirmed=different).state
 
 
 def test_what_is_confirmed_as_another_coin_is_out_whatever_it_says() -> None:

@@ -16,12 +16,13 @@ def test_every_reason_is_in_the_report() -> None:
         took_sec=1.5,
     )
     failed = SourceResult(error="mexc-spot: HTTP 500")
+    kept = SourceResult(error="HTTP 503", listed="2026-11-20T12:00:00.123456Z")
     lines = report_text(
         Result(
             generation=3,
             symbols=9,
             directions={"okx->mexc": 2},
-            sources={"okx-spot": source, "mexc-spot": failed},
+            sources={"okx-spot": source, "mexc-spot": failed, "bybit-spot": kept},
             took_s=2.0,
             folder="generated",
         )
@@ -31,8 +32,12 @@ def test_every_reason_is_in_the_report() -> None:
         "",
         "source            total  valid  quiet  quarantined  invalid  timeout_sec  took_sec",
         "okx-spot              9      2      1            2        1           90       1.5",
-        "mexc-spot             0      0      0            0        0            0         0"
-        "  mexc-spot: HTTP 500",
+        "mexc-spot             0      0      0            0        0            0         0",
+        "bybit-spot            0      0      0            0        0            0         0",
+        "",
+        "failed sources",
+        "mexc-spot        mexc-spot: HTTP 500; its pairs in the set: none",
+        "bybit-spot       HTTP 503; its pairs in the set: those it listed at 2026-11-20T12:00:00Z",
         "",
         "direction         pairs",
         "okx->mexc             2",

@@ -278,11 +278,15 @@ def test_verdicts() -> None:
     assert {
         "GOOD": ("valid", ""),
         "LATE": ("valid", ""),  # what it says in the end counts
-        "CROSSED": ("invalid", "invalid_prices: crossed"),
-        "ONE": ("invalid", "invalid_prices: one_sided"),
-        "ZERO": ("invalid", "invalid_prices: bad_price"),
+        "CROSSED": ("quiet", "no good quote yet: crossed"),
+        "ONE": ("quiet", "no good quote yet: one_sided"),
+        "ZERO": ("quiet", "no good quote yet: bad_price"),
         "QUIET": ("quiet", "no update"),
     } == found
+    # what can be read of their prices: of both sides, of one
+    assert {"CROSSED-USDT": 150.5, "ONE-USDT": 101.0, "ZERO-USDT": 100.0} == {
+        s: px for s, px in validation.hints.items() if s not in validation.proven
+    }
     assert "invalid" == refused[0]
     assert refused[1].startswith("refused: 60018: Wrong URL or channel:bbo-tbt,instId:NO-USDT")
     assert {"other_channel": 1, "bad_frame": 1} == validation.declined

@@ -1,0 +1,245 @@
+"""A source that fails keeps its pairs and directions of the set before, for a day, and is told."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scan.discovery.kit import (
+    NOBODY,
+    Reply,
+    Rest,
+    config_for,
+    listed,
+    run,
+    simulated,
+    with_listings,
+    without,
+)
+from spreadscan.config import Config, Discovery, VenueSettings
+from spreadscan.discovery import Result, discover
+from spreadscan.discovery.keep import kept_lists
+from spreadscan.discovery.units import literal
+from spreadscan.errors import VenueDown
+from spreadscan.lists import Failure, Listed, Lists, SourceList, load
+from spreadscan.sim import Market
+
+FEW = ("BTC-*", "ETH-*", "*PEPE-*")
+LOST = "bybit-futures"
+WHEN = "2026-11-20T12:00:00.000000Z"
+WHEN_S = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
+WRONG = {
+    "10006": Reply(b'{"retCode": 10006, "retMsg": "Too many visits", "result": {}}'),
+    "429": Reply(status="429 Slow", headers=("Retry-After: 60",)),
+    "403": Reply(status="403 No", body=b"{}"),
+    "451": Reply(status="451 No"),
+    "503": Reply(status="503 Busy"),
+    "html": Reply(kind="text/html", body=b"<html>just a moment"),
+    "cut": Reply(b'{"retCode": 0, "result": {"li'),
+    "empty": Reply(b""),
+    "{}": Reply(b"{}"),
+    "mute": Reply(hang=True),
+}
+
+
+def a_set(written: str = WHEN, **failed: Failure) -> Lists:
+    rows = [listed("1000PEPE"), listed("BTC")]
+    symbols = tuple(
+        Listed(symbol_id=i, symbol=row.symbol, state="valid", instrument=row)
+        for i, row in enumerate(rows)
+    )
+    return Lists(
+        generation=1,
+        names=("PEPE-USDT", "BTC-USDT"),
+        retired=frozenset(),
+        pairs={},
+        sources={LOST: SourceList(source=LOST, symbols=symbols)},
+        written=written,
+        failed={name.replace("_", "-"): why for name, why in failed.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("previous", "age_h", "is_kept"),
+    [
+        (a_set(), 0.0, True),
+        (a_set(), 23.9, True),
+        (a_set(), 24.1, False),
+        (a_set(), -1.0, True),  # our clock was put back
+        (a_set(bybit_futures=Failure(why="x", listed="2026-11-20T00:00:00Z")), 11.9, True),
+        (a_set(bybit_futures=Failure(why="x", listed="2026-11-20T00:00:00Z")), 12.1, False),
+        (a_set(okx_spot=Failure(why="x", listed="2026-11-01T00:00:00Z")), 1.0, True),
+        (a_set(written=""), 0.0, False),
+        (None, 0.0, False),
+    ],
+)
+def test_a_list_is_kept_for_a_day_after_it_came(
+    previous: Lists | None, age_h: float, is_kept: bool
+) -> None:
+    kept = kept_lists(Config(), [LOST, "okx-spot"], previous, WHEN_S + 3600 * age_h)
+    assert ({LOST} if is_kept else set()) == set(kept)
+
+
+def test_how_long_is_a_setting() -> None:
+    for keep_h, is_kept in ((0.0, False), (1.5, True), (0.5, False)):
+        config = Config(discovery=Discovery(keep_h=keep_h))
+        assert is_kept == bool(kept_lists(config, [LOST], a_set(), WHEN_S + 3600))
+
+
+def test_names_are_read_anew_from_what_was_listed() -> None:
+    new = listed("1000PEPE")
+    old = literal(new)
+    row = Listed(symbol_id=0, symbol=old.symbol, state="valid", instrument=old)
+    previous = Lists(
+        generation=1,
+        names=("1000PEPE-USDT",),
+        retired=frozenset(),
+        pairs={},
+        sources={LOST: SourceList(source=LOST, symbols=(row,))},
+        written=WHEN,
+    )
+    assert {LOST: [new]} == kept_lists(Config(), [LOST], previous, WHEN_S)
+
+
+# -- against simulated sources
+
+
+def states(lists: Lists, source: str) -> dict[str, tuple[str, int]]:
+    return {row.symbol: (row.state, row.silent_runs) for row in lists.sources[source].symbols}
+
+
+async def again(
+    market: Market, folder: Path, broken: Mapping[str, Reply], **options: Any
+) -> Result:
+    async with simulated(market) as server:
+        servers = {name: Rest(reply) for name, reply in broken.items()}
+        venues = {}
+        for name, rest in servers.items():
+            await rest.__aenter__()
+            ws_url = server.endpoints()[name][1]
+            venues[name] = VenueSettings(rest_url=rest.url, ws_url=ws_url)
+        try:
+            options = {"include": FEW, "rest_timeout_s": 0.5, "no_new_s": 0.5} | options
+            return await discover(config_for(folder, server, venues=venues, **options))
+        finally:
+            for rest in servers.values():
+                await rest.__aexit__()
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_whatever_takes_a_list_away_its_pairs_stay(
+    moving: Market, tmp_path: Path, how: str
+) -> None:
+    first = run(again(moving, tmp_path, {}))
+    before = load(tmp_path / "generated")
+    result = run(again(moving, tmp_path, {LOST: WRONG[how]}))
+    lists = load(tmp_path / "generated")
+    assert first.directions == result.directions
+    assert (before.names, before.pairs, before.retired) == (lists.names, lists.pairs, lists.retired)
+    assert before.sources[LOST] == lists.sources[LOST]
+    assert {LOST: Failure(why=result.sources[LOST].error, listed=before.written)} == lists.failed
+    assert result.failed == lists.failed
+    assert before.listed == lists.listed
+    report = (tmp_path / "generated" / "validation_report.txt").read_text()
+    assert f"{LOST}    {lists.failed[LOST]}" in report
+    # a second failure does not make the list younger, and a good answer ends it
+    run(again(moving, tmp_path, {LOST: WRONG[how]}))
+    assert before.written == load(tmp_path / "generated").failed[LOST].listed
+    run(again(moving, tmp_path, {}))
+    assert {} == load(tmp_path / "generated").failed
+
+
+def test_two_are_kept_three_are_refused(moving: Market, tmp_path: Path) -> None:
+    first = run(again(moving, tmp_path, {}))
+    two = {LOST: WRONG["503"], "okx-spot": WRONG["html"]}
+    result = run(again(moving, tmp_path, two))
+    assert (first.directions, set(two)) == (result.directions, set(result.failed))
+    with pytest.raises(VenueDown, match="5 of 8 sources list their pairs, expected at least 6"):
+        run(again(moving, tmp_path, two | {"mexc-spot": WRONG["cut"]}))
+    assert 2 == load(tmp_path / "generated").generation
+
+
+def test_a_list_and_the_sockets_of_two_others_are_three(moving: Market, tmp_path: Path) -> None:
+    run(again(moving, tmp_path, {}))
+
+    async def main() -> None:
+        async with simulated(moving) as server, Rest(WRONG["503"]) as rest:
+            urls = server.endpoints()
+            venues = {LOST: VenueSettings(rest_url=rest.url, ws_url=urls[LOST][1])} | {
+                name: VenueSettings(rest_url=urls[name][0], ws_url=f"ws://{NOBODY}/{name}")
+                for name in ("okx-spot", "mexc-spot")
+            }
+            config = config_for(tmp_path, server, include=FEW, venues=venues, batch_limit_s=0.5)
+            with pytest.raises(VenueDown, match="5 of 8 sources quote"):
+                await discover(config)
+
+    run(main())
+
+
+def test_a_list_too_old_goes_out_of_the_directions(moving: Market, tmp_path: Path) -> None:
+    run(again(moving, tmp_path, {}))
+    result = run(again(moving, tmp_path, {LOST: WRONG["503"]}, keep_h=0.0))
+    assert (0, "") == (result.directions["okx->bybit"], result.sources[LOST].listed)
+    assert LOST not in load(tmp_path / "generated").sources
+    assert "" == load(tmp_path / "generated").failed[LOST].listed
+
+
+def test_ids_given_anew_keep_no_list(moving: Market, tmp_path: Path) -> None:
+    run(again(moving, tmp_path, {}))
+
+    async def main() -> Result:
+        async with simulated(moving) as server:
+            venues = {LOST: VenueSettings(rest_url=f"http://{NOBODY}")}
+            config = config_for(tmp_path, server, include=FEW, venues=venues)
+            return await discover(config, fresh=True)
+
+    assert 0 == run(main()).directions["okx->bybit"]
+
+
+def test_a_kept_list_is_still_a_witness_of_names(moving: Market, tmp_path: Path) -> None:
+    """Bare PEPE is on the spot lists; one of them is lost, and 1000PEPE is still PEPE."""
+    sources = ("binance-spot", "binance-futures", LOST)
+    options = {"sources": sources, "include": ("BTC-*", "*PEPE-*")}
+    run(again(moving, tmp_path, {}, **options))
+    before = load(tmp_path / "generated")
+    for name in ("binance-futures", LOST):
+        run(again(moving, tmp_path, {name: WRONG["503"]}, **options))
+        lists = load(tmp_path / "generated")
+        assert (before.names, before.pairs) == (lists.names, lists.pairs)
+
+
+def test_a_narrower_universe_holds_for_kept_lists_too(moving: Market, tmp_path: Path) -> None:
+    run(again(moving, tmp_path, {}))
+    result = run(again(moving, tmp_path, {LOST: WRONG["503"]}, include=("BTC-*",)))
+    assert 1 == result.sources[LOST].total_pairs
+    assert {1} == set(result.directions.values())
+
+
+def test_a_source_of_which_no_pair_quotes_has_failed(moving: Market, tmp_path: Path) -> None:
+    """It lists, and acknowledges, and says nothing: that is no silence of its pairs."""
+    coins = tuple(f"{i.base}-*" for i in moving.instruments[7][:16])
+    first = run(again(moving, tmp_path, {}, include=coins))
+    before = load(tmp_path / "generated")
+
+    async def main() -> Result:
+        async with simulated(moving) as server:
+            exchange = server.exchanges[LOST]
+            exchange._push = lambda *arguments, **more: None
+            config = config_for(tmp_path, server, include=coins, no_new_s=0.5)
+            return await discover(config)
+
+    for _ in range(3):
+        result = run(main())
+        assert "pairs: it says nothing" in result.sources[LOST].error
+        assert first.directions == result.directions
+    assert states(before, LOST) == states(load(tmp_path / "generated"), LOST)
+
+
+def test_a_halted_major_keeps_the_list_of_before(moving: Market, tmp_path: Path) -> None:
+    first = run(again(moving, tmp_path, {}))
+    halted = with_listings(moving, {LOST: without("XRP")})
+    result = run(again(halted, tmp_path, {}))
+    assert "but not XRP" in result.sources[LOST].error
+    assert first.directions == result.directions
