@@ -116,7 +116,7 @@ def bench_engine_pause(
     config = Config(instance=instance.name, paths=Paths(generated=str(tmp_path / "generated")))
     lists = load(config.paths.generated)
     writable = Instance(instance.name, SECTIONS)
-    engine = EngineRunner(config, Reload(config, lists, writable.control), writable)
+    engine = EngineRunner(config, Reload(config, lists, writable), writable)
     took, loaded = [], []
     for _ in range(rounds):
         begun = time.perf_counter_ns()

@@ -20,7 +20,8 @@ from spreadcore import Instance
 from spreadcore.errors import CoreError
 
 from spreadscan.config import Config
-from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
+from spreadscan.discovery.ids import NONE, assign_ids
+from spreadscan.discovery.normalise import direction_pairs, normalise
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import Listed, SourceList
 from spreadscan.sim import Market
@@ -46,8 +47,8 @@ def write_lists(
         listed[source] = [row for index, row in enumerate(rows) if index not in dead][:n]
     config = Config()
     kept, _ = normalise(listed, config.universe)
-    names, retired = assign_ids(set().union(*kept.values()), (), config.capacity.symbols)
-    ids = {name: symbol_id for symbol_id, name in enumerate(names)}
+    numbers = assign_ids(set().union(*kept.values()), NONE, int(time.time()))
+    ids = numbers.in_use
     kept = {
         source: {name: row for name, row in rows.items() if name not in without}
         for source, rows in kept.items()
@@ -56,8 +57,8 @@ def write_lists(
     write_set(
         folder / "generated",
         generation=generation,
-        names=names,
-        retired=retired,
+        names=numbers.names,
+        retired=frozenset(numbers.retired),
         pairs={d: [ids[name] for name in found] for d, found in pairs.items()},
         sources={
             source: SourceList(

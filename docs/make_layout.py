@@ -13,7 +13,7 @@ from spreadcore import layout
 HERE = Path(__file__).parent
 PXD = HERE.parent / "src" / "spreadcore" / "layout.pxd"
 PAGE = HERE / "layout.md"
-DEFAULT = {"n_sources": 8, "n_symbols": 1024, "n_directions": 12}
+DEFAULT = {"n_sources": 8, "n_symbols": 4096, "n_directions": 12}
 
 BODIES = {
     "quotes": "`QuoteSlot[n_symbols, n_sources]`",

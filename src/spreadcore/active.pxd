@@ -4,7 +4,7 @@
 #   SIGNALLED -> TRACKED  tracker, once the OPEN row is written
 #   TRACKED -> FREE     tracker, after the CLOSE row: converged, lost, delisted
 #   TRACKED -> REARM    tracker, after the CLOSE row: expired, halted
-#   REARM -> FREE       engine, once net falls below converge_bps
+#   REARM -> FREE       engine, once net falls below converge_bps; tracker, once a leg is delisted
 #
 # Each arrow is one compare-and-swap, so no state is ever skipped over by two sides at once.
 from libc.stdint cimport uint8_t, uint32_t

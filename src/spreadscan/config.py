@@ -33,10 +33,10 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Room in shared memory; fixed when the instance is created."""
+    """Least room in shared memory; fixed when the instance is created."""
 
     sources: int = 8  # up to 64
-    symbols: int = 1024  # up to 16384
+    symbols: int = 4096  # up to 16384; `run` makes more where the set needs it
     directions: int = 12  # up to 255
 
 

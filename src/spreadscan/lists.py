@@ -99,6 +99,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
     listed: pairs by source that it listed as trading when it last answered, the universe aside.
     failed: sources that did not answer this time, or did not quote.
+    retired_unix_s: since when an id has been without a pair.
     """
 
     format: int
@@ -109,12 +110,13 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     hashes: dict[str, str]
     listed: dict[str, int] = {}
     failed: dict[str, Failure] = {}
+    retired_unix_s: dict[int, int] = {}
 
 
 class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids.
 
-    written, listed, failed: as in Metadata.
+    written, listed, failed, retired_unix_s: as in Metadata.
     """
 
     generation: int
@@ -125,6 +127,7 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     written: str = ""
     listed: dict[str, int] = {}
     failed: dict[str, Failure] = {}
+    retired_unix_s: dict[int, int] = {}
 
 
 def encode_symbols(names: Sequence[str], retired: frozenset[int]) -> bytes:
@@ -202,8 +205,9 @@ def check_capacity(lists: Lists, n_symbols: int) -> None:
     """Refuse lists with more ids than the instance has room for. ConfigError says what to do."""
     if len(lists.names) > n_symbols:
         raise ConfigError(
-            f"capacity.symbols: {n_symbols}, the generated set has "
-            f"{len(lists.names)} ids: raise it and `spreadscan init --force`"
+            f"generation {lists.generation}: {len(lists.names)} ids, expected at most {n_symbols}, "
+            "which the instance has room for: stop the scanner, and the next `spreadscan run` "
+            "makes it anew with more"
         )
 
 
@@ -211,17 +215,25 @@ def successor(old: Lists, new: Lists) -> Lists:
     """Return `new` as those take it over who run on `old`.
 
     A source of which `new` has nothing to subscribe to keeps its list: that it could not be
-    proven says nothing of its pairs. BadGenerated where an id means another pair than before.
+    proven says nothing of its pairs. BadGenerated where an id means another pair than before,
+    unless it was without a pair: discovery gives such an id to another pair after a month.
     """
     for symbol_id, name in enumerate(old.names):
         found = new.names[symbol_id] if symbol_id < len(new.names) else "missing"
-        if found != name:
+        if found != name and not (symbol_id in old.retired and symbol_id < len(new.names)):
             raise BadGenerated(
                 f"generation {new.generation}: id {symbol_id} is {found}, expected {name} as in "
                 f"generation {old.generation}; ids given anew need a restart"
             )
     proven = {name: listed for name, listed in new.sources.items() if listed.subscribed}
-    return msgspec.structs.replace(new, sources=new.sources | old.sources | proven)
+    kept = {name: _still(listed, new.names) for name, listed in old.sources.items()}
+    return msgspec.structs.replace(new, sources=new.sources | kept | proven)
+
+
+def _still(listed: SourceList, names: Sequence[str]) -> SourceList:
+    """Return a list of before without the pairs whose id is another pair's now."""
+    rows = tuple(row for row in listed.symbols if names[row.symbol_id] == row.symbol)
+    return msgspec.structs.replace(listed, symbols=rows)
 
 
 def _decode_metadata(path: Path) -> tuple[Metadata, bytes]:
@@ -264,6 +276,7 @@ def _load(root: Path) -> Lists:
         written=metadata.written,
         listed=metadata.listed,
         failed=metadata.failed,
+        retired_unix_s=metadata.retired_unix_s,
     )
 
 

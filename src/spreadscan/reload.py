@@ -7,7 +7,7 @@ is refused with a sentence; the one in use stays, and the new one is tried again
 import logging
 import threading
 
-from spreadcore.control import Control
+from spreadcore import Instance
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
@@ -23,10 +23,11 @@ _AGAIN_NS = 5_000_000_000
 class Reload:
     """The newest usable set of one process, of all its roles. lists: what is in use now."""
 
-    def __init__(self, config: Config, lists: Lists, control: Control) -> None:
+    def __init__(self, config: Config, lists: Lists, instance: Instance) -> None:
         self.lists = lists
         self._config = config
-        self._control = control
+        self._control = instance.control
+        self._n_symbols = instance.region("control").n_symbols
         self._loading = threading.Lock()
         self._again_at_ns = 0
         self._told = ""
@@ -72,5 +73,5 @@ class Reload:
                 f"{self._config.paths.generated}: generation {found.generation}, expected at "
                 f"least {asked}"
             )
-        check_capacity(found, self._config.capacity.symbols)
+        check_capacity(found, self._n_symbols)
         return successor(self.lists, found)

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from spreadcore import Instance
 from spreadcore.region import create, exists, unlink
 
 from e2e.conftest import ROOT, Scanner, Simulators, spreadscan, until
+from spreadscan.lists import load
+from spreadscan.types import SOURCE_BY_NAME
 
 pytestmark = pytest.mark.e2e
 
@@ -75,10 +78,15 @@ def test_init_twice_and_by_force(folder: Path, name: str) -> None:
     assert json.loads(forced.stdout)["created"] is True
 
 
-def test_an_instance_of_another_capacity_is_refused(folder: Path, name: str) -> None:
+def test_an_instance_that_is_too_small_is_refused_a_larger_one_is_not(
+    folder: Path, name: str
+) -> None:
     create(name, n_symbols=64)
     done = spreadscan("init", "--instance", name, cwd=folder)
-    sentence(done, 2, "capacity", "init --force")
+    sentence(done, 2, "capacity 8 x 64 x 12", "at least 8 x 4096 x 12", "init --force")
+    create(name, n_symbols=8192, force=True)
+    done = spreadscan("init", "--instance", name, cwd=folder)
+    assert (0, True) == (done.returncode, "is there already" in done.stdout)
 
 
 def test_shared_memory_of_another_version_is_refused(folder: Path, name: str) -> None:
@@ -164,12 +172,28 @@ def test_ctl_steers(simulators: Callable[..., Simulators], scanner: Callable[...
     assert scan.process.wait(10) == 0
 
 
-def test_an_old_capacity_of_ids_is_told(folder: Path, discovered: Path, name: str) -> None:
+def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path, name: str) -> None:
+    """Scenario 40, with an instance that was left behind, and without one. No venue answers."""
     (folder / "generated").symlink_to(discovered)
-    done = spreadscan(
-        "run", "--no-discover", "--instance", name, "--set", "capacity.symbols=64", cwd=folder
-    )
-    sentence(done, 2, "capacity.symbols", "680")
+    n_ids = len(load(discovered).names)
+    dead = [f"venues.{source}.ws_url=ws://127.0.0.1:9" for source in SOURCE_BY_NAME]
+    silent = [f"venues.{source}.rest_url=http://127.0.0.1:9" for source in SOURCE_BY_NAME]
+    command = ["run", "--no-discover", "--instance", name, "--seconds", "0.1", "--layout", "single"]
+    command += [x for s in (*dead, *silent, "capacity.symbols=64") for x in ("--set", s)]
+    create(name, n_symbols=64)
+    done = spreadscan(*command, cwd=folder)
+    assert 0 == done.returncode, done.stderr
+    assert (
+        f"capacity 8 x 64 x 12, at least 8 x {n_ids} x 12 needed (sources, symbols, directions): "
+        "made anew with 8 x 1024 x 12"
+    ) in done.stderr
+    assert 1024 == Instance(name).region("control").n_symbols
+    again = spreadscan(*command, cwd=folder)
+    assert (0, False) == (again.returncode, "made anew" in again.stderr), again.stderr
+    assert 2 == Instance(name).region("control").generation
+    unlink(name)
+    assert 0 == spreadscan(*command, cwd=folder).returncode
+    assert 1024 == Instance(name).region("control").n_symbols
 
 
 def test_a_mixed_set_is_refused(folder: Path, discovered: Path, name: str) -> None:

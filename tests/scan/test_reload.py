@@ -14,7 +14,7 @@ from spreadcore import Instance
 from scan.feeds.kit import row
 from spreadscan import reload as reload_module
 from spreadscan.clock import now_ns
-from spreadscan.config import Capacity, Config, Paths
+from spreadscan.config import Config, Paths
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated
 from spreadscan.lists import Listed, Lists, SourceList, changes, load, successor
@@ -42,9 +42,9 @@ class Rig:
     def __init__(self, folder: Path, instance: Instance) -> None:
         self.folder = folder
         self.control = instance.control
-        config = Config(paths=Paths(generated=str(folder)), capacity=Capacity(symbols=4))
+        config = Config(paths=Paths(generated=str(folder)))
         self.first = lists_of(1, okx_spot=(A, B))
-        self.reload = Reload(config, self.first, self.control)
+        self.reload = Reload(config, self.first, instance)
 
     def write(self, lists: Lists) -> None:
         write_set(
@@ -55,7 +55,7 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path, make_instance: Callable[..., Instance]) -> Rig:
-    made = make_instance(n_symbols=64)
+    made = make_instance(n_symbols=4)
     rig = Rig(tmp_path, made)
     rig.control.reload_generation = 1
     return rig
@@ -107,7 +107,11 @@ def test_look_never_waits_and_loads_once(rig: Rig, monkeypatch: pytest.MonkeyPat
         (lists_of(2, okx_spot=(A,)), 3, "generation 2, expected at least 3"),
         (lists_of(2, "ACB"), 2, "id 1 is C-USDT, expected B-USDT as in generation 1"),
         (lists_of(2, "AB"), 2, "id 2 is missing, expected C-USDT"),
-        (lists_of(2, "ABCDE"), 2, "capacity.symbols: 4, the generated set has 5 ids"),
+        (
+            lists_of(2, "ABCDE"),
+            2,
+            "generation 2: 5 ids, expected at most 4, which the",
+        ),
     ],
 )
 def test_what_cannot_be_taken_over_is_refused_once_in_a_sentence(
@@ -182,6 +186,20 @@ def test_ids_of_new_pairs_follow() -> None:
     assert 4 == len(successor(lists_of(1), lists_of(2, "ABCD")).names)
     with pytest.raises(BadGenerated, match="ids given anew need a restart"):
         successor(lists_of(1), lists_of(2, "DBCA"))
+
+
+def test_an_id_without_a_pair_may_become_another_pairs_and_no_source_keeps_the_old_one() -> None:
+    """okx-futures did not answer; what it is kept with must not write into another pair's slot."""
+    old = msgspec.structs.replace(
+        lists_of(1, okx_spot=(A,), okx_futures=(A, B)), retired=frozenset({1})
+    )
+    new = lists_of(2, "AXC", okx_spot=(A, row(1, "XUSDT")))
+    found = successor(old, new)
+    assert (A,) == found.sources["okx-futures"].symbols
+    with pytest.raises(BadGenerated, match="id 0 is X-USDT, expected A-USDT"):
+        successor(old, lists_of(2, "XBC"))
+    with pytest.raises(BadGenerated, match="id 1 is missing, expected B-USDT"):
+        successor(old, lists_of(2, "A"))
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,16 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
 from spreadcore import Instance
 from spreadcore.engine import Engine
 from spreadcore.errors import LayoutMismatch, RegionMissing
 from spreadcore.index import SourceSymbolIndex
+from spreadcore.layout import LIMITS
 from spreadcore.region import create, exists
 
 from spreadscan.clock import UtcClock, now_ns
-from spreadscan.config import Config, as_toml
+from spreadscan.config import Capacity, Config, as_toml
 from spreadscan.errors import ConfigError
 from spreadscan.feeds.worker import FeedWorker
 from spreadscan.lists import Lists
@@ -33,25 +35,54 @@ _SETTINGS = "config.toml"
 _RUN_FOR_S = 0.05  # the engine comes back to Python at least this often
 
 
-def create_instance(config: Config, *, force: bool = False) -> bool:
-    """Create the instance; False where one of the right capacity is there already.
+def least_capacity(config: Config, n_ids: int) -> Capacity:
+    """Return the room that an instance for so many ids must have."""
+    symbols = max(config.capacity.symbols, n_ids)
+    return msgspec.structs.replace(config.capacity, symbols=symbols)
 
-    force replaces what is there. ConfigError where the one there has another capacity;
-    LayoutMismatch or RegionRefused where it is not usable at all.
+
+def new_capacity(config: Config, n_ids: int) -> Capacity:
+    """Return the room that an instance for so many ids is made with.
+
+    That of the config; where the ids need more, doubled until an eighth is spare, as far as the
+    layout goes.
     """
-    capacity = config.capacity
+    symbols, wanted = config.capacity.symbols, n_ids + n_ids // 8
+    while n_ids > config.capacity.symbols and symbols < wanted:
+        symbols *= 2
+    return msgspec.structs.replace(config.capacity, symbols=min(symbols, LIMITS["n_symbols"]))
+
+
+def capacity_of(instance: Instance) -> Capacity:
+    """Return the room that an instance was made with."""
+    region = instance.region("control")
+    return Capacity(region.n_sources, region.n_symbols, region.n_directions)
+
+
+def has_room(found: Capacity, needed: Capacity) -> bool:
+    """Return whether an instance of one capacity will do for another."""
+    return all(getattr(found, name) >= getattr(needed, name) for name in Capacity.__struct_fields__)
+
+
+def create_instance(config: Config, *, force: bool = False, n_ids: int = 0) -> bool:
+    """Create the instance; False where one with enough room is there already.
+
+    n_ids: that it must have room for, beside what the config says. force replaces what is
+    there. ConfigError where the one there is too small; LayoutMismatch or RegionRefused where
+    it is not usable at all.
+    """
     if exists(config.instance) and not force:
-        region = Instance(config.instance).region("control")
-        found = (region.n_sources, region.n_symbols, region.n_directions)
-        expected = (capacity.sources, capacity.symbols, capacity.directions)
-        if found != expected:
+        found, least = capacity_of(Instance(config.instance)), least_capacity(config, n_ids)
+        if not has_room(found, least):
             raise ConfigError(
-                f"instance {config.instance!r}: capacity {found}, config says {expected} "
-                "(sources, symbols, directions): `spreadscan init --force` replaces it"
+                f"instance {config.instance!r}: capacity {_told(found)}, expected at least "
+                f"{_told(least)} (sources, symbols, directions): `spreadscan init --force` or "
+                "`spreadscan run` makes it anew"
             )
         return False
     if force:
         _refuse_live(config)
+    capacity = new_capacity(config, n_ids)
     create(
         config.instance,
         n_sources=capacity.sources,
@@ -60,6 +91,28 @@ def create_instance(config: Config, *, force: bool = False) -> bool:
         force=force,
     )
     return True
+
+
+def prepare_instance(config: Config, n_ids: int, say: Callable[[str], None]) -> None:
+    """Have an instance with room for so many ids, whatever was left behind.
+
+    One that is too small is made anew; say() is told before. ConfigError where it is in use.
+    """
+    if exists(config.instance):
+        found, least = capacity_of(Instance(config.instance)), least_capacity(config, n_ids)
+        if has_room(found, least):
+            return
+        _refuse_live(config)
+        say(
+            f"instance {config.instance!r}: capacity {_told(found)}, at least {_told(least)} "
+            "needed (sources, symbols, directions): made anew with "
+            f"{_told(new_capacity(config, n_ids))}"
+        )
+    create_instance(config, force=True, n_ids=n_ids)
+
+
+def _told(capacity: Capacity) -> str:
+    return f"{capacity.sources} x {capacity.symbols} x {capacity.directions}"
 
 
 def _refuse_live(config: Config) -> None:
@@ -190,12 +243,12 @@ def relisting(tracker: Tracker, reload: Reload) -> Callable[[], None]:
     return look
 
 
-def make_index(config: Config, lists: Lists) -> SourceSymbolIndex:
+def make_index(config: Config, lists: Lists, instance: Instance) -> SourceSymbolIndex:
     """Return the index of the directions that are enabled, with the pairs of the lists."""
-    directions = config.enabled_directions
+    directions, capacity = config.enabled_directions, capacity_of(instance)
     index = SourceSymbolIndex(
-        config.capacity.sources,
-        config.capacity.symbols,
+        capacity.sources,
+        capacity.symbols,
         [(d.id, d.buy_source, d.sell_source) for d in directions],
     )
     for direction in directions:
@@ -239,7 +292,7 @@ class EngineRunner:
         self._generation = reload.lists.generation
         self._instance = instance
         self._role = instance.health.role("engine")
-        self.engine = make_engine(config, make_index(config, reload.lists), instance)
+        self.engine = make_engine(config, make_index(config, reload.lists, instance), instance)
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Scan everything once, then turn until stop() is true. The caller holds the lease."""
@@ -257,7 +310,7 @@ class EngineRunner:
         """Between turns: compare the pairs of newer lists from now on, and all of them once."""
         if lists.generation <= self._generation:
             return
-        self.engine.replace_index(make_index(self._config, lists))
+        self.engine.replace_index(make_index(self._config, lists, self._instance))
         self.engine.scan(now_ns())
         self._generation = lists.generation
         self._instance.health.acknowledge(self._role, lists.generation)

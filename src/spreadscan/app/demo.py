@@ -18,6 +18,7 @@ from spreadscan.app import build
 from spreadscan.app.status import Usage, status
 from spreadscan.config import Config
 from spreadscan.errors import SpreadError
+from spreadscan.lists import load
 
 _READY_WITHIN_S = 30.0
 _END_WITHIN_S = 6.0
@@ -65,7 +66,8 @@ class Demo:
     @contextmanager
     def scanner(self, layout: str) -> Iterator["Scanner"]:
         """Start the scanner on a fresh instance; ended, and the instance removed, at exit."""
-        build.create_instance(self.config, force=True)
+        n_ids = len(load(self.config.paths.generated).names)
+        build.create_instance(self.config, force=True, n_ids=n_ids)
         try:
             command = ["run", "--no-discover", "--layout", layout, *self._arguments]
             with _child(command, quiet=False) as child:

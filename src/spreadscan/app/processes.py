@@ -113,7 +113,7 @@ def _feed(source: str, config: Config, lists: Lists) -> None:
         raise Halt(f"{source}: not in the generated set, expected a source that was discovered")
     instance = build.open_instance(config, "feed")
     lease = instance.lease(source)
-    stop, reload = StopFlag(instance), Reload(config, lists, instance.control)
+    stop, reload = StopFlag(instance), Reload(config, lists, instance)
     run_async(config, build.make_feed(config, reload, source, instance).run(stop))
     lease.close()
 
@@ -122,7 +122,7 @@ def _engine(role: str, config: Config, lists: Lists) -> None:
     instance = build.open_instance(config, "engine")
     lease = instance.lease("engine")
     build.tell_settings(instance, config)
-    reload = Reload(config, lists, instance.control)
+    reload = Reload(config, lists, instance)
     build.EngineRunner(config, reload, instance).run(StopFlag(instance))
     lease.close()
 
@@ -130,7 +130,7 @@ def _engine(role: str, config: Config, lists: Lists) -> None:
 def _tracker(role: str, config: Config, lists: Lists) -> None:
     instance = build.open_instance(config, "tracker")
     lease = instance.lease("tracker")
-    stop, reload = StopFlag(instance), Reload(config, lists, instance.control)
+    stop, reload = StopFlag(instance), Reload(config, lists, instance)
     run_async(config, _track(build.make_tracker(config, lists, instance), reload, stop))
     lease.close()
 
@@ -162,7 +162,7 @@ async def _single_main(
         return stop() or ended.is_set()
 
     tracker = build.make_tracker(config, lists, instance)
-    reload = Reload(config, lists, instance.control)
+    reload = Reload(config, lists, instance)
     engine = build.EngineRunner(config, reload, instance)
     workers: list[Coroutine[Any, Any, None]] = [
         tracker_room.run(tracker, stop_all, build.relisting(tracker, reload)),

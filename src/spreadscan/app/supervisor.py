@@ -61,7 +61,7 @@ class Supervisor:
         self._config = config
         self._layout = layout
         self._instance = build.open_instance(config, "supervisor")
-        self._reload = Reload(config, lists, self._instance.control)
+        self._reload = Reload(config, lists, self._instance)
         self._health = self._instance.health
         self._role = self._health.role("supervisor")
         self._workers: list[_Worker] = []

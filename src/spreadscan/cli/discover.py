@@ -17,6 +17,7 @@ from spreadscan.config import Config
 from spreadscan.discovery import Result
 from spreadscan.discovery import discover as run_discovery
 from spreadscan.discovery.discover import Progress
+from spreadscan.discovery.report import IN_NO_DIRECTION
 from spreadscan.errors import SpreadError
 from spreadscan.logs import facts, start_logging
 
@@ -102,10 +103,11 @@ def echo_result(result: Result) -> None:
 
     console = Console()
     table = Table(
-        title=f"{result.symbols} pairs, generation {result.generation}, {result.took_s:.1f} s",
+        title=f"{result.symbols} pairs, generation {result.generation}, {result.took_s:.1f} s"
+        + (f"; {n} more in no direction" if (n := result.in_no_direction) else ""),
     )
     table.add_column("source", min_width=15)
-    for name in ("total", "valid", "quiet", "quarantined", "invalid", "took s"):
+    for name in ("total", "valid", "quiet", "quarantined", "invalid", "in no direction", "took s"):
         table.add_column(name, justify="right")
     for name, source in result.sources.items():
         table.add_row(
@@ -115,6 +117,7 @@ def echo_result(result: Result) -> None:
             str(len(source.quiet_pairs)),
             str(len(source.quarantined_pairs)),
             str(len(source.invalid_pairs)),
+            str(source.skipped.get(IN_NO_DIRECTION, 0)),
             f"{source.took_sec:.1f}",
         )
     console.print(table)
@@ -141,6 +144,12 @@ def _progress() -> Iterator[Progress]:
         yield _Lines()
 
 
+def _matched(symbols: int, directions: Mapping[str, int], left_out: int) -> str:
+    pairs = ", ".join(f"{name} {n}" for name, n in directions.items())
+    rest = f", {left_out} more in no direction" if left_out else ""
+    return f"{symbols} pairs{rest}; per direction: {pairs}"
+
+
 class _Lines:
     """Progress as plain lines: per source every two seconds at most, and only news."""
 
@@ -150,9 +159,8 @@ class _Lines:
     def fetched(self, source: str, pairs: int, error: str) -> None:
         click.echo(f"{source}: {error or f'{pairs} pairs listed'}", err=True)
 
-    def matched(self, symbols: int, directions: Mapping[str, int]) -> None:
-        pairs = ", ".join(f"{name} {n}" for name, n in directions.items())
-        click.echo(f"{symbols} pairs; per direction: {pairs}", err=True)
+    def matched(self, symbols: int, directions: Mapping[str, int], left_out: int) -> None:
+        click.echo(_matched(symbols, directions, left_out), err=True)
 
     def validating(self, source: str, done: int, total: int) -> None:
         now = time.monotonic()
@@ -189,12 +197,8 @@ class _Bars:
     def fetched(self, source: str, pairs: int, error: str) -> None:
         self._console.print(f"{source}: {error or f'{pairs} pairs listed'}", highlight=False)
 
-    def matched(self, symbols: int, directions: Mapping[str, int]) -> None:
-        self._console.print(
-            f"{symbols} pairs over all sources; per direction: "
-            + ", ".join(f"{name} {n}" for name, n in directions.items()),
-            highlight=False,
-        )
+    def matched(self, symbols: int, directions: Mapping[str, int], left_out: int) -> None:
+        self._console.print(_matched(symbols, directions, left_out), highlight=False)
 
     def validating(self, source: str, done: int, total: int) -> None:
         if source not in self._tasks:

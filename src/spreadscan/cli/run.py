@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 import click
+from spreadcore.region import exists
 
 from spreadscan.app import build, processes
 from spreadscan.app.supervisor import Supervisor, in_child
 from spreadscan.cli.options import config_options, print_json, read_config
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated, ConfigError
-from spreadscan.lists import Lists, check_capacity, load, read_metadata
+from spreadscan.lists import Lists, load, read_metadata
 from spreadscan.logs import start_logging
 from spreadscan.types import SOURCE_BY_NAME
 
@@ -50,11 +51,12 @@ def run(
     discovery.reload_h. Ctrl-C or SIGTERM end it within 5 s.
     """
     config = read_config(files, settings, instance)
-    build.create_instance(config)
+    if exists(config.instance):
+        build.open_instance(config, "reader")  # one that nobody can use is told before discovery
     if not no_discover:
         _refresh(config)
     lists = load(config.paths.generated)
-    check_capacity(lists, config.capacity.symbols)
+    build.prepare_instance(config, len(lists.names), _say)
     processes.preload(config)
     logging_ = start_logging(
         "supervisor", config.paths.logs, config.log.level, config.log.keep_mb, direct=True
@@ -78,6 +80,10 @@ def run(
 
         print_json(status(build.open_instance(config, "reader"), config))
     sys.exit(code)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _say_running(config: Config, lists: Lists, layout: str) -> None:
@@ -120,8 +126,7 @@ def _age_h(config: Config) -> float | None:
 def _one_worker(role: str, files: Any, settings: Any, instance: Any) -> None:
     config = read_config(files, settings, instance)
     lists = load(config.paths.generated)
-    check_capacity(lists, config.capacity.symbols)
-    build.create_instance(config)
+    build.prepare_instance(config, len(lists.names), _say)
     sys.exit(processes.run_role(role, config, lists, to_stderr=True))
 
 

@@ -18,7 +18,7 @@ from spreadscan.venues import VENUES
 def init(files: Any, settings: Any, instance: Any, force: bool, as_json: bool) -> None:
     """Create the instance in shared memory.
 
-    Does nothing where one of the same capacity is there already.
+    Does nothing where one with as much room is there already.
     """
     config = read_config(files, settings, instance)
     created = create_instance(config, force=force)

@@ -12,10 +12,11 @@ from spreadscan.config import Config
 from spreadscan.discovery.confirmed import read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
 from spreadscan.discovery.guards import least_of, refuse_shrunk, refuse_too_few
+from spreadscan.discovery.ids import NONE, Comparable, assign_ids, comparable, ids_before
 from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
 from spreadscan.discovery.keep import kept_lists, listed_at
-from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
-from spreadscan.discovery.report import Result, SourceResult, report_text
+from spreadscan.discovery.normalise import direction_pairs, normalise
+from spreadscan.discovery.report import IN_NO_DIRECTION, Result, SourceResult, report_text
 from spreadscan.discovery.units import read_before, settle
 from spreadscan.discovery.validate import Validation
 from spreadscan.discovery.write import write_set
@@ -32,8 +33,8 @@ class Progress(Protocol):
     def fetched(self, source: str, pairs: int, error: str) -> None:
         """A source's list has come, or not."""
 
-    def matched(self, symbols: int, directions: Mapping[str, int]) -> None:
-        """Pairs per direction before validation."""
+    def matched(self, symbols: int, directions: Mapping[str, int], left_out: int) -> None:
+        """Pairs before validation: in all, per direction, and left out as in no direction."""
 
     def validating(self, source: str, done: int, total: int) -> None:
         """So many pairs of a source have given a valid update or were refused."""
@@ -45,7 +46,7 @@ class Silent:
     def fetched(self, source: str, pairs: int, error: str) -> None:
         pass
 
-    def matched(self, symbols: int, directions: Mapping[str, int]) -> None:
+    def matched(self, symbols: int, directions: Mapping[str, int], left_out: int) -> None:
         pass
 
     def validating(self, source: str, done: int, total: int) -> None:
@@ -81,23 +82,27 @@ async def discover(
         for s, f in fetched.items()
         if s in as_before or not f.error
     }
-    kept, dropped = normalise(rows, config.universe, spelled)
-    _match(config, kept, progress)
-    known = previous.names if previous and not fresh else ()
+    everything, dropped = normalise(rows, config.universe, spelled)
+    usable = comparable(config, everything)
+    _match(config, usable, progress)
+    unix_s = int(time.time())
+    before = NONE if fresh else ids_before(previous, unix_s)
     # before the sockets, too: running out of ids must not cost the validation
-    assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
-    asked = {s: rows for s, rows in kept.items() if s not in as_before}
+    assign_ids(usable.names, before, unix_s)
+    asked = {s: rows for s, rows in usable.kept.items() if s not in as_before}
     validations = await _validate_all(config, asked, progress)
     refuse_too_few(
         config,
-        {s for s, v in validations.items() if v.proven or not kept[s]},
+        {s for s, v in validations.items() if v.proven or not usable.kept[s]},
         {s: v.error or "no valid update" for s, v in validations.items()},
         "quote",
     )
     failed = lost | {s: v.failed for s, v in validations.items() if v.failed}
-    kept = settle(kept, {s: v.mids for s, v in validations.items()}, spelled)
-    names, retired = assign_ids(set().union(*kept.values()), known, config.capacity.symbols)
-    ids = {name: i for i, name in enumerate(names) if i not in retired}
+    wire = {s: v.mids for s, v in validations.items()}
+    usable = comparable(config, settle(everything, wire, spelled))
+    kept = usable.kept
+    numbers = assign_ids(usable.names, before, unix_s)
+    ids = numbers.in_use
     in_use = open_legs(config, previous)
     found = judge(kept, validations, confirmed, previous, in_use, failed)
     sources = {s: _source_list(s, kept[s], found[s], ids) for s in kept}
@@ -110,15 +115,19 @@ async def discover(
         generation=generation + 1,
         symbols=len(ids),
         directions={d.name: len(final[d.id]) for d in DIRECTIONS if d.id in final},
-        sources=_source_results(config, fetched, dropped, validations, sources, failed, from_lists),
+        sources=_source_results(
+            config, fetched, dropped, usable, validations, sources, failed, from_lists
+        ),
+        in_no_direction=usable.n_left_out,
         took_s=time.monotonic() - started,
         folder=config.paths.generated,
     )
     write_set(
         config.paths.generated,
         generation=result.generation,
-        names=names,
-        retired=retired,
+        names=numbers.names,
+        retired=frozenset(numbers.retired),
+        retired_unix_s=numbers.retired,
         pairs={d: [ids[name] for name in pairs] for d, pairs in final.items()},
         sources=sources,
         # one that did not answer is held against its last answer when it comes back
@@ -184,14 +193,13 @@ def _listed(
     return listed
 
 
-def _match(
-    config: Config, kept: Mapping[str, Mapping[str, Instrument]], progress: Progress
-) -> None:
+def _match(config: Config, usable: Comparable, progress: Progress) -> None:
     """Tell the pairs per direction. ConfigError where the universe leaves no pair at all."""
-    pairs = direction_pairs(config, kept)
+    pairs = direction_pairs(config, usable.kept)
     progress.matched(
-        len(set().union(*kept.values())),
+        len(usable.names),
         {d.name: len(pairs[d.id]) for d in DIRECTIONS if d.id in pairs},
+        usable.n_left_out,
     )
     if not any(pairs.values()):
         raise ConfigError(
@@ -254,6 +262,7 @@ def _source_results(
     config: Config,
     fetched: Mapping[str, Fetched],
     dropped: Mapping[str, Mapping[str, int]],
+    usable: Comparable,
     validations: Mapping[str, Validation],
     sources: Mapping[str, SourceList],
     failed: Mapping[str, str],
@@ -261,8 +270,11 @@ def _source_results(
 ) -> dict[str, SourceResult]:
     results = {}
     for name in config.sources:
+        skipped = dict(fetched[name].skipped) | dict(dropped.get(name, {}))
+        if left_out := usable.left_out.get(name):
+            skipped[IN_NO_DIRECTION] = left_out
         results[name] = result = SourceResult(
-            skipped=dict(fetched[name].skipped) | dict(dropped.get(name, {})),
+            skipped=skipped,
             incomplete_rows=fetched[name].incomplete,
             error=failed.get(name, ""),
             listed=from_lists.get(name, "") if name in failed else "",

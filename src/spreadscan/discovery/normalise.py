@@ -1,4 +1,4 @@
-"""Stages 2 and 3: one name per coin over all sources, stable ids, directions by intersection."""
+"""Stage 2: one name per coin over all sources; directions by intersection."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 
 from spreadscan.config import Config, Universe
 from spreadscan.discovery.units import NOTHING, Read, literal
-from spreadscan.errors import ConfigError
 from spreadscan.lists import NAME_BYTES_MAX
 from spreadscan.types import SOURCES, Instrument
 
@@ -48,25 +47,6 @@ def _wanted(symbol: str, universe: Universe) -> bool:
     return any(fnmatchcase(symbol, p) for p in universe.include) and not any(
         fnmatchcase(symbol, p) for p in universe.exclude
     )
-
-
-def assign_ids(
-    symbols: Collection[str], previous: Sequence[str], capacity: int
-) -> tuple[tuple[str, ...], frozenset[int]]:
-    """Return (name by id, retired ids): known names keep their ids, new ones follow sorted.
-
-    ConfigError where more ids are needed than the table has room for.
-    """
-    known = set(previous)
-    names = (*previous, *sorted(s for s in symbols if s not in known))
-    if len(names) > capacity:
-        raise ConfigError(
-            f"capacity.symbols: {len(names)} ids needed ({len(set(symbols))} pairs listed now, "
-            f"{len(previous)} ids given before), expected at most {capacity}: raise it and "
-            "re-create the instance, or start ids afresh with `discover --fresh`"
-        )
-    present = set(symbols)
-    return names, frozenset(i for i, name in enumerate(names) if name not in present)
 
 
 def direction_pairs(config: Config, symbols: Mapping[str, Collection[str]]) -> dict[int, list[str]]:

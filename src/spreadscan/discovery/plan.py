@@ -10,6 +10,7 @@ import msgspec
 
 from spreadscan.config import Config
 from spreadscan.discovery.discover import Progress, fetch_all
+from spreadscan.discovery.ids import comparable
 from spreadscan.discovery.normalise import normalise
 from spreadscan.feeds.plan import SocketPlan, plan
 from spreadscan.feeds.shards import batches, shards
@@ -92,8 +93,9 @@ async def _listed(
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Return venue symbols by source, and why a source lists none."""
     fetched = await fetch_all(config, progress)
-    kept, _ = normalise(
+    listed, _ = normalise(
         {s: f.instruments for s, f in fetched.items() if not f.error}, config.universe
     )
+    kept = comparable(config, listed).kept
     symbols = {s: [i.venue_symbol for i in rows.values()] for s, rows in kept.items()}
     return symbols, {s: f.error for s, f in fetched.items() if f.error}

@@ -4,6 +4,8 @@ import msgspec
 
 from spreadscan.lists import Failure
 
+IN_NO_DIRECTION = "in_no_direction"  # the reason of `skipped` for pairs that none can use
+
 _LISTS = (
     ("quarantined", "quarantined_pairs"),
     ("invalid", "invalid_pairs"),
@@ -29,7 +31,10 @@ class SourceResult(msgspec.Struct, kw_only=True):
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """What a discovery run found and wrote. directions: name -> pairs."""
+    """What a discovery run found and wrote. directions: name -> pairs.
+
+    in_no_direction: pairs that are listed, but that no enabled direction can use.
+    """
 
     generation: int
     symbols: int
@@ -37,6 +42,7 @@ class Result(msgspec.Struct, kw_only=True):
     sources: dict[str, SourceResult]
     took_s: float
     folder: str
+    in_no_direction: int = 0
 
     @property
     def failed(self) -> dict[str, Failure]:
@@ -51,7 +57,8 @@ class Result(msgspec.Struct, kw_only=True):
 def report_text(result: Result) -> str:
     """Return validation_report.txt: totals per source, then every pair that is not valid."""
     lines = [
-        f"generation {result.generation}, {result.symbols} pairs, {result.took_s:.1f} s",
+        f"generation {result.generation}, {result.symbols} pairs, {result.took_s:.1f} s"
+        + (f"; {n} more in no direction" if (n := result.in_no_direction) else ""),
         "",
         "source            total  valid  quiet  quarantined  invalid  timeout_sec  took_sec",
     ]

@@ -38,6 +38,7 @@ def write_set(
     report: str,
     unix_ns: int,
     failed: Mapping[str, Failure] | None = None,
+    retired_unix_s: Mapping[int, int] | None = None,
 ) -> None:
     """Write every file of the set, metadata.json last. ConfigError where the folder refuses.
 
@@ -61,6 +62,7 @@ def write_set(
         hashes={name: hash_of(content) for name, content in files.items()},
         listed=dict(listed),
         failed=dict(failed or {}),
+        retired_unix_s=dict(retired_unix_s or {}),
     )
     try:
         (root / "source_symbols").mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import Any
 from spreadscan.app.build import taker_fee
 from spreadscan.config import Config, load
 from spreadscan.errors import ConfigError
-from spreadscan.lists import Lists, check_capacity
+from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.recordings import is_recording
 from spreadscan.replay.recorded import GENERATED
@@ -87,6 +87,4 @@ def lists_of(folder: Path, config: Config, generated: Path | None) -> Lists:
             f"{folder}: no {GENERATED}/ in it (an import has none), expected --generated DIR "
             "with the pairs to compare"
         )
-    lists = load_lists(generated or own)
-    check_capacity(lists, config.capacity.symbols)
-    return lists
+    return load_lists(generated or own)

@@ -82,9 +82,10 @@ class Scan:
         self._recording = recording
         self._folder = folder
         self._left_out = tuple(name for name in recording.sources if name not in used)
-        self._instance = private_instance(config.capacity, ring_id_of(recording))
+        capacity = build.new_capacity(config, len(lists.names))
+        self._instance = private_instance(capacity, ring_id_of(recording))
         self._engine: Engine = build.make_engine(
-            config, build.make_index(config, lists), self._instance
+            config, build.make_index(config, lists, self._instance), self._instance
         )
         self._playback = Playback(self._engine)
         self._ids = {name: symbol_id for symbol_id, name in enumerate(lists.names)}

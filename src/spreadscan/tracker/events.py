@@ -46,17 +46,24 @@ class EventRows:
 
     def fixed(self, signal: SignalTuple, direction: Direction, fees_bps: float) -> dict[str, str]:
         """Return the fields that all rows of the signal's track share."""
-        known = signal.symbol_id < len(self.symbols)
         return {
             "track_id": track_id(self._ring_id, signal.sequence),
             "ring_id": str(self._ring_id),
             "sequence": str(signal.sequence),
             "direction": direction.name,
             "direction_id": str(direction.id),
-            "symbol": safe_text(self.symbols[signal.symbol_id]) if known else "",
+            "symbol": self._symbol(signal.symbol_id),
             "symbol_id": str(signal.symbol_id),
             "fees_bps": bps(fees_bps),
         }
+
+    def is_named(self, row: OpenRow) -> bool:
+        """Return whether the row's symbol id still is the pair that the row names."""
+        return self._symbol(row.pair[1]) == row.columns["symbol"]
+
+    def _symbol(self, symbol_id: int) -> str:
+        known = symbol_id < len(self.symbols)
+        return safe_text(self.symbols[symbol_id]) if known else ""
 
     def open(
         self, columns: Mapping[str, str], signal: SignalTuple, gross: float, net: float,

@@ -116,7 +116,7 @@ class Tracker:
         )
         self._journalled, self._ended = found.sequences, found.ended
         for row in found.open:
-            if row.ring_id == self._ring.ring_id:
+            if row.ring_id == self._ring.ring_id and self._rows.is_named(row):
                 self._resume(row, now_ns, now_unix_ns)
             else:
                 self._outbox.append(self._rows.lost(row, now_ns))
@@ -138,6 +138,7 @@ class Tracker:
         """
         self._rows.symbols, self._listed = symbols, listed
         self._end_delisted(now_ns)
+        self._forget_expired()
         self._flush()
         self._set_levels()
 
@@ -214,6 +215,16 @@ class Tracker:
         if drained:
             self._end_delisted(now_ns)
         self._flush()
+
+    def _forget_expired(self) -> None:
+        """Free pairs that wait for a calm moment, but are listed no more: ids may be used anew."""
+        for direction_id, symbol_id, state in self._active.not_free():
+            if state != REARM or direction_id >= len(DIRECTIONS):
+                continue
+            direction = DIRECTIONS[direction_id]
+            lists = [self._listed.get(s) for s in (direction.buy_source, direction.sell_source)]
+            if any(listed is not None and symbol_id not in listed for listed in lists):
+                self._active.move(direction_id, symbol_id, REARM, FREE)
 
     def _end_delisted(self, now_ns: int) -> None:
         for end in self._tracks.delist(self._listed):

@@ -50,7 +50,7 @@ class Market:
             instance=instance.name,
             tiers={"free": dict.fromkeys(VENUES, 0.0)}, account_tier="free", **settings,
         )  # fmt: skip
-        reload = Reload(config, lists, instance.control)
+        reload = Reload(config, lists, instance)
         self.engine = build.EngineRunner(config, reload, instance).engine
         self.now = now_ns()
         for source in SOURCES:

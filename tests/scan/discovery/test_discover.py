@@ -24,7 +24,7 @@ from scan.discovery.kit import (
     without,
 )
 from spreadscan.config import ALL_SOURCES, VenueSettings
-from spreadscan.discovery import Result, discover
+from spreadscan.discovery import Result, discover, ids
 from spreadscan.discovery import write as write_module
 from spreadscan.errors import BadGenerated, ConfigError, VenueDown
 from spreadscan.lists import load, read_metadata
@@ -68,14 +68,14 @@ class Told:
 
     def __init__(self) -> None:
         self.fetches: dict[str, tuple[int, str]] = {}
-        self.matches: list[tuple[int, dict[str, int]]] = []
+        self.matches: list[tuple[int, dict[str, int], int]] = []
         self.steps: dict[str, list[tuple[int, int]]] = {}
 
     def fetched(self, source: str, pairs: int, error: str) -> None:
         self.fetches[source] = pairs, error
 
-    def matched(self, symbols: int, directions: Mapping[str, int]) -> None:
-        self.matches.append((symbols, dict(directions)))
+    def matched(self, symbols: int, directions: Mapping[str, int], left_out: int) -> None:
+        self.matches.append((symbols, dict(directions), left_out))
 
     def validating(self, source: str, done: int, total: int) -> None:
         self.steps.setdefault(source, []).append((done, total))
@@ -121,7 +121,7 @@ def test_a_run_writes_a_set_that_is_all_of_the_market(moving: Market, folder: Pa
             == (found.skipped["not_in_universe"])
         )
     assert {s.name: (len(moving.instruments[s.id]), "") for s in SOURCES} == told.fetches
-    assert [(6, {d.name: 6 for d in DIRECTIONS})] == told.matches
+    assert [(6, {d.name: 6 for d in DIRECTIONS}, 0)] == told.matches
     assert {name: ((0, 6), (6, 6)) for name in ALL_SOURCES} == {
         name: (steps[0], steps[-1]) for name, steps in told.steps.items()
     }
@@ -500,13 +500,16 @@ def test_a_list_without_a_major_is_a_source_that_failed(moving: Market, folder: 
 # -- what a human has to change
 
 
-def test_more_pairs_than_room_is_told_before_the_sockets_open(moving: Market, folder: Path) -> None:
+def test_more_pairs_than_the_layout_can_number_is_told_before_the_sockets_open(
+    moving: Market, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Scenario 40."""
+    monkeypatch.setattr(ids, "SYMBOLS_MAX", 5)
 
     async def main() -> Counter[str]:
         async with simulated(moving) as server:
-            with pytest.raises(ConfigError, match=r"capacity\.symbols: 6 ids needed"):
-                await discover(config_for(folder, server, capacity=5))
+            with pytest.raises(ConfigError, match=r"6 ids needed \(6 pairs.*at most 5"):
+                await discover(config_for(folder, server))
             return Counter({n: c.opened for n, c in server.counters().items()})
 
     assert 0 == run(main()).total()

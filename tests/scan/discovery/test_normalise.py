@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from scan.discovery.kit import listed
 from spreadscan.config import Config, Universe
-from spreadscan.discovery.normalise import assign_ids, direction_pairs, normalise
-from spreadscan.errors import ConfigError
+from spreadscan.discovery.normalise import direction_pairs, normalise
 from spreadscan.types import DIRECTIONS, SOURCES, Instrument
 
 ALL = Universe()
@@ -124,42 +123,7 @@ def test_units_pass_unchanged() -> None:
     assert row is kept["a"]["PEPE-USDT"]
 
 
-# -- ids
-
 NAMES = st.sets(st.text("ABC", min_size=1, max_size=3), max_size=20)
-
-
-def test_first_ids_are_sorted() -> None:
-    assert (("A", "B", "C"), frozenset()) == assign_ids({"C", "A", "B"}, (), 10)
-
-
-def test_known_names_keep_their_ids_new_ones_follow_missing_ones_retire() -> None:
-    names, retired = assign_ids({"D", "A", "B"}, ("C", "A"), 10)
-    assert (("C", "A", "B", "D"), frozenset({0})) == (names, retired)
-    assert (("C", "A", "B", "D"), frozenset({1, 2, 3})) == assign_ids({"C"}, names, 10)
-
-
-@given(st.lists(NAMES, max_size=6))
-def test_an_id_is_one_name_for_ever(runs: list[set[str]]) -> None:
-    names: tuple[str, ...] = ()
-    for symbols in runs:
-        before = names
-        names, retired = assign_ids(symbols, before, 1_000)
-        assert before == names[: len(before)]
-        assert sorted(names[len(before) :]) == list(names[len(before) :])
-        assert len(names) == len(set(names))
-        assert symbols == {name for i, name in enumerate(names) if i not in retired}
-
-
-def test_more_ids_than_the_table_has_is_a_config_error() -> None:
-    symbols = {f"S{i}" for i in range(1_024)}
-    names, _ = assign_ids(symbols, (), 1_024)
-    assert 1_024 == len(names)
-    with pytest.raises(ConfigError, match=r"capacity.symbols: 1025 ids needed .*at most 1024"):
-        assign_ids(symbols | {"X"}, (), 1_024)
-    # a retired name keeps its id, so it takes room, too
-    with pytest.raises(ConfigError, match="1024 ids given before.*--fresh"):
-        assign_ids((symbols - {"S0"}) | {"X"}, names, 1_024)
 
 
 # -- directions

@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from scan.discovery.kit import config_for, listed, run, simulated, with_listings
+from scan.discovery.kit import config_for, listed, run, simulated, with_listings, without
 from spreadscan.config import Universe
 from spreadscan.discovery import Result, discover
 from spreadscan.discovery.confirmed import Confirmed
 from spreadscan.discovery.identity import strangers
 from spreadscan.discovery.normalise import normalise
 from spreadscan.discovery.units import NOTHING, Read, mids_of, read_before, settle
-from spreadscan.errors import ConfigError
 from spreadscan.lists import Lists, load
 from spreadscan.sim import Market
 from spreadscan.types import DIRECTIONS, SOURCES, Instrument
@@ -280,9 +279,8 @@ def relisted(coin: str, base: str) -> Callable[[list[Instrument]], list[Instrume
     return change
 
 
-@pytest.mark.parametrize("capacity", [3, 2])
 def test_a_coin_called_1000x_meets_itself_and_needs_an_id_of_its_own(
-    moving: Market, tmp_path: Path, capacity: int
+    moving: Market, tmp_path: Path
 ) -> None:
     market = with_listings(
         moving,
@@ -294,12 +292,7 @@ def test_a_coin_called_1000x_meets_itself_and_needs_an_id_of_its_own(
         },
     )
     include = ("BTC-*", "X-*")
-    if capacity == 2:  # which is enough until the prices are there
-        with pytest.raises(ConfigError, match=r"capacity\.symbols: 3 ids needed"):
-            discovered(market, tmp_path, *include, capacity=2)
-        assert not (tmp_path / "generated").exists()
-        return
-    result, lists = discovered(market, tmp_path, *include, capacity=3)
+    result, lists = discovered(market, tmp_path, *include)
     assert ("1000X-USDT", "BTC-USDT", "X-USDT") == lists.names
     assert {"okx->bybit": 2, "mexc->binance": 2, "okx->mexc": 1} == {
         name: result.directions[name] for name in ("okx->bybit", "mexc->binance", "okx->mexc")
@@ -310,15 +303,11 @@ def test_a_coin_called_1000x_meets_itself_and_needs_an_id_of_its_own(
 
 
 def test_a_list_that_fails_once_renames_nothing(moving: Market, tmp_path: Path) -> None:
-    """PEPE is bare on spot; without those lists only 1000PEPE is left, and it is PEPE still."""
-    include = ("BTC-*", "*PEPE*")
-    sources = ("binance-spot", "bybit-futures", "binance-futures")
+    """CAT is bare on okx-spot alone; without it only 1000CAT is left, and it is CAT still."""
+    include = ("BTC-*", "CAT-*", "1000CAT-*")
+    sources = ("binance-spot", "bybit-futures", "binance-futures", "okx-spot")
     _, first = discovered(moving, tmp_path, *include, sources=sources)
-    assert Read(as_multiples=frozenset({"1000PEPE"})) == read_before(first)
-
-    def without_pepe(rows: list[Instrument]) -> list[Instrument]:
-        return [row for row in rows if row.base != "PEPE"]
-
-    market = with_listings(moving, {"binance-spot": without_pepe})
+    assert Read(as_multiples=frozenset({"1000CAT"})) == read_before(first)
+    market = with_listings(moving, {"okx-spot": without("CAT")})
     _, second = discovered(market, tmp_path, *include, sources=sources)
     assert (first.names, frozenset()) == (second.names, second.retired)

@@ -49,7 +49,7 @@ def plainly(folder, out):
     recording, config = Recording(folder), settings_of(folder, (), {})
     lists = load(folder / "generated")
     instance = private_instance(config.capacity, ring_id_of(recording))
-    engine = build.make_engine(config, build.make_index(config, lists), instance)
+    engine = build.make_engine(config, build.make_index(config, lists, instance), instance)
     tracker = Tracker(
         instance, config, lists.names, build.fees_bps(config), build.stale_after_s(config),
         utc=RecordedUtc(recording.utc_offset_ns), folder=str(out),

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from spreadcore import active
 
-from scan.tracker.conftest import MS, START_NS, Market, S, compressed
+from scan.tracker.conftest import MS, START_NS, SYMBOLS, Market, S, compressed
 from spreadscan.errors import BadData
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, recovery
 
@@ -63,6 +63,25 @@ def told(market: Market, restarts_at: Collection[int]) -> dict[str, str]:
     close = market.events()[-1]
     assert "CONVERGED" == close["reason"]
     return {name: close[name] for name in FIVE_LOOKS}
+
+
+def test_a_track_of_another_pair_under_the_same_id_is_lost_not_resumed(market):
+    """Ids given anew by `discover --fresh`, or an id used again: the prices are another coin's."""
+    tracker = market.started()
+    for symbol in (0, 3):
+        market.signal(symbol, 40.0)
+    market.step(tracker, 5)
+    tracker.close(market.now)
+    tracker = market.tracker()
+    tracker.relist(["OTHER-USDT", *SYMBOLS[1:]], {}, market.now)
+    market.now += 7 * S
+    tracker.recover(market.now)
+    assert [("OPEN", "0", ""), ("OPEN", "1", ""), ("CLOSE", "0", "LOST"), ("GAP", "1", "DOWN")] == (
+        market.kinds()
+    )
+    assert "BTC-USDT" == market.events()[2]["symbol"]
+    market.step(tracker, 12)  # two looks for bytes that belong to nobody
+    assert (active.FREE, active.TRACKED) == (market.state(0), market.state(3))
 
 
 def test_statistics_survive_restarts(market):

@@ -190,6 +190,17 @@ def test_what_was_delisted_meanwhile_ends_at_the_next_start(market):
     assert active.FREE == market.state()
 
 
+def test_a_pair_that_expired_waits_no_more_once_it_is_delisted(market):
+    """Its id may be another pair's one day, whose first spread must not be passed over."""
+    tracker = market.started()
+    for symbol in (0, 1, 2):
+        assert market.instance.active.move(0, symbol, active.FREE, active.REARM)
+    tracker.relist(SYMBOLS, {OKX_SPOT: {0, 2}, MEXC_FUTURES: {0, 1}}, market.now)
+    assert [active.REARM, active.FREE, active.FREE] == [market.state(n) for n in (0, 1, 2)]
+    tracker.relist(SYMBOLS, {OKX_SPOT: {0}}, market.now)  # the other is not judged
+    assert active.REARM == market.state(0)
+
+
 # spot bid, its size, ask, its size; perpetual likewise: as exchanges have them
 REAL_BOOKS = [
     (67123.45, 0.01234, 67123.46, 2.5011, 67410.1, 8.452, 67410.2, 0.35),

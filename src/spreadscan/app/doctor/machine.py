@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import astuple
 from spreadcore import Instance
 from spreadcore.errors import CoreError, RegionMissing
 from spreadcore.layout import VERSION
 from spreadcore.region import ROOT, create, exists, instance_dir
 
+from spreadscan.app import build
 from spreadscan.app.doctor.check import Check
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
@@ -87,10 +89,10 @@ def disk(config: Config) -> Check:
 
 
 def layout(config: Config) -> Check:
-    """Attach to the instance as a reader would, and hold its capacity against the config's."""
+    """Attach to the instance as a reader would, and hold its room against what is needed."""
     name = config.instance
     try:
-        control = Instance(name).region("control")
+        instance = Instance(name)
     except RegionMissing:
         others = [n for n in _instances() if n != name]
         return _check(
@@ -103,14 +105,12 @@ def layout(config: Config) -> Check:
     except CoreError as error:
         advice = f"`spreadscan init --force --instance {name}` replaces it"
         return _check("layout", False, str(error), advice, subject="instance")
-    found = (control.n_sources, control.n_symbols, control.n_directions)
-    capacity = config.capacity
-    expected = (capacity.sources, capacity.symbols, capacity.directions)
+    found, needed = build.capacity_of(instance), build.least_capacity(config, _n_ids(config))
     return _check(
         "layout",
-        found == expected,
-        f"version {VERSION}, capacity {found}, config says {expected}",
-        "stop it and `spreadscan init --force`, or set [capacity] to what is there",
+        build.has_room(found, needed),
+        f"version {VERSION}, capacity {astuple(found)}, at least {astuple(needed)} needed",
+        "stop the scanner: the next `spreadscan run` makes it anew with room enough",
         subject="instance",
     )
 
@@ -184,9 +184,17 @@ def _instances() -> list[str]:
     return sorted(n.removeprefix(_PREFIX) for n in os.listdir(ROOT) if n.startswith(_PREFIX))
 
 
+def _n_ids(config: Config) -> int:
+    """Return how many ids the set has, 0 where there is none to be read."""
+    try:
+        return len(load(config.paths.generated).names)
+    except BadGenerated:
+        return 0
+
+
 def _instance_bytes(config: Config) -> int:
-    """Return what an instance of this capacity takes: one is made, elsewhere."""
-    capacity = config.capacity
+    """Return what an instance that `run` makes takes: one is made, elsewhere."""
+    capacity = build.new_capacity(config, _n_ids(config))
     with tempfile.TemporaryDirectory() as root:
         create(
             config.instance,

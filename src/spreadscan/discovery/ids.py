@@ -1,0 +1,100 @@
+"""Stage 3: which pairs a direction can use, and the numbers that they get.
+
+Only pairs that an enabled direction can use get a number, a proof and a subscription; why is in
+docs/decisions/0013-ids-go-to-pairs-that-can-be-compared.md. Numbers stay with their pairs.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from spreadcore.layout import LIMITS
+
+from spreadscan.config import Config
+from spreadscan.discovery.normalise import direction_pairs
+from spreadscan.discovery.units import Kept
+from spreadscan.errors import ConfigError
+from spreadscan.lists import Lists
+from spreadscan.types import Instrument
+
+SYMBOLS_MAX: int = LIMITS["n_symbols"]  # as many as the layout can number
+REUSE_AFTER_S = 30 * 86_400  # a number without a pair for this long may be another pair's
+
+
+class Comparable(NamedTuple):
+    """Lists without the pairs that no enabled direction can use.
+
+    left_out: how many listings of each source that were; n_left_out: how many pairs.
+    """
+
+    kept: dict[str, dict[str, Instrument]]
+    left_out: dict[str, int]
+    n_left_out: int
+
+    @property
+    def names(self) -> set[str]:
+        """Return the pairs that are kept."""
+        return set().union(*self.kept.values())
+
+
+def comparable(config: Config, listed: Kept) -> Comparable:
+    """Leave out what stands on no buy source and sell source of an enabled direction.
+
+    A pair that does stays on every source that lists it: the others are witnesses.
+    """
+    usable = set().union(*direction_pairs(config, listed).values())
+    kept = {s: {n: i for n, i in rows.items() if n in usable} for s, rows in listed.items()}
+    return Comparable(
+        kept=kept,
+        left_out={s: len(rows) - len(kept[s]) for s, rows in listed.items()},
+        n_left_out=len(set().union(*listed.values()) - usable),
+    )
+
+
+class Ids(NamedTuple):
+    """Numbers of pairs. names: by id; retired: of ids without a pair, since when (Unix s)."""
+
+    names: tuple[str, ...]
+    retired: dict[int, int]
+
+    @property
+    def in_use(self) -> dict[str, int]:
+        """Return the id of every pair that has one now."""
+        return {name: i for i, name in enumerate(self.names) if i not in self.retired}
+
+
+NONE = Ids((), {})
+
+
+def assign_ids(symbols: Collection[str], before: Ids, unix_s: int) -> Ids:
+    """Return the ids of `symbols`: known names keep theirs, new ones follow sorted.
+
+    A new name takes the lowest id that has been without a pair for REUSE_AFTER_S, if there is
+    one. ConfigError where the layout cannot number as many.
+    """
+    present = set(symbols)
+    names = list(before.names)
+    new = sorted(present.difference(names))
+    free = sorted(
+        i
+        for i, since in before.retired.items()
+        if names[i] not in present and unix_s - since >= REUSE_AFTER_S
+    )
+    for i, name in zip(free, new, strict=False):
+        names[i] = name
+    names += new[len(free) :]
+    if len(names) > SYMBOLS_MAX:
+        raise ConfigError(
+            f"discovery: {len(names)} ids needed ({len(present)} pairs that directions can use, "
+            f"{len(names) - len(present)} ids without a pair), expected at most {SYMBOLS_MAX}: "
+            "narrow universe.include or sources, or start ids afresh with `discover --fresh`"
+        )
+    retired = {i: before.retired.get(i, unix_s) for i, n in enumerate(names) if n not in present}
+    return Ids(tuple(names), retired)
+
+
+def ids_before(previous: Lists | None, unix_s: int) -> Ids:
+    """Return the ids of the set before. Where it does not say since when, retired as of now."""
+    if previous is None:
+        return NONE
+    since = previous.retired_unix_s
+    return Ids(previous.names, {i: since.get(i, unix_s) for i in previous.retired})
