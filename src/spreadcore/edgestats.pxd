@@ -1,6 +1,8 @@
 # Statistics of evaluated edges per (direction, symbol), for replays. The engine feeds it.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from spreadcore.limits cimport Limit
+
 cdef struct EdgeCell:           # one (direction, symbol)
     uint64_t n                  # updates evaluated
     double sum_bps
@@ -20,7 +22,7 @@ cdef struct LimitCell:          # one (direction, symbol, limit)
 cdef struct Edges:
     EdgeCell* cells             # direction * n_symbols + symbol
     LimitCell* limits           # that * n_limits + limit
-    double* limit_bps
+    Limit* limit_bps
     uint32_t n_directions
     uint32_t n_symbols
     uint32_t n_limits

@@ -6,6 +6,8 @@ above; finish() ends those still open. Used by replays; a live engine runs witho
 from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 
+from spreadcore.limits cimport above, limit_at
+
 from spreadcore.errors import CoreError, TableFull
 
 
@@ -14,14 +16,15 @@ cdef void edges_add(Edges* e, size_t direction, size_t symbol, double gross, dou
     cdef size_t at = direction * e.n_symbols + symbol
     cdef EdgeCell* c = e.cells + at
     cdef LimitCell* cell
+    cdef Limit highest = limit_at(c.max_bps, 0.0)   # the first of equal ones counts
     cdef size_t i
     c.n += 1
     c.sum_bps += gross
-    if gross > c.max_bps or c.n == 1:
+    if above(gross, &highest) or c.n == 1:
         c.max_bps, c.max_buy_px, c.max_sell_px, c.max_ns = gross, buy_px, sell_px, at_ns
     for i in range(e.n_limits):
         cell = e.limits + at * e.n_limits + i
-        if gross > e.limit_bps[i]:
+        if above(gross, e.limit_bps + i):
             cell.n_above += 1
             if not cell.open:
                 cell.open = 1
@@ -50,13 +53,13 @@ cdef class EdgeStats:
         self.edges.cells = <EdgeCell*>calloc(n_directions * n_symbols, sizeof(EdgeCell))
         self.edges.limits = <LimitCell*>calloc(
             n_directions * n_symbols * max(1, len(self.limits)), sizeof(LimitCell))
-        self.edges.limit_bps = <double*>calloc(max(1, len(self.limits)), sizeof(double))
+        self.edges.limit_bps = <Limit*>calloc(max(1, len(self.limits)), sizeof(Limit))
         if not (self.edges.cells and self.edges.limits and self.edges.limit_bps):
             raise MemoryError
         for i in range(self.edges.n_limits):
             if self.limits[i] != self.limits[i]:
                 raise CoreError(f"limit {i}: NaN, expected bps")
-            self.edges.limit_bps[i] = self.limits[i]
+            self.edges.limit_bps[i] = limit_at(self.limits[i], 0.0)
         for i in range(n_directions * n_symbols):
             self.edges.cells[i].max_bps = -INFINITY
 
@@ -83,14 +86,14 @@ cdef class EdgeStats:
         cdef EdgeCell* c = self.edges.cells + at
         if c.n == 0:
             return {"updates": 0}
-        above = []
+        limits = []
         cdef size_t i
         cdef LimitCell* cell
         for i in range(self.edges.n_limits):
             cell = self.edges.limits + at * self.edges.n_limits + i
-            above.append({
+            limits.append({
                 "bps": self.limits[i], "updates": cell.n_above, "episodes": cell.episodes,
                 "total_s": cell.total_ns / 1e9, "longest_s": cell.longest_ns / 1e9})
         return {"updates": c.n, "mean_bps": c.sum_bps / c.n, "max_bps": c.max_bps,
                 "max_ns": c.max_ns, "max_buy_px": c.max_buy_px, "max_sell_px": c.max_sell_px,
-                "above": above}
+                "above": limits}

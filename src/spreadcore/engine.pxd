@@ -7,6 +7,7 @@ from spreadcore.dirty cimport Dirty
 from spreadcore.edgestats cimport Edges
 from spreadcore.index cimport Index, SourceSymbolIndex
 from spreadcore.layout cimport ControlWords, HealthSlot
+from spreadcore.limits cimport Limit
 from spreadcore.quotes cimport QuoteTable
 from spreadcore.ring cimport Ring
 from spreadcore.tradable cimport Tradable
@@ -16,8 +17,8 @@ cdef enum:
 
 cdef struct DirectionRule:
     double fees_bps             # entry taker fees of both legs
-    double threshold_bps        # on net
-    double converge_bps         # on net, below the threshold
+    Limit threshold             # bps on net
+    Limit converge              # bps on net, below the threshold
 
 cdef struct EngineCore:
     QuoteTable quotes
@@ -31,8 +32,8 @@ cdef struct EngineCore:
     Confirm* confirm            # NULL: a spread signals at once
     DirectionRule rules[256]
     Tradable rule               # as of this turn
-    double max_gross_bps
-    double min_notional         # at the touch, both legs, quote currency
+    Limit max_gross             # bps
+    Limit min_notional          # at the touch, both legs, quote currency
     int64_t sweep_ns            # the whole table is looked at once per this long; 0 = never
     int64_t swept_at_ns
     size_t sweep_at             # next symbol

@@ -36,6 +36,7 @@ from spreadcore.edgestats cimport EdgeStats, edges_add
 from spreadcore.health cimport Health, count, histogram_add
 from spreadcore.index cimport IndexEntry, SourceSymbolIndex, index_at, index_has
 from spreadcore.layout cimport Quote, Signal
+from spreadcore.limits cimport at_least, at_most, below, limit_at
 from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read, quote_slot
 from spreadcore.ring cimport RING_FULL, SignalRing, ring_push
 from spreadcore.spread cimport gross_bps
@@ -75,8 +76,8 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
         return
     if e.confirm != NULL and not confirm_hold(e.confirm, pair, now_ns):
         return
-    if not (buy.ask_px * buy.ask_qty >= e.min_notional
-            and sell.bid_px * sell.bid_qty >= e.min_notional):
+    if not (at_least(buy.ask_px * buy.ask_qty, &e.min_notional)
+            and at_least(sell.bid_px * sell.bid_qty, &e.min_notional)):
         tally(e, C_THIN)
         return
     if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
@@ -103,16 +104,16 @@ cdef bint holds(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const 
             and tradable(&e.rule, e.index.sell_source[d], sell, now_ns)):
         tally(e, C_UNTRADABLE)
         return False
-    if not (gross <= e.max_gross_bps):  # written so that NaN is suspect too
+    if not at_most(gross, &e.max_gross):  # written so that NaN is suspect too
         tally(e, C_SUSPECT)
         return False
     net = gross - rule.fees_bps
     state = load8_acquire(byte)
-    if state == ACTIVE_REARM and net < rule.converge_bps:
+    if state == ACTIVE_REARM and below(net, &rule.converge):
         if cas8(byte, ACTIVE_REARM, ACTIVE_FREE):
             tally(e, C_REARMED)
         return False
-    return state == ACTIVE_FREE and net >= rule.threshold_bps
+    return state == ACTIVE_FREE and at_least(net, &rule.threshold)
 
 
 cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
@@ -354,7 +355,7 @@ cdef class Engine:
         e.rule.sources = health.slot(0)
         e.rule.n_sources = quotes.table.n_sources
         e.control = control.words
-        e.max_gross_bps, e.min_notional = max_gross_bps, min_notional
+        e.max_gross, e.min_notional = limit_at(max_gross_bps, 0.0), limit_at(min_notional, 0.0)
         e.rule.beat_limit_ns = limit_ns(beat_limit_s)
         e.sweep_ns = limit_ns(sweep_s)
         self._owned = (quotes, dirty, ring, active, health, control)
@@ -398,7 +399,8 @@ cdef class Engine:
             raise CoreError(
                 f"direction {direction}: converge_bps {converge_bps}, expected below "
                 f"threshold_bps {threshold_bps}")
-        self.core.rules[direction] = DirectionRule(fees_bps, threshold_bps, converge_bps)
+        self.core.rules[direction] = DirectionRule(
+            fees_bps, limit_at(threshold_bps, fees_bps), limit_at(converge_bps, fees_bps))
 
     def set_stale(self, size_t source, double stale_after_s):
         """Set the age after which a quote of the source is not tradable; 0 = no limit."""

@@ -8,6 +8,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from spreadcore.funding cimport FundingRates, funding_bps
+from spreadcore.limits cimport below, limit_at
 from spreadcore.quotes cimport QUOTE_BUSY
 from spreadcore.rows cimport ROW_MAX, TIME_BYTES, put_row, set_head
 from spreadcore.trackstats cimport stats_from, stats_look, stats_tuple
@@ -43,7 +44,7 @@ cdef int end_of(Track* t, const Pair* pair, int64_t now_ns, int64_t expire_after
                 int64_t lost_after_ns) noexcept nogil:
     if pair != NULL and pair.tradable:
         t.bad_since_ns = -1
-        if pair.gross_bps - t.head.fees_bps < t.converge_bps:
+        if below(pair.gross_bps - t.head.fees_bps, &t.converge):
             return END_CONVERGED
     elif t.bad_since_ns < 0:
         t.bad_since_ns = now_ns
@@ -105,7 +106,8 @@ cdef class TrackTable:
         set_head(&t.head, name, fees_bps)
         stats_from(&t.stats, stats, looked_ns)
         t.state, t.bad_since_ns = TRACK_OPEN, -1
-        t.converge_bps, t.opened_ns, t.rowed_ns = converge_bps, opened_ns, looked_ns
+        t.converge = limit_at(converge_bps, fees_bps)
+        t.opened_ns, t.rowed_ns = opened_ns, looked_ns
         cdef size_t slot
         if self._free:
             slot = self._free.pop()
@@ -155,7 +157,7 @@ cdef class TrackTable:
             if pair_read(&self._watch.quotes.table, &self._watch.rule, t.buy_source,
                          t.sell_source, t.symbol, now_ns, &pair) != QUOTE_BUSY:
                 found = &pair
-                stats_look(&t.stats, pair.tradable, pair.gross_bps - t.head.fees_bps,
+                stats_look(&t.stats, pair.tradable, pair.gross_bps, t.head.fees_bps,
                            pair_size(found), now_ns, self._grid_ns)
                 if rows:
                     if now_ns - t.rowed_ns >= self._gap_ns:

@@ -2,6 +2,8 @@
 # looks, and for its recovery, which reads what it saw.
 from libc.stdint cimport int64_t, uint64_t
 
+from spreadcore.limits cimport Limit, above, at_most, limit_at
+
 cdef struct Stats:
     int64_t looked_ns           # the last look, OPEN before the first; CLOCK_BOOTTIME
     int64_t peak_ns
@@ -15,19 +17,22 @@ cdef struct Stats:
     uint64_t looks
     uint64_t skipped            # ticks of the grid without a look
 
-cdef inline void stats_look(Stats* s, bint tradable, double net_bps, double size_usdt,
-                            int64_t at_ns, int64_t grid_ns) noexcept nogil:
+cdef inline void stats_look(Stats* s, bint tradable, double gross_bps, double fees_bps,
+                            double size_usdt, int64_t at_ns, int64_t grid_ns) noexcept nogil:
     cdef int64_t passed_ns = at_ns - s.looked_ns
     cdef int64_t ticks = at_ns // grid_ns - s.looked_ns // grid_ns
+    cdef double net_bps = gross_bps - fees_bps
+    cdef Limit peak = limit_at(s.peak_net_bps, fees_bps)
+    cdef Limit zero = limit_at(0.0, fees_bps)
     s.looked_ns = at_ns
     s.looks += 1
     if ticks > 1:
         s.skipped += ticks - 1
     if not tradable:
         return
-    if not net_bps <= s.peak_net_bps:   # also where the first peak is NaN
+    if not at_most(net_bps, &peak):     # also where the first peak is NaN
         s.peak_net_bps, s.peak_ns, s.peak_size_usdt = net_bps, at_ns, size_usdt
-    if net_bps > 0 and passed_ns > 0:
+    if above(net_bps, &zero) and passed_ns > 0:
         s.profit_ns += min(passed_ns, grid_ns)
     s.sum_net_bps += net_bps
     s.sum_size_usdt += size_usdt

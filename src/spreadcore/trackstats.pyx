@@ -116,7 +116,7 @@ cdef class StatsReader:
         cdef int64_t at_ns = seen.unix_ns - track.shift_ns
         if at_ns > track.after_ns:
             track.after_ns = at_ns
-            stats_look(&track.stats, seen.tradable, seen.gross_bps - track.fees_bps,
+            stats_look(&track.stats, seen.tradable, seen.gross_bps, track.fees_bps,
                        seen.size_usdt, at_ns, self._grid_ns)
         return 0
 

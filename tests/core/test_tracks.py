@@ -23,6 +23,7 @@ GAP = 5 * S
 EXPIRE, LOSE = 60 * S, 2 * S
 SHIFT = 1_795_176_000 * S  # Unix time minus T's clock: whole microseconds
 FEES, CONVERGE = 10.0, 2.0
+TIE = 1e-11  # what is nearer is equal: tests/laws/test_limits.py
 SPOT, PERP = 0, 1
 NAN = math.nan
 
@@ -149,12 +150,12 @@ class Slow:
             self.bad_since = None
             net = pair.gross_bps - FEES
             size = min(pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty)
-            if net > self.peak[0]:
+            if net > self.peak[0] + TIE:
                 self.peak = net, now, size
-            self.profit += min(passed, GRID) if net > 0 else 0
+            self.profit += min(passed, GRID) if net > TIE else 0
             self.nets.append(net)
             self.sizes.append(size)
-            if net < CONVERGE:
+            if net < CONVERGE - TIE:
                 return CONVERGED
         elif self.bad_since is None:
             self.bad_since = now

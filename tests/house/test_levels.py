@@ -94,7 +94,7 @@ CORE_ORDER = [
     "errors", "lease", "layout", "region", "seqlock", "quotes", "funding",
     "dirty", "ring", "active", "control", "index", "health",
     "lines", "fields", "wire", "symbols", "tape", "intake", "frames", "listener",
-    "spread", "tradable", "edgestats", "watch", "digits", "rows", "trackstats", "tracks",
+    "limits", "spread", "tradable", "edgestats", "watch", "digits", "rows", "trackstats", "tracks",
     "confirm", "engine", "playback",
     "instance", "table", "__init__",
 ]  # fmt: skip

@@ -16,7 +16,6 @@ from spreadcore.intake import FeedIntake
 from spreadcore.layout import SECTIONS
 from spreadcore.spread import edge_exit_bps, edge_gross_bps, edge_net_bps
 
-UNIT = Fraction(1, 2**53)
 PRECISE = Fraction(1, 10**12)  # relative; three roundings leave 3.4e-16
 
 prices = st.floats(1e-12, 1e9)
@@ -55,6 +54,11 @@ def test_gross_of_prices_a_few_bits_apart_is_as_precise(buy, steps):
 def test_exit_is_the_exact_fraction(buy_bid, ratio):
     sell_ask = buy_bid * ratio
     assert is_precise(edge_exit_bps(buy_bid, sell_ask), exact_gross(buy_bid, sell_ask))
+
+
+def near_limit(limit: float, fee: float = 0.0) -> Fraction:
+    """What counts as at a limit: tests/laws/test_limits.py."""
+    return Fraction(1, 10**11) + Fraction(3, 10**15) * (abs(Fraction(limit)) + abs(Fraction(fee)))
 
 
 def net_error(buy: float, sell: float, fee: float) -> Fraction:
@@ -151,10 +155,10 @@ def test_a_signal_is_where_the_fractions_say(
 ):
     sell = buy * ratio
     net = exact_gross(buy, sell) - Fraction(fee)
-    assume(abs(net - Fraction(threshold)) > net_error(buy, sell, fee))
+    assume(abs(net - Fraction(threshold)) > near_limit(threshold, fee) + net_error(buy, sell, fee))
     notionals = [Fraction(buy) * Fraction(ask_qty), Fraction(sell) * Fraction(bid_qty)]
-    assume(all(abs(n - Fraction(min_notional)) > 2 * UNIT * n for n in notionals))
-    assume(abs(exact_gross(buy, sell) - 3_000) > PRECISE * 3_000)
+    assume(all(abs(n - Fraction(min_notional)) > near_limit(min_notional) for n in notionals))
+    assume(abs(exact_gross(buy, sell) - 3_000) > near_limit(3_000.0) + PRECISE * 3_000)
     judge = Judge(instance, min_notional=min_notional)
     judge.engine.set_rule(0, fee, threshold, threshold - 1.0)
     expected = (
@@ -185,8 +189,8 @@ def test_what_is_no_number_never_signals(instance, buy, sell, min_notional):
         bid, _, bid_qty, _ = sell
         assert 0 < ask < bid < math.inf
         assert bid / ask <= 1.3 + 1e-9
-        assert ask * ask_qty >= min_notional
-        assert bid * bid_qty >= min_notional
+        assert ask * ask_qty >= min_notional - near_limit(min_notional)
+        assert bid * bid_qty >= min_notional - near_limit(min_notional)
 
 
 def is_good(bid, ask, bid_qty, ask_qty):
@@ -213,6 +217,7 @@ def test_through_the_gate_good_books_signal_and_nothing_else(instance, buy, sell
     edge = math.nan
     if is_good(*buy) and is_good(*sell):
         edge = (sell[0] - buy[1]) / buy[1] * 1e4
+        assume(min(abs(edge - 50.0), abs(edge - 3_000.0)) > near_limit(3_000.0))
     assert (50.0 <= edge <= 3_000.0) == judge.passes(buy, sell)
 
 
