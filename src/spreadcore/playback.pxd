@@ -2,7 +2,8 @@
 #
 # Order: receive time, then source id; within a source as recorded. Before a frame is taken, what
 # the clock owes is done: the confirmations that fell due, and the tick that Python asked to be
-# woken for. After each frame: flush, one engine turn at its time.
+# woken for. After each frame: flush, one engine turn at its time. After the last one the clock goes
+# on to where the last feed ended.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from spreadcore.engine cimport Engine, EngineCore
@@ -20,7 +21,7 @@ cdef struct Reel:               # one source
     bint known                  # the source plays
     bint over                   # no block follows
     bint held                   # Python wants to act before the next record
-    bint beating                # its feed was alive, as far as was recorded
+    int64_t lives_ns            # its feed gives heartbeats until then
     uint64_t frames             # messages and events so far
 
 cdef class Playback:

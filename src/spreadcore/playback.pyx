@@ -31,9 +31,11 @@ cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
 
 cdef void turn(Playback p, int64_t now_ns) noexcept nogil:
     cdef size_t i
+    cdef Reel* r
     for i in range(p.n_sources):
-        if p.reels[i].beating:
-            store_release(&p.reels[i].health.beat_ns, now_ns)
+        r = p.reels + i
+        if r.lives_ns:
+            store_release(&r.health.beat_ns, now_ns if now_ns < r.lives_ns else r.lives_ns)
     p.clock_ns = now_ns
     p.engine.n_noted = 0
     engine_turn(p.engine, now_ns)
@@ -73,23 +75,41 @@ cdef int next_reel(Playback p) noexcept nogil:
     return GO_ON if found else S_OVER
 
 
+cdef int64_t ends_ns(Playback p) noexcept nogil:
+    """Where the last feed ended, once no record is left."""
+    cdef size_t i
+    cdef int64_t last = p.clock_ns
+    for i in range(p.n_sources):
+        if p.reels[i].lives_ns > last:
+            last = p.reels[i].lives_ns
+    return last
+
+
 cdef int play(Playback p, int64_t tick_ns) noexcept nogil:
     cdef Reel* r
     cdef int stop, opcode
-    cdef int64_t alarm_ns
+    cdef int64_t alarm_ns, next_ns
     while True:
         stop = next_reel(p)
-        if stop != GO_ON:
+        if stop == S_BLOCK:
             return stop
         r = p.reels + p.current
+        next_ns = ends_ns(p) if stop == S_OVER else r.record.recv_ns
         alarm_ns = confirm_alarm_ns(p.engine.confirm) if p.engine.confirm != NULL else NEVER
-        if alarm_ns <= r.record.recv_ns and alarm_ns < tick_ns:
+        if alarm_ns <= next_ns and alarm_ns < tick_ns:
             turn(p, alarm_ns if alarm_ns > p.clock_ns else p.clock_ns)
             if has_signal(p.engine):
                 return S_SIGNAL
             continue
-        if tick_ns <= r.record.recv_ns:
+        if tick_ns <= next_ns:
             return S_TICK
+        if stop == S_OVER:
+            if next_ns == p.clock_ns:
+                return stop
+            turn(p, next_ns)
+            if has_signal(p.engine):
+                return S_SIGNAL
+            continue
         if r.held:
             return S_HELD
         opcode = r.record.size & 15
@@ -138,24 +158,25 @@ cdef class Playback:
         r.data, r.size, r.at, r.held = data, len(data), 0, held
         open_record(r)
 
-    def end(self, size_t source):
-        """Say that no block of a source follows; its feed gives no more signs of life."""
-        cdef Reel* r = self._reel(source)
-        r.over, r.beating = True, False
+    def end(self, size_t source, int64_t lived_ns):
+        """Say that no block of a source follows, and until when its feed lived."""
+        self._reel(source).over = True
+        self.lives_until(source, lived_ns)
 
-    def hold_beats(self, size_t source):
-        """Let a source give no signs of life until release(): its feed was not running."""
-        self._reel(source).beating = False
+    def lives_until(self, size_t source, int64_t lived_ns):
+        """Let a source give no heartbeats after that until release(): its feed was not running."""
+        cdef Reel* r = self._reel(source)
+        r.lives_ns = lived_ns if lived_ns > 0 else 0
 
     def release(self, size_t source):
-        """Go on after "held"; from now on the source gives signs of life."""
+        """Go on after "held"; from now on the source gives heartbeats."""
         cdef Reel* r = self._reel(source)
-        r.held, r.beating = False, True
+        r.held, r.lives_ns = False, NEVER
 
     def run(self, tick_ns=None):
         """Play on; return why it stopped, an index into STOPS.
 
-        OVER: all sources ended. BLOCK: `source` needs a block, or its end. HELD: as load() was
+        OVER: all sources ended, and their feeds' lives with them. BLOCK: `source` needs a block, or its end. HELD: as load() was
         asked. TICK: the next record is not before tick_ns, and nothing before it is left to do.
         SIGNAL: the ring has a record. MESSAGE, EVENT: record() is Python's, then finish().
         """
@@ -184,7 +205,7 @@ cdef class Playback:
         return has_signal(self.engine)
 
     def turn(self, int64_t now_ns):
-        """Give signs of life and take an engine turn as of now_ns; True: the ring has a record."""
+        """Give heartbeats and take an engine turn as of now_ns; True: the ring has a record."""
         turn(self, now_ns)
         return has_signal(self.engine)
 

@@ -97,12 +97,12 @@ def test_frames_come_by_time_and_at_one_time_by_source(rig):
     ] == found  # fmt: skip
     # its next block might begin at the very time of the other's next record
     assert ("block", SPOT) == stop
-    rig.play.end(SPOT)
+    rig.play.end(SPOT, T + 3)
     assert ("message", PERP) == rig.run()
     assert b"fourth" == rig.play.record()[3]
     rig.play.finish()
     assert ("block", PERP) == rig.run()
-    rig.play.end(PERP)
+    rig.play.end(PERP, T + 3)
     assert ("over",) == rig.run()
     assert (2, 2) == (rig.play.frames(SPOT), rig.play.frames(PERP))
 
@@ -115,7 +115,7 @@ def test_a_spread_stops_it_right_after_the_frame_that_made_it(rig):
     assert (T + 1, 100.0, 101.0) == (signal.at_ns, signal.buy_px, signal.sell_px)
     assert T + 1 == rig.play.now_ns
     assert ("block", PERP) == rig.run()
-    rig.play.end(PERP)
+    rig.play.end(PERP, T)
     assert T + 2 == rig.play.next_ns
     assert ("block", SPOT) == rig.run()
     assert T + 2 == rig.play.now_ns
@@ -123,7 +123,7 @@ def test_a_spread_stops_it_right_after_the_frame_that_made_it(rig):
 
 def test_events_and_what_the_decoder_leaves_are_python_s(rig):
     rig.load(PERP)
-    rig.play.end(PERP)
+    rig.play.end(PERP, T)
     rig.load(SPOT, record(T, b"url", 0), record(T + 1, b"{}", 1, 7), record(T + 2, b"", 2))
     assert ("event", SPOT) == rig.run()
     assert (T, 1, 0, b"url") == rig.play.record()
@@ -138,7 +138,7 @@ def test_events_and_what_the_decoder_leaves_are_python_s(rig):
 
 def test_a_tick_comes_before_what_is_received_at_its_time(rig):
     rig.load(PERP)
-    rig.play.end(PERP)
+    rig.play.end(PERP, T)
     frames = [record(T + i, text(SPOT, 99, 100, i + 1)) for i in (0, 1, 2)]
     rig.load(SPOT, *frames)
     assert ("tick", SPOT) == rig.run(T + 1)
@@ -150,7 +150,7 @@ def test_a_tick_comes_before_what_is_received_at_its_time(rig):
 
 def test_a_held_block_waits_for_its_release(rig):
     rig.load(PERP)
-    rig.play.end(PERP)
+    rig.play.end(PERP, T)
     rig.load(SPOT, record(T, text(SPOT, 99, 100, 1)), held=True)
     assert ("held", SPOT) == rig.run()
     assert ("held", SPOT) == rig.run()
@@ -169,12 +169,31 @@ def test_a_source_lives_from_its_release_to_its_end(rig):
     rig.play.turn(T)
     assert (0, T) == (beat(SPOT), beat(PERP))
     rig.play.release(SPOT)
-    rig.play.end(PERP)
+    rig.play.end(PERP, T)
     rig.play.turn(T + 1)
     assert (T + 1, T) == (beat(SPOT), beat(PERP))
-    rig.play.hold_beats(SPOT)
-    rig.play.turn(T + 2)
-    assert T + 1 == beat(SPOT)
+    rig.play.lives_until(SPOT, T + 2)
+    rig.play.turn(T + 3)
+    assert T + 2 == beat(SPOT)
+
+
+def test_the_clock_goes_on_to_where_the_last_feed_ended(make_instance):
+    rig = Rig(make_instance(n_sources=8, n_symbols=64, n_directions=12), confirm_s=0.25)
+    rig.load(SPOT, record(T, text(SPOT, 99, 100, 1)))
+    rig.load(PERP, record(T + 5, text(PERP, 101, 102, 1)))
+    assert ("block", SPOT) == rig.run()
+    rig.play.end(SPOT, T)
+    assert ("block", PERP) == rig.run()
+    rig.play.end(PERP, T + S)
+    assert ("tick", PERP) == rig.run(T + 6)
+    assert ("signal", PERP) == rig.run(T + S // 2)  # the confirmation has fallen due
+    assert [T + S // 4 + 5] == [signal.at_ns for signal in rig.signals()]
+    assert ("tick", PERP) == rig.run(T + S)
+    assert ("over",) == rig.run(T + S + 1)
+    assert T + S == rig.play.now_ns
+    beats = [rig.instance.health.info(source)["beat_ns"] for source in (SPOT, PERP)]
+    assert [T, T + S] == beats
+    assert ("over",) == rig.run()
 
 
 def test_a_confirmation_is_looked_at_when_it_falls_due(make_instance):
@@ -191,7 +210,7 @@ def test_what_makes_no_sense_is_refused(rig):
     for call, error in (
         (lambda: rig.play.load(SPOT, b""), CoreError),
         (lambda: rig.play.load(1, b""), CoreError),
-        (lambda: rig.play.end(200), CoreError),
+        (lambda: rig.play.end(200, T), CoreError),
         (lambda: Playback(rig.engine).record(), CoreError),
         (lambda: Playback(rig.engine).finish(), CoreError),
     ):

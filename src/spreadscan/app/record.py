@@ -17,11 +17,11 @@ from spreadscan import __version__
 from spreadscan.app.build import live_roles, settings_in_use
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config, as_toml
-from spreadscan.errors import BadGenerated, ConfigError
+from spreadscan.errors import BadData, BadGenerated, ConfigError
 from spreadscan.lists import read_files, read_metadata
 from spreadscan.logs import facts
-from spreadscan.recordings import request
-from spreadscan.recordings.format import ABOUT, ENDING, FRAMES, About
+from spreadscan.recordings import Recording, request
+from spreadscan.recordings.format import ABOUT, ENDING, FRAMES, About, Span
 from spreadscan.types import SOURCE_BY_NAME
 
 log = logging.getLogger(__name__)
@@ -192,6 +192,7 @@ class RecordingRun:
             sources=self.sources,
             frames=done.frames if done else {},
             dropped=done.dropped if done else {},
+            spans=_spans(self.folder) if done else {},
             removed_files=tuple(self._removed),
         )
         new = self.folder / f"{ABOUT}.new"
@@ -207,6 +208,13 @@ def _chosen(wanted: Sequence[str], live: Sequence[str]) -> tuple[str, ...]:
     if not feeds:
         raise ConfigError("no feed is running, expected at least one")
     return tuple(wanted) or tuple(feeds)
+
+
+def _spans(folder: Path) -> dict[str, Span]:
+    try:
+        return Recording(folder).spans()
+    except BadData:  # not a whole file in it
+        return {}
 
 
 def _files(folder: Path) -> list[tuple[Path, int]]:

@@ -4,7 +4,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 import zstandard
@@ -24,6 +24,7 @@ from spreadscan.recordings.format import (
     INDEX_MARK,
     BlockHead,
     FileAbout,
+    Span,
     check_version,
     unpack_block_head,
 )
@@ -43,19 +44,47 @@ def read_about(path: Path, tell: Tell) -> FileAbout | None:
 def n_frames(path: Path) -> int:
     """Return the frames of a file, by its index; without one by the heads of its blocks."""
     with path.open("rb") as file:
-        counts, end = _index(file)
-        if counts is not None:
-            return sum(counts)
+        entries, end = _index(file)
+        if entries is not None:
+            return sum(entry.n_frames for entry in entries)
         if _read_about(path, file, _ignore) is None:
             return 0
         return sum(head.n_frames for _, head, _ in _packed(file, end, _ignore))
+
+
+def span(path: Path) -> Span | None:
+    """Return first and last receive time of a file and until when its feed lived, as n_frames.
+
+    Both are 0 in a file without frames; None where it has no block.
+    """
+    with path.open("rb") as file:
+        entries, end = _index(file)
+        if entries is not None:
+            full = [entry for entry in entries if entry.n_frames]
+            edges = [full[0], full[-1], entries[-1]] if full else entries[-1:]
+            heads = [head for entry in edges if (head := _head_at(file, entry.offset))]
+        elif _read_about(path, file, _ignore) is not None:
+            heads = [head for _, head, _ in _packed(file, end, _ignore)]
+        else:
+            return None
+    if not heads:
+        return None
+    full_heads = [head for head in heads if head.n_frames]
+    first_ns = full_heads[0].first_recv_ns if full_heads else 0
+    last_ns = full_heads[-1].last_recv_ns if full_heads else 0
+    return Span(first_ns, last_ns, heads[-1].last_recv_ns)
+
+
+def _head_at(file: BinaryIO, offset: int) -> BlockHead | None:
+    file.seek(offset)
+    return unpack_block_head(file.read(BLOCK_HEAD_BYTES))
 
 
 def read_blocks(path: Path, tell: Tell) -> Iterator[tuple[BlockHead, bytes | None, int]]:
     """Yield (head, records, bytes of the file up to its end) of each block; None: broken ones."""
     unpacker = zstandard.ZstdDecompressor()
     with path.open("rb") as file:
-        counts, end = _index(file)
+        entries, end = _index(file)
         if _read_about(path, file, tell) is None:
             return
         for number, head, packed in _packed(file, end, tell):
@@ -69,7 +98,7 @@ def read_blocks(path: Path, tell: Tell) -> Iterator[tuple[BlockHead, bytes | Non
                 tell(f"block {number} is not what its head says", head.n_frames)
                 data = None
             yield head, data, file.tell()
-        if counts is None:
+        if entries is None:
             tell("no index at its end: cut off, or still being written", None)
 
 
@@ -131,14 +160,20 @@ def _next_block(file: BinaryIO, start: int, end: int) -> int:
     return end
 
 
-def _index(file: BinaryIO) -> tuple[list[int] | None, int]:
-    """Return the frames of each block and where the index begins; the file is at its start.
+class _Entry(NamedTuple):
+    offset: int
+    first_recv_ns: int
+    n_frames: int
+
+
+def _index(file: BinaryIO) -> tuple[list[_Entry] | None, int]:
+    """Return the entries of the blocks and where the index begins; the file is at its start.
 
     Without a whole index: None, and the size of the file.
     """
     size = file.seek(0, io.SEEK_END)
     tail_bytes = CRC.size + FILE_END.size
-    counts, end = None, size
+    found, end = None, size
     if size > tail_bytes:
         file.seek(size - tail_bytes)
         tail = file.read(tail_bytes)
@@ -149,9 +184,9 @@ def _index(file: BinaryIO) -> tuple[list[int] | None, int]:
             whole = zlib.crc32(index) == CRC.unpack(tail[: CRC.size])[0]
             if whole and index[: len(INDEX_MARK)] == INDEX_MARK:
                 entries = index[len(INDEX_MARK) + CRC.size :]
-                counts, end = [n for _, _, n in INDEX_ENTRY.iter_unpack(entries)], at
+                found, end = [_Entry(*e) for e in INDEX_ENTRY.iter_unpack(entries)], at
     file.seek(0)
-    return counts, end
+    return found, end
 
 
 def _ignore(what: str, lost_frames: int | None) -> None:

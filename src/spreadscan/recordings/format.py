@@ -90,6 +90,17 @@ class FileAbout(msgspec.Struct, frozen=True):
     sequence: int  # of this file in its run
 
 
+class Span(msgspec.Struct, frozen=True):
+    """A source in a recording: its first and last frame, and until when its feed lived.
+
+    On the recorded clock. lived_ns is last_ns where the recording does not tell.
+    """
+
+    first_ns: int
+    last_ns: int
+    lived_ns: int
+
+
 class About(msgspec.Struct, frozen=True, kw_only=True):
     """recording.json. utc_offset_ns: UTC minus recv_ns, for the whole recording."""
 
@@ -103,6 +114,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     frames: dict[str, int] = {}  # at the end, by source
     dropped: dict[str, int] = {}
+    spans: dict[str, Span] = {}
     removed_files: tuple[str, ...] = ()  # the oldest, for want of room
 
 

@@ -17,13 +17,17 @@ from spreadscan.recordings.format import (
     ENDING,
     FRAMES,
     RECORD_HEAD,
+    Span,
     read_about,
 )
 from spreadscan.types import SOURCE_BY_NAME
 
 
 class Block(NamedTuple):
-    """Some frames of one source; data: packed records, all of them whole and in order."""
+    """Some frames of one source; data: packed records, all of them whole and in order.
+
+    One without frames says that the feed lived until last_recv_ns.
+    """
 
     source: str
     run: str  # of the feed: numbers begin anew with each
@@ -101,8 +105,21 @@ class Recording:
         """Return how many frames there are, by the indexes: a progress bar needs it first."""
         return sum(files.n_frames(path) for path in self._paths())
 
+    def spans(self) -> dict[str, Span]:
+        """Return by source its first and last frame and until when its feed lived."""
+        found = {}
+        for source in self.sources:
+            spans = [span for _, path in self._files[source] if (span := files.span(path))]
+            full = [span for span in spans if span.first_ns]
+            if full:
+                found[source] = Span(full[0].first_ns, full[-1].last_ns, spans[-1].lived_ns)
+        return found
+
     def blocks(self, source: str) -> Iterator[Block]:
-        """Yield the blocks of a source in order, whole ones only; the rest is in `problems`."""
+        """Yield the blocks of a source in order, whole ones only; the rest is in `problems`.
+
+        What a feed says of its life comes as blocks without frames.
+        """
         run, number, last_ns, before = "", 0, 0, 0
         for of_run, path in self._files[source]:
             tell = self._teller(path)
@@ -117,13 +134,14 @@ class Recording:
                 number = head.first_number + head.n_frames
                 if data is None:
                     continue
-                if head.first_recv_ns < last_ns:
+                if head.n_frames and head.first_recv_ns < last_ns:
                     tell(f"time falls at number {head.first_number}", head.n_frames)
-                elif head.n_frames:
-                    last_ns = head.last_recv_ns
+                else:
+                    if head.n_frames:
+                        last_ns = head.last_recv_ns
                     yield Block(
-                        source, run, head.first_number, head.n_frames, head.first_recv_ns, last_ns,
-                        head.dropped, data, before + end,
+                        source, run, head.first_number, head.n_frames, head.first_recv_ns,
+                        head.last_recv_ns, head.dropped, data, before + end,
                     )  # fmt: skip
             before += path.stat().st_size
 

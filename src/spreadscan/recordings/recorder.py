@@ -63,6 +63,7 @@ class Recorder:
         if request is not None and self._source not in request.sources:
             request = None
         if self._writer is not None:
+            self._writer.lived_ns = now
             self._tell(self._writer)
             if request != self._request:
                 self._end(self._writer)
@@ -93,6 +94,8 @@ class Recorder:
         log.info("recording", extra=facts(source=self._source, folder=request.folder))
 
     def _end(self, writer: "_Writer") -> None:
+        if not writer.stop.is_set():
+            writer.lived_ns = now_ns()
         self._intake.record_to(None)
         writer.stop.set()
         if not writer.thread.is_alive():
@@ -118,6 +121,7 @@ class _Writer:
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"record {source}", daemon=True)
         self.recorded = 0
+        self.lived_ns = 0  # when the feed was seen last: what was received before is on the tape
         self._dropped = 0
         self.tape = tape
         self._files = FrameFiles(Path(folder), source, time.time_ns())
@@ -135,11 +139,14 @@ class _Writer:
         try:
             while not self.stop.wait(_LOOK_S):
                 growing = time.monotonic() - written_s >= _BLOCK_S
-                if self._drain(growing=growing) or growing:
+                lived_ns = self.lived_ns
+                found = self._drain(growing=growing)
+                if growing and not found:
+                    self._files.tell_lived(lived_ns)
+                if found or growing:
                     written_s = time.monotonic()
             self._drain(growing=True)
-            tape = self.tape
-            self._files.close(tape.unplaced, tape.frames, now_ns())
+            self._files.close(self.lived_ns, self.tape.unplaced)
         except Exception:  # the tape fills up, drops and counts; the feed goes on
             log.exception("recording failed", extra=facts(folder=str(self._files.folder)))
 

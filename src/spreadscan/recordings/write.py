@@ -51,6 +51,8 @@ class FrameFiles:
         self._size = 0
         self._blocks: list[tuple[int, int, int]] = []  # offset, first recv_ns, frames
         self._carried = 0  # dropped frames that no block has told yet
+        self._next_number = 0  # of a frame
+        self._last_ns = 0  # of a block
         self._pack = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress
         self._failing = False
 
@@ -78,6 +80,7 @@ class FrameFiles:
             return False
         self._blocks.append((self._size, first_recv_ns, n_frames))
         self._size += BLOCK_HEAD_BYTES + len(packed)
+        self._next_number, self._last_ns = first_number + n_frames, last_recv_ns
         self.n_frames += n_frames
         self._carried = 0
         self._failing = False
@@ -89,14 +92,24 @@ class FrameFiles:
         """Count a block that is not written, and the frames dropped before it."""
         self.refused += n_frames
         self._carried += dropped + n_frames
+        self._next_number += dropped + n_frames
 
-    def close(self, dropped: int = 0, number: int = 0, recv_ns: int = 0) -> None:
-        """End the last file. dropped: frames after the last block, up to `number`; an empty block.
+    def tell_lived(self, until_ns: int, dropped: int = 0) -> None:
+        """Write that the feed lived until then: an empty block. dropped: frames before it.
 
-        A disk that refuses the end costs the index only.
+        Nothing where there was no frame yet: who never quoted has nothing to keep.
         """
-        if self._file and dropped + self._carried:
-            self.write(b"", 0, recv_ns, recv_ns, number, dropped)
+        if self._sequence:
+            at_ns = max(until_ns, self._last_ns)
+            self.write(b"", 0, at_ns, at_ns, self._next_number + dropped, dropped)
+
+    def close(self, lived_ns: int = 0, dropped: int = 0) -> None:
+        """End the last file. lived_ns: until when the feed lived, 0 = as its last frame says.
+
+        dropped: frames after the last block. A disk that refuses the end costs the index only.
+        """
+        if lived_ns or dropped + self._carried:
+            self.tell_lived(lived_ns, dropped)
         self._end()
 
     def _open(self) -> BinaryIO:

@@ -26,11 +26,15 @@ _REASON = {name: i for i, name in enumerate(DECLINED)}
 
 
 class Loaded(NamedTuple):
-    """The next block; held: settle() before its first record. fresh: another run begins."""
+    """The next block; held: settle() before its first record. fresh: another run begins.
+
+    lived_ns: until when the feed is known to have lived before it.
+    """
 
     block: Block
     held: bool
     fresh: bool
+    lived_ns: int
 
 
 class _TakeOver(msgspec.Struct, frozen=True):
@@ -49,6 +53,7 @@ class RecordedFeed:
         self.source = source
         self.source_id = SOURCE_BY_NAME[source].id
         self.position = 0  # bytes of its files read so far
+        self.lived_ns = 0  # its feed, as far as was read
         venue = VENUES[source]
         self.intake = FeedIntake(
             instance.region("quotes"), instance.region("dirty"), instance.region("health"),
@@ -66,15 +71,17 @@ class RecordedFeed:
         self._list()
 
     def load(self) -> Loaded | None:
-        """Return the next block, None after the last."""
-        block = next(self._blocks, None)
-        if block is None:
-            return None
-        self._fresh, self._run = block.run != self._run, block.run
-        held = self._fresh or block.first_number != self._number
-        self._number = block.first_number + block.n_frames
-        self.position = block.position
-        return Loaded(block, held, self._fresh)
+        """Return the next block with frames, None after the last."""
+        for block in self._blocks:
+            lived_ns, self.lived_ns = self.lived_ns, max(self.lived_ns, block.last_recv_ns)
+            self.position = block.position
+            if not block.n_frames:
+                continue
+            self._fresh, self._run = block.run != self._run, block.run
+            held = self._fresh or block.first_number != self._number
+            self._number = block.first_number + block.n_frames
+            return Loaded(block, held, self._fresh, lived_ns)
+        return None
 
     def settle(self) -> None:
         """Before a held block: forget all of the run before, or the quotes of before a gap."""

@@ -1,7 +1,7 @@
 """Import a frames.tsv.gz into a recording: blocks and checksums instead of lines."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,7 +10,7 @@ from spreadscan import __version__
 from spreadscan.clock import iso_utc
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import FrameFiles, Opcode
-from spreadscan.recordings.format import ABOUT, FRAMES, RECORD_HEAD, About
+from spreadscan.recordings.format import ABOUT, FRAMES, RECORD_HEAD, About, Span
 from spreadscan.replay.frames import RECORDING, FrameFile
 from spreadscan.types import SOURCE_BY_NAME
 
@@ -26,7 +26,8 @@ def import_frames(file: Path, folder: Path, progress: Progress) -> dict[str, int
 
     Instrument files (*.json) beside the file come along. Receive times are those of the file;
     frames of one nanosecond that stand against the order of the sources are set a nanosecond
-    apart. ConfigError for a folder in use, BadData for a file that cannot be read or whose time
+    apart. Every source lives to the end of the file: nothing tells of one that ended before.
+    ConfigError for a folder in use, BadData for a file that cannot be read or whose time
     falls.
     """
     if not file.is_file():
@@ -54,15 +55,16 @@ def import_frames(file: Path, folder: Path, progress: Progress) -> dict[str, int
         raise BadData(f"{file}: no frame in it, expected at least one")
     for beside in sorted(file.parent.glob("*.json")):
         shutil.copyfile(beside, folder / beside.name)
-    frames = {name: writer.close() for name, writer in writers.items()}
-    _write_about(file, folder, first_ns, last_ns, frames)
+    frames = {name: writer.close(last_ns) for name, writer in writers.items()}
+    _write_about(file, folder, first_ns, last_ns, writers)
     progress(source.size, source.size)
     return frames
 
 
 def _write_about(
-    file: Path, folder: Path, first_ns: int, last_ns: int, frames: dict[str, int]
+    file: Path, folder: Path, first_ns: int, last_ns: int, writers: Mapping[str, "_Writer"]
 ) -> None:
+    frames = {name: writer.n_frames for name, writer in writers.items()}
     about = About(
         made_by=f"spreadscan {__version__}",
         instance=f"import of {file.name}",
@@ -73,6 +75,7 @@ def _write_about(
         sources=tuple(frames),
         frames=frames,
         dropped=dict.fromkeys(frames, 0),
+        spans={n: Span(w.began_ns, w.last_ns, last_ns) for n, w in writers.items()},
     )
     (folder / ABOUT).write_bytes(msgspec.json.format(msgspec.json.encode(about)) + b"\n")
 
@@ -84,27 +87,33 @@ class _Writer:
         self._files = FrameFiles(folder, name, started_unix_ns)
         self._records = bytearray()
         self._n = 0
-        self._first_ns = 0
-        self._last_ns = 0
+        self.began_ns = 0
+        self._first_ns = 0  # of the block that grows
+        self.last_ns = 0
 
     def put(self, recv_ns: int, payload: bytes) -> None:
         self._records += RECORD_HEAD.pack(recv_ns, _LINK, len(payload) << 4 | Opcode.TEXT)
         self._records += payload
-        self._first_ns, self._last_ns = self._first_ns or recv_ns, recv_ns
+        self._first_ns, self.last_ns = self._first_ns or recv_ns, recv_ns
+        self.began_ns = self.began_ns or recv_ns
         self._n += 1
         if len(self._records) >= _BLOCK_BYTES:
             self._flush()
 
-    def close(self) -> int:
-        """Return the number of frames."""
+    @property
+    def n_frames(self) -> int:
+        return self._files.n_frames
+
+    def close(self, lived_ns: int) -> int:
+        """Return the number of frames. lived_ns: where the file ends, for every source in it."""
         if self._n:
             self._flush()
-        self._files.close()
+        self._files.close(lived_ns)
         return self._files.n_frames
 
     def _flush(self) -> None:
         number = self._files.n_frames
-        block = bytes(self._records), self._n, self._first_ns, self._last_ns, number, 0
+        block = bytes(self._records), self._n, self._first_ns, self.last_ns, number, 0
         if not self._files.write(*block):
             raise BadData(f"{self._files.folder}: the disk takes no more, see above")
         self._records.clear()

@@ -182,10 +182,10 @@ class Scan:
     def _load(self, feed: RecordedFeed) -> None:
         found = feed.load()
         if found is None:
-            self._playback.end(feed.source_id)
+            self._playback.end(feed.source_id, feed.lived_ns)
             return
         if found.fresh:
-            self._playback.hold_beats(feed.source_id)
+            self._playback.lives_until(feed.source_id, found.lived_ns)
         self._playback.load(feed.source_id, found.block.data, found.held)
 
     def _take(self, feed: RecordedFeed) -> None:
@@ -246,7 +246,9 @@ class Scan:
 
 def ring_id_of(recording: Recording) -> int:
     """Return the number that names the spreads of a recording: the same at each replay."""
-    text = msgspec.json.encode(recording.about)
+    about = msgspec.to_builtins(recording.about)
+    del about["spans"]  # recordings of before do not tell, and keep their names
+    text = msgspec.json.encode(about)
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") >> 1 | 1
 
 

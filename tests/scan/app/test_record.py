@@ -83,6 +83,8 @@ def test_the_folder_has_what_a_replay_needs(instance, config, feeds, tmp_path):
     assert about["started"] < about["ended"]
     assert instance.name == about["instance"]
     assert done.n_bytes == Recording(run.folder).n_bytes
+    span = about["spans"]["okx-spot"]
+    assert {"first_ns": 1, "last_ns": 1, "lived_ns": 1} == span
 
 
 def test_the_settings_are_those_of_the_engine_that_runs(instance, config, feeds, tmp_path):

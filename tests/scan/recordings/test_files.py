@@ -3,11 +3,12 @@
 import re
 
 import pytest
+from spreadcore.tape import Tape
 
-from scan.recordings.kit import START_NS, about, frames_of, make, paths, plain
+from scan.recordings.kit import START_NS, about, frames_of, make, paths, plain, write
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import FrameFiles, Recording, is_recording
-from spreadscan.recordings.format import BLOCK_HEAD_BYTES, BLOCK_MARK, FILE_END
+from spreadscan.recordings.format import BLOCK_HEAD_BYTES, BLOCK_MARK, FILE_END, Span
 
 
 def read(folder):
@@ -138,7 +139,7 @@ def test_dropped_frames_are_a_gap(tmp_path):
     folder = make(tmp_path / "rec", {"okx-spot": []})
     files = FrameFiles(folder, "okx-spot", START_NS)
     files.write(b"", 0, 5, 5, 7, 7)
-    files.close(3, 10, 9)
+    files.close(9, 3)
     frames, problems = read(folder)
     assert [] == frames
     name = paths(folder)[0].name
@@ -146,6 +147,45 @@ def test_dropped_frames_are_a_gap(tmp_path):
         f"frames/{name}: not recorded before number 7 (7 frames)",
         f"frames/{name}: not recorded before number 10 (3 frames)",
     ] == problems
+
+
+def test_until_when_a_source_lived(tmp_path):
+    """Between blocks, at the end, and in a file that is cut off: as far as it is told."""
+    folder = make(tmp_path / "rec", {"okx-spot": [], "bybit-spot": frames_of(20)})
+    files, tape = FrameFiles(folder, "okx-spot", START_NS), Tape(1 << 20, 2)
+    files.tell_lived(999)  # never quoted: nothing to keep
+    for i, frame in enumerate(frames_of(4), 1):
+        tape.append(*frame)
+        if i % 2 == 0:
+            write(files, tape)
+            files.tell_lived(1000 + 10 * i)
+    path = next((folder / "frames").glob("okx-spot*"))
+    recording = Recording(folder)
+    assert Span(1000, 1030, 1040) == recording.spans()["okx-spot"]  # it goes on
+    files.tell_lived(1)  # an older word is none
+    files.close(7000)
+    assert Span(1000, 1190, 1190) == recording.spans()["bybit-spot"]  # does not tell
+    assert Span(1000, 1030, 7000) == recording.spans()["okx-spot"]
+    told = [(b.n_frames, b.last_recv_ns) for b in recording.blocks("okx-spot")]
+    assert [(2, 1010), (0, 1020), (2, 1030), (0, 1040), (0, 1040), (0, 7000)] == told
+    assert frames_of(4) == plain(f for f in recording.frames() if f.source == "okx-spot")
+    assert [] == recording.problems
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"BLCK")])  # killed before the end
+    assert Span(1000, 1030, 1040) == Recording(folder).spans()["okx-spot"]
+
+
+def test_a_feed_that_lived_on_after_its_last_file_opens_another(tmp_path):
+    folder = make(tmp_path / "rec", {"okx-spot": []})
+    files, tape = FrameFiles(folder, "okx-spot", START_NS, file_bytes=1), Tape(1 << 20, 2)
+    tape.append(*frames_of(1)[0])
+    write(files, tape)
+    files.close(5000)
+    assert 2 == len(paths(folder))
+    recording = Recording(folder)
+    assert Span(1000, 1000, 5000) == recording.spans()["okx-spot"]
+    assert 1 == len(list(recording.frames()))
+    assert [] == recording.problems
 
 
 @pytest.mark.parametrize(

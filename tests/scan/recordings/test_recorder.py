@@ -197,6 +197,35 @@ def test_a_feed_that_starts_anew_goes_on_recording(
     assert 2 == len(list((asker.folder / "frames").iterdir()))
 
 
+def test_a_quiet_feed_tells_that_it_lives(
+    instance: Instance, asker: Asker, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "_LOOK_S", 0.02)
+    monkeypatch.setattr(recorder, "_BLOCK_S", 0.1)
+
+    def lived_ns() -> int:
+        return Recording(asker.folder).spans()[SOURCE].lived_ns
+
+    async def main() -> tuple[int, int]:
+        async with Exchange(SOURCE) as exchange, feed(instance, exchange, transport):
+            await until(lambda: exchange.guests and exchange.guests[0].requests)
+            asker.ask(SOURCE)
+            await until(lambda: recording(instance))
+            await send(exchange, instance, [payload(1)])
+            quiet_ns = now_ns()
+            await until(lambda: any((asker.folder / "frames").glob("*")))
+            await until(lambda: lived_ns() > quiet_ns)  # also if it were killed now
+            request.withdraw(instance)
+            asked_ns = now_ns()
+            await until(lambda: not recording(instance))
+            return quiet_ns, asked_ns
+
+    quiet_ns, asked_ns = run(main())
+    span = Recording(asker.folder).spans()[SOURCE]
+    assert span.last_ns < quiet_ns < asked_ns < span.lived_ns < now_ns()
+    asker.frames()  # no problem in it
+
+
 def test_it_ends_with_who_asked(instance: Instance, asker: Asker, transport: str) -> None:
     async def main() -> None:
         async with Exchange(SOURCE) as exchange, feed(instance, exchange, transport):

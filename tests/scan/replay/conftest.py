@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from scan.replay.story import FEES, PERP, SPOT, instrument
-from scan.replay.tapes import market_recording, write_generated, write_recording
+from scan.replay.tapes import MS, START_NS, market_recording, write_generated, write_recording
 
 
 def spot(bid, ask, update_id, symbol="BTCUSDT", qty=1):
@@ -65,11 +65,12 @@ def story(tmp_path):
 
     numbers = count()
 
-    def story(settings=FEES, **frames):
+    def story(settings=FEES, lived_ms=None, **frames):
         folder = tmp_path / f"recording{next(numbers)}"
         write_generated(folder / "generated", {s: [instrument(s)] for s in (SPOT, PERP)})
         named = {SPOT: frames["spots"], PERP: frames["perps"]}
-        return write_recording(folder, named, settings=settings)
+        lived_ns = {s: [START_NS + ms * MS for ms in runs] for s, runs in (lived_ms or {}).items()}
+        return write_recording(folder, named, settings=settings, lived_ns=lived_ns)
 
     return story
 

@@ -25,8 +25,12 @@ Row = tuple[int, int, int, bytes]  # recv_ns, link, opcode, payload
 def write_recording(
     folder: Path, frames: Mapping[str, Sequence[Row] | Sequence[Sequence[Row]]], *,
     settings: str = "", block: int = 1000, about: Mapping[str, object] | None = None,
+    lived_ns: Mapping[str, Sequence[int]] | None = None,
 ) -> Path:  # fmt: skip
-    """Write a recording: by source its records, or those of each of its runs."""
+    """Write a recording: by source its records, or those of each of its runs.
+
+    lived_ns: until when each run of a source lived, where it tells.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     fields = {
         "made_by": "spreadscan test", "instance": "test", "boot_id": "b",
@@ -37,22 +41,26 @@ def write_recording(
     for source, rows in frames.items():
         runs = rows if rows and isinstance(rows[0], list) else [rows]
         for number, run in enumerate(runs):
-            write_run(folder, source, run, START_NS + OFFSET_NS + number * S, block)
+            lived = (lived_ns or {}).get(source, ())[number:]
+            write_run(
+                folder, source, run, START_NS + OFFSET_NS + number * S, block,
+                lived_ns=lived[0] if lived else 0,
+            )  # fmt: skip
     return folder
 
 
 def write_run(
     folder: Path, source: str, rows: Iterable[Row], unix_ns: int, block: int = 1000,
-    file_bytes: int = 1 << 28,
+    file_bytes: int = 1 << 28, lived_ns: int = 0,
 ) -> None:  # fmt: skip
-    """Write the files of one run of a feed."""
+    """Write the files of one run of a feed. lived_ns: until when it did, 0 = it does not tell."""
     files, tape = FrameFiles(folder, source, unix_ns, file_bytes), Tape(8 << 20, 2)
     for number, row in enumerate(rows, 1):
         assert tape.append(*row)
         if number % block == 0:
             _flush(files, tape)
     _flush(files, tape)
-    files.close()
+    files.close(lived_ns)
 
 
 def _flush(files: FrameFiles, tape: Tape) -> None:

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from spreadscan.cli.main import main
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import Recording
+from spreadscan.recordings.format import Span
 from spreadscan.replay.importing import import_frames
 
 CROSS = Path(__file__).parents[4] / "shared/wire/recordings/bn_spot_x_usdm_20240808"
@@ -41,6 +42,12 @@ def test_every_frame_in_the_order_of_the_lines(tmp_path):
     assert [10, 11, 11, 11, 20, 20] == [f.recv_ns for f in found]
     assert [] == recording.problems
     assert frames == recording.about.frames
+    # of one that falls silent nothing says that it ended: it lives as long as the others
+    spans = {
+        "binance-spot": Span(11, 20, 20), "binance-futures": Span(10, 11, 20),
+        "okx-spot": Span(11, 20, 20),
+    }  # fmt: skip
+    assert spans == recording.about.spans == recording.spans()
     assert (tmp_path / "rec" / "instruments.json").exists()
 
 

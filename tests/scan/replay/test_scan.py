@@ -9,14 +9,28 @@ from click.testing import CliRunner
 from spreadcore.digits import time_of
 
 from scan.replay.plain import plainly
-from scan.replay.story import SPOT, at, contents, event, perp, replayed, signals, snapshots, spot
+from scan.replay.story import (
+    FEES,
+    PERP,
+    SPOT,
+    at,
+    contents,
+    event,
+    perp,
+    replayed,
+    signals,
+    snapshots,
+    spot,
+)
 from scan.replay.tapes import (
     MS,
     OFFSET_NS,
     START_NS,
+    S,
     write_run,
 )
 from spreadscan.cli.replay import replay
+from spreadscan.clock import iso_utc
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.replay.material import settings_of
 from spreadscan.replay.pace import Pace
@@ -89,7 +103,7 @@ def test_a_confirmation_falls_due_between_frames(story, tmp_path):
     assert (1550, "40.0000") == (at(opened), opened["net_bps"])
 
 
-def test_a_source_whose_recording_ends_gives_no_signs_of_life(story, tmp_path):
+def test_a_source_that_does_not_tell_lives_to_its_last_frame(story, tmp_path):
     perps = [perp(1300, 40), *(perp(ms, 40) for ms in range(1400, 20_000, 100))]
     folder = story(spots=[spot(1000), spot(5000)], perps=perps)
     replayed(folder, tmp_path / "out", tracker__lost_after_s="3")
@@ -97,6 +111,57 @@ def test_a_source_whose_recording_ends_gives_no_signs_of_life(story, tmp_path):
     assert (1300, "LOST") == (at(opened), closed["reason"])
     # 2 s of beats after its last frame, then 3 s without
     assert 10_000 == at(closed)
+
+
+# quotes that are good for long, as those of a source whose silence is health
+QUIET = FEES + "".join(f"[venues.{name}]\nstale_after_s = 600\n" for name in (SPOT, PERP))
+
+
+def test_a_source_that_lived_and_was_quiet_keeps_its_spreads(story, tmp_path):
+    perps = [perp(1300, 40), *(perp(ms, 40) for ms in range(1400, 20_000, 100))]
+    told = {SPOT: [30_000], PERP: [30_000]}
+    folder = story(QUIET, told, spots=[spot(1000)], perps=perps)
+    got = replayed(folder, tmp_path / "out", tracker__lost_after_s="3")
+    assert (1, 1, 29.0) == (got.signals, got.open, got.played.span_s)
+    rows = snapshots(tmp_path / "out")
+    assert {"1"} == {row["tradable"] for row in rows}
+    assert iso_utc(START_NS + OFFSET_NS + 30 * S) == rows[-1]["time"]  # also where nothing came
+
+
+def test_a_source_that_died_while_it_was_quiet_loses_them(story, tmp_path):
+    """As its last block without frames tells; the other one is recorded to the end."""
+    perps = [perp(ms, 40) for ms in range(1300, 20_000, 100)]
+    folder = story(QUIET, {SPOT: [5000]}, spots=[spot(1000)], perps=perps)
+    replayed(folder, tmp_path / "out", tracker__lost_after_s="3")
+    _, closed = signals(tmp_path / "out")
+    assert ("LOST", 10_000) == (closed["reason"], at(closed))
+
+
+def test_a_quiet_end_is_followed_until_it_expires(story, tmp_path):
+    told = {SPOT: [9000], PERP: [9000]}
+    folder = story(QUIET, told, spots=[spot(1000)], perps=[perp(1300, 40)])
+    replayed(folder, tmp_path / "out", tracker__expire_after_s="5")
+    _, closed = signals(tmp_path / "out")
+    assert ("EXPIRED", 6400) == (closed["reason"], at(closed))
+
+
+def test_a_confirmation_falls_due_in_a_quiet_end(story, tmp_path):
+    told = {SPOT: [9000], PERP: [9000]}
+    folder = story(QUIET, told, spots=[spot(1000)], perps=[perp(1300, 40)])
+    replayed(folder, tmp_path / "out", engine__confirm_ms="2500")
+    [opened] = signals(tmp_path / "out")
+    assert 3800 == at(opened)
+
+
+def test_a_feed_that_was_started_anew_died_when_its_run_says(story, tmp_path):
+    spots = [[spot(1000)], [spot(15_000, 1)]]
+    perps = [perp(ms, 40) for ms in range(1300, 20_000, 100)]
+    for first_ms, expected in ((4000, 9000), (1000, 6000)):
+        folder = story(QUIET, {SPOT: [first_ms, 20_000]}, spots=spots, perps=perps)
+        replayed(folder, tmp_path / str(first_ms), tracker__lost_after_s="3")
+        rows = signals(tmp_path / str(first_ms))
+        assert ["OPEN", "CLOSE", "OPEN"] == [row["event"] for row in rows]
+        assert ("LOST", expected) == (rows[1]["reason"], at(rows[1]))
 
 
 def test_a_closed_link_empties_its_quotes_and_one_taken_over_does_not(story, tmp_path):
