@@ -91,7 +91,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         pairs = f"those it listed at {self.listed[:19]}Z" if self.listed else "none"
-        return f"{self.why}; its pairs in the set: {pairs}"
+        return f"{self.why.rstrip('.')}; its pairs in the set: {pairs}"
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from spreadcore import Instance
 from spreadcore.active import TRACKED
 from spreadcore.layout import DECLINED, FALLBACK
@@ -17,6 +18,9 @@ from spreadcore.watch import PairWatch
 from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.discovery import outcome
+from spreadscan.errors import BadGenerated
+from spreadscan.lists import read_metadata
 from spreadscan.net.bans import bans_of, host_of
 from spreadscan.tracker.columns import SIGNALS
 from spreadscan.tracker.files import data_files, read_rows
@@ -68,7 +72,28 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
         },
         "roles": {role: _role(instance, role, now) for role in (*_ROLES, *ids)},
         "generation": instance.control.reload_generation,
+        "lists": lists_status(config),
         "paused": instance.control.pause,
+    }
+
+
+def lists_status(config: Config) -> dict[str, Any]:
+    """Return when the generated set was written, and what discovery went without.
+
+    failed: sources without an answer, by why and of when the list is that their pairs are from;
+    refused: why the last discovery wrote nothing, None where it did.
+    """
+    try:
+        metadata = read_metadata(config.paths.generated)
+        written, failed = metadata.written, metadata.failed
+    except BadGenerated:
+        written, failed = None, {}
+    ended = outcome.last(config)
+    newer = ended is not None and (written is None or ended.ended >= written)
+    return {
+        "written": written,
+        "failed": {s: msgspec.to_builtins(failed[s]) for s in config.sources if s in failed},
+        "refused": ended.refused or None if ended and newer else None,
     }
 
 
@@ -151,9 +176,10 @@ def _role(instance: Instance, role: str, now: int) -> dict[str, Any]:
 
 
 def healthy(found: Mapping[str, Any]) -> bool:
-    """Return True where every role of a status is alive and running."""
+    """Return True where every role of a status runs, on pairs that no source failed to confirm."""
     roles: Mapping[str, Mapping[str, Any]] = found["roles"]
-    return all(r["alive"] and r["state"] == "running" for r in roles.values())
+    running = all(r["alive"] and r["state"] == "running" for r in roles.values())
+    return running and not found["lists"]["failed"] and not found["lists"]["refused"]
 
 
 class OpenTimes:

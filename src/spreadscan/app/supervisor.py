@@ -18,6 +18,7 @@ from spreadscan.app import build, processes
 from spreadscan.app.rediscovery import Rediscovery
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.discovery import outcome
 from spreadscan.errors import SpreadError
 from spreadscan.lists import Lists, read_metadata
 from spreadscan.logs import facts
@@ -67,12 +68,21 @@ class Supervisor:
         self._workers: list[_Worker] = []
         self._plan_workers()
         every_h = config.discovery.reload_h if discover else 0.0
-        self._rediscovery = Rediscovery(discover or (lambda: 0), every_h, self._fork)
+        self._rediscovery = Rediscovery(
+            discover or (lambda: 0),
+            every_h,
+            config.discovery.again_s,
+            self._fork,
+            lambda: outcome.last(config),
+        )
         self._close_lease: Callable[[], None] = lambda: None
         self._stopping = False
 
     def run(self, seconds: float | None = None, on_ready: Callable[[], None] | None = None) -> int:
-        """Start everything and watch it; return the exit code (3: a worker was given up)."""
+        """Start everything and watch it; return the exit code.
+
+        3: a worker was given up, or the lists in use lack a source's answer.
+        """
         lease = self._instance.lease("supervisor")
         self._close_lease = lease.close
         self._instance.control.stop = False
@@ -103,7 +113,9 @@ class Supervisor:
             os.close(wake_write)
             self._health.beat(self._role, now_ns(), "off")
             lease.close()
-        return 3 if any(w.given_up for w in self._workers) else 0
+        given_up = any(w.given_up for w in self._workers)
+        failed = any(source in self._reload.lists.failed for source in self._config.sources)
+        return 3 if given_up or failed else 0
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._stopping = True

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import click
+import msgspec
 from spreadcore import Instance
 
 from spreadscan.app import build
@@ -19,7 +20,7 @@ from spreadscan.cli.options import (
 )
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
-from spreadscan.lists import check_capacity, load
+from spreadscan.lists import Lists, check_capacity, load
 
 _STOP_WITHIN_S = 6.0
 
@@ -87,17 +88,19 @@ def reload(
 ) -> None:
     """Discover, and let every process take what changed, without a restart.
 
-    Exit code 3 when one has not acknowledged the new lists in time. When discovery is refused
-    nothing changes.
+    Exit code 3 when one has not acknowledged the new lists in time, or a source gave no list: it
+    keeps its pairs. When discovery is refused nothing changes. Either way the scanner discovers
+    again by itself within minutes.
     """
+    from spreadscan.cli.discover import discover_with_progress, failed_lines
+
     config = read_config(files, settings, instance)
     attached = build.open_instance(config, "ctl")
     roles = build.live_roles(attached, config)
     if not no_discover:
-        from spreadscan.cli.discover import discover_with_progress
-
         discover_with_progress(config)
-    generation = _newest(attached, config)
+    lists = _newest(attached, config)
+    generation = lists.generation
     begun_s = time.monotonic()
     attached.control.reload_generation = generation
     while (late := late_roles(attached, roles, generation)) and (
@@ -107,7 +110,13 @@ def reload(
     taken = [role for role in roles if role not in late]
     took_s = round(time.monotonic() - begun_s, 3)
     if as_json:
-        told = {"generation": generation, "acknowledged": taken, "late": late, "took_s": took_s}
+        told = {
+            "generation": generation,
+            "acknowledged": taken,
+            "late": late,
+            "failed": msgspec.to_builtins(lists.failed),
+            "took_s": took_s,
+        }
         print_json(told)
     else:
         click.echo(f"generation {generation}: {len(taken)} of {len(roles)} took it in {took_s} s")
@@ -115,11 +124,13 @@ def reload(
         click.echo(
             f"late: {role} is at generation {in_use}; see {config.paths.logs}/{role}.log", err=True
         )
-    sys.exit(EXIT_DEGRADED if late else 0)
+    for line in failed_lines(lists.failed):
+        click.echo(line, err=True)
+    sys.exit(EXIT_DEGRADED if late or lists.failed else 0)
 
 
-def _newest(attached: Instance, config: Config) -> int:
-    """Return the generation of the set in generated/, once it is sure that it may be taken."""
+def _newest(attached: Instance, config: Config) -> Lists:
+    """Return the set in generated/, once it is sure that it may be taken."""
     lists = load(config.paths.generated)
     check_capacity(lists, attached.region("control").n_symbols)
     if lists.generation < attached.control.reload_generation:
@@ -127,7 +138,7 @@ def _newest(attached: Instance, config: Config) -> int:
             f"{config.paths.generated}: generation {lists.generation}, expected at least "
             f"{attached.control.reload_generation}, which is in use"
         )
-    return lists.generation
+    return lists
 
 
 @ctl.command()

@@ -12,13 +12,20 @@ import click
 import msgspec
 from spreadcore.errors import CoreError
 
-from spreadscan.cli.options import EXIT_FAILED, config_options, print_json, read_config
+from spreadscan.cli.options import (
+    EXIT_DEGRADED,
+    EXIT_FAILED,
+    config_options,
+    print_json,
+    read_config,
+)
 from spreadscan.config import Config
-from spreadscan.discovery import Result
+from spreadscan.discovery import Result, outcome
 from spreadscan.discovery import discover as run_discovery
 from spreadscan.discovery.discover import Progress
 from spreadscan.discovery.report import IN_NO_DIRECTION
 from spreadscan.errors import SpreadError
+from spreadscan.lists import Failure
 from spreadscan.logs import facts, start_logging
 
 log = logging.getLogger(__name__)
@@ -47,7 +54,10 @@ def discover(
     only_plan: bool,
     as_json: bool,
 ) -> None:
-    """Find the pairs of all sources, prove them on the wire, write generated/."""
+    """Find the pairs of all sources, prove them on the wire, write generated/.
+
+    Exit code 3 where a source gave no list, or no quote: it keeps its pairs of the set before.
+    """
     config = read_config(files, settings, instance)
     if only_plan:
         if fresh or accept_shrink:
@@ -65,33 +75,54 @@ def discover(
         print_json(msgspec.to_builtins(result))
     else:
         echo_result(result)
+    sys.exit(EXIT_DEGRADED if result.failed else 0)
 
 
 def discover_with_progress(
     config: Config, *, fresh: bool = False, accept_shrink: bool = False
 ) -> Result:
     """Run discovery and show how it goes on stderr; a bar per source on a terminal."""
-    logging_ = start_logging("discover", config.paths.logs, config.log.level, config.log.keep_mb)
-    try:
-        with _progress() as progress:
-            return asyncio.run(
-                run_discovery(config, progress, fresh=fresh, accept_shrink=accept_shrink)
-            )
-    finally:
-        logging_.stop()
+    with _logging(config), _progress() as progress:
+        return _discover(config, progress, fresh=fresh, accept_shrink=accept_shrink)
 
 
 def discover_quietly(config: Config) -> int:
     """Run discovery without a word but in its log; return the exit code. For a child process."""
+    with _logging(config):
+        try:
+            result = _discover(config)
+        except (SpreadError, CoreError) as error:
+            log.error("discovery refused", extra=facts(error=str(error)))
+            print(f"spreadscan: discovery: {error}; the lists in use stay", file=sys.stderr)
+            return EXIT_FAILED
+        log.info("discovered", extra=facts(generation=result.generation, pairs=result.symbols))
+        for line in failed_lines(result.failed):
+            log.warning("source failed", extra=facts(error=line))
+            print(f"spreadscan: discovery: {line}", file=sys.stderr)
+        return EXIT_DEGRADED if result.failed else 0
+
+
+def failed_lines(failed: Mapping[str, Failure]) -> list[str]:
+    """Return a sentence per source that failed."""
+    return [f"{source} failed: {failure}" for source, failure in failed.items()]
+
+
+def _discover(config: Config, progress: Progress | None = None, **options: bool) -> Result:
+    """Run discovery, and leave how it ended for a running scanner and for `ctl status`."""
+    try:
+        result = asyncio.run(run_discovery(config, progress, **options))
+    except (SpreadError, CoreError) as error:
+        outcome.note(config, refused=str(error))
+        raise
+    outcome.note(config, failed=result.failed)
+    return result
+
+
+@contextmanager
+def _logging(config: Config) -> Iterator[None]:
     logging_ = start_logging("discover", config.paths.logs, config.log.level, config.log.keep_mb)
     try:
-        result = asyncio.run(run_discovery(config))
-        log.info("discovered", extra=facts(generation=result.generation, pairs=result.symbols))
-        return 0
-    except (SpreadError, CoreError) as error:
-        log.error("discovery refused", extra=facts(error=str(error)))
-        print(f"spreadscan: discovery: {error}; the lists in use stay", file=sys.stderr)
-        return EXIT_FAILED
+        yield
     finally:
         logging_.stop()
 
@@ -123,9 +154,9 @@ def echo_result(result: Result) -> None:
     console.print(table)
     pairs = ", ".join(f"{name} {n}" for name, n in result.directions.items())
     console.print(f"pairs per direction: {pairs}", soft_wrap=True)
+    for line in failed_lines(result.failed):
+        console.print(line, soft_wrap=True, markup=False)
     for name, source in result.sources.items():
-        if source.error:
-            console.print(f"{name} failed: {source.error}", soft_wrap=True, markup=False)
         for pair, reason in source.quarantined_pairs.items():
             console.print(f"quarantined: {name} {pair}: {reason}", soft_wrap=True, markup=False)
     console.print(f"written to {result.folder}/", soft_wrap=True)

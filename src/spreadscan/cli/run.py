@@ -48,7 +48,8 @@ def run(
     """Run the scanner: feeds, engine and tracker, restarted when they die.
 
     Discovers first when generated/ is missing or older than discovery.refresh_h, and anew every
-    discovery.reload_h. Ctrl-C or SIGTERM end it within 5 s.
+    discovery.reload_h, within minutes where a source failed. Ctrl-C or SIGTERM end it within 5 s.
+    Exit code 3 where a worker was given up, or the pairs in use lack a source's answer.
     """
     config = read_config(files, settings, instance)
     if exists(config.instance):
@@ -70,9 +71,10 @@ def run(
         os.nice(_DISCOVERY_NICE)
         return discover_quietly(config)
 
+    no_timer = no_discover or not config.discovery.reload_h
     try:
         supervisor = Supervisor(config, lists, layout, None if no_discover else rediscover)
-        code = supervisor.run(seconds, lambda: _say_running(config, lists, layout))
+        code = supervisor.run(seconds, lambda: _say_running(config, lists, layout, no_timer))
     finally:
         logging_.stop()
     if as_json:
@@ -86,7 +88,7 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _say_running(config: Config, lists: Lists, layout: str) -> None:
+def _say_running(config: Config, lists: Lists, layout: str, no_timer: bool) -> None:
     sources = build.active_sources(config, lists)
     pairs = sum(len(p) for p in lists.pairs.values())
     click.echo(
@@ -95,12 +97,20 @@ def _say_running(config: Config, lists: Lists, layout: str) -> None:
         f"logs in {config.paths.logs}/; Ctrl-C ends it",
         err=True,
     )
+    for source in config.sources:
+        if source in lists.failed:
+            again = "" if no_timer else f"; asked again in about {config.discovery.again_s:g} s"
+            click.echo(f"degraded: {source} failed: {lists.failed[source]}{again}", err=True)
 
 
 def _refresh(config: Config) -> None:
-    """Discover when the generated set is missing or old; an old set is better than none."""
-    age_h = _age_h(config)
-    if age_h is not None and age_h < config.discovery.refresh_h:
+    """Discover when the generated set is missing or old; an old set is better than none.
+
+    One that lacks a source's answer is old after minutes.
+    """
+    age_h, failed = _found(config)
+    fresh_h = config.discovery.again_s / 3600 if failed else config.discovery.refresh_h
+    if age_h is not None and age_h < min(fresh_h, config.discovery.refresh_h):
         return
 
     def main() -> None:
@@ -115,12 +125,14 @@ def _refresh(config: Config) -> None:
         click.echo(f"discovery failed; going on with the set of {age_h:.0f} h ago", err=True)
 
 
-def _age_h(config: Config) -> float | None:
+def _found(config: Config) -> tuple[float | None, bool]:
+    """Return the age in hours of the set that is there, None for none; whether a source failed."""
     try:
         metadata = read_metadata(config.paths.generated)
     except BadGenerated:
-        return None
-    return (time.time() - datetime.fromisoformat(metadata.written).timestamp()) / 3600
+        return None, False
+    age_s = time.time() - datetime.fromisoformat(metadata.written).timestamp()
+    return age_s / 3600, any(source in metadata.failed for source in config.sources)
 
 
 def _one_worker(role: str, files: Any, settings: Any, instance: Any) -> None:

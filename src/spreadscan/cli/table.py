@@ -16,7 +16,7 @@ from spreadscan.app.status import OpenTimes, live_spreads, status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
-from spreadscan.lists import load
+from spreadscan.lists import Failure, load
 
 _EVERY_S = 0.5
 _LINE_EVERY_S = 5.0
@@ -182,6 +182,10 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
     late = [n for n, role in found["roles"].items() if role["alive"] and role["generation"] < asked]
     if late:
         lines.append(f"generation {asked} not taken yet by: {', '.join(late)}")
+    for name, failure in found["lists"]["failed"].items():
+        lines.append(f"{name} failed in discovery: {Failure(**failure)}")
+    if refused := found["lists"]["refused"]:
+        lines.append(f"the last discovery was refused, the lists stay: {refused}")
     if found["paused"]:
         lines.append("paused: no new signals")
     for name, source in found["sources"].items():

@@ -10,6 +10,8 @@ import pytest
 
 from spreadscan.app import rediscovery as module
 from spreadscan.app.rediscovery import Rediscovery
+from spreadscan.discovery.outcome import Outcome
+from spreadscan.lists import Failure
 
 H = 3_600 * 10**9
 
@@ -32,6 +34,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
+def made(
+    discover: Callable[[], int],
+    every_h: float = 8.0,
+    fork: Callable[[Callable[[], int]], int] = fork,
+    last: Callable[[], Outcome | None] = lambda: None,
+) -> Rediscovery:
+    return Rediscovery(discover, every_h, 300.0, fork, last)
+
+
 def wait(timer: Rediscovery) -> None:
     assert select.select([timer.pidfd], [], [], 10)[0], "the child did not end"
 
@@ -39,31 +50,92 @@ def wait(timer: Rediscovery) -> None:
 def test_it_is_jittered_around_its_period(clock: Clock) -> None:
     begun = []
     for _ in range(200):
-        timer = Rediscovery(lambda: 0, 8.0, fork)
+        timer = made(lambda: 0)
         begun.append((timer._due_ns - clock.now) / H)
     assert 7.2 <= min(begun) < 7.6
     assert 8.4 < max(begun) <= 8.8
 
 
-@pytest.mark.parametrize(("code", "wrote"), [(0, True), (1, False)])
-def test_it_forks_when_due_and_again_a_period_after_the_end(
-    clock: Clock, caplog: pytest.LogCaptureFixture, code: int, wrote: bool
+def test_it_forks_when_due_and_again_a_period_after_the_end(clock: Clock) -> None:
+    timer = made(lambda: 0)
+    for _ in range(2):
+        clock.now += 7 * H
+        timer.start_when_due()
+        assert -1 == timer.pidfd
+        clock.now += 2 * H
+        timer.start_when_due()
+        wait(timer)
+        assert timer.ended()
+        assert -1 == timer.pidfd
+
+
+@pytest.mark.parametrize(
+    ("code", "wrote", "told"),
+    [
+        (1, False, "discovery failed, the lists stay"),
+        (-9, False, "discovery failed, the lists stay"),
+        (3, True, "discovery without every source"),
+    ],
+)
+def test_after_a_failure_it_is_due_within_minutes_then_ever_later(
+    clock: Clock, caplog: pytest.LogCaptureFixture, code: int, wrote: bool, told: str
 ) -> None:
-    timer = Rediscovery(lambda: code, 8.0, fork)
-    clock.now += 7 * H
-    timer.start_when_due()
-    assert -1 == timer.pidfd
-    clock.now += 2 * H
+    def discover() -> int:
+        if code < 0:
+            os.kill(os.getpid(), -code)
+        return code
+
+    n, waits = 0, []
+    timer = made(lambda: 0 if n == 8 else discover())
+    clock.now += 9 * H
+    for n in range(9):
+        timer.start_when_due()
+        assert timer.pidfd >= 0
+        wait(timer)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert (wrote or n == 8) == timer.ended()
+        assert ([] if n == 8 else [told]) == [r.getMessage() for r in caplog.records]
+        waits.append((timer._due_ns - clock.now) / H)
+        clock.now = timer._due_ns
+    minutes = [5, 10, 20, 40, 80, 160, 320, 480, 480]
+    for expected, found in zip(minutes, waits, strict=True):
+        assert expected * 0.9 <= found * 60 <= expected * 1.1
+
+
+def test_a_discovery_of_another_program_counts(clock: Clock) -> None:
+    """`ctl reload` beside a running scanner: what failed there is tried again here, soon."""
+    failed = {"okx-spot": Failure(why="HTTP 503")}
+    outcomes = [Outcome(generated="g", ended="1")]
+    timer = made(lambda: 0, last=lambda: outcomes[-1])
+    for ended, what, hours in (
+        ("2", {"refused": "too few"}, 300 / 3600),
+        ("3", {"failed": failed}, 600 / 3600),
+        ("4", {}, 8.0),
+        ("5", {"failed": failed}, 300 / 3600),
+    ):
+        outcomes.append(Outcome(generated="g", ended=ended, **what))
+        for _ in range(3):  # looked at again, it is no news
+            timer.start_when_due()
+        assert -1 == timer.pidfd
+        assert 0.9 * hours <= (timer._due_ns - clock.now) / H <= 1.1 * hours
+
+
+def test_what_its_own_child_tells_counts_once(clock: Clock) -> None:
+    outcomes: list[Outcome | None] = [None]
+    timer = made(lambda: 3, last=lambda: outcomes[-1])
+    clock.now += 9 * H
     timer.start_when_due()
     wait(timer)
-    with caplog.at_level(logging.ERROR):
-        assert wrote == timer.ended()
-    told = [r.getMessage() for r in caplog.records]
-    assert ([] if wrote else ["discovery failed, the lists stay"]) == told
-    assert -1 == timer.pidfd
-    clock.now += 7 * H
+    outcomes.append(Outcome(generated="g", ended="1", failed={"okx-spot": Failure(why="HTTP 503")}))
+    assert timer.ended()
     timer.start_when_due()
-    assert -1 == timer.pidfd
+    assert 0.9 * 300 <= (timer._due_ns - clock.now) / 1e9 <= 1.1 * 300
+
+
+def test_a_start_after_a_failure_does_not_wait_for_the_period(clock: Clock) -> None:
+    timer = made(lambda: 0, last=lambda: Outcome(generated="g", ended="1", refused="too few"))
+    assert (timer._due_ns - clock.now) / 1e9 <= 330
 
 
 def test_one_at_a_time_and_none_is_left_at_the_end(clock: Clock) -> None:
@@ -77,7 +149,7 @@ def test_one_at_a_time_and_none_is_left_at_the_end(clock: Clock) -> None:
         time.sleep(60)
         return 0
 
-    timer = Rediscovery(slow, 1.0, counted)
+    timer = made(slow, 1.0, counted)
     clock.now += 2 * H
     timer.start_when_due()
     clock.now += 20 * H
@@ -90,7 +162,11 @@ def test_one_at_a_time_and_none_is_left_at_the_end(clock: Clock) -> None:
 
 
 def test_never_is_never(clock: Clock) -> None:
-    timer = Rediscovery(lambda: 0, 0.0, fork)
+    timer = made(lambda: 0, 0.0)
+    clock.now += 1_000 * H
+    timer.start_when_due()
+    assert -1 == timer.pidfd
+    timer = made(lambda: 0, 0.0, last=lambda: Outcome(generated="g", ended="1", refused="x"))
     clock.now += 1_000 * H
     timer.start_when_due()
     assert -1 == timer.pidfd

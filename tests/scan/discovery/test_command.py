@@ -236,7 +236,7 @@ def test_a_source_that_failed_is_named_below_the_table(moving: Market, tmp_path:
         result = spreadscan(
             "discover", "-c", "sim.toml", "--set", down, "--set", "discovery.tries=1"
         )
-    assert 0 == result.exit_code, result.output
+    assert 3 == result.exit_code, result.output
     assert f"okx-spot failed: http://{NOBODY}/" in result.stdout
     assert "okx-futures failed" not in result.stdout
 

@@ -16,6 +16,7 @@ from spreadscan.app import build
 from spreadscan.app.doctor.check import Check
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.discovery import outcome
 from spreadscan.errors import BadGenerated
 from spreadscan.feeds.shards import shards
 from spreadscan.lists import SourceList, load
@@ -152,13 +153,17 @@ def generated(config: Config) -> Check:
         lists = load(config.paths.generated)
     except BadGenerated as error:
         return _check("generated", False, str(error), "`spreadscan discover` writes it anew")
-    missing = [s for s in config.sources if s not in lists.sources]
+    failed = [f"{s} failed: {lists.failed[s]}" for s in config.sources if s in lists.failed]
+    missing = [s for s in config.sources if s not in lists.sources and s not in lists.failed]
+    troubles = [*failed, *([f"without {', '.join(missing)}"] if missing else [])]
+    ended = outcome.last(config)
+    if ended and ended.refused and ended.ended >= lists.written:
+        troubles.append(f"the last discovery was refused: {ended.refused}")
     return _check(
         "generated",
-        not missing,
-        f"generation {lists.generation}, {len(lists.names)} ids"
-        + (f"; without {', '.join(missing)}" if missing else ""),
-        "`spreadscan discover` looks for them again",
+        not troubles,
+        "; ".join([f"generation {lists.generation}, {len(lists.names)} ids", *troubles]),
+        "a running scanner asks again by itself; `spreadscan discover` does so now",
     )
 
 
