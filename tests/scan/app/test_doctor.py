@@ -26,7 +26,10 @@ from spreadscan.app.doctor import Check, Report, examine, reach
 from spreadscan.app.doctor.examine import n_checks
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Discovery, Feeds, Paths, Tracker, VenueSettings
+from spreadscan.discovery import outcome
+from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadFrame, RateLimited, RegionBlocked
+from spreadscan.lists import Failure, SourceList
 from spreadscan.net.bans import bans_of
 from spreadscan.sim.pages import TIME_PATHS, time_page
 from spreadscan.venues import VENUES
@@ -293,6 +296,25 @@ def test_a_broken_set_is_found(tmp_path: Path) -> None:
     check = examined(config_at(tmp_path))["machine", "generated"]
     assert "metadata.json" in check.found
     assert "`spreadscan discover`" in check.advice
+
+
+def test_a_set_that_lacks_a_source_is_found(tmp_path: Path) -> None:
+    config, source = config_at(tmp_path), SOURCES[0]
+    listed = {name: SourceList(source=name, symbols=()) for name in SOURCES}
+    facts: dict[str, Any] = {"names": ("A-USDT",), "retired": frozenset(), "pairs": {}}
+    facts |= {"sources": listed, "listed": {}, "report": ""}
+    failed = {source: Failure(why="HTTP 503", listed="2026-11-20T12:00:00Z")}
+    folder = tmp_path / "generated"
+    write_set(folder, generation=1, unix_ns=time.time_ns(), failed=failed, **facts)
+    check = examined(config)["machine", "generated"]
+    assert f"generation 1, 1 ids; {source} failed: HTTP 503; its pairs in the set" in check.found
+    assert "asks again by itself" in check.advice
+    write_set(folder, generation=2, unix_ns=time.time_ns(), **facts)
+    assert examined(config)["machine", "generated"].ok
+    outcome.note(config, refused="too few")
+    assert "the last discovery was refused: too few" in (
+        examined(config)["machine", "generated"].found
+    )
 
 
 def test_another_capacity_and_another_layout_are_found(

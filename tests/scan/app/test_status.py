@@ -1,16 +1,19 @@
 """What status shows of the spreads that are followed now."""
 
 import math
+import time
 
 import pytest
 from spreadcore.active import FREE, TRACKED
 
-from spreadscan.app.status import OpenTimes, late_roles, live_spreads, status
+from spreadscan.app.status import OpenTimes, healthy, late_roles, live_spreads, status
 from spreadscan.cli.table import LiveTable, status_tables
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Paths
+from spreadscan.discovery import outcome
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import RateLimited, RegionBlocked
+from spreadscan.lists import Failure
 from spreadscan.net.bans import bans_of
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.venues import VENUES
@@ -103,3 +106,42 @@ def test_status_says_why_a_source_is_left_alone(instance, config):
     shown = [str(part) for part in status_tables(found)]
     assert f"okx-spot is left alone until {barred['okx-spot']['until']}: HTTP 418" in shown
     assert "bybit-spot is blocked: HTTP 451: set ws_url" in shown
+
+
+def test_status_says_what_discovery_went_without(instance, config, tmp_path):
+    failure = Failure(why="HTTP 503", listed="2026-11-20T12:00:00.000000Z")
+    everyone = dict.fromkeys(("supervisor", "engine", "tracker", *config.sources))
+    good = {"roles": {role: {"alive": True, "state": "running"} for role in everyone}}
+
+    def lists():
+        return status(instance, config)["lists"]
+
+    assert {"written": None, "failed": {}, "refused": None} == lists()
+    assert healthy(good | {"lists": lists()})
+    write_set(
+        tmp_path, generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={}, listed={},
+        report="", unix_ns=time.time_ns(), failed={"okx-spot": failure, "no-source": failure},
+    )  # fmt: skip
+    told = {"okx-spot": {"why": "HTTP 503", "listed": failure.listed}}
+    assert (told, None) == (lists()["failed"], lists()["refused"])
+    assert not healthy(good | {"lists": lists()})
+    shown = [str(part) for part in status_tables(status(instance, config))]
+    assert (
+        "okx-spot failed in discovery: HTTP 503; its pairs in the set: those it listed at "
+        "2026-11-20T12:00:00Z" in shown
+    )
+    write_set(
+        tmp_path, generation=2, names=NAMES, retired=frozenset(), pairs={}, sources={}, listed={},
+        report="", unix_ns=time.time_ns(),
+    )  # fmt: skip
+    assert healthy(good | {"lists": lists()})
+    outcome.note(config, refused="discovery: 5 of 8 sources list their pairs")
+    assert "discovery: 5 of 8 sources list their pairs" == lists()["refused"]
+    assert not healthy(good | {"lists": lists()})
+    shown = [str(part) for part in status_tables(status(instance, config))]
+    assert any(line.startswith("the last discovery was refused, the lists stay") for line in shown)
+    write_set(
+        tmp_path, generation=3, names=NAMES, retired=frozenset(), pairs={}, sources={}, listed={},
+        report="", unix_ns=time.time_ns(),
+    )  # fmt: skip
+    assert lists()["refused"] is None  # of before this set

@@ -121,7 +121,8 @@ async def again(
             ws_url = server.endpoints()[name][1]
             venues[name] = VenueSettings(rest_url=rest.url, ws_url=ws_url)
         try:
-            options = {"include": FEW, "rest_timeout_s": 0.5, "no_new_s": 0.5} | options
+            limit_s = 1.0 if any(reply.hang for reply in broken.values()) else 5.0
+            options = {"include": FEW, "rest_timeout_s": limit_s, "no_new_s": 0.5} | options
             return await discover(config_for(folder, server, venues=venues, **options))
         finally:
             for rest in servers.values():
