@@ -11,11 +11,19 @@ from spreadscan.errors import ConfigError
 from spreadscan.sim.faults import read_faults
 from spreadscan.sim.flood import Flood
 from spreadscan.sim.server import SimOptions, SimServer, run_sim
+from spreadscan.sim.universe import UNIVERSES
 from spreadscan.types import SOURCE_BY_NAME
 
 
 @click.command()
 @click.option("--seed", default=1, show_default=True, help="Which market.")
+@click.option(
+    "--universe",
+    type=click.Choice([*UNIVERSES]),
+    default="small",
+    show_default=True,
+    help="How many pairs are listed; real: as many as the venues list, and all that is beside.",
+)
 @click.option("--rate", default=2000.0, show_default=True, help="Quotes per second, all sources.")
 @click.option("--speed", default=1.0, show_default=True, help="Simulated seconds per second.")
 @click.option(
@@ -71,6 +79,7 @@ from spreadscan.types import SOURCE_BY_NAME
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as one JSON object.")
 def sim(
     seed: int,
+    universe: str,
     rate: float,
     speed: float,
     freeze_after: float | None,
@@ -95,6 +104,7 @@ def sim(
         need("tls", "trustme")
     options = SimOptions(
         seed=seed,
+        universe=universe,
         rate=rate,
         speed=speed,
         freeze_after_s=freeze_after,
@@ -112,6 +122,7 @@ def sim(
         servers.append(server)
         told: dict[str, Any] = {
             "seed": seed,
+            "universe": universe,
             "rate": server.market.rate,
             "speed": speed,
             "t0_boottime_ns": server.time.t0_boot_ns,
@@ -123,7 +134,7 @@ def sim(
             },
         }
         if write_config:
-            about = f"# addresses of `spreadscan sim` (seed {seed}, rate {told['rate']:g})"
+            about = f"# addresses of `spreadscan sim` ({universe} universe, seed {seed})"
             facts = [f"# {key} = {told[key]}" for key in ("t0_boottime_ns", "t0_unix_ns", "pid")]
             write_addresses(write_config, [about, *facts], told)
         if as_json:
@@ -131,7 +142,7 @@ def sim(
             return
         show_addresses(told)
         pace = _pace(options.flood) if options.flood else f"{told['rate']:g} quotes/s"
-        click.echo(f"seed {seed}, {pace}, speed {speed:g}; Ctrl-C ends it")
+        click.echo(f"seed {seed}, {universe} universe, {pace}, speed {speed:g}; Ctrl-C ends it")
         if tls_ca:
             click.echo(f"start clients with SSL_CERT_FILE={tls_ca}")
 

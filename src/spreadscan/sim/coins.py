@@ -4,6 +4,7 @@ A table and one seeded generator; which source lists which coin is decided in un
 """
 
 import random
+from collections.abc import Sequence
 from typing import NamedTuple
 
 N_COINS = 680
@@ -41,6 +42,14 @@ MAJORS: tuple[tuple[str, float], ...] = (
 # Listed by binance-spot alone; symbols there may hold any letter since 2025-12.
 NON_ASCII = "币安人生"
 
+# What else real lists hold: names that begin with a digit, or are one, and more that some venues
+# list by the thousand.
+ODD: tuple[tuple[str, float], ...] = (
+    ("0G", 1.12), ("2Z", 0.121), ("42", 0.083), ("4", 0.071), ("B2", 0.62), ("RATS", 2.4e-5),
+    ("LUNC", 4.1e-5), ("XEC", 1.3e-5), ("QUBIC", 6.2e-7), ("WHY", 2.1e-8), ("PEIPEI", 2.3e-8),
+    ("ELON", 6.7e-8), ("APEPE", 1.1e-6),
+)  # fmt: skip
+
 _TAKEN = {
     "AAPL", "BTCDOM", "BUSD", "DEFI", "EUR", "FDUSD", "NOPE", "NVDA", "PAUSE", "TSLA", "TRY",
     "TUSD", "USD", "USDC", "USDE", "USDT", "XAU",
@@ -63,11 +72,11 @@ def invent(rng: random.Random, n: int, taken: set[str]) -> list[str]:
     return names
 
 
-def coins(seed: int) -> list[Coin]:
-    """Return the N_COINS coins of a seed, by rank; majors are the same for every seed."""
+def coins(seed: int, n: int = N_COINS, odd: Sequence[tuple[str, float]] = ()) -> list[Coin]:
+    """Return the n coins of a seed, by rank; majors, then `odd`, are the same for every seed."""
     rng = random.Random(f"{seed}/coins")
-    table = list(MAJORS)
-    names = invent(rng, N_COINS - len(MAJORS) - 1, _TAKEN | {name for name, _ in MAJORS})
+    table = [*MAJORS, *odd]
+    names = invent(rng, n - len(table) - 1, _TAKEN | {name for name, _ in table})
     table += [(name, float(f"{10 ** rng.uniform(-4.0, 1.6):.3g}")) for name in names]
     table.append((NON_ASCII, 0.112))
     return [Coin(rank, name, px) for rank, (name, px) in enumerate(table)]

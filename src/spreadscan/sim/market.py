@@ -12,7 +12,7 @@ from typing import NamedTuple
 from spreadscan.errors import ConfigError
 from spreadscan.sim.dislocations import CHANCE, Dislocation, Schedule
 from spreadscan.sim.ticks import CYCLE_NS, FEWEST, Cycle, share_out
-from spreadscan.sim.universe import Listing, universe
+from spreadscan.sim.universe import SMALL, Listing, Shape, universe
 from spreadscan.types import SOURCES, Book, FundingRate, Instrument
 
 DEFAULT_RATE = 2_000.0
@@ -41,8 +41,6 @@ _MINUTE_NS, _HOUR_NS = 60 * 10**9, 3_600 * 10**9
 # Ids rise by this much per tick. MEXC futures counts its repeats in between.
 _ID_STEP = {"mexc-futures": 1_000}
 _CLOCK_GRID_NS = {"binance-spot": 0, "okx-spot": 10_000_000, "okx-futures": 10_000_000}
-# The same ticker for another coin: price on one source, as a multiple of everyone else's.
-_STRANGERS = (("mexc-spot", 0.1), ("mexc-futures", 1.4))
 
 Wave = tuple[float, float, float]  # amplitude bps, radians per s, phase
 Tick = tuple[int, int, int]  # time in ns, source id, index among the listings of the source
@@ -88,7 +86,8 @@ class Market:
 
     rate: quotes per second of simulated time over all sources; `self.rate` is what comes out
     (a rate too low to keep every live series ticking within 6 s is raised). freeze_after_s:
-    nothing ticks after that time. dislocation_chance: per series and 90 s; 0 for none.
+    nothing ticks after that time. dislocation_chance: per series and 90 s; 0 for none. shape: of
+    the universe.
     """
 
     def __init__(
@@ -97,13 +96,15 @@ class Market:
         rate: float = DEFAULT_RATE,
         freeze_after_s: float | None = None,
         dislocation_chance: float = CHANCE,
+        shape: Shape = SMALL,
     ) -> None:
         if not 0.0 < rate < math.inf:
             raise ConfigError(f"sim: rate is {rate}, expected more than 0 quotes/s")
         if freeze_after_s is not None and not 0.0 <= freeze_after_s < math.inf:
             raise ConfigError(f"sim: freeze-after is {freeze_after_s}, expected 0 s or more")
         self.seed = seed
-        self.listings = universe(seed)
+        self.shape = shape
+        self.listings = universe(seed, shape)
         self.instruments: tuple[tuple[Instrument, ...], ...] = tuple(
             tuple(row.instrument for row in rows) for rows in self.listings
         )
@@ -258,7 +259,8 @@ class Market:
             n_listed[name] = n_listed.get(name, 0) + (s.number not in quiet)
         taken: set[str] = set()
         found = []
-        for source_name, factor in _STRANGERS:
+        strangers = [row[:2] for row in self.shape.strangers for _ in range(row[2])]
+        for source_name, factor in strangers:
             able = [
                 s
                 for s in self.series

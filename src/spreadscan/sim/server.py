@@ -21,11 +21,13 @@ from spreadscan.sim.faults import Fault, check
 from spreadscan.sim.flood import Flood, Pacer
 from spreadscan.sim.market import DEFAULT_RATE, Market
 from spreadscan.sim.market_exchange import MarketExchange
-from spreadscan.sim.pages import Pages
+from spreadscan.sim.pages import Pages, bybit
+from spreadscan.sim.pages.crowd import filler
 from spreadscan.sim.ports import Server, serve
 from spreadscan.sim.protocols import PROTOCOLS, Rules
 from spreadscan.sim.simtime import SimTime
 from spreadscan.sim.tls import make_context
+from spreadscan.sim.universe import UNIVERSES
 from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 log = logging.getLogger(__name__)
@@ -41,10 +43,12 @@ _LONGEST_CATCH_UP_S = 1.0
 class SimOptions:
     """What `spreadscan sim` can be told. port_base 0: any free ports, else base + source id.
 
-    tls_ca: serve https and wss, and write the authority to trust to this file.
+    universe: one of UNIVERSES. tls_ca: serve https and wss, and write the authority to trust to
+    this file.
     """
 
     seed: int = 1
+    universe: str = "small"
     rate: float = DEFAULT_RATE
     speed: float = 1.0
     freeze_after_s: float | None = None
@@ -94,7 +98,7 @@ class SimServer(Server[MarketExchange]):
 
     async def start(self) -> None:
         """Open the ports; simulated time 0 is when all are open. ConfigError: a port is taken."""
-        pages = Pages(self.market.instruments, time.time_ns() // 1_000_000)
+        pages = self._pages(time.time_ns() // 1_000_000)
         for name in self._sources:
             source_id = SOURCE_BY_NAME[name].id
             rules = self._rules.get(name, PROTOCOLS[name].rules)
@@ -118,6 +122,13 @@ class SimServer(Server[MarketExchange]):
             self._go(self._pace())
         elif self._flood.rate:
             self._go(Pacer(self._flood, flooders).run())
+
+    def _pages(self, unix_ms: int) -> Pages:
+        market = self.market
+        if not market.shape.rows:
+            return Pages(market.instruments, unix_ms)
+        more = filler(market.shape.rows, market.seed)
+        return Pages(market.instruments, unix_ms, bybit.MOST_ROWS, more=more)
 
     async def _pace(self) -> None:
         sim_time = self.time
@@ -159,7 +170,8 @@ def run_sim(options: SimOptions, ready: Callable[[SimServer], None]) -> None:
     Blocks, in the main thread, with an event loop of its own. ConfigError: an option makes no
     sense or a port is taken.
     """
-    market = Market(options.seed, options.rate, options.freeze_after_s)
+    shape = UNIVERSES[options.universe]
+    market = Market(options.seed, options.rate, options.freeze_after_s, shape=shape)
     if market.rate_raised:
         log.warning("rate raised", extra=facts(asked=options.rate, rate=market.rate))
     server = SimServer(

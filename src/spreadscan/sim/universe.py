@@ -2,14 +2,35 @@
 
 Counts per source are fixed; majors are everywhere, the rest overlaps by rank and chance. Units
 are those of the venue (1000PEPE, contracts), so that REST pages and frames can be rendered.
+A Shape says how many: SMALL is quick to discover, REAL as lopsided as the venues' own lists.
 """
 
 import math
 import random
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from spreadscan.sim.coins import MAJORS, NON_ASCII, Coin, coins
+from spreadscan.sim.coins import MAJORS, N_COINS, NON_ASCII, ODD, Coin, coins
 from spreadscan.types import SOURCES, Instrument
+
+
+class Shape(NamedTuple):
+    """How large a universe is.
+
+    pairs: USDT pairs by source. odd: of coins.ODD. left_out: share of the coins that a source
+    does not list, whatever their rank. non_ascii: who lists coins.NON_ASCII. strangers: coins
+    that have the ticker of another one, as (source, their price as a multiple, how many).
+    rows: of the whole list by source, with all that is no USDT pair; elsewhere a few of those.
+    """
+
+    pairs: Mapping[str, int]
+    n_coins: int
+    strangers: tuple[tuple[str, float, int], ...]
+    odd: tuple[tuple[str, float], ...] = ()
+    left_out: float = 0.0
+    non_ascii: tuple[str, ...] = ("binance-spot",)
+    rows: Mapping[str, int] = {}
+
 
 PAIRS: dict[str, int] = {
     "binance-spot": 460,
@@ -21,6 +42,47 @@ PAIRS: dict[str, int] = {
     "okx-spot": 278,
     "okx-futures": 252,
 }
+SMALL = Shape(
+    pairs=PAIRS,
+    n_coins=N_COINS,
+    strangers=(("mexc-spot", 0.1, 1), ("mexc-futures", 1.4, 1)),
+)
+# Pairs: what the venues are expected to list in late 2026. Rows: recorded of MEXC, Bybit linear and
+# Binance futures in August and September 2026; of the others, whose totals nobody recorded, a size
+# that their kinds of rows suggest.
+REAL = Shape(
+    pairs={
+        "binance-spot": 430,
+        "binance-futures": 560,
+        "bybit-spot": 560,
+        "bybit-futures": 600,
+        "mexc-spot": 1_850,
+        "mexc-futures": 620,
+        "okx-spot": 290,
+        "okx-futures": 280,
+    },
+    n_coins=2_000,
+    strangers=(
+        ("mexc-spot", 0.1, 6),
+        ("mexc-spot", 7.0, 6),
+        ("mexc-futures", 1.4, 2),
+        ("bybit-spot", 0.02, 1),
+    ),
+    odd=ODD,
+    left_out=0.06,
+    non_ascii=("binance-spot", "binance-futures", "mexc-spot", "mexc-futures"),
+    rows={
+        "binance-spot": 3_400,
+        "binance-futures": 909,
+        "bybit-spot": 700,
+        "bybit-futures": 692,
+        "mexc-spot": 1_966,
+        "mexc-futures": 1_174,
+        "okx-spot": 700,
+        "okx-futures": 370,
+    },
+)
+UNIVERSES: dict[str, Shape] = {"small": SMALL, "real": REAL}
 
 _THOUSAND = {"binance-futures": "1000", "bybit-futures": "1000"}
 _SUFFIXED = {("SHIB", "bybit-futures"): "SHIB1000"}
@@ -34,6 +96,13 @@ _MULTIPLIED: dict[str, dict[str, str]] = {
     "CHEEMS": {"binance-spot": "1000", "binance-futures": "1000", "bybit-futures": "1000000"},
     "BABYDOGE": {"binance-spot": "1M", "binance-futures": "1M", "bybit-futures": "1000000"},
     "MOG": {"binance-futures": "1000000", "bybit-futures": "1000000"},
+    "RATS": {"binance-futures": "1000", "bybit-futures": "1000"},
+    "LUNC": _THOUSAND,
+    "XEC": _THOUSAND,
+    "QUBIC": {"bybit-futures": "10000"},
+    "WHY": {"binance-futures": "1000", "bybit-futures": "10000"},
+    "PEIPEI": {"bybit-futures": "1000000"},
+    "ELON": {"bybit-futures": "10000"},
 }
 _CONTRACT_SIZE: dict[str, dict[str, float]] = {
     "mexc-futures": {"BTC": 1e-4, "ETH": 0.01, "SOL": 0.1, "LTC": 0.01, "PEPE": 1e7, "SHIB": 1e3},
@@ -75,10 +144,10 @@ def power_of_ten(exponent: int, step: int = 1) -> Grid:
     return Grid(step * 10**exponent, 1) if exponent >= 0 else Grid(step, 10**-exponent)
 
 
-def universe(seed: int) -> tuple[tuple[Listing, ...], ...]:
+def universe(seed: int, shape: Shape = SMALL) -> tuple[tuple[Listing, ...], ...]:
     """Return the listings of every source, by source id, most traded coin first."""
-    table = coins(seed)
-    chosen = _choose(random.Random(f"{seed}/listings"), table)
+    table = coins(seed, shape.n_coins, shape.odd)
+    chosen = _choose(random.Random(f"{seed}/listings"), table, shape)
     rng = random.Random(f"{seed}/units")
     return tuple(
         tuple(_listing(rng, source.name, table[rank]) for rank in sorted(chosen[source.name]))
@@ -86,14 +155,15 @@ def universe(seed: int) -> tuple[tuple[Listing, ...], ...]:
     )
 
 
-def _choose(rng: random.Random, table: list[Coin]) -> dict[str, set[int]]:
+def _choose(rng: random.Random, table: list[Coin], shape: Shape) -> dict[str, set[int]]:
     everywhere = set(range(len(MAJORS)))
     odd = next(c.rank for c in table if c.name == NON_ASCII)
     rest = [c.rank for c in table if c.rank not in everywhere and c.rank != odd]
     chosen: dict[str, set[int]] = {}
-    for name, n_pairs in PAIRS.items():
-        own = {odd} if name == "binance-spot" else set()
-        by_score = sorted(rest, key=lambda rank: rank * (0.45 + rng.random()))
+    for name, n_pairs in shape.pairs.items():
+        own = {odd} if name in shape.non_ascii else set()
+        able = [rank for rank in rest if rng.random() >= shape.left_out] if shape.left_out else rest
+        by_score = sorted(able, key=lambda rank: rank * (0.45 + rng.random()))
         own |= everywhere
         chosen[name] = own | set(by_score[: n_pairs - len(own)])
     _list_everyone(rng, rest, chosen)

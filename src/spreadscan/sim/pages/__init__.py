@@ -1,9 +1,13 @@
 """The REST pages of the simulated venues: instruments, funding, time; in each venue's own shape.
 
-Every list of the market carries a few rows that a scanner of USDT pairs has to leave out.
+Every list of the market carries a few rows that a scanner of USDT pairs has to leave out; crowd.py
+has as many of them as real lists.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from functools import partial
+from typing import Any
 
 import orjson
 
@@ -55,10 +59,20 @@ HEADERS: dict[str, dict[str, str]] = {
 }
 
 
+Row = dict[str, Any]
+
+_WHOLE = {
+    "binance-spot": binance.spot_page,
+    "binance-futures": binance.futures_page,
+    "mexc-spot": mexc.spot_page,
+}
+
+
 class Pages:
     """The instrument pages of all sources; rendered once, Bybit's linear list page by page.
 
-    others: with rows of pairs that nobody trades here.
+    others: with rows of pairs that nobody trades here. more: gives, of a source and the rows of its
+    list so far, what else it holds.
     """
 
     def __init__(
@@ -67,34 +81,41 @@ class Pages:
         unix_ms: int,
         bybit_page_rows: int = bybit.PAGE_ROWS,
         others: bool = True,
+        more: Callable[[str, list[Row]], list[Row]] | None = None,
     ) -> None:
-        by_name = dict(zip((s.name for s in SOURCES), instruments, strict=True))
-        self._instruments = by_name
         self._unix_ms = unix_ms
         self._bybit_page_rows = bybit_page_rows
         self._others = others
-        self._bybit = {
-            "spot": bybit.spot_rows(by_name["bybit-spot"], others),
-            "linear": bybit.linear_rows(by_name["bybit-futures"], others),
-        }
-        self._okx = {
-            "SPOT": okx.page(okx.spot_rows(by_name["okx-spot"], others)),
-            "SWAP": okx.page(okx.swap_rows(by_name["okx-futures"], others)),
-            "FUTURES": okx.page([]),
-        }
-        self._whole: dict[str, bytes] = {
-            "binance-spot": binance.spot_page(by_name["binance-spot"], unix_ms, others),
-            "binance-futures": binance.futures_page(by_name["binance-futures"], unix_ms, others),
-            "mexc-spot": mexc.spot_page(by_name["mexc-spot"], unix_ms, others),
-            "mexc-futures": mexc.futures_page(by_name["mexc-futures"], others),
-        }
+        self._more = more
+        self._bybit: dict[str, list[Row]] = {}
+        self._okx: dict[str, bytes] = {"FUTURES": okx.page([])}
+        self._whole: dict[str, bytes] = {}
+        for source, listed in zip(SOURCES, instruments, strict=True):
+            self._render(source.name, listed)
 
     def with_listed(self, source_name: str, listed: Sequence[Instrument]) -> "Pages":
         """Return the pages as they are with another list at one source."""
-        lists = self._instruments | {source_name: listed}
-        return Pages(
-            [lists[s.name] for s in SOURCES], self._unix_ms, self._bybit_page_rows, self._others
-        )
+        other = copy(self)
+        other._render(source_name, listed)
+        return other
+
+    def _render(self, name: str, listed: Sequence[Instrument]) -> None:
+        # new dicts: a copy of these pages keeps its own
+        others, unix_ms = self._others, self._unix_ms
+        more = partial(self._more, name) if self._more else None
+        if name == "bybit-spot":
+            self._bybit = self._bybit | {"spot": bybit.spot_rows(listed, others, more)}
+        elif name == "bybit-futures":
+            self._bybit = self._bybit | {"linear": bybit.linear_rows(listed, others, more)}
+        elif name == "okx-spot":
+            self._okx = self._okx | {"SPOT": okx.page(okx.spot_rows(listed, others, more))}
+        elif name == "okx-futures":
+            self._okx = self._okx | {"SWAP": okx.page(okx.swap_rows(listed, others, more))}
+        elif name == "mexc-futures":
+            self._whole = self._whole | {name: mexc.futures_page(listed, others, more)}
+        else:
+            render = _WHOLE[name]
+            self._whole = self._whole | {name: render(listed, unix_ms, others, more)}
 
     def get(self, source_name: str, query: Mapping[str, str]) -> bytes:
         """Return the body that the source answers to INSTRUMENT_PATHS, or a Refusal."""

@@ -11,6 +11,7 @@ from spreadscan.venues.base import decimal_text
 
 Row = dict[str, Any]
 MarkPx = Callable[[str], float]  # by venue symbol
+More = Callable[[list[Row]], list[Row]]  # what else a list holds, of what it has so far
 
 _FOREVER_MS = 4_133_404_800_000
 _QUARTER_MS = 1_798_185_600_000
@@ -20,11 +21,14 @@ def _limit(kind: str, interval: str, n: int, limit: int) -> Row:
     return {"rateLimitType": kind, "interval": interval, "intervalNum": n, "limit": limit}
 
 
-def spot_page(instruments: Sequence[Instrument], unix_ms: int, others: bool = True) -> bytes:
+def spot_page(
+    instruments: Sequence[Instrument], unix_ms: int, others: bool = True, more: More | None = None
+) -> bytes:
     """Return the whole list; prices and sizes have eight decimals."""
     rows = [_spot_row(i) for i in instruments]
     if others:
         rows += _spot_others(rows[0])
+    rows += more(rows) if more else []
     page = {
         "timezone": "UTC",
         "serverTime": unix_ms,
@@ -52,11 +56,14 @@ def _spot_others(first: Row) -> list[Row]:
     ]
 
 
-def futures_page(instruments: Sequence[Instrument], unix_ms: int, others: bool = True) -> bytes:
+def futures_page(
+    instruments: Sequence[Instrument], unix_ms: int, others: bool = True, more: More | None = None
+) -> bytes:
     """Return the whole list."""
     rows = [_futures_row(i) for i in instruments]
     if others:
         rows += _futures_others(rows[0])
+    rows += more(rows) if more else []
     page = {
         "timezone": "UTC",
         "serverTime": unix_ms,

@@ -1,6 +1,6 @@
 """Bybit v5 instruments-info, spot (one page) and linear (paged by a cursor)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -10,17 +10,21 @@ from spreadscan.types import Instrument
 from spreadscan.venues.base import decimal_text
 
 Row = dict[str, Any]
+More = Callable[[list[Row]], list[Row]]  # what else a list holds, of what it has so far
 
-# The venue gives 1,000 rows at most; fewer here, so that this small list still takes pages.
-PAGE_ROWS = 150
+MOST_ROWS = 1_000  # that the venue gives in a page
+PAGE_ROWS = 150  # fewer, so that a small list still takes pages
 _DEFAULT_ROWS = 500
 _DELIVERY_MS = "1798185600000"
 
 
-def spot_rows(instruments: Sequence[Instrument], others: bool = True) -> list[Row]:
+def spot_rows(
+    instruments: Sequence[Instrument], others: bool = True, more: More | None = None
+) -> list[Row]:
     """Return all spot rows."""
     rows = [_spot_row(i) for i in instruments]
-    return [*rows, *_spot_others(rows[0])] if others else rows
+    rows += _spot_others(rows[0]) if others else []
+    return [*rows, *more(rows)] if more else rows
 
 
 def _spot_others(first: Row) -> list[Row]:
@@ -32,11 +36,14 @@ def _spot_others(first: Row) -> list[Row]:
     ]  # fmt: skip
 
 
-def linear_rows(instruments: Sequence[Instrument], others: bool = True) -> list[Row]:
+def linear_rows(
+    instruments: Sequence[Instrument], others: bool = True, more: More | None = None
+) -> list[Row]:
     """Return all linear rows, in the order of their symbols."""
     rows = [_linear_row(i) for i in instruments]
     if others:
         rows += _linear_others(rows[0])
+    rows += more(rows) if more else []
     return sorted(rows, key=lambda row: str(row["symbol"]))
 
 

@@ -1,7 +1,7 @@
 """MEXC exchangeInfo (spot) and contract/detail (futures)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -10,13 +10,17 @@ from spreadscan.types import FundingRate, Instrument
 from spreadscan.venues.base import decimal_text
 
 Row = dict[str, Any]
+More = Callable[[list[Row]], list[Row]]  # what else a list holds, of what it has so far
 
 
-def spot_page(instruments: Sequence[Instrument], unix_ms: int, others: bool = True) -> bytes:
+def spot_page(
+    instruments: Sequence[Instrument], unix_ms: int, others: bool = True, more: More | None = None
+) -> bytes:
     """Return the whole list; tick and lot are numbers of decimals."""
     rows = [_spot_row(i) for i in instruments]
     if others:
         rows += _spot_others(rows[0])
+    rows += more(rows) if more else []
     page = {
         "timezone": "CST",
         "serverTime": unix_ms,
@@ -37,11 +41,14 @@ def _spot_others(first: Row) -> list[Row]:
     ]
 
 
-def futures_page(instruments: Sequence[Instrument], others: bool = True) -> bytes:
+def futures_page(
+    instruments: Sequence[Instrument], others: bool = True, more: More | None = None
+) -> bytes:
     """Return the whole list; numbers are JSON numbers."""
     rows = [_futures_row(i) for i in instruments]
     if others:
         rows += _futures_others(rows[0])
+    rows += more(rows) if more else []
     return orjson.dumps({"success": True, "code": 0, "data": rows})
 
 

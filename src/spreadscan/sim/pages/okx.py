@@ -1,6 +1,6 @@
 """OKX v5 public instruments, SPOT and SWAP: every value is text but instIdCode."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -9,6 +9,7 @@ from spreadscan.types import FundingRate, Instrument
 from spreadscan.venues.base import decimal_text
 
 Row = dict[str, Any]
+More = Callable[[list[Row]], list[Row]]  # what else a list holds, of what it has so far
 
 UNKNOWN_TYPE = orjson.dumps({"code": "51000", "data": [], "msg": "Parameter instType error"})
 UNKNOWN_ID = orjson.dumps(
@@ -26,11 +27,14 @@ def page(rows: list[Row]) -> bytes:
     return orjson.dumps({"code": "0", "data": rows, "msg": ""})
 
 
-def spot_rows(instruments: Sequence[Instrument], others: bool = True) -> list[Row]:
+def spot_rows(
+    instruments: Sequence[Instrument], others: bool = True, more: More | None = None
+) -> list[Row]:
     """Return all SPOT rows."""
     rows = [_row(n, i) | {"baseCcy": i.base, "quoteCcy": i.quote, "tradeQuoteCcyList": ["USDT"]}
             for n, i in enumerate(instruments)]  # fmt: skip
-    return [*rows, *_spot_others(rows[0])] if others else rows
+    rows += _spot_others(rows[0]) if others else []
+    return [*rows, *more(rows)] if more else rows
 
 
 def _spot_others(first: Row) -> list[Row]:
@@ -44,10 +48,13 @@ def _spot_others(first: Row) -> list[Row]:
     ]
 
 
-def swap_rows(instruments: Sequence[Instrument], others: bool = True) -> list[Row]:
+def swap_rows(
+    instruments: Sequence[Instrument], others: bool = True, more: More | None = None
+) -> list[Row]:
     """Return all SWAP rows; baseCcy and quoteCcy are empty, the coin is ctValCcy."""
     rows = [_swap_row(n, i) for n, i in enumerate(instruments)]
-    return [*rows, *_swap_others(rows[0])] if others else rows
+    rows += _swap_others(rows[0]) if others else []
+    return [*rows, *more(rows)] if more else rows
 
 
 def _swap_others(first: Row) -> list[Row]:
