@@ -46,7 +46,7 @@ FALLBACK = (
 
 SOURCE_COUNTERS = (
     "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
-    "sockets", "reconnects", "takeovers", "silent_symbols", "resubscribes",
+    "sockets", "reconnects", "takeovers", "silent_symbols", "resubscribes", "unanswered",
     "funding_polls", "funding_failed", "recording", "recorded", "unrecorded",
 ) + tuple(f"declined_{reason}" for reason in DECLINED) + tuple(
     f"fallback_{reason}" for reason in FALLBACK)

@@ -12,6 +12,7 @@ import pytest
 from spreadscan.errors import BadFrame, RateLimited
 from spreadscan.types import SOURCES, Book
 from spreadscan.venues import VENUES
+from spreadscan.venues.answers import BUSY, FULL, LIMITED, REQUEST, TOPICS, Meaning
 from spreadscan.venues.base import Ack, Event, Pong, Refusal, decimal_text, split_multiplier
 from spreadscan.venues.reference import ReferenceDecoder, decline_reason
 
@@ -227,12 +228,12 @@ CONTROLS = [
     (
         "binance-futures",
         b'{"error":{"code":4,"msg":"Too many subscriptions"},"id":19}',
-        Refusal("4: Too many subscriptions", "19"),
+        Refusal("4: Too many subscriptions", "19", meaning=FULL),
     ),
     (
         "binance-futures",
         b'{"code":2,"msg":"Invalid request: x"}',
-        Refusal("2: Invalid request: x"),
+        Refusal("2: Invalid request: x", meaning=REQUEST),
     ),
     ("binance-spot", b'{"e":"serverShutdown","E":1}', Event("serverShutdown", restart=True)),
     (
@@ -243,12 +244,12 @@ CONTROLS = [
     (
         "bybit-spot",
         b'{"success":true,"ret_msg":"subscribe","conn_id":"c","req_id":"5","op":"subscribe"}',
-        Ack("5"),
+        Ack("5", subscribes=True),
     ),
     (
         "bybit-futures",
         b'{"success":true,"ret_msg":"","conn_id":"c","req_id":"5","op":"subscribe"}',
-        Ack("5"),
+        Ack("5", subscribes=True),
     ),
     (
         "bybit-futures",
@@ -261,20 +262,31 @@ CONTROLS = [
         b'{"success":false,"ret_msg":"error:handler not found,topic:orderbook.1.NOPEUSDT",'
         b'"req_id":"6","op":"subscribe"}',
         Refusal(
-            "error:handler not found,topic:orderbook.1.NOPEUSDT", "6", ("orderbook.1.NOPEUSDT",)
+            "error:handler not found,topic:orderbook.1.NOPEUSDT",
+            "6",
+            ("orderbook.1.NOPEUSDT",),
+            meaning=TOPICS,
         ),
     ),
     (
         "bybit-spot",
         b'{"success":false,"ret_msg":"Invalid symbol :[orderbook.1.NOPEUSDT]","op":"subscribe"}',
-        Refusal("Invalid symbol :[orderbook.1.NOPEUSDT]", "", ("orderbook.1.NOPEUSDT",)),
+        Refusal(
+            "Invalid symbol :[orderbook.1.NOPEUSDT]",
+            "",
+            ("orderbook.1.NOPEUSDT",),
+            meaning=TOPICS,
+        ),
     ),
     (
         "bybit-spot",
         b'{"success":false,"ret_msg":"Invalid topic: orderbook.1.A, orderbook.1.B",'
         b'"op":"subscribe"}',
         Refusal(
-            "Invalid topic: orderbook.1.A, orderbook.1.B", "", ("orderbook.1.A", "orderbook.1.B")
+            "Invalid topic: orderbook.1.A, orderbook.1.B",
+            "",
+            ("orderbook.1.A", "orderbook.1.B"),
+            meaning=TOPICS,
         ),
     ),
     (
@@ -285,12 +297,13 @@ CONTROLS = [
             "error:already subscribed,topic:orderbook.1.BTCUSDT",
             "8",
             accepted=("orderbook.1.BTCUSDT",),
+            meaning=TOPICS,
         ),
     ),
     (
         "bybit-spot",
         b'{"success":false,"ret_msg":"args size >10","req_id":"8","op":"subscribe"}',
-        Refusal("args size >10", "8"),
+        Refusal("args size >10", "8", meaning=REQUEST),
     ),
     (
         "mexc-spot",
@@ -308,21 +321,35 @@ CONTROLS = [
             "",
             (f"{MEXC_TOPIC}BUSDT", f"{MEXC_TOPIC}CUSDT"),
             (f"{MEXC_TOPIC}AUSDT",),
+            Meaning("passing", tries=4),
         ),
     ),
     ("mexc-spot", b'{"id":0,"code":0,"msg":"no such thing"}', Refusal("no such thing")),
     ("mexc-spot", b'{"id":0,"code":1,"msg":"bad json"}', Refusal("1: bad json")),
-    ("mexc-futures", b'{"channel":"rs.sub.depth.full","data":"success","ts":1}', Ack()),
-    ("mexc-futures", b'{"channel":"rs.sub.depth.full","data":"success","ts":"1"}', Ack()),
+    (
+        "mexc-futures",
+        b'{"channel":"rs.sub.depth.full","data":"success","ts":1}',
+        Ack(subscribes=True),
+    ),
+    (
+        "mexc-futures",
+        b'{"channel":"rs.unsub.depth.full","data":"success","ts":"1"}',
+        Ack(subscribes=False),
+    ),
+    (
+        "mexc-futures",
+        b'{"channel":"rs.error","data":"Requests are too frequent","ts":1}',
+        Refusal("Requests are too frequent", meaning=LIMITED),
+    ),
     (
         "mexc-futures",
         b'{"channel":"rs.error","data":"Contract [NOPE_USDT] not exists","ts":1}',
-        Refusal("Contract [NOPE_USDT] not exists", "", ("NOPE_USDT",)),
+        Refusal("Contract [NOPE_USDT] not exists", "", ("NOPE_USDT",), meaning=TOPICS),
     ),
     (
         "mexc-futures",
         b'{"channel":"rs.error","data":"Contract doesn\'t exist!","ts":"1"}',
-        Refusal("Contract doesn't exist!"),
+        Refusal("Contract doesn't exist!", meaning=TOPICS),
     ),
     ("mexc-futures", b'{"channel":"pong","data":1587453241453}', Pong()),
     ("mexc-futures", b'{"channel":"pong","data":1,"ts":1}', Pong()),
@@ -331,12 +358,12 @@ CONTROLS = [
         "okx-spot",
         b'{"id":"3","event":"subscribe","arg":{"channel":"bbo-tbt","instId":"BTC-USDT"},'
         b'"connId":"a"}',
-        Ack("3", ("bbo-tbt:BTC-USDT",)),
+        Ack("3", ("bbo-tbt:BTC-USDT",), True),
     ),
     (
         "okx-futures",
         b'{"event":"unsubscribe","arg":{"channel":"bbo-tbt","instId":"BTC-USDT-SWAP"}}',
-        Ack("", ("bbo-tbt:BTC-USDT-SWAP",)),
+        Ack("", ("bbo-tbt:BTC-USDT-SWAP",), False),
     ),
     (
         "okx-spot",
@@ -346,9 +373,35 @@ CONTROLS = [
             "60018: Wrong URL or channel:bbo-tbt,instId:NO-USDT doesn't exist",
             "",
             ("bbo-tbt:NO-USDT",),
+            meaning=TOPICS,
         ),
     ),
-    ("okx-spot", OKX_DOUBLE_QUOTE, Refusal('60012: Invalid request: {"op": "subscribe"}', "4")),
+    (
+        "okx-spot",
+        OKX_DOUBLE_QUOTE,
+        Refusal('60012: Invalid request: {"op": "subscribe"}', "4", meaning=REQUEST),
+    ),
+    (
+        "okx-spot",
+        b'{"id":"7","event":"error","code":"60014","msg":"Requests too frequent","connId":"a"}',
+        Refusal("60014: Requests too frequent", "7", meaning=LIMITED),
+    ),
+    (
+        "bybit-spot",
+        b'{"reqId":"7","retCode":10016,"retMsg":"Service is restarting","op":"subscribe"}',
+        Refusal("10016: Service is restarting", "7", meaning=BUSY),
+    ),
+    (
+        "bybit-futures",
+        b'{"success":false,"ret_msg":"Too many visits!","ret_code":10006,"req_id":"7",'
+        b'"op":"subscribe"}',
+        Refusal("10006: Too many visits!", "7", meaning=LIMITED),
+    ),
+    (
+        "bybit-spot",
+        b'{"success":true,"ret_msg":"","conn_id":"c","req_id":"5","op":"unsubscribe"}',
+        Ack("5", subscribes=False),
+    ),
     (
         "okx-futures",
         b'{"event":"notice","code":"64008","msg":"upgrade","connId":"a"}',

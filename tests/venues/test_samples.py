@@ -309,8 +309,8 @@ def test_a_partial_refusal_says_what_went_through():
 def test_acks_of_okx_name_channel_and_instrument():
     _, _, controls = play("okx-futures", "recorded_2026-09-26_BTC-USDT-SWAP.tsv")
     assert [
-        Ack("md", ("books:BTC-USDT-SWAP",)),
-        Ack("md", ("bbo-tbt:BTC-USDT-SWAP",)),
+        Ack("md", ("books:BTC-USDT-SWAP",), True),
+        Ack("md", ("bbo-tbt:BTC-USDT-SWAP",), True),
     ] == controls
 
 

@@ -137,6 +137,7 @@ def source_status(instance: Instance, name: str, now: int) -> dict[str, Any]:
         "pairs": quoted,
         "reconnects": counters["reconnects"],
         "silent_symbols": counters["silent_symbols"],
+        "unanswered": counters["unanswered"],
         "funding_polls": counters["funding_polls"],
         "funding_failed": counters["funding_failed"],
         "recording": bool(counters["recording"]),

@@ -84,7 +84,8 @@ class Validation:
             return "quiet", f"no good quote yet: {self.faults[symbol]}"
         if symbol in self.asked:
             return "quiet", "no update"
-        return "quiet", f"{'not answered' if self.connected else 'not connected'}: {self.error}"
+        what = "not answered" if self.connected else "not connected"
+        return "quiet", f"{what}: {self.error}" if self.error else what
 
     async def _batch(self, symbols: Sequence[str], connects: Connects) -> None:
         settings = self._config.discovery
@@ -131,11 +132,12 @@ class Validation:
                 if count > proven:
                     new_ns, proven = now, count
                 if count + len(session.refused) >= len(symbols):
+                    self.error = session.why_closed or self.error
                     return True
                 if not session.all_answered:
                     new_ns = now
                     continue
-                self.asked.update(symbols)
+                self.asked.update(s for s in symbols if s not in session.unanswered)
                 quiet_s = (now - max(new_ns, session.answered_ns)) / 1e9
                 if quiet_s >= settings.no_new_s:
                     return True
@@ -170,6 +172,21 @@ class _Sink:
 
     def refused(self, symbol: str, text: str) -> None:
         self._validation.refusals[symbol] = text
+
+    def heard(self, symbols: Sequence[str], since_ns: int) -> set[str]:
+        return self._validation.proven & set(symbols)
+
+    def final(self, text: str) -> None:
+        self._validation.error = text
+
+    def paused(self, text: str, wait_s: float) -> None:
+        self._validation.error = text
+
+    def unanswered(self, symbols: Sequence[str]) -> None:
+        pass
+
+    def acknowledged(self, symbols: Sequence[str]) -> None:
+        pass
 
     def control(self, kind: str) -> None:
         pass

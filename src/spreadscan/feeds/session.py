@@ -7,9 +7,7 @@ and knows nothing of the table: books go to a sink.
 import asyncio
 import contextlib
 import math
-from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from spreadcore.frames import FrameIntake
@@ -17,7 +15,7 @@ from spreadcore.frames import FrameIntake
 from spreadscan.clock import now_ns
 from spreadscan.config import Feeds
 from spreadscan.feeds.reader import BookSink, FrameReader
-from spreadscan.feeds.shards import requests
+from spreadscan.feeds.requests import Requests, RequestSink
 from spreadscan.net.ratelimit import RateLimit, per_second
 from spreadscan.net.transport import Socket, connect
 from spreadscan.venues.base import Ack, Control, Event, Pong, Refusal, Venue
@@ -30,7 +28,7 @@ _SILENCE_NEEDS = 10  # symbols on a socket before its silence alone means anythi
 _JUDGE_AFTER = 200  # frames; a socket of which more than half are garbage is given up
 
 
-class SessionSink(BookSink, Protocol):
+class SessionSink(BookSink, RequestSink, Protocol):
     """A book sink that also hears of control messages and of the end of a socket read."""
 
     def flush(self) -> None:
@@ -39,15 +37,6 @@ class SessionSink(BookSink, Protocol):
     def control(self, kind: str) -> None:
         """Count 'acks', 'refusals', 'control' or 'resubscribes'."""
 
-    def refused(self, symbol: str, text: str) -> None:
-        """The venue refuses this venue symbol for good."""
-
-
-@dataclass(slots=True)
-class _Request:
-    open_topics: dict[str, str]  # topic -> venue symbol, not yet answered
-    sent_ns: int = 0
-
 
 class Session:
     """One socket for the given venue symbols. run() once; then look at the attributes.
@@ -55,8 +44,9 @@ class Session:
     intake: takes the frames that it can into the table; the sink gets the books of the others,
     without an intake those of all. valid: quotes that passed the gate. refused: venue symbol ->
     text. answered_ns: when the last subscribe request was answered, 0 before; all_answered says
-    that none is open. proven: set once all are answered and a quote has come. expiring: set when
-    the socket should get a successor: it is life_s old, or the venue announces its end.
+    that none is open, but for topics that the venue ignores. proven: set once all are answered
+    (a few may lag) and a quote has come. expiring: set when the socket should get a successor: it
+    is life_s old, or the venue announces its end. why_closed: '' while nobody here closed it.
     """
 
     def __init__(
@@ -71,9 +61,7 @@ class Session:
     ) -> None:
         self.venue = venue
         self.symbols = tuple(symbols)
-        self.refused: dict[str, str] = {}
         self.opened_ns = 0
-        self.answered_ns = 0
         self.proven = asyncio.Event()
         self.expiring = asyncio.Event()
         self._life_s = life_s
@@ -83,18 +71,16 @@ class Session:
         self._intake = intake
         self._reader = FrameReader(venue, sink, intake)
         self._socket: Socket | None = None
-        self._queue: deque[tuple[bool, list[str]]] = deque()  # (subscribe?, symbols)
-        self._open: dict[int, _Request] = {}
-        self._next_id = 1
+        self._requests = Requests(venue, sink, settings.ack_timeout_s)
+        self._news = asyncio.Event()  # the requests may have another to send
         self._pace = per_second(venue.spec.frames_per_s)
         per_hour = venue.spec.requests_per_hour
         self._hourly = RateLimit((per_hour, 3_600.0)) if per_hour else RateLimit()
-        self._answered = asyncio.Event()
         self._last_frame_ns = 0
         self._last_quote_ns = 0
         self._last_ping_ns = 0
         self._asked_again: dict[str, tuple[int, int]] = {}  # symbol -> (when, doublings)
-        self._why_closed = ""
+        self.why_closed = ""
         self._silence_told_ns = 0  # when all symbols were asked for again
         self._judged = (0, 0)  # frames and bad frames at the last look at garbage
 
@@ -113,8 +99,21 @@ class Session:
         return max(self._last_quote_ns, self._intake.last_quote_ns if self._intake else 0)
 
     @property
+    def refused(self) -> dict[str, str]:
+        return self._requests.refused
+
+    @property
+    def unanswered(self) -> Collection[str]:
+        """Return the symbols that the venue was asked for in vain; they are asked for again."""
+        return self._requests.unanswered
+
+    @property
+    def answered_ns(self) -> int:
+        return self._requests.answered_ns
+
+    @property
     def all_answered(self) -> bool:
-        return bool(self.answered_ns) and not self._open and not self._queue
+        return bool(self.answered_ns) and self._requests.is_settled(now_ns())
 
     @property
     def accepted(self) -> list[str]:
@@ -133,11 +132,11 @@ class Session:
         )
         self.opened_ns = self._last_frame_ns = self._last_quote_ns = now_ns()
         self._last_ping_ns = self.opened_ns
-        self._queue.extend((True, batch) for batch in requests(self.venue, self.symbols))
+        self._requests.subscribe(self.symbols)
         tasks = [asyncio.create_task(self._send_requests()), asyncio.create_task(self._watch())]
         try:
             closed = await self._socket.wait_closed()
-            return self._why_closed or closed
+            return self.why_closed or closed
         finally:
             for task in tasks:
                 task.cancel()
@@ -148,8 +147,8 @@ class Session:
 
     def close(self, why: str) -> None:
         """Close the socket; run() returns `why`."""
-        if self._socket and not self._why_closed:
-            self._why_closed = why
+        if self._socket and not self.why_closed:
+            self.why_closed = why
             self._socket.close()
 
     # -- what the transport calls
@@ -172,54 +171,49 @@ class Session:
     def on_flush(self) -> None:
         self._sink.flush()
 
-    # -- subscribing: one code path for the first time, for the rest of a refused request, for a
-    #    symbol that needs a new snapshot, and for what lists bring and take while it runs
+    # -- subscribing: one line of requests for the first time, for what was refused or ignored, for
+    #    a symbol that needs a new snapshot, and for what lists bring and take while it runs
 
     def add(self, symbols: Sequence[str]) -> None:
         """Subscribe to more, at once where the socket is open."""
         self.symbols += tuple(symbols)
         if self._socket:
-            self._queue.extend((True, batch) for batch in requests(self.venue, symbols))
-            self._answered.set()
+            self._requests.subscribe(symbols)
+            self._news.set()
 
     def drop(self, symbols: Iterable[str]) -> None:
         """Unsubscribe; symbols of other sockets are none of its business."""
         gone = set(symbols).intersection(self.symbols)
-        told = [symbol for symbol in self.accepted if symbol in gone]
+        mine = [symbol for symbol in self.symbols if symbol in gone]
         self.symbols = tuple(symbol for symbol in self.symbols if symbol not in gone)
         self._reader.forget(gone)
         for symbol in gone:
-            self.refused.pop(symbol, None)
             self._asked_again.pop(symbol, None)
         if self._socket:
-            self._queue.extend((False, batch) for batch in requests(self.venue, told))
-            self._answered.set()
+            self._requests.unsubscribe(mine)
+            self._news.set()
 
     async def _send_requests(self) -> None:
-        one_at_a_time = self.venue.spec.ids_per_request == "one"
+        assert self._socket
         while True:
-            while not self._queue or (one_at_a_time and self._open):
-                self._answered.clear()
-                await self._answered.wait()
+            if self._requests.next(now_ns()) is None:
+                await self._changed()
+                continue
             if self._hourly.wait_ns():
                 self.expiring.set()  # a successor takes them all with a few requests
             await self._hourly.take()
             await self._pace.take()
-            subscribe, symbols = self._queue.popleft()
-            if subscribe:  # not what was dropped while it waited here
-                own = set(self.symbols)
-                symbols = [symbol for symbol in symbols if symbol in own]
-            if not symbols:
-                continue
-            request_id = self._next_id
-            self._next_id += 1
-            assert self._socket
-            if not subscribe:
-                self._socket.send(self.venue.unsubscribe(symbols, request_id))
-                continue
-            topics = {self.venue.topic(s): s for s in symbols}
-            self._open[request_id] = _Request(topics, now_ns())
-            self._socket.send(self.venue.subscribe(symbols, request_id))
+            now = now_ns()
+            request = self._requests.next(now)  # others may have come or gone meanwhile
+            if request is not None:
+                self._socket.send(self._requests.send(request, now))
+
+    async def _changed(self) -> None:
+        """Wait until the line of requests may give another."""
+        self._news.clear()
+        wait_ns = self._requests.wait_ns(now_ns())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), None if wait_ns is None else wait_ns / 1e9)
 
     def resubscribe(self, symbols: Iterable[str], at_ns: int) -> None:
         """Ask again for symbols: deltas came without a snapshot, or nothing came.
@@ -227,12 +221,12 @@ class Session:
         Each after 30 s, a minute, and so on, and only those of this socket that are not refused.
         """
         own = set(self.accepted)
-        again = [symbol for symbol in symbols if symbol in own and self._is_due(symbol, at_ns)]
+        asked = self._requests.is_pending
+        again = [s for s in symbols if s in own and not asked(s) and self._is_due(s, at_ns)]
         for _ in again:
             self._sink.control("resubscribes")
-        for batch in requests(self.venue, again):
-            self._queue.extend(((False, batch), (True, batch)))
-        self._answered.set()
+        self._requests.resubscribe(again)
+        self._news.set()
 
     def _is_due(self, symbol: str, at_ns: int) -> bool:
         if symbol not in self._asked_again:
@@ -250,68 +244,19 @@ class Session:
         match control:
             case Ack():
                 self._sink.control("acks")
-                self._on_ack(control)
+                self._requests.acknowledge(control, now_ns())
+                self._news.set()
             case Refusal():
                 self._sink.control("refusals")
-                self._on_refusal(control)
+                self._requests.refuse(control, now_ns())
+                self._news.set()
+                if not self.accepted:  # a fault of the venue, or all delisted
+                    self.close(f"every pair refused: {control.text}")
             case Event(restart=True):
                 self._sink.control("control")
                 self.expiring.set()
             case Pong() | Event():
                 self._sink.control("control")
-
-    def _on_ack(self, ack: Ack) -> None:
-        request_id = self._find(ack.request_id, ack.topics)
-        if request_id is None:
-            return
-        self._settle(request_id, ack.topics or tuple(self._open[request_id].open_topics))
-
-    def _on_refusal(self, refusal: Refusal) -> None:
-        request_id = self._find(refusal.request_id, refusal.topics or refusal.accepted)
-        if request_id is None:
-            return
-        topics = self._open[request_id].open_topics
-        named = [t for t in refusal.topics if t in topics]
-        standing = [t for t in refusal.accepted if t in topics]
-        whole = not named or self.venue.spec.refuses == "request"
-        if not named and not standing and len(topics) == 1:
-            named = list(topics)
-        for topic in named:
-            self.refused[topics[topic]] = refusal.text
-            self._sink.refused(topics[topic], refusal.text)
-        if not self.accepted:  # a fault of the venue, or all delisted
-            self.close(f"every pair refused: {refusal.text}")
-        rest = [s for t, s in topics.items() if t not in named and t not in standing]
-        if not whole:
-            self._settle(request_id, (*named, *refusal.accepted))
-            return
-        self._settle(request_id, tuple(topics))
-        if rest and (named or standing):
-            self._queue.append((True, rest))
-        elif rest:  # refused without saying for what: halve it until one is left
-            self._queue.extend(((True, rest[::2]), (True, rest[1::2])))
-        self._answered.set()
-
-    def _find(self, request_id: str, topics: Sequence[str]) -> int | None:
-        """Return the open request an answer belongs to: by id, by topic, else the oldest."""
-        if request_id.isdecimal() and int(request_id) in self._open:
-            return int(request_id)
-        for topic in topics:
-            for number, request in self._open.items():
-                if topic in request.open_topics:
-                    return number
-        if topics or request_id:
-            return None
-        return next(iter(self._open), None)
-
-    def _settle(self, request_id: int, topics: Sequence[str]) -> None:
-        request = self._open[request_id]
-        for topic in topics:
-            request.open_topics.pop(topic, None)
-        self.answered_ns = now_ns()
-        if not request.open_topics:
-            del self._open[request_id]
-            self._answered.set()
 
     # -- deadlines
 
@@ -324,6 +269,7 @@ class Session:
             spec.ping_every_s or math.inf,
             self._life_s,
         )
+        patience_s = min(settings.ack_timeout_s, settings.take_over_s / 2)
         while True:
             await asyncio.sleep(min(_TICK_S, shortest_s / 4))
             now = now_ns()
@@ -332,19 +278,17 @@ class Session:
                 await self._ping()
             if now - self.last_frame_ns > spec.pong_deadline_s * 1e9:
                 self.close(f"nothing received for {spec.pong_deadline_s:g} s")
-            elif any(
-                now - request.sent_ns > settings.ack_timeout_s * 1e9
-                for request in self._open.values()
-            ):
-                self.close(f"a request unanswered for {settings.ack_timeout_s:g} s")
+            elif dead := self._requests.look(now, self.valid > 0):
+                self.close(dead)
             elif self._mostly_garbage():
                 self.close("mostly garbage")
             else:
                 self._look_at_silence(now)
             if now - self.opened_ns > self._life_s * 1e9:
                 self.expiring.set()
-            if self.all_answered and self.valid:
+            if self.answered_ns and self.valid and self._requests.is_settled(now, patience_s):
                 self.proven.set()
+            self._news.set()  # what was unanswered may be asked again
 
     def _look_at_silence(self, now: int) -> None:
         """Ask again for everything at half of the time that a socket may be silent, then close.
@@ -374,8 +318,7 @@ class Session:
         return 2 * (bad - then[1]) > frames - then[0]
 
     async def _ping(self) -> None:
-        text = self.venue.ping(self._next_id)
-        self._next_id += 1
+        text = self.venue.ping(self._requests.new_id())
         if text is not None and self._socket:
             await self._pace.take()
             self._socket.send(text)

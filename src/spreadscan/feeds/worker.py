@@ -82,6 +82,7 @@ class FeedWorker:
         self._instance = instance
         self._newest = newest or (lambda: lists)
         self._generation = lists.generation
+        self._final: set[str] = set()  # refusals for good that were told
         self._settings = config.venues.get(venue.name)
         self._listed = lists.sources[venue.name].subscribed
         self._ids: dict[str, int] = {}
@@ -325,6 +326,34 @@ class FeedWorker:
             "pair refused", extra=facts(source=self.venue.name, symbol=symbol, text=text[:200])
         )
 
+    def final(self, text: str) -> None:
+        if text not in self._final:
+            self._final.add(text)
+            log.error(
+                "requests refused for good", extra=facts(source=self.venue.name, text=text[:200])
+            )
+
+    def unanswered(self, symbols: Sequence[str]) -> None:
+        for _ in symbols:
+            self.count("unanswered")
+        log.warning(
+            "pairs not answered",
+            extra=facts(source=self.venue.name, n=len(symbols), symbols=" ".join(symbols[:10])),
+        )
+
+    def paused(self, text: str, wait_s: float) -> None:
+        log.warning(
+            "requests paused",
+            extra=facts(source=self.venue.name, text=text[:200], wait_s=round(wait_s, 2)),
+        )
+
+    def acknowledged(self, symbols: Sequence[str]) -> None:
+        """Hear that a re-subscription was taken: the streams of these start anew."""
+
+    def heard(self, symbols: Sequence[str], since_ns: int) -> set[str]:
+        last_ns = self.intake.last_recv_ns
+        return {s for s in symbols if s in self._ids and last_ns(self._ids[s]) >= since_ns}
+
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
@@ -341,6 +370,11 @@ class _Sink:
         self.control = worker.count
         self.declined = worker.declined
         self.refused = worker.refused
+        self.final = worker.final
+        self.unanswered = worker.unanswered
+        self.paused = worker.paused
+        self.acknowledged = worker.acknowledged
+        self.heard = worker.heard
 
     def book(self, book: Book, recv_ns: int) -> bool:
         return self._worker.accept(self._link, book, recv_ns)

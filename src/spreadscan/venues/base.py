@@ -17,6 +17,7 @@ import orjson
 from spreadscan.config import Config, listed
 from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument, Market
+from spreadscan.venues.answers import UNSURE, Meaning
 
 
 class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,19 +94,24 @@ class BookSchema(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ack(NamedTuple):
-    """A subscribe request was accepted. topics: those named by the answer, else empty."""
+    """A request was accepted. topics: those named by the answer, else empty.
+
+    subscribes: whether it was to subscribe or to unsubscribe, None where the answer does not say.
+    """
 
     request_id: str = ""
     topics: tuple[str, ...] = ()
+    subscribes: bool | None = None
 
 
 class Refusal(NamedTuple):
-    """A request was refused, wholly or for the topics named."""
+    """A request was refused, wholly or for the topics named; meaning: what to do next."""
 
     text: str
     request_id: str = ""
     topics: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()  # a partial refusal: these went through
+    meaning: Meaning = UNSURE
 
 
 class Pong(NamedTuple):

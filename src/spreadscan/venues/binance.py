@@ -31,6 +31,7 @@ from spreadscan.venues.answers import (
     REQUEST,
     TOPICS,
     Row,
+    meaning,
     rest_error,
 )
 from spreadscan.venues.base import (
@@ -273,8 +274,9 @@ def classify(frame: bytes) -> Control | None:
 
 def _refusal(error: object, request_id: str) -> Refusal:
     if type(error) is not dict:
-        return Refusal(label(error), request_id)
-    return Refusal(f"{label(error.get('code'))}: {label(error.get('msg'))}", request_id)
+        return Refusal(label(error), request_id, meaning=meaning(ANSWERS, "", label(error)))
+    code, text = label(error.get("code")), label(error.get("msg"))
+    return Refusal(f"{code}: {text}", request_id, meaning=meaning(ANSWERS, code, text))
 
 
 def spot_render(book: Book) -> bytes:

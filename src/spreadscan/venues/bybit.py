@@ -32,6 +32,7 @@ from spreadscan.venues.answers import (
     REQUEST,
     TOPICS,
     Row,
+    meaning,
     rest_error,
 )
 from spreadscan.venues.base import (
@@ -136,6 +137,8 @@ _OTHER_TYPES = {
 # "…,topic:orderbook.1.X", "Invalid symbol :[orderbook.1.X]", "Invalid topic: orderbook.1.X"
 _NAMED_TOPIC = re.compile(r"[\[,:]\s*([A-Za-z]+\.[^\s,\[\]]+)")
 
+
+_DIRECTIONS = {"subscribe": True, "unsubscribe": False}
 
 FUNDING_REQUEST = RestRequest("/v5/market/tickers", "category=linear")
 
@@ -273,17 +276,19 @@ def classify(frame: bytes) -> Control | None:
     message = json_object(frame)
     if message is None or "topic" in message:
         return None
-    op, text = message.get("op"), label(message.get("ret_msg"))
+    op, text = message.get("op"), label(message.get("ret_msg", message.get("retMsg")))
     if op == "pong" or (op == "ping" and message.get("success") is not False):
         return Pong()
-    request_id = label(message.get("req_id"))
+    request_id = label(message.get("req_id", message.get("reqId")))
     if message.get("success") is True:
-        return Ack(request_id)
-    if message.get("success") is False:
+        return Ack(request_id, (), _DIRECTIONS.get(label(op)))
+    code = label(message.get("ret_code", message.get("retCode")))
+    if message.get("success") is False or code not in ("", "0"):
         named = tuple(_NAMED_TOPIC.findall(text))
         if "already subscribed" in text:
-            return Refusal(text, request_id, accepted=named)
-        return Refusal(text, request_id, named)
+            return Refusal(text, request_id, accepted=named, meaning=TOPICS)
+        said = f"{code}: {text}" if code else text
+        return Refusal(said, request_id, named, (), meaning(ANSWERS, code, text))
     return None
 
 

@@ -36,13 +36,13 @@ from spreadscan.venues.answers import (
     TOPICS,
     Meaning,
     Row,
+    meaning,
     rest_error,
 )
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
     Control,
-    Event,
     InstrumentPage,
     Match,
     Pong,
@@ -316,18 +316,19 @@ def spot_classify(frame: bytes) -> Control | None:
         return None
     code, text = label(message["code"]), label(message["msg"])
     if code != "0":
-        return Refusal(f"{code}: {text}")
+        return Refusal(f"{code}: {text}", meaning=meaning(SPOT_ANSWERS, code, text))
     if text == "PONG":
         return Pong()
     refused = _REFUSED.search(text)
     accepted = _ACCEPTED.search(text)
     went_through = _names(accepted.group(1)) if accepted else ()
     if refused:
-        return Refusal(text.strip(), "", _names(refused.group(1)), went_through)
+        what = meaning(SPOT_ANSWERS, "", text)
+        return Refusal(text.strip(), "", _names(refused.group(1)), went_through, what)
     topics = went_through or _names(text)
     if all(name.startswith("spot@") for name in topics):
         return Ack("", topics)
-    return Refusal(text)  # code 0 alone proves nothing
+    return Refusal(text, meaning=meaning(SPOT_ANSWERS, "", text))  # code 0 alone proves nothing
 
 
 def _names(joined: str) -> tuple[str, ...]:
@@ -344,10 +345,10 @@ def futures_classify(frame: bytes) -> Control | None:
     if not channel.startswith("rs."):
         return None
     if channel != "rs.error" and data == "success":
-        # without an id: it would be taken for the answer to the subscription that follows
-        return Event(channel) if channel.startswith("rs.unsub.") else Ack()
+        return Ack("", (), not channel.startswith("rs.unsub."))
     text = label(data)
-    return Refusal(text, "", tuple(_CONTRACT.findall(text)))
+    named = tuple(_CONTRACT.findall(text))
+    return Refusal(text, "", named, (), meaning(FUTURES_ANSWERS, "", text))
 
 
 def spot_render(book: Book) -> bytes:

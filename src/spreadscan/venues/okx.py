@@ -24,7 +24,16 @@ import orjson
 
 from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument
-from spreadscan.venues.answers import BUSY, FINAL, LIMITED, REQUEST, TOPICS, Row, rest_error
+from spreadscan.venues.answers import (
+    BUSY,
+    FINAL,
+    LIMITED,
+    REQUEST,
+    TOPICS,
+    Row,
+    meaning,
+    rest_error,
+)
 from spreadscan.venues.base import (
     Ack,
     BookSchema,
@@ -238,13 +247,14 @@ def classify(frame: bytes) -> Control | None:
         return None
     request_id = label(message.get("id"))
     if event in ("subscribe", "unsubscribe"):
-        return Ack(request_id, _topics_of_arg(message.get("arg")))
-    text = f"{label(message.get('code'))}: {label(message.get('msg'))}"
+        return Ack(request_id, _topics_of_arg(message.get("arg")), event == "subscribe")
+    code, said = label(message.get("code")), label(message.get("msg"))
+    text = f"{code}: {said}"
     if event == "error":
         named = tuple(f"{channel}:{symbol}" for channel, symbol in _NAMED_TOPIC.findall(text))
-        return Refusal(text, request_id, named)
+        return Refusal(text, request_id, named, (), meaning(ANSWERS, code, said))
     if event == "notice":
-        return Event(text, restart=label(message.get("code")) == _RESTART_NOTICE)
+        return Event(text, restart=code == _RESTART_NOTICE)
     return Event(event)
 
 

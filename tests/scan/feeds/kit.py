@@ -66,6 +66,10 @@ class Heard:
         self.declines: Counter[str] = Counter()
         self.controls: Counter[str] = Counter()
         self.refusals: list[tuple[str, str]] = []
+        self.finals: list[str] = []
+        self.ignored: list[str] = []
+        self.pauses: list[tuple[str, float]] = []
+        self.anew: list[str] = []  # subscribed again, and acknowledged
         self.flushes = 0
         self._takes = takes
 
@@ -85,6 +89,21 @@ class Heard:
 
     def refused(self, symbol: str, text: str) -> None:
         self.refusals.append((symbol, text))
+
+    def final(self, text: str) -> None:
+        self.finals.append(text)
+
+    def unanswered(self, symbols: Sequence[str]) -> None:
+        self.ignored += symbols
+
+    def paused(self, text: str, wait_s: float) -> None:
+        self.pauses.append((text, wait_s))
+
+    def acknowledged(self, symbols: Sequence[str]) -> None:
+        self.anew += symbols
+
+    def heard(self, symbols: Sequence[str], since_ns: int) -> set[str]:
+        return self.symbols & set(symbols)
 
     def flush(self) -> None:
         self.flushes += 1

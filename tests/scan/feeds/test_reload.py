@@ -282,18 +282,19 @@ def test_a_late_yes_to_an_unsubscription_is_no_yes_to_a_subscription(transport: 
         if request["param"]["symbol"] != "C_USDT":
             return ack(name, request) if request["method"] == "sub.depth.full" else []
         late = ack(name, {"method": "unsub.depth.full"})
-        return [*late, json.dumps({"channel": "rs.error", "data": "no such contract", "ts": 1})]
+        return [*late, json.dumps({"channel": "rs.error", "data": "Contract not exists", "ts": 1})]
 
     async def main() -> None:
         async with Exchange(name, answer) as exchange:
             heard, venue = Heard(), quick(name, frames_per_s=1_000.0)
-            session = Session(venue, ["A_USDT", "B_USDT"], exchange.url, heard, settings(transport))
+            feeds = settings(transport, ack_timeout_s=1.0)
+            session = Session(venue, ["A_USDT", "B_USDT"], exchange.url, heard, feeds)
             async with living(session):
                 await until(lambda: session.all_answered)
                 session.drop(["A_USDT"])
                 session.add(["C_USDT"])
                 await until(lambda: heard.controls["refusals"])
-                assert {"C_USDT": "no such contract"} == session.refused
+                assert {"C_USDT": "Contract not exists"} == session.refused
 
     name = "mexc-futures"
     run(main())
