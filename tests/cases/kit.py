@@ -35,6 +35,7 @@ COINS: dict[str, float] = {
     "LTC": 80.0, "LINK": 15.0, "AVAX": 30.0, "DOT": 6.0, "UNI": 7.0, "ATOM": 8.0,
 }  # fmt: skip
 TRANSPORTS = ("picows", "aiohttp")
+_NUMBER = web.RequestKey("number", int)
 
 
 def venue_symbol(source: str, coin: str) -> str:
@@ -186,11 +187,11 @@ class Fake(Exchange[Topic]):
         refused = await self.handshake(number, request)
         if refused is not None:
             return refused
-        request["number"] = number
+        request[_NUMBER] = number
         return await super()._socket(request)
 
     def _open(self, request: web.Request, ws: Any, transport: Any) -> Connection:
-        self._opening = request["number"]
+        self._opening = request[_NUMBER]
         return super()._open(request, ws, transport)
 
     def _opened(self, connection: Connection) -> None:

@@ -64,7 +64,7 @@ class Request:
     asked: bool = False  # was sent before, and not granted
     beside: bool = False  # its topics were refused or unanswered: nothing waits for it
     tries: int = 0  # refusals so far that may have passed
-    unanswered: int = 0  # how often it was
+    unanswered: int = 0  # how often its only topic was
     due_ns: int = 0
     sent_ns: int = 0
 
@@ -375,7 +375,8 @@ class Requests:
             self._put(alone)
 
     def _ask_by_itself(self, request: Request, now_ns: int) -> None:
-        """Ask again for what a request left open: one topic, and the others in halves."""
+        """Ask again for what a request left open: one topic, and the others in halves, at once;
+        for one that was alone after a while."""
         symbols = [s for s in self._ours(request.topics) if not self.is_pending(s)]
         heard = self._sink.heard(symbols, now_ns - self._timeout_ns // 2)
         self._accept(request, [symbol for symbol in symbols if symbol in heard], now_ns)
@@ -384,10 +385,11 @@ class Requests:
         if news:
             self._told.update(news)
             self._sink.unanswered(news)
+        alone = len(missing) == 1
         wait_ns = self._timeout_ns << min(request.unanswered, _DOUBLINGS)
         for part in (missing[:1], *_halves(missing[1:])):
             back = self._like(request, part)
-            back.beside, back.unanswered = True, request.unanswered + 1
+            back.beside, back.unanswered = True, request.unanswered + alone
             back.due_ns = now_ns + wait_ns * (request.unanswered > 0)
             self._put(back)
 
@@ -418,7 +420,7 @@ class Requests:
         waiting = [request for request in self._waiting if topic in request.topics]
         if any(not r.subscribe for r in (*waiting, *self._open.values()) if topic in r.topics):
             return False
-        return all(request.again or request.unanswered for request in waiting)
+        return all(request.again or request.beside for request in waiting)
 
 
 def _halves(symbols: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:

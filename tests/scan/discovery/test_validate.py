@@ -218,6 +218,7 @@ def test_batches_have_the_size_of_the_venue(name: str, monkeypatch: pytest.Monke
         def __init__(self, venue: Any, symbols: Any, url: str, sink: Any, feeds: Any) -> None:
             batches.append(len(symbols))
             self.opened_ns, self.refused, self.all_answered = 1, (), True
+            self.why_closed = ""
             for symbol in symbols:
                 sink.book(book(symbol), 1)
 

@@ -137,6 +137,21 @@ def ack(name: str, request: dict[str, Any]) -> list[str]:
     return [json.dumps({"channel": f"rs.{request['method']}", "data": "success", "ts": 1})]
 
 
+def refusal(name: str, request: dict[str, Any], code: str, text: str) -> str:
+    """Return a venue's no to a request, written by hand."""
+    if name.startswith("binance"):
+        return json.dumps({"error": {"code": int(code), "msg": text}, "id": request["id"]})
+    if name.startswith("bybit"):
+        said = {"success": False, "ret_msg": text, "ret_code": int(code), "op": request["op"]}
+        return json.dumps(said | {"req_id": request["req_id"]})
+    if name.startswith("okx"):
+        said = {"event": "error", "code": code, "msg": text, "connId": "c", "id": request["id"]}
+        return json.dumps(said)
+    if name == "mexc-spot":
+        return json.dumps({"id": 0, "code": int(code), "msg": text})
+    return json.dumps({"channel": "rs.error", "data": text, "ts": 1})
+
+
 def is_request(message: Any) -> bool:
     """Return whether a client message is a request and no ping."""
     return isinstance(message, dict) and any(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scan.feeds.kit import Heard, ack, book
+from scan.feeds.kit import Heard, ack, book, refusal
 from spreadscan.feeds.requests import Requests
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import Ack, Refusal
@@ -66,21 +66,6 @@ class Line:
     @property
     def asked(self) -> list[list[str]]:
         return [symbols for _, _, symbols in self.sent]
-
-
-def refusal(name: str, request: dict[str, Any], code: str, text: str) -> str:
-    """Return a venue's no to a request, written by hand."""
-    if name.startswith("binance"):
-        return json.dumps({"error": {"code": int(code), "msg": text}, "id": request["id"]})
-    if name.startswith("bybit"):
-        said = {"success": False, "ret_msg": text, "ret_code": int(code), "op": request["op"]}
-        return json.dumps(said | {"req_id": request["req_id"]})
-    if name.startswith("okx"):
-        said = {"event": "error", "code": code, "msg": text, "connId": "c", "id": request["id"]}
-        return json.dumps(said)
-    if name == "mexc-spot":
-        return json.dumps({"id": 0, "code": int(code), "msg": text})
-    return json.dumps({"channel": "rs.error", "data": text, "ts": 1})
 
 
 def symbols_of(name: str, n: int) -> list[str]:
