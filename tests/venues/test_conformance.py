@@ -6,14 +6,25 @@ Frames are written by hand from the venues' documents, not taken from the code u
 import json
 import math
 import random
+from datetime import date
 
+import msgspec
 import pytest
 
 from spreadscan.errors import BadFrame, RateLimited
 from spreadscan.types import SOURCES, Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.answers import BUSY, FULL, LIMITED, REQUEST, TOPICS, Meaning
-from spreadscan.venues.base import Ack, Event, Pong, Refusal, decimal_text, split_multiplier
+from spreadscan.venues.base import (
+    Ack,
+    Event,
+    Facts,
+    Pong,
+    Refusal,
+    decimal_text,
+    old_facts,
+    split_multiplier,
+)
 from spreadscan.venues.reference import ReferenceDecoder, decline_reason
 
 MS = 1_786_659_828_107
@@ -80,10 +91,33 @@ def test_stale_rules_and_fees():
         "bybit-spot": (10.0, 10.0),
         "bybit-futures": (10.0, 5.5),
         "mexc-spot": (0.0, 5.0),
-        "mexc-futures": (10.0, 2.0),
+        "mexc-futures": (10.0, 8.0),
         "okx-spot": (75.0, 10.0),
         "okx-futures": (75.0, 5.0),
     } == {v.name: (v.spec.stale_after_s, v.spec.taker_bps) for v in VENUES.values()}
+
+
+@each_venue
+def test_every_table_says_where_it_is_from_and_since_when(venue):
+    for facts in (venue.spec.fees, venue.spec.addresses, venue.spec.limits):
+        assert facts.source.startswith("https://")
+        assert date(2026, 11, 20) <= date.fromisoformat(facts.checked) <= date(2026, 11, 29)
+
+
+def test_tables_older_than_90_days_are_told_in_one_sentence():
+    spec = msgspec.structs.replace(
+        VENUES["mexc-futures"].spec,
+        fees=Facts("https://fees.example", "2026-08-01"),
+        addresses=Facts("https://docs.example", "2026-08-02"),
+        limits=Facts("https://docs.example", "2026-08-02"),
+    )
+    assert "" == old_facts(spec, date(2026, 10, 30))  # the 90th day
+    said = old_facts(spec, date(2026, 10, 31))
+    assert said.startswith("mexc-futures: fees of 2026-08-01, expected no older than 90 days")
+    assert said.endswith("look at https://fees.example and set [venues.mexc-futures]")
+    said = old_facts(spec, date(2026, 11, 1))
+    assert "fees of 2026-08-01, addresses of 2026-08-02, limits of 2026-08-02" in said
+    assert 1 == said.count("https://docs.example")
 
 
 def test_sockets_that_are_cut_after_a_day():

@@ -20,80 +20,114 @@ from spreadscan.venues import VENUES
 
 @click.command()
 @config_options
+@click.option(
+    "--live",
+    "all_addresses",
+    is_flag=True,
+    help="Try every address and page of every venue, one pair's quotes too; some 100 requests.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress to stderr.")
-def doctor(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
+def doctor(files: Any, settings: Any, instance: Any, all_addresses: bool, as_json: bool) -> None:
     """Look at venues, clock, bans, limits and the instance; say what to do.
 
-    Sends two light requests and opens one socket per source, changes nothing. Exit code 3 where
-    something is to be done.
+    Sends two light requests and opens one socket per source, changes nothing; --live asks every
+    address for all that discovery and feeds ask for, and says what refuses, redirects or has
+    changed shape. Exit code 3 where something is to be done.
     """
     config = read_config(files, settings, instance)
-    with _progress(n_checks(config)) as tell:
-        report = asyncio.run(examine(config, tell))
+    with _progress(None if all_addresses else n_checks(config)) as tell:
+        report = asyncio.run(examine(config, tell, all_addresses=all_addresses))
     if as_json:
         print_json(msgspec.to_builtins(report))
     else:
-        _show(report, config)
+        own = (_every_address(report),) if all_addresses else (_sources(report), _addresses(config))
+        _show(report, (_here(report), *own))
     sys.exit(0 if report.ok else EXIT_DEGRADED)
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[Check], None]]:
+def _progress(total: int | None) -> Iterator[Callable[[Check], None]]:
     """Give what to tell each check to: a bar on a terminal, else a line per finding."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda check: click.echo(f"{check.subject} {check.name}: {_mark(check)}", err=True)
+        yield lambda check: click.echo(f"{_what(check)}: {_mark(check)}", err=True)
         return
     columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TextColumn("{task.description}"), console=console) as bar:
         task = bar.add_task("", total=total)
         yield lambda check: bar.update(
-            task, advance=1, description=f"{check.subject} {check.name}: {_mark(check)}"
+            task, advance=1, description=f"{_what(check)}: {_mark(check)}"
         )
+
+
+def _what(check: Check) -> str:
+    return " ".join(filter(None, (check.subject, check.name, check.at)))
 
 
 def _mark(check: Check) -> str:
     return "ok" if check.ok else f"FINDING {check.found}"
 
 
-def _show(report: Report, config: Config) -> None:
+def _show(report: Report, tables: tuple[Any, ...]) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
-    for table in (*_tables(report), _addresses(config)):
+    for table in tables:
         console.print(table)
     findings = [check for check in report.checks if not check.ok]
     for check in findings:
-        found = Text(f"{check.subject} {check.name}: {check.found}", style="bold yellow")
+        found = Text(f"{_what(check)}: {check.found}", style="bold yellow")
         console.print(found, Text(f"  -> {check.advice}"), sep="\n", soft_wrap=True)
     done = f"{len(report.checks)} checks in {report.took_s:.1f} s"
     console.print(f"{done}, {len(findings) or 'nothing'} to mend", highlight=False)
 
 
-def _tables(report: Report) -> tuple[Any, Any]:
-    """Return a row per check of the machine and the instance, and a row per source."""
+def _here(report: Report) -> Any:
+    """Return a row per check of the machine and the instance."""
     from rich.table import Table
     from rich.text import Text
 
-    here = Table("check", "found", title="machine and instance", title_justify="left")
-    sources = Table("source", title="sources", title_justify="left")
+    table = Table("check", "found", title="machine and instance", title_justify="left")
+    for check in report.checks:
+        if check.subject not in SOURCE_BY_NAME:
+            table.add_row(check.name, Text(check.found, "" if check.ok else "bold red"))
+    return table
+
+
+def _sources(report: Report) -> Any:
+    """Return a row per source, a column per check."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("source", title="sources", title_justify="left")
     for name in NAMES:
-        sources.add_column("our clock" if name == "clock" else name, justify="right")
+        table.add_column("our clock" if name == "clock" else name, justify="right")
     cells: dict[str, list[Text]] = {}
     for check in report.checks:
         if check.subject in SOURCE_BY_NAME:
             text = "ok" if check.name == "dns" else check.found
             cell = Text(text) if check.ok else Text("!!", "bold red")
             cells.setdefault(check.subject, []).append(cell)
-        else:
-            here.add_row(check.name, Text(check.found, "" if check.ok else "bold red"))
     for source, row in cells.items():
-        sources.add_row(source, *row)
-    return here, sources
+        table.add_row(source, *row)
+    return table
+
+
+def _every_address(report: Report) -> Any:
+    """Return a row per source, address and page."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("source", "what", "at", "found", title="every address", title_justify="left")
+    for check in report.checks:
+        if check.subject in SOURCE_BY_NAME:
+            found = Text(check.found) if check.ok else Text("!!", "bold red")
+            table.add_row(check.subject, check.name, check.at, found)
+    return table
 
 
 def _addresses(config: Config) -> Any:

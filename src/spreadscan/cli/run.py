@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -18,6 +18,8 @@ from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import Lists, load, read_metadata
 from spreadscan.logs import start_logging
 from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
+from spreadscan.venues.base import old_facts
 
 _DISCOVERY_NICE = 10  # while the scan runs its feeds go first
 
@@ -52,6 +54,7 @@ def run(
     Exit code 3 where a worker was given up, or the pairs in use lack a source's answer.
     """
     config = read_config(files, settings, instance)
+    _warn_of_old_facts(config)
     if exists(config.instance):
         build.open_instance(config, "reader")  # one that nobody can use is told before discovery
     if not no_discover:
@@ -82,6 +85,14 @@ def run(
 
         print_json(status(build.open_instance(config, "reader"), config))
     sys.exit(code)
+
+
+def _warn_of_old_facts(config: Config) -> None:
+    """Say which sources' fees, addresses or limits nobody has checked for long, a line each."""
+    today = datetime.now(UTC).date()
+    for source in config.sources:
+        if old := old_facts(VENUES[source].spec, today):
+            click.echo(f"warning: {old}", err=True)
 
 
 def _say(line: str) -> None:

@@ -10,6 +10,8 @@ from spreadscan.cli.options import config_options, loaded, print_json, read_conf
 from spreadscan.config import Config, flat
 from spreadscan.venues import VENUES
 
+_FEES = "fees for orders by API"
+
 
 @click.command()
 @config_options
@@ -59,18 +61,21 @@ def config_show(files: Any, settings: Any, instance: Any, as_json: bool) -> None
     fees = {}
     for source in found.config.sources:
         bps, key = taker_fee(found.config, source)
-        fees[source] = {"value": bps, "origin": key or "the venue's table"}
+        checked = f"the venue's table, checked {VENUES[source].spec.fees.checked}"
+        fees[source] = {"value": bps, "origin": key or checked}
     addresses = {source: _addresses(found.config, source) for source in found.config.sources}
     if as_json:
         print_json(
             {
                 "hash": found.config.hash(),
                 "settings": rows,
+                "fees": _FEES,
                 "taker_bps": fees,
                 "addresses": addresses,
             }
         )
         return
+    rows["fees"] = {"value": _FEES, "origin": "no setting: how spreads are traded"}
     rows |= {f"taker fee in force, {source}": fee for source, fee in fees.items()}
     for source, own in addresses.items():
         for key, row in own.items():

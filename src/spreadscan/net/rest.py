@@ -29,10 +29,11 @@ _BAN_FROM_S = 60.0
 _LOOK_BYTES = 4096  # of a body, for what a refusal says
 
 
-def client() -> aiohttp.ClientSession:
+def client(*traces: aiohttp.TraceConfig) -> aiohttp.ClientSession:
     """Return a session for get(); the caller closes it."""
     connector = aiohttp.TCPConnector(resolver=LastGoodResolver())
-    return aiohttp.ClientSession(connector=connector, headers={"User-Agent": USER_AGENT})
+    headers = {"User-Agent": USER_AGENT}
+    return aiohttp.ClientSession(connector=connector, headers=headers, trace_configs=[*traces])
 
 
 async def get(

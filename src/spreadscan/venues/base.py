@@ -8,6 +8,7 @@ BookSchema, and so will the compiled one.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +20,18 @@ from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument, Market
 from spreadscan.venues.answers import UNSURE, Meaning
 
+FACTS_LAST_DAYS = 90  # venues change fees and addresses a few times a year
+
+
+class Facts(NamedTuple):
+    """Where a table of a venue is published, and the day it was last held against that."""
+
+    source: str
+    checked: str  # YYYY-MM-DD
+
+    def is_old(self, today: date) -> bool:
+        return (today - date.fromisoformat(self.checked)).days > FACTS_LAST_DAYS
+
 
 class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about one source; limits are the venue's, obeyed by sessions and simulators."""
@@ -28,8 +41,9 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     market: Market
     ws_urls: tuple[str, ...]  # in order of preference; the next is tried where one fails
     rest_urls: tuple[str, ...]  # likewise; scheme and host only, paths come from requests
-    docs_url: str
-    checked: str  # date these facts were last checked, YYYY-MM-DD
+    addresses: Facts  # what ws_urls, rest_urls and paths are from
+    limits: Facts  # pings, topics, bytes, frames, connects, silence
+    fees: Facts  # taker_bps
     ping_kind: Literal["server", "client"]  # who sends pings; "client": an application message
     ping_every_s: float  # client: we send each; server: the venue's own interval
     pong_deadline_s: float  # without an answer (or a server ping) for this long: reconnect
@@ -41,7 +55,7 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_hour: int = 0  # subscribe and unsubscribe requests on one socket; 0 = any number
     connects_per_s: float
     connects_per_5min: int
-    taker_bps: float
+    taker_bps: float  # base tier, for orders by API: that is how spreads are traded
     validate_batch: int  # symbols per validation socket in discovery
     ids_per_request: Literal["one", "many"] = "many"  # "one": acks carry no id, one in flight
     # what a refusal that names topics is about: those, or the whole request they stood in
@@ -49,6 +63,20 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     socket_life_s: float = 0.0  # the venue closes sockets at this age; 0 = not known to
     time_path: str  # a GET of this on the REST host is cheap and gives the venue's clock,
     time_key: str  # Unix ms under these dotted keys and indexes
+
+
+def old_facts(spec: VenueSpec, today: date) -> str:
+    """Return in one sentence which tables of a venue are too old to be relied on; '' for none."""
+    tables = {"fees": spec.fees, "addresses": spec.addresses, "limits": spec.limits}
+    old = {name: facts for name, facts in tables.items() if facts.is_old(today)}
+    if not old:
+        return ""
+    told = ", ".join(f"{name} of {facts.checked}" for name, facts in old.items())
+    sources = " and ".join(dict.fromkeys(facts.source for facts in old.values()))
+    return (
+        f"{spec.name}: {told}, expected no older than {FACTS_LAST_DAYS} days: use a newer release, "
+        f"or look at {sources} and set [venues.{spec.name}]"
+    )
 
 
 class Match(NamedTuple):

@@ -39,6 +39,7 @@ from spreadscan.venues.base import (
     BookSchema,
     Control,
     Event,
+    Facts,
     InstrumentPage,
     Match,
     Refusal,
@@ -68,8 +69,9 @@ SPOT_SPEC = VenueSpec(
     rest_urls=("https://api.binance.com", "https://data-api.binance.vision"),
     time_path="/api/v3/time",
     time_key="serverTime",
-    docs_url="https://github.com/binance/binance-spot-api-docs",
-    checked="2026-11-20",
+    addresses=Facts("https://github.com/binance/binance-spot-api-docs", "2026-11-20"),
+    limits=Facts("https://github.com/binance/binance-spot-api-docs", "2026-11-20"),
+    fees=Facts("https://www.binance.com/en/fee/trading", "2026-11-29"),
     ping_kind="server",
     ping_every_s=20.0,
     pong_deadline_s=60.0,
@@ -92,7 +94,13 @@ FUTURES_SPEC = msgspec.structs.replace(
     rest_urls=("https://fapi.binance.com",),
     time_path="/fapi/v1/time",
     time_key="serverTime",
-    docs_url="https://developers.binance.com/docs/derivatives/usds-margined-futures",
+    addresses=Facts(
+        "https://developers.binance.com/docs/derivatives/usds-margined-futures", "2026-11-20"
+    ),
+    limits=Facts(
+        "https://developers.binance.com/docs/derivatives/usds-margined-futures", "2026-11-20"
+    ),
+    fees=Facts("https://www.binance.com/en/fee/futureFee", "2026-11-29"),
     ping_every_s=180.0,
     pong_deadline_s=600.0,
     frames_per_s=8.0,

@@ -17,6 +17,8 @@ Futures:
 7. Answers carry neither id nor (for success) the contract: first data is the confirmation.
 8. funding_rate without a contract lists all of them (20 requests / 2 s).
 9. Client pings are needed even while data flows: without them the server closes at 60 s.
+10. Since 2026-06-01 an order by API pays 8 bps as taker, one on the web 4 (three parties cite the
+   announcement of 2026-05; the announcement itself was not read).
 """
 
 import re
@@ -43,6 +45,7 @@ from spreadscan.venues.base import (
     Ack,
     BookSchema,
     Control,
+    Facts,
     InstrumentPage,
     Match,
     Pong,
@@ -70,8 +73,9 @@ SPOT_SPEC = VenueSpec(
     rest_urls=("https://api.mexc.com",),
     time_path="/api/v3/time",
     time_key="serverTime",
-    docs_url="https://www.mexc.com/api-docs/spot-v3/introduction",
-    checked="2026-11-20",
+    addresses=Facts("https://www.mexc.com/api-docs/spot-v3/introduction", "2026-11-20"),
+    limits=Facts("https://www.mexc.com/api-docs/spot-v3/introduction", "2026-11-20"),
+    fees=Facts("https://www.mexc.com/fee", "2026-11-29"),
     ping_kind="client",
     ping_every_s=15.0,
     pong_deadline_s=30.0,
@@ -95,11 +99,13 @@ FUTURES_SPEC = msgspec.structs.replace(
     rest_urls=("https://api.mexc.com", "https://contract.mexc.com"),
     time_path="/api/v1/contract/ping",
     time_key="data",
-    docs_url="https://mexcdevelop.github.io/apidocs/contract_v1_en/",
+    addresses=Facts("https://mexcdevelop.github.io/apidocs/contract_v1_en/", "2026-11-20"),
+    limits=Facts("https://mexcdevelop.github.io/apidocs/contract_v1_en/", "2026-11-20"),
+    fees=Facts("https://www.mexc.com/fee", "2026-11-29"),
     stale_after_s=10.0,
     topics_per_frame=1,
     topics_per_socket=150,
-    taker_bps=2.0,
+    taker_bps=8.0,  # see 10
     socket_life_s=0.0,
 )
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from spreadscan.errors import BadFrame, RateLimited, RegionBlocked
 from spreadscan.lists import Failure, SourceList
 from spreadscan.net.bans import bans_of
 from spreadscan.sim.pages import TIME_PATHS, time_page
-from spreadscan.venues import VENUES
+from spreadscan.venues import VENUES, base
 from spreadscan.venues.base import time_ms
 
 SOURCES = ("okx-spot", "bybit-futures")
@@ -162,6 +163,144 @@ def test_a_wrong_key_is_code_2(place: Place) -> None:
     found = place.doctor("--set", "tracker.reserv_mb=5")
     assert 2 == found.returncode
     assert "did you mean 'reserve_mb'?" in found.stderr
+
+
+# -- live: every address and page
+
+
+def test_live_is_well_with_a_simulator(place: Place) -> None:
+    place.simulate()
+    found = place.doctor("--live", "--json")
+    assert 0 == found.returncode, found.stdout + found.stderr
+    told = [(c["subject"], c["name"]) for c in json.loads(found.stdout)["checks"]]
+    for source, names in {
+        "okx-spot": ["facts", "time", "instruments", "websocket"],
+        "bybit-futures": ["facts", "time", "instruments", "funding", "websocket"],
+    }.items():
+        assert names == [name for subject, name in told if subject == source]
+    assert "BTC-USDT quoted" in found.stdout
+    assert "nothing to mend" in place.doctor("--live").stdout
+
+
+def test_live_tries_every_address_and_tells_each_that_fails(place: Place) -> None:
+    """Where the scan itself, and the doctor that is not live, would go on with the second."""
+    place.simulate()
+    config = tomllib.loads((place.folder / "sim.toml").read_text())
+    own = config["venues"]["okx-spot"]
+    flags = [
+        part
+        for key, bad in (("rest_url", f"http://{NOBODY}"), ("ws_url", "ws://no-such-host.invalid"))
+        for part in ("--set", f"venues.okx-spot.{key}={json.dumps([bad, own[key]])}")
+    ]
+    plain = place.doctor("--json", *flags)
+    assert 0 == plain.returncode, plain.stdout
+    assert f"ms; at {own['rest_url']}, since http://{NOBODY}" in plain.stdout
+    found = place.doctor("--live", "--json", *flags)
+    assert 3 == found.returncode
+    report = json.loads(found.stdout)
+    assert {
+        ("dns", "no-such-host.invalid"), ("time", f"http://{NOBODY}"),
+        ("instruments", f"http://{NOBODY}"),
+    } == {(c["name"], c["at"]) for c in report["checks"] if not c["ok"]}  # fmt: skip
+    good = {(c["name"], c["at"]) for c in report["checks"] if c["ok"]}
+    assert {("instruments", own["rest_url"]), ("websocket", own["ws_url"])} <= good
+
+
+@pytest.mark.parametrize(
+    ("reply", "said", "advice"),
+    [
+        (Reply(b'{"code":"0","data":{}}'), "expected", "has changed shape"),
+        (Reply(b'{"code":"0","data":[]}'), "lists 0 coins, not BTC, ETH, SOL, XRP", "shape"),
+        (Reply(status="451 No"), "refuses your address", "to a host that serves you"),
+        (Reply(hang=True), "within 0.3 s", "check network"),
+    ],
+    ids=["shape", "empty", "451", "hang"],
+)
+def test_live_tells_what_is_not_as_it_was(
+    tmp_path: Path, reply: Reply, said: str, advice: str
+) -> None:
+    async def main() -> Report:
+        async with Rest(reply) as server:
+            config = config_at(tmp_path, server.url, sources=("okx-spot", "bybit-futures"))
+            return await examine(config, lambda check: None, all_addresses=True)
+
+    report: Report = run(main(), 20.0)
+    found = {(c.subject, c.name): c for c in report.checks if not c.ok}
+    assert said in found["okx-spot", "instruments"].found
+    assert advice in found["okx-spot", "instruments"].advice
+    assert "no instrument list says" in found["okx-spot", "websocket"].found
+
+
+def test_live_tells_a_redirect(tmp_path: Path) -> None:
+    async def main() -> Report:
+        async with Rest(Reply(time_page("okx-spot", time.time_ns()))) as there:
+            moved = Reply(status="301 Moved", headers=(f"Location: {there.url}/now",))
+            async with Rest(moved) as server:
+                config = config_at(tmp_path, server.url)
+                return await examine(config, lambda check: None, all_addresses=True)
+
+    report: Report = run(main(), 20.0)
+    found = {(c.subject, c.name): c for c in report.checks if not c.ok}
+    assert found["okx-spot", "time"].found.startswith("redirects to http://127.0.0.1:")
+    assert "set [venues.okx-spot] to where it is now" in found["okx-spot", "time"].advice
+
+
+def test_live_sends_nothing_within_a_ban(tmp_path: Path) -> None:
+    async def main() -> tuple[Report, list[str]]:
+        async with Rest(Reply()) as server:
+            config = config_at(tmp_path, server.url)
+            bans_of(config).note(server.url, RateLimited("HTTP 418", 600.0))
+            return await examine(config, lambda c: None, all_addresses=True), server.asked
+
+    report, asked = run(main(), 20.0)
+    assert [] == asked
+    assert not report.ok
+
+
+def test_live_names_each_host_without_an_address_once_and_ends(tmp_path: Path) -> None:
+    """The venues' own hosts, where there is no network: no request, no hang."""
+    urls = "https://no-such-host.invalid", "https://nor-this.invalid"
+    config = config_at(
+        tmp_path,
+        venues={
+            s: VenueSettings(rest_url=urls, ws_url="wss://no-such-host.invalid") for s in SOURCES
+        },
+    )
+    report = run(examine(config, lambda check: None, all_addresses=True), 20.0)
+    for source in SOURCES:
+        own = [(c.name, c.at) for c in report.checks if c.subject == source and not c.ok]
+        assert [("dns", "no-such-host.invalid"), ("dns", "nor-this.invalid")] == own
+
+
+# -- facts that age
+
+
+def test_old_facts_are_one_finding_per_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "FACTS_LAST_DAYS", -1)
+    found = examined(config_at(tmp_path))
+    for source in SOURCES:
+        check = found[source, "facts"]
+        assert not check.ok
+        assert "fees of 2026-11-29" in check.found
+        assert check.advice.startswith("use a newer release, or look at https://")
+
+
+def test_a_run_warns_of_old_facts_with_a_line_per_source(place: Place) -> None:
+    place.simulate()
+    program = "import spreadscan.venues.base as b; b.FACTS_LAST_DAYS = -1\n"
+    program += "from spreadscan.cli.main import main; main()"
+    given = ["run", "-c", "sim.toml", "--instance", place.instance, "--seconds", "0.5"]
+    given += ["--set", f"sources={json.dumps(SOURCES)}", "--set", "discovery.no_new_s=0.5"]
+    found = subprocess.run(
+        [sys.executable, "-c", program, *given],
+        cwd=place.folder, capture_output=True, text=True, timeout=60.0, check=False,
+    )  # fmt: skip
+    warned = [line for line in found.stderr.splitlines() if line.startswith("warning: ")]
+    assert [f"warning: {s}: fees of 2026-11-29" for s in SOURCES] == [
+        w.split(",")[0] for w in warned
+    ]
 
 
 # -- in this process

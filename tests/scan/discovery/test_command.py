@@ -70,8 +70,13 @@ def test_config_show_tells_the_fees_in_force(tmp_path: Path) -> None:
     assert set(Config().sources) == set(fees)
     assert {"value": 8.0, "origin": "tiers.vip1.okx-spot"} == fees["okx-spot"]
     assert {"value": 4.0, "origin": "venues.okx-futures.taker_bps"} == fees["okx-futures"]
-    assert {"value": 10.0, "origin": "the venue's table"} == fees["binance-spot"]
+    assert {"value": 10.0, "origin": "the venue's table, checked 2026-11-29"} == fees[
+        "binance-spot"
+    ]
+    assert 8.0 == fees["mexc-futures"]["value"]  # 4 on the web
+    assert "fees for orders by API" == json.loads(result.stdout)["fees"]
     people = spreadscan("config", "show", "-c", "own.toml").stdout
+    assert "fees for orders by API" in people
     assert any(
         line.startswith("taker fee in force, okx-spot") and line.endswith("tiers.vip1.okx-spot")
         for line in people.splitlines()
@@ -102,7 +107,7 @@ def test_config_show_for_people() -> None:
     assert 0 == result.exit_code
     lines = result.stdout.splitlines()
     # of each source: its fee and its two lists of addresses
-    assert len(flat(Config())) + 3 * len(Config().sources) + 1 == len(lines)
+    assert len(flat(Config())) + 3 * len(Config().sources) + 2 == len(lines)
     assert ["engine.spin_us", "0.0", "default"] in [line.split() for line in lines]
     assert ["config", "hash", Config().hash()] == lines[-1].split()
 

@@ -14,6 +14,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked at, what was found. advice: what to do, where it is not ok."""
 
     subject: str  # a source, "machine" or "instance"
+    at: str = ""  # the address, where a source has several looked at
     name: str
     ok: bool
     found: str

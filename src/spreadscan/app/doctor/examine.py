@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from spreadscan.app.doctor import machine, reach
+from spreadscan.app.doctor import live, machine, reach
 from spreadscan.app.doctor.check import Check, in_thread
 from spreadscan.config import Config
 
@@ -22,12 +22,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def n_checks(config: Config) -> int:
-    """Return how many checks a visit makes."""
+    """Return how many checks a visit makes that is not live."""
     return len(machine.LOOKS) + len(reach.NAMES) * len(config.sources)
 
 
-async def examine(config: Config, tell: Callable[[Check], None]) -> Report:
-    """Make every check; tell hears of each as it ends. Raises for none of what it finds."""
+async def examine(
+    config: Config, tell: Callable[[Check], None], *, all_addresses: bool = False
+) -> Report:
+    """Make every check; tell hears of each as it ends. Raises for none of what it finds.
+
+    all_addresses: look at every address and page of every source, not at what a scan would use.
+    """
     started, found = time.monotonic(), list[Check]()
 
     def keep(check: Check) -> None:
@@ -47,13 +52,14 @@ async def examine(config: Config, tell: Callable[[Check], None]) -> Report:
             advice = "see that this user may read there"
             keep(Check(subject="machine", name=name, ok=False, found=str(error), advice=advice))
 
+    reached = (reach.reach(config, source, keep) for source in config.sources)
     await asyncio.gather(
         *(look(one) for one in machine.LOOKS),
-        *(reach.reach(config, source, keep) for source in config.sources),
+        *([live.live(config, keep)] if all_addresses else reached),
     )
     subjects = ["machine", "instance", *config.sources]
-    names = [*map(_name, machine.LOOKS), *reach.NAMES]
-    found.sort(key=lambda check: (subjects.index(check.subject), names.index(check.name)))
+    names = [*map(_name, machine.LOOKS), *(live.NAMES if all_addresses else reach.NAMES)]
+    found.sort(key=lambda c: (subjects.index(c.subject), names.index(c.name), c.at))
     ok = all(check.ok for check in found)
     return Report(ok=ok, checks=tuple(found), took_s=round(time.monotonic() - started, 3))
 

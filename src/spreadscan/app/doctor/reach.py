@@ -7,6 +7,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ from spreadscan.net import rest
 from spreadscan.net.bans import bans_of
 from spreadscan.net.transport import connect
 from spreadscan.venues import VENUES
-from spreadscan.venues.base import time_ms
+from spreadscan.venues.base import old_facts, time_ms
 
 SKEW_LIMIT_S = 0.5  # signed requests are refused from 1 s on; times in files are ours
 DNS_DEADLINE_S = 10.0
@@ -37,7 +38,7 @@ T = TypeVar("T")
 Tell = Callable[[Check], None]
 Urls = tuple[str, ...]  # in order of preference
 Ask = Callable[[Config, str, Urls, Tell], Awaitable[None]]
-NAMES = ("dns", "rest", "clock", "websocket")  # each source gives one check of each
+NAMES = ("facts", "dns", "rest", "clock", "websocket")  # each source gives one check of each
 
 
 async def reach(config: Config, source: str, tell: Tell) -> None:
@@ -46,6 +47,7 @@ async def reach(config: Config, source: str, tell: Tell) -> None:
     As a scanner does, it goes through the addresses in order until one works.
     """
     venue = VENUES[source]
+    tell(facts(source))
     urls = {"rest_url": venue.rest_urls(config), "ws_url": venue.ws_urls(config)}
     resolved = await _dns(source, urls, tell)
     asked: dict[str, tuple[tuple[str, ...], Ask]] = {
@@ -54,10 +56,21 @@ async def reach(config: Config, source: str, tell: Tell) -> None:
     }
     for key in [key for key, found in resolved.items() if not found]:
         for name in asked.pop(key)[0]:
-            tell(_failed(source, name, "not tried: its name does not resolve", "mend DNS first"))
+            tell(failed(source, name, "not tried: its name does not resolve", "mend DNS first"))
     await asyncio.gather(
         *(ask(config, source, resolved[key], tell) for key, (_, ask) in asked.items())
     )
+
+
+def facts(source: str) -> Check:
+    """Judge whether what the program knows of a venue by heart was checked lately."""
+    spec = VENUES[source].spec
+    old = old_facts(spec, datetime.now(UTC).date())
+    if old:
+        found, _, advice = old.removeprefix(f"{source}: ").partition(": ")
+        return failed(source, "facts", found, advice)
+    oldest = min(spec.fees.checked, spec.addresses.checked, spec.limits.checked)
+    return passed(source, "facts", oldest)
 
 
 async def unresolved(urls: Iterable[str]) -> dict[str, str]:
@@ -93,9 +106,9 @@ async def _dns(source: str, urls: Mapping[str, Urls], tell: Tell) -> dict[str, U
     good = ", ".join(host for host in dict.fromkeys(map(name_of, every)) if host not in words)
     found = "; ".join([*filter(None, [good]), *words.values()])
     if cut_off:
-        tell(_failed(source, "dns", found, _advice(source, NoAddress(""), cut_off[0])))
+        tell(failed(source, "dns", found, advice_on(source, NoAddress(""), cut_off[0])))
     else:
-        tell(_passed(source, "dns", found))
+        tell(passed(source, "dns", found))
     return resolved
 
 
@@ -132,10 +145,10 @@ async def _rest(config: Config, source: str, urls: Urls, tell: Tell) -> None:
     try:
         note, (ahead_s, took_s) = await _first(urls, ask)
     except (Retry, Refused, Skip) as error:
-        tell(_failed(source, "rest", str(error), _advice(source, error, "rest_url")))
-        tell(_failed(source, "clock", "not known without REST", "mend REST first"))
+        tell(failed(source, "rest", str(error), advice_on(source, error, "rest_url")))
+        tell(failed(source, "clock", "not known without REST", "mend REST first"))
         return
-    tell(_passed(source, "rest", f"{took_s * 1e3:.0f} ms{note}"))
+    tell(passed(source, "rest", f"{took_s * 1e3:.0f} ms{note}"))
     tell(_clock(source, ahead_s=ahead_s, unsure_s=took_s / 2))
 
 
@@ -143,10 +156,10 @@ def _clock(source: str, *, ahead_s: float, unsure_s: float) -> Check:
     """Judge how far our clock is ahead of the venue's, known to unsure_s."""
     found = f"{ahead_s * 1e3:+.0f} ms ± {unsure_s * 1e3:.0f}"
     if abs(ahead_s) - unsure_s <= SKEW_LIMIT_S:
-        return _passed(source, "clock", found)
+        return passed(source, "clock", found)
     found = f"ours is ahead of the venue's by {found}, expected up to {SKEW_LIMIT_S * 1e3:.0f} ms"
     advice = "if all sources say so, set this machine's clock by NTP (timedatectl set-ntp true)"
-    return _failed(source, "clock", found, advice)
+    return failed(source, "clock", found, advice)
 
 
 class _Deaf:
@@ -188,12 +201,12 @@ async def _websocket(config: Config, source: str, urls: Urls, tell: Tell) -> Non
     try:
         note, took_s = await _first(urls, ask)
     except (Retry, Refused, Skip) as error:
-        tell(_failed(source, "websocket", str(error), _advice(source, error, "ws_url")))
+        tell(failed(source, "websocket", str(error), advice_on(source, error, "ws_url")))
         return
-    tell(_passed(source, "websocket", f"{took_s * 1e3:.0f} ms{note}"))
+    tell(passed(source, "websocket", f"{took_s * 1e3:.0f} ms{note}"))
 
 
-def _advice(source: str, error: SpreadError, asked: str) -> str:
+def advice_on(source: str, error: SpreadError, asked: str) -> str:
     key = f"venues.{source}.{asked}"
     match error:
         case NoAddress():
@@ -213,9 +226,9 @@ def _advice(source: str, error: SpreadError, asked: str) -> str:
             return f"check network and firewall, and {key}"
 
 
-def _passed(source: str, name: str, found: str) -> Check:
-    return Check(subject=source, name=name, ok=True, found=found)
+def passed(source: str, name: str, found: str, at: str = "") -> Check:
+    return Check(subject=source, name=name, ok=True, found=found, at=at)
 
 
-def _failed(source: str, name: str, found: str, advice: str) -> Check:
-    return Check(subject=source, name=name, ok=False, found=found, advice=advice)
+def failed(source: str, name: str, found: str, advice: str, at: str = "") -> Check:
+    return Check(subject=source, name=name, ok=False, found=found, advice=advice, at=at)

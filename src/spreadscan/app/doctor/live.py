@@ -1,0 +1,247 @@
+"""Whether the venues are still what this release was written for: every address, every page.
+
+Asked for by the user alone (`doctor --live`): per source and address it asks for the time, the
+whole instrument list, the funding where there is one, and subscribes to one pair until a valid
+quote comes; it looks whether the documentation is where it was. Everything side by side, with
+deadlines, within the venues' limits and bans.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from spreadscan.app.doctor.reach import Tell, advice_on, failed, name_of, passed, unresolved
+from spreadscan.app.doctor.reach import facts as facts_check
+from spreadscan.config import Config, VenueSettings
+from spreadscan.discovery.validate import price_fault
+from spreadscan.errors import BadFrame, NoAddress, RateLimited, Refused, Retry, Skip
+from spreadscan.feeds.session import Session
+from spreadscan.feeds.worker import connects_of
+from spreadscan.net import rest
+from spreadscan.net.bans import bans_of
+from spreadscan.types import Book
+from spreadscan.venues import VENUES
+from spreadscan.venues.base import Venue, time_ms
+
+NAMES = ("facts", "dns", "time", "instruments", "funding", "websocket", "documentation")
+QUOTE_DEADLINE_S = 15.0  # majors quote many times a second
+_CLOSE_WITHIN_S = 2.0
+
+
+async def live(config: Config, tell: Tell) -> None:
+    """Tell one check per source, address and page; those of a host without an address in one."""
+    await asyncio.gather(*(_Visit(config, source, tell).run() for source in config.sources))
+
+
+class _Visit:
+    """One source, all of its addresses."""
+
+    def __init__(self, config: Config, source: str, tell: Tell) -> None:
+        self._venue: Venue = VENUES[source]
+        self._source = source
+        self._config = config
+        self._tell = tell
+        self._symbol: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        self._tell(facts_check(self._source))
+        rest_urls, ws_urls = self._venue.rest_urls(self._config), self._venue.ws_urls(self._config)
+        docs = self._docs()
+        words = await unresolved([*rest_urls, *ws_urls, *docs])
+        for host, said in words.items():
+            key = "ws_url" if host in map(name_of, ws_urls) else "rest_url"
+            advice = advice_on(self._source, NoAddress(""), key)
+            self._tell(failed(self._source, "dns", said.removeprefix(f"{host}: "), advice, host))
+        there = [
+            [u for u in urls if name_of(u) not in words] for urls in (rest_urls, ws_urls, docs)
+        ]
+        await asyncio.gather(
+            self._lists(there[0]),
+            *(self._rest(url) for url in there[0]),
+            *(self._socket(url) for url in there[1]),
+            *(self._page(url) for url in there[2]),
+        )
+
+    def _docs(self) -> list[str]:
+        """Return the documentation's pages, none where a setting says whom to ask instead."""
+        if self._source in self._config.venues:
+            return []
+        spec = self._venue.spec
+        return list(dict.fromkeys((spec.addresses.source, spec.limits.source)))
+
+    # -- pages
+
+    async def _lists(self, urls: Sequence[str]) -> None:
+        """Ask every address for its whole list; the first that has one names the pair to quote."""
+        await asyncio.gather(*(self._check("instruments", url, self._instruments) for url in urls))
+        if not self._symbol.done():
+            self._symbol.set_result("")
+
+    async def _rest(self, url: str) -> None:
+        await self._check("time", url, self._time)
+        if self._venue.funding_request:
+            await self._check("funding", url, self._funding)
+
+    async def _page(self, url: str) -> None:
+        async def look(session: aiohttp.ClientSession, url: str) -> str:
+            timeout = aiohttp.ClientTimeout(total=self._config.discovery.rest_timeout_s)
+            async with session.get(url, timeout=timeout) as answer:
+                if answer.status != 200:
+                    raise Refused(f"{url}: HTTP {answer.status}, expected 200")
+            return "is there"
+
+        await self._check("documentation", url, look)
+
+    async def _check(
+        self, name: str, url: str, look: Callable[[aiohttp.ClientSession, str], Awaitable[str]]
+    ) -> None:
+        """Tell what a look at an address gives; an answer from elsewhere is a finding, too."""
+        moved: list[str] = []
+
+        async def redirected(session: Any, context: Any, told: Any) -> None:
+            moved.append(told.response.headers.get("Location", "nowhere"))
+
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_redirect.append(redirected)
+        try:
+            async with rest.client(tracing) as session:
+                found, advice = await look(session, url), ""
+        except (Retry, Refused, Skip) as error:
+            found, advice = str(error), self._advice(error)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            found, advice = str(error) or type(error).__name__, "check network and firewall"
+        if moved:
+            found = f"redirects to {moved[0]}" + (f": {found}" if advice else "")
+            advice = f"set [venues.{self._source}] to where it is now, or use a newer release"
+        if advice:
+            self._tell(failed(self._source, name, found, advice, url))
+        else:
+            self._tell(passed(self._source, name, found, url))
+
+    def _advice(self, error: Retry | Refused | Skip) -> str:
+        if isinstance(error, BadFrame):
+            return f"the answer has changed shape: use a newer release, or leave out {self._source}"
+        return advice_on(self._source, error, "rest_url")
+
+    async def _time(self, session: aiohttp.ClientSession, url: str) -> str:
+        whole = url.rstrip("/") + self._venue.spec.time_path
+        timeout_s = self._config.discovery.rest_timeout_s
+        payload = await rest.get(session, whole, timeout_s, bans_of(self._config))
+        return f"{time_ms(self._venue.spec, payload)} ms"
+
+    async def _funding(self, session: aiohttp.ClientSession, url: str) -> str:
+        assert self._venue.funding
+        assert self._venue.funding_request
+        whole = self._venue.funding_request.url(url)
+        timeout_s = self._config.discovery.rest_timeout_s
+        rows = self._venue.funding(await rest.get(session, whole, timeout_s, bans_of(self._config)))
+        if not rows:
+            raise BadFrame("no funding rate, expected one of each contract")
+        return f"{len(rows)} rates"
+
+    async def _instruments(self, session: aiohttp.ClientSession, url: str) -> str:
+        config, bans = self._config.discovery, bans_of(self._config)
+        coins: dict[str, str] = {}
+        n_skipped, cursor, seen = 0, "", {""}
+        async with asyncio.timeout(config.list_limit_s):
+            while True:
+                whole = self._venue.instruments_request(cursor).url(url)
+                page = self._venue.instruments(
+                    await rest.get(session, whole, config.rest_timeout_s, bans)
+                )
+                coins |= {row.base: row.venue_symbol for row in page.instruments}
+                n_skipped += sum(page.skipped.values())
+                cursor = page.cursor
+                if cursor in seen:
+                    break
+                seen.add(cursor)
+        missing = [coin for coin in config.majors if coin not in coins]
+        if missing or not coins:
+            expected = ", ".join(config.majors) or "some"
+            raise BadFrame(
+                f"{url}: lists {len(coins)} coins, not {', '.join(missing)}; expected {expected}"
+            )
+        if not self._symbol.done():
+            self._symbol.set_result(coins[next(iter([*config.majors, *coins]))])
+        return f"{len(coins)} coins trade, {n_skipped} rows left out"
+
+    # -- sockets
+
+    async def _socket(self, url: str) -> None:
+        """Shake hands, subscribe to one pair and wait for its first valid quote."""
+        symbol = await self._symbol
+        if not symbol:
+            advice = "see instruments"
+            said = "not tried: no instrument list says what to subscribe to"
+            self._tell(failed(self._source, "websocket", said, advice, url))
+            return
+        try:
+            told = await self._first_quote(url, symbol)
+        except (Retry, Refused) as error:
+            advice = advice_on(self._source, error, "ws_url")
+            self._tell(failed(self._source, "websocket", str(error), advice, url))
+            return
+        self._tell(passed(self._source, "websocket", told, url))
+
+    async def _first_quote(self, url: str, symbol: str) -> str:
+        feeds = self._config.feeds
+        connects = connects_of(self._venue, self._only(ws_url=url))
+        await connects.take(feeds.connect_timeout_s)
+        sink = _Sink()
+        session = Session(self._venue, [symbol], url, sink, feeds)
+        running = asyncio.create_task(session.run())
+        quoted = asyncio.create_task(sink.quoted.wait())
+        try:
+            timeout_s = feeds.connect_timeout_s + QUOTE_DEADLINE_S
+            tasks = {running, quoted}
+            await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if quoted.done():
+                return f"{symbol} quoted"
+            if running.done():
+                raise Refused(f"{url}: {running.result()}, expected a quote of {symbol}")
+            faults = f" ({sink.fault})" if sink.fault else ""
+            raise Refused(f"{url}: no valid quote of {symbol} within {timeout_s:g} s{faults}")
+        except RateLimited as error:
+            connects.told(url, error)
+            raise
+        finally:
+            session.close("looked at")
+            quoted.cancel()
+            await asyncio.wait({running}, timeout=_CLOSE_WITHIN_S)
+            running.cancel()
+            await asyncio.gather(running, quoted, return_exceptions=True)
+
+    def _only(self, ws_url: str) -> Config:
+        """Return the settings with one socket address of this source."""
+        own = self._config.venues.get(self._source, VenueSettings())
+        venues = {self._source: msgspec.structs.replace(own, ws_url=ws_url)}
+        return msgspec.structs.replace(self._config, venues=self._config.venues | venues)
+
+
+class _Sink:
+    """Waits for one good top of book."""
+
+    def __init__(self) -> None:
+        self.quoted = asyncio.Event()
+        self.fault = ""
+
+    def book(self, book: Book, recv_ns: int) -> bool:
+        self.fault = price_fault(book)
+        if not self.fault:
+            self.quoted.set()
+        return not self.fault
+
+    def declined(self, reason: str) -> None:
+        self.fault = reason
+
+    def refused(self, symbol: str, text: str) -> None:
+        self.fault = f"refused: {text}"
+
+    def control(self, kind: str) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
