@@ -7,7 +7,7 @@ deadlines, within the venues' limits and bans.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import aiohttp
@@ -239,6 +239,21 @@ class _Sink:
 
     def refused(self, symbol: str, text: str) -> None:
         self.fault = f"refused: {text}"
+
+    def final(self, text: str) -> None:
+        self.fault = f"refused: {text}"
+
+    def unanswered(self, symbols: Sequence[str]) -> None:
+        self.fault = "no answer to the subscription"
+
+    def paused(self, text: str, wait_s: float) -> None:
+        self.fault = text
+
+    def acknowledged(self, symbols: Sequence[str]) -> None:
+        pass
+
+    def heard(self, symbols: Sequence[str], since_ns: int) -> Collection[str]:
+        return symbols if self.quoted.is_set() else ()
 
     def control(self, kind: str) -> None:
         pass
