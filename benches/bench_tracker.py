@@ -81,8 +81,8 @@ def _signal(instance: Instance, n: int) -> None:
         instance.active.move(direction.id, symbol, active.FREE, active.SIGNALLED)
         buy = instance.quotes.read(direction.buy_source, symbol)
         sell = instance.quotes.read(direction.sell_source, symbol)
-        instance.ring.push(symbol, direction.id, now_ns(), now_ns(), buy.ask_px, sell.bid_px,
-                           buy.ask_qty, sell.bid_qty)  # fmt: skip
+        instance.ring.push(symbol, direction.id, now_ns(), buy.recv_ns, sell.recv_ns,
+                           buy.ask_px, sell.bid_px, buy.ask_qty, sell.bid_qty)  # fmt: skip
 
 
 def _rss_mb() -> float:

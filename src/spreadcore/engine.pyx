@@ -38,7 +38,7 @@ from spreadcore.index cimport IndexEntry, SourceSymbolIndex, index_at, index_has
 from spreadcore.layout cimport Quote, Signal
 from spreadcore.limits cimport at_least, at_most, below, limit_at
 from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read, quote_slot
-from spreadcore.ring cimport RING_FULL, SignalRing, ring_push
+from spreadcore.ring cimport RING_FULL, SignalRing, ring_push, signal_ages
 from spreadcore.spread cimport gross_bps
 from spreadcore.tradable cimport limit_ns, look_at_beats, tradable
 
@@ -125,7 +125,7 @@ cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const
         return
     memset(&s, 0, sizeof(Signal))
     s.at_ns = now_ns
-    s.recv_ns = buy.recv_ns if buy.recv_ns > sell.recv_ns else sell.recv_ns
+    signal_ages(&s, buy.recv_ns, sell.recv_ns)
     s.buy_px, s.sell_px = buy.ask_px, sell.bid_px
     s.buy_qty, s.sell_qty = buy.ask_qty, sell.bid_qty
     s.symbol_id, s.direction_id = <unsigned short>symbol, <unsigned char>d

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    LAYOUT_VERSION = 2
+    LAYOUT_VERSION = 3
     MAX_SOURCES = 64
     MAX_SYMBOLS = 16384
     MAX_DIRECTIONS = 255
@@ -57,8 +57,8 @@ cdef struct Signal:             # one ring record, one line
     double sell_qty             # coins at that bid
     uint16_t symbol_id
     uint8_t direction_id
-    uint8_t _reserved0
-    uint32_t _reserved1
+    uint8_t older_leg           # whose quote is the older one: 0 buy, 1 sell
+    uint32_t older_age_ms       # of that quote at at_ns, whole ms; at most 2^32 - 1
 
 cdef struct RingLines:          # 128 bytes after the header; then capacity records
     uint64_t head               # next sequence to write; producer's

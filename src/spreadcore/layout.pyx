@@ -58,7 +58,8 @@ ENGINE_COUNTERS = (
 
 TRACKER_COUNTERS = (
     "opened", "converged", "expired", "lost", "delisted", "open", "rows", "ticks",
-    "ticks_skipped", "recovered", "orphans_freed", "torn_lines", "write_errors",
+    "ticks_skipped", "recovered", "orphans_freed", "torn_lines", "write_errors", "sync_errors",
+    "untrusted_rows",
 )
 
 
@@ -117,6 +118,8 @@ cdef list _signal_fields():
         ("sell_qty", <char*>&s.sell_qty - o, sizeof(s.sell_qty)),
         ("symbol_id", <char*>&s.symbol_id - o, sizeof(s.symbol_id)),
         ("direction_id", <char*>&s.direction_id - o, sizeof(s.direction_id)),
+        ("older_leg", <char*>&s.older_leg - o, sizeof(s.older_leg)),
+        ("older_age_ms", <char*>&s.older_age_ms - o, sizeof(s.older_age_ms)),
     ]
 
 

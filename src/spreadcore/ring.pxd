@@ -6,7 +6,7 @@
 # the producer acquires tail before it reuses a record. Each side keeps a copy of the other's index
 # and loads the shared one only when the copy says full or empty, or makes no sense: a copy may be
 # older than what another process of the same role has done since (a restarted, forked consumer).
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from spreadcore.atomics cimport load_acquire, load_relaxed, store_release
@@ -49,6 +49,14 @@ cdef inline int ring_peek(Ring* r, Signal* record) noexcept nogil:
 
 cdef inline void ring_advance(Ring* r) noexcept nogil:
     store_release(&r.lines.tail, load_relaxed(&r.lines.tail) + 1)   # pairs with ring_push
+
+# the receive times of a signal's quotes; at_ns is set already, and a quote may be newer than it
+cdef inline void signal_ages(Signal* s, int64_t buy_recv_ns, int64_t sell_recv_ns) noexcept nogil:
+    cdef int64_t most_ms = 0xFFFFFFFF
+    cdef int64_t older_ms = max(s.at_ns - min(buy_recv_ns, sell_recv_ns), 0) // 1_000_000
+    s.recv_ns = max(buy_recv_ns, sell_recv_ns)
+    s.older_leg = buy_recv_ns > sell_recv_ns
+    s.older_age_ms = <uint32_t>min(older_ms, most_ms)
 
 cdef class SignalRing:
     cdef:

@@ -12,6 +12,8 @@ class SignalTuple(NamedTuple):
     sell_qty: float
     symbol_id: int
     direction_id: int
+    buy_age_ms: int
+    sell_age_ms: int
 
 class SignalRing:
     def __init__(self, region: Region) -> None: ...
@@ -32,7 +34,8 @@ class SignalRing:
         symbol_id: int,
         direction_id: int,
         at_ns: int,
-        recv_ns: int,
+        buy_recv_ns: int,
+        sell_recv_ns: int,
         buy_px: float,
         sell_px: float,
         buy_qty: float,

@@ -13,7 +13,10 @@ from spreadcore.errors import CoreError, RingFull, TableFull
 
 
 class SignalTuple(NamedTuple):
-    """One signal: prices per coin, sizes in coins, ns on CLOCK_BOOTTIME."""
+    """One signal: prices per coin, sizes in coins, ns on CLOCK_BOOTTIME.
+
+    recv_ns: of the younger quote. Ages: of each leg's quote at at_ns, whole ms.
+    """
 
     sequence: int
     at_ns: int
@@ -24,6 +27,8 @@ class SignalTuple(NamedTuple):
     sell_qty: float
     symbol_id: int
     direction_id: int
+    buy_age_ms: int
+    sell_age_ms: int
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
@@ -71,8 +76,8 @@ cdef class SignalRing:
         cdef uint64_t tail = load_acquire(&self.ring.lines.tail)
         return load_acquire(&self.ring.lines.head) - tail
 
-    def push(self, size_t symbol_id, size_t direction_id, int64_t at_ns, int64_t recv_ns,
-             double buy_px, double sell_px, double buy_qty, double sell_qty):
+    def push(self, size_t symbol_id, size_t direction_id, int64_t at_ns, int64_t buy_recv_ns,
+             int64_t sell_recv_ns, double buy_px, double sell_px, double buy_qty, double sell_qty):
         """Append a record and return its sequence; RingFull without a live consumer."""
         self._check_writable()
         if symbol_id >= self.region.n_symbols or direction_id >= self.region.n_directions:
@@ -80,11 +85,10 @@ cdef class SignalRing:
                 f"signal: symbol {symbol_id}, direction {direction_id}, expected below "
                 f"{self.region.n_symbols} and {self.region.n_directions}")
         cdef Signal s
-        s.at_ns, s.recv_ns = at_ns, recv_ns
+        s.at_ns = at_ns
+        signal_ages(&s, buy_recv_ns, sell_recv_ns)
         s.buy_px, s.sell_px, s.buy_qty, s.sell_qty = buy_px, sell_px, buy_qty, sell_qty
         s.symbol_id, s.direction_id = <uint16_t>symbol_id, <uint8_t>direction_id
-        s._reserved0 = 0
-        s._reserved1 = 0
         if ring_push(&self.ring, &s) == RING_FULL:
             raise RingFull(
                 f"{self.region.path}: {self.capacity} signals unread, expected a live consumer")
@@ -95,8 +99,12 @@ cdef class SignalRing:
         cdef Signal s
         if ring_peek(&self.ring, &s) == RING_EMPTY:
             return None
-        return SignalTuple(s.sequence, s.at_ns, s.recv_ns, s.buy_px, s.sell_px, s.buy_qty,
-                           s.sell_qty, s.symbol_id, s.direction_id)
+        cdef int64_t younger_ms = max(s.at_ns - s.recv_ns, 0) // 1_000_000
+        return SignalTuple(
+            s.sequence, s.at_ns, s.recv_ns, s.buy_px, s.sell_px, s.buy_qty, s.sell_qty,
+            s.symbol_id, s.direction_id,
+            younger_ms if s.older_leg else s.older_age_ms,
+            s.older_age_ms if s.older_leg else younger_ms)
 
     def advance(self):
         """Let go of the record that peek() gave; CoreError when there is none."""

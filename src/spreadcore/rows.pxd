@@ -1,6 +1,7 @@
 # A row of a snapshots file, written and read; spreadscan.tracker.columns names its columns.
 from libc.stdint cimport int64_t
 
+from spreadcore.layout cimport Quote
 from spreadcore.watch cimport Pair
 
 cdef enum:
@@ -17,7 +18,12 @@ cdef struct Seen:               # of a row, what statistics rest on
     int64_t unix_ns
     double gross_bps            # worked out from the prices: as exact as they are
     double size_usdt
+    int64_t[2] age_ms           # buy, sell; -1: no quote
     bint tradable
+
+# whole ms since a quote was received, -1 where there is none; it may be newer than the look
+cdef inline int64_t age_ms(const Quote* q, int64_t now_ns) noexcept nogil:
+    return max(now_ns - q.recv_ns, 0) // 1_000_000 if q.recv_ns else -1
 
 # CoreError for a name that does not fit
 cdef int set_head(RowHead* head, bytes name, double fees_bps) except -1

@@ -16,6 +16,7 @@ cdef enum:
     TRADABLE = 15               # the last of them
     BUY_ASK = 3
     SELL_BID = 5
+    BUY_AGE = 9
 
 
 # price, size and the comma after each; nothing for an empty leg
@@ -31,9 +32,8 @@ cdef inline char* put_side(char* at, const Quote* q, double px, double qty) exce
 
 
 cdef inline char* put_age(char* at, const Quote* q, int64_t now_ns) noexcept nogil:
-    # a quote may be newer than the moment of the look
     if q.recv_ns:
-        at = put_uint(at, max(now_ns - q.recv_ns, 0) // 1_000_000)
+        at = put_uint(at, age_ms(q, now_ns))
     at[0] = 44
     return at + 1
 
@@ -67,6 +67,21 @@ cdef char* put_row(char* at, const RowHead* head, const char* time, const Pair* 
     return at + 2
 
 
+# whole ms; -1: an empty field; -2: no age at all
+cdef int64_t take_age(const char* at, const char* end) noexcept nogil:
+    cdef int64_t ms = 0
+    if at == end:
+        return -1
+    if end - at > 15:
+        return -2
+    while at < end:
+        if not 48 <= at[0] <= 57:
+            return -2
+        ms = ms * 10 + at[0] - 48
+        at += 1
+    return ms
+
+
 cdef int take_row(const char* at, const char* end, Seen* seen) except? -2:
     cdef const char* fields[N_FIELDS + 1]
     cdef double[4] sides        # buy_ask, its size, sell_bid, its size
@@ -89,6 +104,9 @@ cdef int take_row(const char* at, const char* end, Seen* seen) except? -2:
     for i in range(2):
         if (take_double(fields[BUY_ASK + i], fields[BUY_ASK + i + 1] - 1, &sides[i]) < 0 or
                 take_double(fields[SELL_BID + i], fields[SELL_BID + i + 1] - 1, &sides[2 + i]) < 0):
+            return -1
+        seen.age_ms[i] = take_age(fields[BUY_AGE + i], fields[BUY_AGE + i + 1] - 1)
+        if seen.age_ms[i] < -1:
             return -1
     seen.tradable = fields[TRADABLE][0] == 49
     seen.gross_bps = gross_bps(sides[0], sides[2])

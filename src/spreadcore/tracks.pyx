@@ -10,7 +10,7 @@ from libc.string cimport memset
 from spreadcore.funding cimport FundingRates, funding_bps
 from spreadcore.limits cimport below, limit_at
 from spreadcore.quotes cimport QUOTE_BUSY
-from spreadcore.rows cimport ROW_MAX, TIME_BYTES, put_row, set_head
+from spreadcore.rows cimport ROW_MAX, TIME_BYTES, age_ms, put_row, set_head
 from spreadcore.trackstats cimport stats_from, stats_look, stats_tuple
 from spreadcore.watch cimport Pair, PairWatch, look_at_beats, pair_read, pair_size, pair_tuple
 
@@ -158,7 +158,8 @@ cdef class TrackTable:
                          t.sell_source, t.symbol, now_ns, &pair) != QUOTE_BUSY:
                 found = &pair
                 stats_look(&t.stats, pair.tradable, pair.gross_bps, t.head.fees_bps,
-                           pair_size(found), now_ns, self._grid_ns)
+                           pair_size(found), age_ms(&pair.buy, now_ns),
+                           age_ms(&pair.sell, now_ns), now_ns, self._grid_ns)
                 if rows:
                     if now_ns - t.rowed_ns >= self._gap_ns:
                         late.append((slot, now_ns - t.rowed_ns, stats_tuple(&t.stats)))

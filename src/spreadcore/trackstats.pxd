@@ -16,9 +16,13 @@ cdef struct Stats:
     uint64_t tradable_looks
     uint64_t looks
     uint64_t skipped            # ticks of the grid without a look
+    int64_t worst_buy_age_ms    # of OPEN and the looks that found a quote; -1: none
+    int64_t worst_sell_age_ms
 
+# ages: -1 where there is no quote
 cdef inline void stats_look(Stats* s, bint tradable, double gross_bps, double fees_bps,
-                            double size_usdt, int64_t at_ns, int64_t grid_ns) noexcept nogil:
+                            double size_usdt, int64_t buy_age_ms, int64_t sell_age_ms,
+                            int64_t at_ns, int64_t grid_ns) noexcept nogil:
     cdef int64_t passed_ns = at_ns - s.looked_ns
     cdef int64_t ticks = at_ns // grid_ns - s.looked_ns // grid_ns
     cdef double net_bps = gross_bps - fees_bps
@@ -28,6 +32,8 @@ cdef inline void stats_look(Stats* s, bint tradable, double gross_bps, double fe
     s.looks += 1
     if ticks > 1:
         s.skipped += ticks - 1
+    s.worst_buy_age_ms = max(s.worst_buy_age_ms, buy_age_ms)
+    s.worst_sell_age_ms = max(s.worst_sell_age_ms, sell_age_ms)
     if not tradable:
         return
     if not at_most(net_bps, &peak):     # also where the first peak is NaN

@@ -12,6 +12,8 @@ class StatsTuple(NamedTuple):
     tradable_looks: int = 0
     looks: int = 0
     skipped: int = 0
+    worst_buy_age_ms: int = -1
+    worst_sell_age_ms: int = -1
 
 class StatsReader:
     def __init__(

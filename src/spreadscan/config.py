@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from ipaddress import ip_address
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -176,6 +177,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Directions whose two sources are both enabled."""
         ids = set(self.source_ids)
         return tuple(d for d in DIRECTIONS if {d.buy_source, d.sell_source} <= ids)
+
+    @property
+    def simulated(self) -> bool:
+        """True where an enabled source has an address on this machine: a market made up here."""
+        return any(
+            _is_loopback(url)
+            for name in self.sources
+            if (own := self.venues.get(name))
+            for url in (*listed(own.ws_url or ()), *listed(own.rest_url or ()))
+        )
 
     def limits_bps(self, direction: Direction) -> tuple[float, float]:
         """Return (threshold_bps, converge_bps) of a direction."""
@@ -509,6 +520,16 @@ def _is_url(text: str, schemes: tuple[str, str]) -> bool:
         return url.scheme in schemes and bool(url.hostname) and url.port != 0
     except ValueError:  # a port or an address that is none
         return False
+
+
+def _is_loopback(url: str) -> bool:
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:  # a name, or a short form as 127.1
+        return host == "localhost" or host.endswith(".localhost") or host.startswith("127.")
+    mapped = getattr(address, "ipv4_mapped", None) or address  # ::ffff:127.0.0.1
+    return bool(mapped.is_loopback or mapped.is_unspecified)  # one reaches 0.0.0.0 at home
 
 
 def _check_directions(

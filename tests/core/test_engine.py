@@ -134,10 +134,10 @@ def test_another_room_is_refused_and_the_index_stays(rig, index, error, text):
 
 
 def test_a_signal_says_what_could_be_traded(rig):
-    rig.put(SPOT, 99.9, 100.0, at=T - 2, bid_qty=1.0, ask_qty=7.0)
-    rig.put(PERP, 101.0, 101.1, at=T - 1, bid_qty=8.0, ask_qty=1.0)
+    rig.put(SPOT, 99.9, 100.0, at=T - 2_999_999, bid_qty=1.0, ask_qty=7.0)
+    rig.put(PERP, 101.0, 101.1, at=T - 1_000_000, bid_qty=8.0, ask_qty=1.0)
     [signal] = rig.turn(T)
-    assert (0, T, T - 1, 100.0, 101.0, 7.0, 8.0, SYMBOL, 0) == tuple(signal)
+    assert (0, T, T - 1_000_000, 100.0, 101.0, 7.0, 8.0, SYMBOL, 0, 2, 1) == tuple(signal)
     assert SIGNALLED == rig.state
     assert 1 == rig.counted("signals")
 
@@ -442,7 +442,7 @@ def test_a_full_ring_gives_the_pair_back(make_instance):
     engine.set_rule(0, 0.0, 50.0, 10.0)
     for source in (0, 1):
         instance.health.beat(source, T)
-    instance.ring.push(0, 0, 1, 1, 1.0, 1.0, 1.0, 1.0)
+    instance.ring.push(0, 0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
 
     def tick():
         instance.quotes.write(0, 0, 99.0, 100.0, 1.0, 1.0, 0, T)

@@ -15,14 +15,15 @@ def ring(make_instance):
 
 def push(ring, n, **other):
     fields = {
-        "symbol_id": n % 4, "direction_id": n % 2, "at_ns": n, "recv_ns": n + 1,
+        "symbol_id": n % 4, "direction_id": n % 2, "at_ns": n,
+        "buy_recv_ns": n - 3_000_000, "sell_recv_ns": n + 1,
         "buy_px": n + 0.5, "sell_px": n + 0.25, "buy_qty": 2.0 * n, "sell_qty": 3.0 * n,
     }  # fmt: skip
     return ring.push(**(fields | other))
 
 
 def record(sequence, n):
-    return SignalTuple(sequence, n, n + 1, n + 0.5, n + 0.25, 2.0 * n, 3.0 * n, n % 4, n % 2)
+    return SignalTuple(sequence, n, n + 1, n + 0.5, n + 0.25, 2.0 * n, 3.0 * n, n % 4, n % 2, 3, 0)
 
 
 def accounts(ring):

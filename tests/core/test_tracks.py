@@ -139,6 +139,7 @@ class Slow:
     looks: int = 0
     skipped: int = 0
     bad_since: int | None = None
+    worst: tuple[int, int] = (-1, -1)
 
     def look(self, pair, now):
         """Return why the track ends."""
@@ -146,6 +147,11 @@ class Slow:
             passed = now - self.looked
             self.skipped += max(0, now // GRID - self.looked // GRID - 1)
             self.looked, self.looks = now, self.looks + 1
+            ages = pair.buy_age_ns, pair.sell_age_ns
+            self.worst = tuple(
+                max(worst, -1 if age == -1 else max(age, 0) // 10**6)
+                for worst, age in zip(self.worst, ages, strict=True)
+            )
         if pair is not None and pair.tradable:
             self.bad_since = None
             net = pair.gross_bps - FEES
@@ -169,7 +175,7 @@ class Slow:
         return StatsTuple(
             *self.peak, self.profit, math.fsum(self.nets) / n if n else NAN,
             math.fsum(self.sizes) / n if n else NAN, min(self.sizes, default=NAN), n,
-            self.looks, self.skipped,
+            self.looks, self.skipped, *self.worst,
         )  # fmt: skip
 
 

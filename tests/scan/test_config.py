@@ -377,3 +377,23 @@ def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Config().universe.include = ("X",)  # type: ignore[misc]
     assert Universe() == Config().universe
+
+
+@pytest.mark.parametrize(("address", "simulated"), [
+    ("ws://127.0.0.1:9000", True), ("wss://127.8.9.1/ws", True), ("ws://localhost:1", True),
+    ("ws://LOCALHOST", True), ("ws://[::1]:9000", True), ("ws://sim.localhost:9", True),
+    ("ws://localhost.:9", True), ("ws://127.1:5", True), ("ws://0.0.0.0:5", True),
+    ("ws://[::ffff:127.0.0.1]:9", True), ("wss://stream.binance.com:9443", False),
+    ("wss://10.0.0.1", False), ("wss://localhost.example.com", False), ("ws://[::2]", False),
+])  # fmt: skip
+@pytest.mark.parametrize("key", ["ws_url", "rest_url"])
+def test_a_loopback_address_of_an_enabled_source_is_a_simulated_market(address, simulated, key):
+    url = address.replace("ws", "http", 1) if key == "rest_url" else address
+    flags = {f"venues.okx-spot.{key}": url}
+    assert simulated == load(flags=flags, environ={}).config.simulated
+    flags["sources"] = ["bybit-spot", "mexc-futures"]  # one that is not listened to says nothing
+    assert not load(flags=flags, environ={}).config.simulated
+
+
+def test_the_default_hosts_are_a_real_market():
+    assert not load(environ={}).config.simulated

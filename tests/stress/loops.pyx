@@ -252,8 +252,8 @@ cdef inline void signal_of(Signal* s, uint64_t n) noexcept nogil:
     s.sell_qty = -<double>(n & 0xFFFF)
     s.symbol_id = <uint16_t>n
     s.direction_id = <uint8_t>(n >> 3)
-    s._reserved0 = 0
-    s._reserved1 = <uint32_t>n
+    s.older_leg = 0
+    s.older_age_ms = <uint32_t>n
 
 
 cdef inline bint signal_is(const Signal* s, uint64_t n) noexcept nogil:
@@ -261,7 +261,7 @@ cdef inline bint signal_is(const Signal* s, uint64_t n) noexcept nogil:
             and s.buy_px == <double><uint32_t>n
             and s.sell_px == <double><uint32_t>n + 0.5 and s.buy_qty == <double>(n >> 32)
             and s.sell_qty == -<double>(n & 0xFFFF) and s.symbol_id == <uint16_t>n
-            and s.direction_id == <uint8_t>(n >> 3) and s._reserved1 == <uint32_t>n)
+            and s.direction_id == <uint8_t>(n >> 3) and s.older_age_ms == <uint32_t>n)
 
 
 def produce(SignalRing ring not None, uint64_t first, uint64_t n_records):

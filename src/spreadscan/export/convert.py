@@ -12,7 +12,7 @@ from spreadscan.errors import BadData
 from spreadscan.export import write
 from spreadscan.export.folder import Input, again, find
 from spreadscan.export.rows import Damage, read
-from spreadscan.export.schema import stored
+from spreadscan.export.schema import SIMULATED, stored
 from spreadscan.export.tracks import COLUMNS, join
 from spreadscan.tracker import SIGNALS
 
@@ -82,7 +82,7 @@ def export(
 def _one(data: Path, source: Input, out: Path, progress: Callable[[int], None]) -> Output:
     path = out / f"{source.name}.parquet"
     facts = write.facts_of(path)
-    if facts.get("made_of") == source.fingerprint():
+    if facts.get("made_of") == source.fingerprint() and facts.get("format") == source.kind.version:
         return _output(path, "unchanged", facts)
     while True:
         try:
@@ -100,11 +100,12 @@ def _write(path: Path, source: Input, progress: Callable[[int], None]) -> dict[s
     damage = Damage()
     write.write(
         path,
-        read(source, damage, progress),
-        stored(source.kind.columns),
+        read(source, damage, progress, before=True),
+        stored((*source.kind.columns, SIMULATED)),
         _ORDER,
         lambda n_rows: {
             "made_of": source.fingerprint(),
+            "format": source.kind.version,
             "rows": n_rows,
             "bytes_in": source.text_size,
             "torn_lines": damage.torn_lines,
@@ -124,15 +125,16 @@ def _tracks(out: Path) -> tuple[Output, int]:
     """Join all events in the folder, also those whose text has been removed since."""
     path = out / _TRACKS
     days = sorted(out.glob(f"{SIGNALS.name}-*.parquet"))
-    made_of = {day.name: write.facts_of(day).get("made_of") for day in days}
+    of_day = {day.name: write.facts_of(day) for day in days}
+    made_of = {day: [f.get("made_of"), f.get("format")] for day, f in of_day.items()}
     facts = write.facts_of(path)
     state = "unchanged"
-    if facts.get("made_of") != made_of:
+    if facts.get("made_of") != made_of or facts.get("format") != SIGNALS.version:
         state, n_open = "written", 0
 
         def tracks() -> Iterator[pa.Table]:
             nonlocal n_open
-            schema = stored(SIGNALS.columns)
+            schema = stored((*SIGNALS.columns, SIMULATED))
             for table in join(write.read_back(day, schema) for day in days):
                 n_open += table["close_time"].null_count
                 yield table
@@ -143,7 +145,12 @@ def _tracks(out: Path) -> tuple[Output, int]:
                 tracks(),
                 stored(COLUMNS),
                 ("open_time", "track_id"),
-                lambda n_rows: {"made_of": made_of, "rows": n_rows, "open": n_open},
+                lambda n_rows: {
+                    "made_of": made_of,
+                    "format": SIGNALS.version,
+                    "rows": n_rows,
+                    "open": n_open,
+                },
             )
         except BadData as error:
             return Output(file=path.name, state="refused", faults=[str(error)]), 0

@@ -14,9 +14,9 @@ from pyarrow import csv
 
 from spreadscan.errors import BadData
 from spreadscan.export.folder import Input, Part
-from spreadscan.export.schema import reading
-from spreadscan.tracker.columns import Format
-from spreadscan.tracker.files import read_blocks
+from spreadscan.export.schema import SIMULATED, reading
+from spreadscan.tracker.columns import Format, Simulated, simulated_of
+from spreadscan.tracker.files import format_of, read_blocks, read_head
 
 Progress = Callable[[int], None]  # bytes of text that were read since the last call
 
@@ -57,19 +57,39 @@ class Damage:
 
 def read(
     source: Input, damage: Damage, progress: Progress = lambda n: None,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None, *, before: bool = False,
 ) -> Iterator[pa.Table]:  # fmt: skip
     """Yield the rows of an input as tables of a few MB, in the order in which they were written.
 
-    Texts are strings. columns: which to give, all by default. BadData where a file is of
-    another version, not ours, or has gone since it was found.
+    Texts are strings. columns: which to give, all by default; SIMULATED is what the head of a row's
+    file says. before: read earlier versions too, null where they have no such column. BadData
+    where a file is of another version, not ours, or has gone since it was found.
     """
+    wanted = columns if columns is not None else [*source.kind.names, SIMULATED.name]
     for part in source.parts:
         line = _FIRST_LINE
-        for block in _blocks(part, source.kind, damage):
-            yield from _tables(block, line, part.path, source.kind, damage, columns)
+        head = read_head(part.path)
+        kind = format_of(head, source.kind) if before else source.kind
+        there = [name for name in wanted if name in kind.names]
+        for block in _blocks(part, kind, damage):
+            for table in _tables(block, line, part.path, kind, damage, there):
+                yield _filled(table, wanted, source.kind, simulated_of(head))
             line += block.count(b"\n")
             progress(len(block))
+
+
+def _filled(
+    table: pa.Table, wanted: Sequence[str], kind: Format, simulated: Simulated
+) -> pa.Table:  # fmt: skip
+    """Return a table with the columns that its file has not."""
+    types = reading(kind)
+    market = {"true": True, "false": False}.get(simulated)
+    for at, name in enumerate(wanted):
+        if name not in table.column_names:
+            value = pa.scalar(market, pa.bool_()) if name == SIMULATED.name else (
+                pa.scalar(None, types[name]))  # fmt: skip
+            table = table.add_column(at, name, pa.repeat(value, table.num_rows))
+    return table
 
 
 def _blocks(part: Part, kind: Format, damage: Damage) -> Iterator[bytes]:
@@ -105,7 +125,7 @@ def _is_torn(part: Part) -> bool:
 
 def _tables(
     block: bytes, line: int, path: Path, kind: Format, damage: Damage,
-    columns: Sequence[str] | None,
+    columns: Sequence[str],
 ) -> Iterator[pa.Table]:  # fmt: skip
     """Parse whole lines; where some are at fault, those before and after them."""
     try:
@@ -125,13 +145,12 @@ def _tables(
         yield table
 
 
-def _parse(block: bytes, kind: Format, columns: Sequence[str] | None) -> pa.Table:
+def _parse(block: bytes, kind: Format, wanted: Sequence[str]) -> pa.Table:
     """Return the rows of whole lines; ArrowInvalid where one of them is none."""
     n_lines, n_commas = block.count(b"\n"), block.count(b",")
     if n_commas != n_lines * (len(kind.names) - 1):
         found = n_commas + 1 if n_lines == 1 else 0
         raise pa.ArrowInvalid(f"{found} fields, expected {len(kind.names)}")
-    wanted = kind.names if columns is None else columns
     table = csv.read_csv(
         pa.py_buffer(block),
         csv.ReadOptions(column_names=kind.names),

@@ -11,6 +11,11 @@ from spreadscan.tracker.columns import Column, Format
 
 TIME = pa.timestamp("us", "UTC")
 _TEXT = pa.dictionary(pa.int32(), pa.string())
+# beside the columns of the text: what its first line says
+SIMULATED = Column(
+    "simulated", "0 or 1", "the market was simulated: an address on the scanner's own machine; "
+    "empty: its file does not say",
+)  # fmt: skip
 _TYPES = {"text": pa.string(), "integer": pa.int64(), "ns": pa.int64(), "0 or 1": pa.bool_()}
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from spreadscan.export.schema import SIMULATED
 from spreadscan.tracker import SIGNALS
 from spreadscan.tracker.columns import Column
 from spreadscan.tracker.events import FIXED
@@ -44,6 +45,7 @@ def _columns() -> tuple[TrackColumn, ...]:
             for event, group in zip(("OPEN", "CLOSE"), into, strict=True):
                 named = c._replace(name=f"{event.lower()}_{c.name}")
                 group.append(TrackColumn(named, c.name, (event,)))
+    fixed.append(TrackColumn(SIMULATED, SIMULATED.name, ("OPEN", "CLOSE")))
     return (*fixed, *times, *opens, *closes)
 
 

@@ -76,21 +76,28 @@ def facts_of(path: Path) -> dict[str, Any]:
 
 
 def read_back(path: Path, schema: pa.Schema) -> pa.Table:
-    """Return a file of write(), texts as strings; BadData where it has another schema."""
+    """Return a file of write(), texts as strings; BadData where it has another schema.
+
+    Columns that it has not, since an earlier version wrote it, are null.
+    """
     try:
         found = parquet.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise BadData(f"{path}: {error}, expected a Parquet file of this program") from None
     with found:
-        if found.schema_arrow.names != schema.names:
+        names = found.schema_arrow.names
+        if names != [name for name in schema.names if name in names] or not names:
             raise BadData(
-                f"{path}: columns {', '.join(found.schema_arrow.names)[:60]}..., expected those "
+                f"{path}: columns {', '.join(names)[:60]}..., expected those "
                 "of this version; move it to a folder of its own"
             )
         table = found.read()
     plain = [
         pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in schema
     ]
+    for at, field in enumerate(plain):
+        if field.name not in names:
+            table = table.add_column(at, field, pa.nulls(table.num_rows, field.type))
     return table.cast(pa.schema(plain))
 
 

@@ -11,6 +11,7 @@ from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.recordings import is_recording
 from spreadscan.replay.recorded import GENERATED
+from spreadscan.tracker.columns import Simulated
 from spreadscan.types import SOURCES
 
 SETTINGS = "config.toml"
@@ -38,6 +39,14 @@ def recordings_in(folders: Sequence[Path]) -> list[Path]:
         if names.count(name) > 1:
             raise ConfigError(f"frames: {name} {names.count(name)} times, expected each name once")
     return found
+
+
+def market_of(folder: Path) -> Simulated:
+    """Return whether a recording is of a simulated market, as the settings beside it tell."""
+    own = folder / SETTINGS
+    if not own.is_file():
+        return "unknown"
+    return "true" if load([own], environ={}).config.simulated else "false"
 
 
 def settings_of(folder: Path, files: Sequence[str], flags: Mapping[str, Any]) -> Config:

@@ -20,6 +20,7 @@ from spreadscan.errors import BadData, ConfigError
 from spreadscan.lists import Lists
 from spreadscan.recordings import Recording
 from spreadscan.replay.feed import RecordedFeed
+from spreadscan.replay.material import market_of
 from spreadscan.replay.pace import Pace
 from spreadscan.replay.table import private_instance
 from spreadscan.tracker import Tracker
@@ -103,7 +104,7 @@ class Scan:
         self._tracker = Tracker(
             self._instance, config, lists.names, build.fees_bps(config),
             build.stale_after_s(config), utc=RecordedUtc(recording.utc_offset_ns),
-            folder=str(folder),
+            folder=str(folder), simulated=market_of(recording.folder),
         )  # fmt: skip
 
     def run(

@@ -16,6 +16,7 @@ from spreadscan.report.history import History, load
 from spreadscan.report.page import Chart, Shown, number, pairs_table, render
 from spreadscan.report.theme import save_png, style, svg
 from spreadscan.tracker import SIGNALS
+from spreadscan.tracker.track import RESERVED
 
 Progress = Callable[[int, int], None]  # bytes of text done, and in all
 
@@ -126,7 +127,11 @@ def _numbers(history: History, out: Path) -> Made:
         page=str(out),
         pictures=[],
         signals=len(tracks),
-        ends={reason: int(np.sum(tracks.reason == reason)) for reason in figures.REASONS},
+        ends={
+            reason: n
+            for reason in figures.ENDS
+            if (n := int(np.sum(tracks.reason == reason))) or reason not in RESERVED
+        },
         pairs=len({*zip(tracks.pair, tracks.direction, strict=True)}),
         first=_minute(tracks.opened_s[0]) if len(tracks) else "",
         last=_minute(max(ends)) if len(tracks) else "",

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from spreadscan.report.history import OPEN_YET, Floats, Tracks
 from spreadscan.report.theme import COLOURS, bare, figure, hint
+from spreadscan.tracker.track import REASONS
 from spreadscan.types import DIRECTIONS
 
-REASONS = ("CONVERGED", "EXPIRED", "LOST", "DELISTED", OPEN_YET)
+ENDS = (*REASONS, OPEN_YET)
 BARS = 12
 _HOURS = 24
 _STRONGEST = 0.85  # of the heat colour: ink must stay readable on it
@@ -152,7 +153,7 @@ def peaks(tracks: Tracks) -> Figure:
 
 def _stacked(axes: Axes, tracks: Tracks, values: Floats, edges: Floats) -> None:
     base = np.zeros(len(edges) - 1)
-    for reason in REASONS:
+    for reason in ENDS:
         counts, _ = np.histogram(values[tracks.reason == reason], edges)
         if counts.any():
             axes.bar(
@@ -165,7 +166,7 @@ def _stacked(axes: Axes, tracks: Tracks, values: Floats, edges: Floats) -> None:
     axes.set_ylim(0, max(1.0, base.max() * 1.15))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=len(REASONS), borderaxespad=0.2,
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=len(ENDS), borderaxespad=0.2,
             handlelength=0.8, handletextpad=0.4, columnspacing=1.0,
         )  # fmt: skip
 
@@ -180,7 +181,7 @@ def _mark(axes: Axes, value: float, text: Callable[[float], str]) -> None:
 
 def named(reason: str) -> str:
     """Return a reason as people read it."""
-    return "still open" if reason == OPEN_YET else reason.lower()
+    return "still open" if reason == OPEN_YET else reason.lower().replace("_", " ")
 
 
 def span(seconds: float) -> str:

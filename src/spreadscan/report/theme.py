@@ -30,6 +30,8 @@ COLOURS = {
     "expired": "#c99a13",
     "lost": "#cc3d55",
     "delisted": "#7d6bb0",
+    "unproven": "#b0708f",
+    "not_trading": "#5f7fa8",
     "open": "#8a94a3",
 }
 # letters that the first family lacks come from the next; a coin may be called 币安人生

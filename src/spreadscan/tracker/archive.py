@@ -20,6 +20,7 @@ from spreadscan.tracker.columns import Format
 from spreadscan.tracker.events import Utc
 from spreadscan.tracker.files import (
     COMPRESSED,
+    PART,
     DataFile,
     data_files,
     is_copy,
@@ -35,7 +36,6 @@ _OVER_AFTER_S = 120  # rows may wait for a disk that is full for a moment
 _LEVEL = 1  # a seventh of the text at 600 MB/s (made-up quotes); 2 to 4 gave no less, slower
 _BLOCK = 1 << 18
 _NICE = 10
-_PART = "part-"  # so that no pattern for data files finds it
 
 
 class Archive:
@@ -97,7 +97,7 @@ class Archive:
             self.round(self._utc.utc_ns(now_ns()))
 
     def _compress_all(self) -> None:
-        for path in Path(self._folder).glob(f"{_PART}*{COMPRESSED}"):
+        for path in Path(self._folder).glob(f"{PART}*.csv*"):  # of one that was killed
             path.unlink(missing_ok=True)
         for kind in self._writers:
             for file in data_files(self._folder, kind):
@@ -116,7 +116,7 @@ class Archive:
 
     def _compress(self, kind: Format, file: DataFile) -> None:
         target = _target(kind, file)
-        part = target.with_name(f"{_PART}{target.name}")
+        part = target.with_name(f"{PART}{target.name}")
         size = text_size(file.path)
         try:
             if not self._copy(file.path, part, size):

@@ -5,7 +5,10 @@ No I/O. docs/data-files.md shows the same tables; a test compares.
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+Simulated = Literal["true", "false", "unknown"]
+SIMULATED: tuple[Simulated, ...] = get_args(Simulated)
 
 
 class Column(NamedTuple):
@@ -17,11 +20,15 @@ class Column(NamedTuple):
 
 
 class Format(NamedTuple):
-    """A kind of file: line 1 is a comment with name, version and units, line 2 the names."""
+    """A kind of file: line 1 is a comment with name, version and units, line 2 the names.
+
+    before: earlier versions, which `export` reads.
+    """
 
     name: str
     version: int
     columns: tuple[Column, ...]
+    before: tuple["Format", ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -35,8 +42,17 @@ class Format(NamedTuple):
 
     @property
     def header(self) -> bytes:
-        """Return the two lines that every file begins with."""
-        return f"{self.tag}; {_UNITS}\n{','.join(self.names)}\n".encode()
+        """Return the two lines that a file of a real market begins with."""
+        return self.head("false")
+
+    def head(self, simulated: Simulated) -> bytes:
+        """Return the two lines that a file begins with. simulated: of its market."""
+        line = f"{self.tag}; {_UNITS}; simulated={simulated}"
+        return f"{line}\n{','.join(self.names)}\n".encode()
+
+    def file_name(self, stamp: str, part: int = 1) -> str:
+        """Return the name of a file that is not compressed yet; part 2 and on: later rows."""
+        return f"{self.name}-{stamp}{f'.{part}' if part > 1 else ''}.csv"
 
     def row(self, values: Mapping[str, str]) -> str:
         """Return a whole line; columns without a value stay empty."""
@@ -52,78 +68,94 @@ _PX = "quote currency per coin"
 _FUNDING = "what the perpetual's seller receives at its next funding; not in net; empty: unknown"
 
 _STATS = "CLOSE, GAP: "
+_AGED = "`time`, whole ms since it was received; CLOSE: of the last look"
+_WORST = "of OPEN and every look that found one"
+_ENDS = (
+    "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED (reserved: UNPROVEN, NOT_TRADING); GAP: DOWN, LATE"
+)
 
+_SIGNALS = (
+    Column("time", _TIME, "OPEN: the engine's decision; CLOSE, GAP: the tracker's look"),
+    Column("event", "text", "OPEN, CLOSE or GAP"),
+    Column("track_id", "text", "joins events and snapshots; never used twice in a folder"),
+    Column("ring_id", "integer", "signal ring; another one once the instance is re-created"),
+    Column("sequence", "integer", "number of the signal in its ring: 0, 1, 2, ..."),
+    Column("direction", "text", "exchange of the spot leg -> exchange of the perpetual leg"),
+    Column("direction_id", "integer", "number of the direction, kept for ever"),
+    Column("symbol", "text", "name that all sources share, BTC-USDT"),
+    Column("symbol_id", "integer", "number of the symbol in the generated set"),
+    Column("buy_px", _PX, "ask of the spot leg: what buying costs"),
+    Column("buy_qty", "coins", "size at buy_px"),
+    Column("buy_usdt", "USDT", "buy_px * buy_qty"),
+    Column("sell_px", _PX, "bid of the perpetual leg: what selling gives"),
+    Column("sell_qty", "coins", "size at sell_px"),
+    Column("sell_usdt", "USDT", "sell_px * sell_qty"),
+    Column("buy_age_ms", "ms", f"of the spot quote at {_AGED}"),
+    Column("sell_age_ms", "ms", f"of the perpetual quote at {_AGED}"),
+    Column("buy_bid", _PX, "CLOSE: bid of the spot leg, to work out the round trip"),
+    Column("sell_ask", _PX, "CLOSE: ask of the perpetual leg"),
+    Column("gross_bps", "bps", "(sell_px / buy_px - 1) * 10000"),
+    Column("net_bps", "bps", "gross_bps - fees_bps"),
+    Column("exit_bps", "bps", "CLOSE: (sell_ask / buy_bid - 1) * 10000, cost of closing now"),
+    Column("funding_bps", "bps", _FUNDING),
+    Column("fees_bps", "bps", "entry taker fees of both legs, as of OPEN"),
+    Column("peak_net_bps", "bps", f"{_STATS}highest net, of OPEN and the tradable looks"),
+    Column("peak_time", _TIME, f"{_STATS}when that was first"),
+    Column("peak_after_s", "s", f"{_STATS}from OPEN to the peak"),
+    Column("peak_size_usdt", "USDT", f"{_STATS}size at the peak"),
+    Column("profit_s", "s", f"{_STATS}time in profit: net above 0 at a tradable look"),
+    Column("mean_net_bps", "bps", f"{_STATS}mean net of the tradable looks"),
+    Column("mean_size_usdt", "USDT", f"{_STATS}mean size of the tradable looks"),
+    Column("min_size_usdt", "USDT", f"{_STATS}smallest size of the tradable looks"),
+    Column("worst_buy_age_ms", "ms", f"{_STATS}highest age of the spot quote, {_WORST}"),
+    Column("worst_sell_age_ms", "ms", f"{_STATS}highest age of the perpetual quote, {_WORST}"),
+    Column("looks", "integer", f"{_STATS}looks at both legs since OPEN"),
+    Column("tradable_looks", "integer", f"{_STATS}those that found both legs tradable"),
+    Column("skipped", "integer", f"{_STATS}ticks of the grid without a look: late, or held"),
+    Column("duration_s", "s", "CLOSE: from OPEN to the look that ended it"),
+    Column("gap_s", "s", "GAP: how long nobody looked or nothing could be written"),
+    Column("reason", "text", _ENDS),
+    Column("at_ns", "ns", "the moment of `time` on CLOCK_BOOTTIME, for intervals in one ring"),
+    Column("config_hash", "text", "c and 8 hex digits that change with any setting"),
+)
+
+_SNAPSHOTS = (
+    Column("track_id", "text", "as in the signals file"),
+    Column("time", _TIME, "moment of the look, the same for all tracks of a tick"),
+    Column("buy_bid", _PX, "bid of the spot leg; empty where that leg has no quote"),
+    Column("buy_bid_qty", "coins", "size at buy_bid"),
+    Column("buy_ask", _PX, "ask of the spot leg"),
+    Column("buy_ask_qty", "coins", "size at buy_ask"),
+    Column("sell_bid", _PX, "bid of the perpetual leg"),
+    Column("sell_bid_qty", "coins", "size at sell_bid"),
+    Column("sell_ask", _PX, "ask of the perpetual leg"),
+    Column("sell_ask_qty", "coins", "size at sell_ask"),
+    Column("buy_age_ms", "ms", "since the spot quote was received, whole ms"),
+    Column("sell_age_ms", "ms", "since the perpetual quote was received"),
+    Column("gross_bps", "bps", "(sell_bid / buy_ask - 1) * 10000"),
+    Column("net_bps", "bps", "gross_bps - the track's fees_bps"),
+    Column("exit_bps", "bps", "(sell_ask / buy_bid - 1) * 10000"),
+    Column("funding_bps", "bps", _FUNDING),
+    Column("tradable", "0 or 1", "both legs could be traded on: what statistics rest on"),
+)
+
+_SINCE_V3 = {"buy_age_ms", "sell_age_ms", "worst_buy_age_ms", "worst_sell_age_ms"}
 SIGNALS = Format(
     "signals",
-    2,
-    (
-        Column("time", _TIME, "OPEN: the engine's decision; CLOSE, GAP: the tracker's look"),
-        Column("event", "text", "OPEN, CLOSE or GAP"),
-        Column("track_id", "text", "joins events and snapshots; never used twice in a folder"),
-        Column("ring_id", "integer", "signal ring; another one once the instance is re-created"),
-        Column("sequence", "integer", "number of the signal in its ring: 0, 1, 2, ..."),
-        Column("direction", "text", "exchange of the spot leg -> exchange of the perpetual leg"),
-        Column("direction_id", "integer", "number of the direction, kept for ever"),
-        Column("symbol", "text", "name that all sources share, BTC-USDT"),
-        Column("symbol_id", "integer", "number of the symbol in the generated set"),
-        Column("buy_px", _PX, "ask of the spot leg: what buying costs"),
-        Column("buy_qty", "coins", "size at buy_px"),
-        Column("buy_usdt", "USDT", "buy_px * buy_qty"),
-        Column("sell_px", _PX, "bid of the perpetual leg: what selling gives"),
-        Column("sell_qty", "coins", "size at sell_px"),
-        Column("sell_usdt", "USDT", "sell_px * sell_qty"),
-        Column("buy_bid", _PX, "CLOSE: bid of the spot leg, to work out the round trip"),
-        Column("sell_ask", _PX, "CLOSE: ask of the perpetual leg"),
-        Column("gross_bps", "bps", "(sell_px / buy_px - 1) * 10000"),
-        Column("net_bps", "bps", "gross_bps - fees_bps"),
-        Column("exit_bps", "bps", "CLOSE: (sell_ask / buy_bid - 1) * 10000, cost of closing now"),
-        Column("funding_bps", "bps", _FUNDING),
-        Column("fees_bps", "bps", "entry taker fees of both legs, as of OPEN"),
-        Column("peak_net_bps", "bps", f"{_STATS}highest net, of OPEN and the tradable looks"),
-        Column("peak_time", _TIME, f"{_STATS}when that was first"),
-        Column("peak_after_s", "s", f"{_STATS}from OPEN to the peak"),
-        Column("peak_size_usdt", "USDT", f"{_STATS}size at the peak"),
-        Column("profit_s", "s", f"{_STATS}time in profit: net above 0 at a tradable look"),
-        Column("mean_net_bps", "bps", f"{_STATS}mean net of the tradable looks"),
-        Column("mean_size_usdt", "USDT", f"{_STATS}mean size of the tradable looks"),
-        Column("min_size_usdt", "USDT", f"{_STATS}smallest size of the tradable looks"),
-        Column("looks", "integer", f"{_STATS}looks at both legs since OPEN"),
-        Column("tradable_looks", "integer", f"{_STATS}those that found both legs tradable"),
-        Column("skipped", "integer", f"{_STATS}ticks of the grid without a look: late, or held"),
-        Column("duration_s", "s", "CLOSE: from OPEN to the look that ended it"),
-        Column("gap_s", "s", "GAP: how long nobody looked or nothing could be written"),
-        Column("reason", "text", "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED; GAP: DOWN, LATE"),
-        Column("at_ns", "ns", "the moment of `time` on CLOCK_BOOTTIME, for intervals in one ring"),
-        Column("config_hash", "text", "c and 8 hex digits that change with any setting"),
-    ),
+    3,
+    _SIGNALS,
+    (Format("signals", 2, tuple(c for c in _SIGNALS if c.name not in _SINCE_V3)),),
 )
-
-SNAPSHOTS = Format(
-    "snapshots",
-    2,
-    (
-        Column("track_id", "text", "as in the signals file"),
-        Column("time", _TIME, "moment of the look, the same for all tracks of a tick"),
-        Column("buy_bid", _PX, "bid of the spot leg; empty where that leg has no quote"),
-        Column("buy_bid_qty", "coins", "size at buy_bid"),
-        Column("buy_ask", _PX, "ask of the spot leg"),
-        Column("buy_ask_qty", "coins", "size at buy_ask"),
-        Column("sell_bid", _PX, "bid of the perpetual leg"),
-        Column("sell_bid_qty", "coins", "size at sell_bid"),
-        Column("sell_ask", _PX, "ask of the perpetual leg"),
-        Column("sell_ask_qty", "coins", "size at sell_ask"),
-        Column("buy_age_ms", "ms", "since the spot quote was received, whole ms"),
-        Column("sell_age_ms", "ms", "since the perpetual quote was received"),
-        Column("gross_bps", "bps", "(sell_bid / buy_ask - 1) * 10000"),
-        Column("net_bps", "bps", "gross_bps - the track's fees_bps"),
-        Column("exit_bps", "bps", "(sell_ask / buy_bid - 1) * 10000"),
-        Column("funding_bps", "bps", _FUNDING),
-        Column("tradable", "0 or 1", "both legs could be traded on: what statistics rest on"),
-    ),
-)
+SNAPSHOTS = Format("snapshots", 3, _SNAPSHOTS, (Format("snapshots", 2, _SNAPSHOTS),))
 
 # what a reader of CSV, of comments or of lines would stumble over
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f",#\u0085\u2028\u2029]')
+
+
+def simulated_of(head: bytes) -> Simulated:
+    """Return what the first line of a file says of its market; 'unknown' where it does not."""
+    found = re.search(rb"; simulated=(\w+)$", head.split(b"\n", 1)[0])
+    return next((s for s in SIMULATED if found and found[1] == s.encode()), "unknown")
 
 
 def safe_text(name: str) -> str:
@@ -144,6 +176,11 @@ def bps(value: float) -> str:
 def seconds(ns: int) -> str:
     """Return ns as seconds with six decimals."""
     return f"{ns / 1e9:.6f}"
+
+
+def age_ms(ms: int) -> str:
+    """Return an age in whole ms; below 0 is empty: there is no quote."""
+    return str(ms) if ms >= 0 else ""
 
 
 def usdt(value: float) -> str:

@@ -7,7 +7,7 @@ from spreadcore.ring import SignalTuple
 from spreadcore.trackstats import StatsTuple
 
 from spreadscan.clock import iso_utc
-from spreadscan.tracker.columns import SIGNALS, bps, number, safe_text, seconds, usdt
+from spreadscan.tracker.columns import SIGNALS, age_ms, bps, number, safe_text, seconds, usdt
 from spreadscan.tracker.recovery import OpenRow
 from spreadscan.tracker.track import Ended, Late, Reason, Track, track_id
 from spreadscan.types import Direction
@@ -75,6 +75,8 @@ class EventRows:
             columns,
             signal.at_ns,
             **_sides(signal.buy_px, signal.buy_qty, signal.sell_px, signal.sell_qty),
+            buy_age_ms=age_ms(signal.buy_age_ms),
+            sell_age_ms=age_ms(signal.sell_age_ms),
             gross_bps=bps(gross),
             net_bps=bps(net),
             funding_bps=bps(funding),
@@ -94,6 +96,8 @@ class EventRows:
         if (pair := end.prices) is not None:
             prices = {
                 **_sides(pair.buy_ask, pair.buy_ask_qty, pair.sell_bid, pair.sell_bid_qty),
+                "buy_age_ms": age_ms(_whole_ms(pair.buy_age_ns)),
+                "sell_age_ms": age_ms(_whole_ms(pair.sell_age_ns)),
                 "buy_bid": number(pair.buy_bid),
                 "sell_ask": number(pair.sell_ask),
                 "gross_bps": bps(pair.gross_bps),
@@ -136,6 +140,8 @@ class EventRows:
             "mean_net_bps": bps(stats.mean_net_bps),
             "mean_size_usdt": usdt(stats.mean_size_usdt),
             "min_size_usdt": usdt(stats.min_size_usdt),
+            "worst_buy_age_ms": age_ms(stats.worst_buy_age_ms),
+            "worst_sell_age_ms": age_ms(stats.worst_sell_age_ms),
             "looks": str(stats.looks),
             "tradable_looks": str(stats.tradable_looks),
             "skipped": str(stats.skipped),
@@ -165,6 +171,11 @@ def _sides(buy_px: float, buy_qty: float, sell_px: float, sell_qty: float) -> di
         "sell_qty": number(sell_qty),
         "sell_usdt": usdt(sell_px * sell_qty),
     }
+
+
+def _whole_ms(age_ns: int) -> int:
+    # -1: no quote; a quote may also be newer than the moment of the look
+    return max(age_ns, 0) // 1_000_000 if age_ns != -1 else -1
 
 
 def day_of(time: str) -> str:

@@ -1,7 +1,8 @@
 """The files of a data folder: names, headers, and reading them, plain or compressed.
 
 `signals-20261120.csv` is being written or waits to be compressed; `signals-20261120.csv.zst` is
-over. `signals-20261120.2.csv.zst` holds rows that came after the first was over.
+over. `signals-20261120.2.csv.zst` holds rows that came after the first was over, `.2.csv` rows
+that were not to be appended to the first.
 """
 
 import logging
@@ -16,11 +17,12 @@ import zstandard
 
 from spreadscan.errors import BadData
 from spreadscan.logs import facts
-from spreadscan.tracker.columns import Format
+from spreadscan.tracker.columns import SIMULATED, Format
 
 log = logging.getLogger(__name__)
 
 COMPRESSED = ".zst"
+PART = "part-"  # before the name of a file that comes or goes: no pattern for data files finds it
 _BLOCK = 1 << 20
 _HEAD = 4096  # longer than a line of any header
 _FRAME_HEAD = 18  # bytes, at most
@@ -54,11 +56,14 @@ def data_files(folder: str | Path, kind: Format) -> list[DataFile]:
     ]
     # the plain one last: what is in it came later, where it is not a copy
     found.sort(key=lambda f: (f.stamp, not f.compressed, f.part))
-    twice = {f.stamp: f.path for f in found if not f.compressed}
+    plain: dict[str, list[Path]] = {}
+    for file in found:
+        if not file.compressed:
+            plain.setdefault(file.stamp, []).append(file.path)
     return [
         f
         for f in found
-        if not (f.compressed and f.stamp in twice and is_copy(f.path, twice[f.stamp]))
+        if not (f.compressed and any(is_copy(f.path, p) for p in plain.get(f.stamp, ())))
     ]
 
 
@@ -83,6 +88,21 @@ def open_text(path: str | Path) -> BufferedReader:
         raise BadData(f"{path}: begins {found!r}, expected a file compressed with zstd")
     text = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
     return BufferedReader(text)
+
+
+def read_head(path: str | Path) -> bytes:
+    """Return the first two lines of a file, less where there are fewer or it cannot be read."""
+    try:
+        with open_text(path) as file:
+            return file.readline(_HEAD) + file.readline(_HEAD)
+    except (OSError, BadData, zstandard.ZstdError):
+        return b""
+
+
+def format_of(head: bytes, kind: Format) -> Format:
+    """Return the version of a kind that a file's first lines are of; kind where it is none."""
+    tag = head.split(b"\n", 1)[0].partition(b";")[0]
+    return next((old for old in kind.before if old.tag.encode() == tag), kind)
 
 
 def text_size(path: str | Path) -> int:
@@ -175,6 +195,12 @@ def _damaged(path: object, what: str, broken: Callable[[], None]) -> None:
     broken()
 
 
+def _way_out(tag: str, kind: Format) -> str:
+    read = tag in [old.tag for old in kind.before]
+    hint = " (`spreadscan export --data FOLDER` reads them there)" if read else ""
+    return f"move the files of that version to another folder{hint}, or set another paths.data"
+
+
 def check_header(head: bytes, path: object, kind: Format) -> bool:
     """Return True for our header, False for one that was torn (or for nothing at all).
 
@@ -182,15 +208,15 @@ def check_header(head: bytes, path: object, kind: Format) -> bool:
     """
     lines = head.split(b"\n", 2)
     if len(lines) < 3:
-        if kind.header.startswith(head):
+        if any(kind.head(simulated).startswith(head) for simulated in SIMULATED):
             return False
         lines = [*lines, b"", b""]
     tag, _, _ = lines[0].decode("utf-8", "replace").partition(";")
     if tag != kind.tag:
-        old = re.fullmatch(rf"# spreadscan {kind.name} v\d+", tag)
+        other = re.fullmatch(rf"# spreadscan {kind.name} v\d+", tag)
         raise BadData(
             f"{path}: begins {tag[:60]!r}, expected {kind.tag!r}"
-            + ("; move the files of that version away, or set another paths.data" if old else "")
+            + (f"; {_way_out(tag, kind)}" if other else "")
         )
     columns = lines[1].decode("utf-8", "replace")
     if columns != ",".join(kind.names):

@@ -3,49 +3,78 @@
 A write is one os.write. What the disk takes of it only in part is cut off again before the next
 one, so rows may be retried for ever and never stand there twice. Data on files that were deleted
 or replaced is gone; the writer goes on in a new one.
+
+A sync is another thread's: it holds no lock that a write waits for, and files that the writer has
+left are synced and closed by it. Where it fails, the rows since the sync before may never get to
+the disk, whatever a later sync of that file says (the kernel tells once and then takes the pages
+for clean): they are counted and told, and the writer goes on in a new part.
 """
 
 import errno
 import logging
 import os
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 
 from spreadscan.errors import BadData
 from spreadscan.logs import facts
-from spreadscan.tracker.columns import Format
-from spreadscan.tracker.files import check_header
+from spreadscan.tracker.columns import Format, Simulated, simulated_of
+from spreadscan.tracker.files import PART, check_header, data_files
 
 log = logging.getLogger(__name__)
 
 Count = Callable[[str, int], None]
 _TAIL = 4096
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # after a sync that failed; doubles
+
+
+@dataclass(slots=True, eq=False)
+class _File:
+    """A file that rows are appended to, or one that the writer has left and a sync has not."""
+
+    path: str
+    stamp: str
+    fd: int
+    size: int  # of the whole lines in it
+    inode: tuple[int, int]
+    created: bool  # its name is not on the disk yet
+    undo: bool = False  # there may be more than `size`: cut it off first
+    unsynced: int = 0  # rows
+    syncing: bool = False  # whoever syncs needs the descriptor
+    trusted: bool = True  # no sync of it has failed
 
 
 class LineFile:
-    """The files `<kind>-<stamp>.csv` of a folder, one of them open at a time.
+    """The files `<kind>-<stamp>[.<part>].csv` of a folder, one of them written at a time.
 
-    count is told 'rows', 'torn_lines' and 'write_errors'. fsync: sync() is for the disk, and a
-    file is synced before the next one is opened.
+    count is told 'rows', 'torn_lines', 'write_errors', 'sync_errors' and 'untrusted_rows'. fsync:
+    sync() is for the disk. simulated: what the head of each file says of its market; a file that
+    says otherwise is gone on with in a new part.
     """
 
-    def __init__(self, folder: str, kind: Format, count: Count, *, fsync: bool) -> None:
+    def __init__(
+        self, folder: str, kind: Format, count: Count, *, fsync: bool,
+        simulated: Simulated = "false",
+    ) -> None:  # fmt: skip
         self.failing = False
+        self.sync_failing = False
         self._folder = folder
         self._kind = kind
         self._count = count
         self._fsync = fsync
-        self._path = ""
-        self._fd = -1
-        self._inode = (0, 0)
-        self._size = 0  # of the whole lines in it
-        self._undo = False  # there may be more than that: cut it off first
-        self._unsynced = False
-        self._created = False
-        self._lock = RLock()  # remove() and sync() may be another thread's
+        self._simulated = simulated
+        self._file: _File | None = None
+        self._left: list[_File] = []  # with rows to sync, oldest first
+        self._untrusted: set[str] = set()  # paths
+        self._pause_s = 0.0
+        self._sync_at_s = 0.0  # not before, by time.monotonic()
+        self._lock = RLock()  # for moments: the writer waits for it
+        self._one_sync = Lock()
 
     def write(self, stamp: str, rows: bytes, n_rows: int) -> bool:
         """Append whole lines to the file of that stamp; False where the disk refuses.
@@ -53,118 +82,201 @@ class LineFile:
         Then none of them stands there, or will once the next write has cut it off: try again
         with the same rows. BadData where the file is not ours.
         """
-        path = os.path.join(self._folder, f"{self._kind.name}-{stamp}.csv")
         with self._lock:
             try:
-                self._append(path, rows)
+                file = self._append(stamp, rows)
             except OSError as error:
-                self._refused(path, error)
+                self._refused(stamp, error)
                 return False
+            file.unsynced += n_rows
         self._count("rows", n_rows)
         if self.failing:
             self.failing = False
-            log.warning("data written again", extra=facts(file=path))
+            log.warning("data written again", extra=facts(file=file.path))
         return True
 
     @property
     def unsynced(self) -> bool:
-        """True while sync() has something to do."""
-        return self._unsynced and self._fsync
+        """True while it is time for a sync: there are rows, and no pause after a failure."""
+        if not self._fsync or time.monotonic() < self._sync_at_s:
+            return False
+        with self._lock:
+            return any(file.unsynced for file in self._files())
 
     def sync(self) -> None:
-        """Wait until what was written is on the disk; may take long, so any thread may call it."""
-        with self._lock:
-            if not self.unsynced or self._fd < 0:
-                return
-            self._unsynced = False
-            try:
-                os.fsync(self._fd)
-                if self._created:
-                    self._created = False
-                    sync_folder(self._folder)
-            except OSError as error:
-                self._refused(self._path, error)
+        """Wait until what was written before is on the disk: for a thread beside the writer's.
+
+        It may take long; rows may be written meanwhile. Errors are counted and logged.
+        """
+        if not self._fsync:
+            return
+        with self._one_sync:
+            with self._lock:
+                taken = [(file, file.unsynced) for file in self._files() if file.unsynced]
+                for file, _ in taken:
+                    file.unsynced, file.syncing = 0, True
+            for file, n_rows in taken:
+                self._sync(file, n_rows)
 
     def remove(self, path: str | Path, size: int) -> bool:
         """Remove a file of this folder; False where it is not of that size: a row came.
 
         Any thread may call it. A row that comes later begins the file anew.
         """
+        going = Path(path).with_name(f"{PART}{Path(path).name}")
         with self._lock:
-            mine = self._fd >= 0 and str(path) == self._path
-            if (mine and self._undo) or os.stat(path).st_size != size:
+            mine = [file for file in self._files() if file.path == str(path)]
+            if any(file.undo for file in mine) or os.stat(path).st_size != size:
                 return False
-            os.unlink(path)
-            if mine:
-                self._unsynced = False
-                fd, self._fd = self._fd, -1
-                os.close(fd)
-            return True
+            os.rename(path, going)
+            for file in mine:
+                self._drop(file)
+        os.unlink(going)  # of hundreds of MB: longer than a writer should wait
+        return True
 
     def close(self) -> None:
         """Cut off what is not whole, sync and close; a later write opens again."""
-        if self._fd < 0:
-            return
-        if self._undo:
-            with suppress(OSError):
-                self._cut()
-        self._undo = False
+        with self._lock:
+            if (file := self._file) is not None:
+                if file.undo:
+                    with suppress(OSError):
+                        self._cut(file)
+                self._leave(file)
         self.sync()
-        fd, self._fd = self._fd, -1
-        os.close(fd)
+        with self._lock:
+            for file in [*self._left]:
+                self._drop(file)
 
-    def _append(self, path: str, block: bytes) -> None:
-        if self._undo:
-            self._cut()
-        if not self._is_open(path):
-            self._open(path)
-        if self._size == 0:
-            block = self._kind.header + block
-        self._undo = True
-        self._unsynced = True
-        if os.write(self._fd, block) != len(block):
+    def _files(self) -> list[_File]:
+        return [*self._left, *([self._file] if self._file else [])]
+
+    def _append(self, stamp: str, block: bytes) -> _File:
+        if self._file and self._file.undo:
+            self._cut(self._file)
+        file = self._file if self._is_open(stamp) else self._open(stamp)
+        assert file is not None
+        if file.size == 0:
+            block = self._kind.head(self._simulated) + block
+        file.undo = True
+        if os.write(file.fd, block) != len(block):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._undo = False
-        self._size += len(block)
+        file.undo = False
+        file.size += len(block)
+        return file
 
-    def _cut(self) -> None:
-        os.ftruncate(self._fd, self._size)
-        self._undo = False
+    def _cut(self, file: _File) -> None:
+        os.ftruncate(file.fd, file.size)
+        file.undo = False
 
-    def _is_open(self, path: str) -> bool:
-        """Whether our descriptor is that file, and nobody has shortened it."""
-        if self._fd < 0 or path != self._path:
+    def _is_open(self, stamp: str) -> bool:
+        """Whether our descriptor is that stamp's file, trusted, and nobody has shortened it."""
+        file = self._file
+        if file is None or file.stamp != stamp or not file.trusted:
             return False
         try:
-            found = os.stat(path)
+            found = os.stat(file.path)
         except FileNotFoundError:
             return False
-        return (found.st_dev, found.st_ino) == self._inode and found.st_size == self._size
+        return (found.st_dev, found.st_ino) == file.inode and found.st_size == file.size
 
-    def _open(self, path: str) -> None:
-        self.close()
+    def _open(self, stamp: str) -> _File:
+        if self._file:
+            self._leave(self._file)
         os.makedirs(self._folder, exist_ok=True)
-        self._created = not os.path.exists(path)
-        self._path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        # the newest part: rows stand in the order of parts
+        part = max([f.part for f in data_files(self._folder, self._kind)
+                    if f.stamp == stamp and not f.compressed], default=1)  # fmt: skip
+        while True:
+            path = os.path.join(self._folder, self._kind.file_name(stamp, part))
+            if path not in self._untrusted and (file := self._opened(stamp, path)):
+                self._file = file
+                return file
+            part += 1
+
+    def _opened(self, stamp: str, path: str) -> _File | None:
+        """Return a file ready for more rows, None where its head tells of another market."""
+        created = not os.path.exists(path)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            self._size, torn = repair(self._fd, path, self._kind)
+            size, torn = repair(fd, path, self._kind)
+            other = size > 0 and simulated_of(os.pread(fd, _TAIL, 0)) != self._simulated
         except BaseException:
-            os.close(self._fd)
-            self._fd = -1
+            os.close(fd)
             raise
-        found = os.fstat(self._fd)
-        self._inode = (found.st_dev, found.st_ino)
         if torn:
             self._count("torn_lines", 1)
+        if other:
+            os.close(fd)
+            return None
+        found = os.fstat(fd)
+        return _File(path, stamp, fd, size, (found.st_dev, found.st_ino), created)
 
-    def _refused(self, path: str, error: OSError) -> None:
+    def _leave(self, file: _File) -> None:
+        """Write no more to a file; a sync that is due closes it."""
+        self._file = None
+        if self._fsync and (file.unsynced or file.syncing):
+            self._left.append(file)
+        else:
+            self._drop(file)
+
+    def _drop(self, file: _File) -> None:
+        if file is self._file:
+            self._file = None
+        elif file in self._left:
+            self._left.remove(file)
+        file.unsynced = 0
+        if not file.syncing:  # else by whoever syncs it
+            os.close(file.fd)
+
+    # -- by the thread that syncs
+
+    def _sync(self, file: _File, n_rows: int) -> None:
+        failed: OSError | None = None
+        try:
+            os.fsync(file.fd)
+            if file.created:
+                sync_folder(self._folder)
+                file.created = False
+        except OSError as error:
+            failed = error
+        with self._lock:
+            file.syncing = False
+            if failed:
+                file.trusted = False
+                self._untrusted.add(file.path)
+            if file is self._file or (file in self._left and file.unsynced):
+                pass  # it is needed on
+            elif file in self._left:
+                self._drop(file)
+            else:
+                os.close(file.fd)
+        self._told(file, n_rows, failed)
+
+    def _told(self, file: _File, n_rows: int, failed: OSError | None) -> None:
+        if failed:
+            self._count("sync_errors", 1)
+            self._count("untrusted_rows", n_rows)
+            self._pause_s = min(max(2 * self._pause_s, _PAUSE_S), _LONGEST_PAUSE_S)
+            self._sync_at_s = time.monotonic() + self._pause_s
+            log.error(
+                "data not synced: its newest rows may be lost, a new file is begun",
+                extra=facts(file=file.path, rows=n_rows, error=failed.strerror),
+            )
+        elif self.sync_failing:
+            log.warning("data synced again", extra=facts(file=file.path))
+        if not failed:
+            self._pause_s = self._sync_at_s = 0.0
+        self.sync_failing = failed is not None
+
+    def _refused(self, stamp: str, error: OSError) -> None:
         self._count("write_errors", 1)
-        if self._undo:
+        file = self._file
+        if file and file.undo:
             with suppress(OSError):  # else the next write begins with it
-                self._cut()
+                self._cut(file)
         if not self.failing:
             self.failing = True
+            path = file.path if file else os.path.join(self._folder, self._kind.file_name(stamp))
             log.error("data not written", extra=facts(file=path, error=error.strerror))
 
 

@@ -19,7 +19,8 @@ async def run(
 
     on_beat: called between ticks, about five times a second.
     Deadlines are absolute, so ticks never drift; late ones are skipped, not replayed. Halt once
-    a newer instance took the name. The archive works beside it.
+    a newer instance took the name. The archive works beside it, and so does the sync of what was
+    written: one at a time, the next one takes what came meanwhile.
     """
     tracker.archive.start()
     try:
@@ -33,6 +34,7 @@ async def _loop(tracker: Tracker, stop: Callable[[], bool], on_beat: Callable[[]
     health.start(role, now_ns())
     due_ns = tracker.next_tick_ns(now_ns())
     beat_ns = 0
+    syncing: asyncio.Task[None] | None = None
     while not stop():
         now = now_ns()
         if now >= due_ns:
@@ -46,8 +48,13 @@ async def _loop(tracker: Tracker, stop: Callable[[], bool], on_beat: Callable[[]
             if tracker.instance.superseded:
                 raise Halt("tracker: the instance was replaced, expected to own it")
             on_beat()
-        if tracker.unsynced:
-            await asyncio.to_thread(tracker.sync)
+        if syncing and syncing.done():
+            syncing.result()  # an error that is not the disk's ends the tracker
+            syncing = None
+        if syncing is None and tracker.unsynced:
+            syncing = asyncio.create_task(asyncio.to_thread(tracker.sync))
         wake_ns = min(due_ns, now + _POLL_NS)
         await asyncio.sleep(max((wake_ns - now_ns()) / 1e9, _SHORTEST_S))
+    if syncing:
+        await syncing
     health.beat(role, now_ns(), "off")

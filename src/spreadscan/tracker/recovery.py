@@ -127,6 +127,10 @@ def _whole(text: str, bits: int = 63) -> int:
     return number
 
 
+def _age_ms(text: str) -> int:
+    return _whole(text) if text else -1
+
+
 def _ns(text: str) -> int:
     if not 0 <= (seconds := float(text)) < 1e9:
         raise ValueError(f"{text} s, expected less than 31 years")
@@ -137,7 +141,10 @@ def _opening(row: Mapping[str, str], fees_bps: float, at_ns: int) -> StatsTuple:
     """Return the statistics of an OPEN row: it is the first peak. The prices are exact."""
     buy, sell = _double(row["buy_px"]), _double(row["sell_px"])
     size = min(buy * _double(row["buy_qty"]), sell * _double(row["sell_qty"]))
-    return StatsTuple(edge_gross_bps(buy, sell) - fees_bps, at_ns, size)
+    return StatsTuple(
+        edge_gross_bps(buy, sell) - fees_bps, at_ns, size,
+        worst_buy_age_ms=_age_ms(row["buy_age_ms"]), worst_sell_age_ms=_age_ms(row["sell_age_ms"]),
+    )  # fmt: skip
 
 
 def _statistics(row: Mapping[str, str], shift_ns: int) -> StatsTuple:
@@ -153,6 +160,8 @@ def _statistics(row: Mapping[str, str], shift_ns: int) -> StatsTuple:
         _whole(row["tradable_looks"]),
         _whole(row["looks"]),
         _whole(row["skipped"]),
+        _age_ms(row["worst_buy_age_ms"]),
+        _age_ms(row["worst_sell_age_ms"]),
     )
 
 

@@ -12,8 +12,10 @@ from spreadcore.watch import PairTuple, PairWatch
 from spreadscan.config import Config
 from spreadscan.types import DIRECTIONS
 
-Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED"]
+Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
+RESERVED: tuple[Reason, ...] = ("UNPROVEN", "NOT_TRADING")  # for readers: nothing writes them yet
+WRITTEN = tuple(reason for reason in REASONS if reason not in RESERVED)
 Pair = tuple[int, int]  # direction_id, symbol_id
 _ENDS: Mapping[int, Reason] = {CONVERGED: "CONVERGED", EXPIRED: "EXPIRED", LOST: "LOST"}
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"

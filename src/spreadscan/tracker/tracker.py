@@ -24,7 +24,7 @@ from spreadscan.errors import BadData, Halt
 from spreadscan.logs import facts
 from spreadscan.reserve import Reserve
 from spreadscan.tracker.archive import Archive
-from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
+from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS, Simulated
 from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of, hour_of
 from spreadscan.tracker.journal import LineFile
 from spreadscan.tracker.orphans import Orphans
@@ -47,6 +47,7 @@ class Tracker:
     data folder is not ours; a disk that refuses is waited for, and below the reserve that the
     config asks for no new track is begun: signals stay in the ring. archive: looks after files
     that are over, once it is started. folder: for the files, paths.data where it is not given.
+    simulated: what the files say of the market; where it is not given, by the config's addresses.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Tracker:
         *,
         utc: Utc | None = None,
         folder: str = "",
+        simulated: Simulated | None = None,
     ) -> None:
         settings = config.tracker
         self.instance = instance
@@ -82,8 +84,11 @@ class Tracker:
         self._slot: int | None = None  # of the grid, at the last tick
         folder, fsync = folder or config.paths.data, settings.fsync
         self._folder = folder
-        self._signals = LineFile(folder, SIGNALS, self._count, fsync=fsync != "never")
-        self._snapshots = LineFile(folder, SNAPSHOTS, self._count, fsync=fsync == "always")
+        market = simulated or ("true" if config.simulated else "false")
+        self._signals, self._snapshots = (
+            LineFile(folder, kind, self._count, fsync=synced, simulated=market)
+            for kind, synced in ((SIGNALS, fsync != "never"), (SNAPSHOTS, fsync == "always"))
+        )
         self.archive = Archive(
             folder,
             {SIGNALS: self._signals, SNAPSHOTS: self._snapshots},
@@ -169,7 +174,7 @@ class Tracker:
         return (now_ns // self._grid_ns + 1) * self._grid_ns
 
     def sync(self) -> None:
-        """Wait for the disk. May take long: call it beside the loop, but never beside tick().
+        """Wait for the disk. May take long: for a thread beside the loop, which goes on.
 
         A kill loses no written row whether synced or not; a power cut takes the instance with
         it, so rows may be synced after the bytes have moved.
@@ -187,7 +192,7 @@ class Tracker:
 
     @property
     def unsynced(self) -> bool:
-        """True while sync() has something to do, by the fsync policy."""
+        """True while it is time to sync(), by the fsync policy."""
         return self._signals.unsynced or self._snapshots.unsynced
 
     @property
@@ -197,8 +202,9 @@ class Tracker:
 
     @property
     def failing(self) -> bool:
-        """True while the disk refuses rows, or is too full for new tracks."""
-        return self._signals.failing or self._snapshots.failing or self._reserve.short
+        """True while the disk refuses rows or syncs, or is too full for new tracks."""
+        files = (self._signals, self._snapshots)
+        return self._reserve.short or any(f.failing or f.sync_failing for f in files)
 
     # -- opening
 
@@ -250,7 +256,10 @@ class Tracker:
             return False
         size = min(signal.buy_px * signal.buy_qty, signal.sell_px * signal.sell_qty)
         self._displace(pair, now_ns)
-        stats = StatsTuple(gross - fees, signal.at_ns, size)
+        stats = StatsTuple(
+            gross - fees, signal.at_ns, size,
+            worst_buy_age_ms=signal.buy_age_ms, worst_sell_age_ms=signal.sell_age_ms,
+        )  # fmt: skip
         self._tracks.follow(pair, columns, fees, signal.at_ns, stats)
         return True
 

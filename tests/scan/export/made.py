@@ -42,6 +42,11 @@ class Spread:
     def id(self) -> str:
         return track_id(RING, self.sequence)
 
+    @property
+    def age_ms(self) -> int:
+        """Of the older quote at OPEN: some are fresh, some a minute old."""
+        return 3 + self.sequence * self.sequence * 7919 % 997 * (1 + self.symbol_id % 60)
+
     def net_bps(self, age_s: float) -> float:
         """Up to the peak in the first fifth of its life, then down; a ripple on top."""
         end = CONVERGE_BPS - 1.0 if self.reason == "CONVERGED" else self.open_bps
@@ -122,7 +127,9 @@ def _events(spread: Spread) -> Iterator[tuple[float, str]]:
         "peak_size_usdt": usdt(spread.size_usdt * 0.8),
         "profit_s": seconds(int(spread.duration_s * S)),
         "mean_net_bps": bps(spread.peak_bps * 0.6), "mean_size_usdt": usdt(spread.size_usdt * 0.9),
-        "min_size_usdt": usdt(spread.size_usdt * 0.3), "looks": str(int(spread.duration_s * 5)),
+        "min_size_usdt": usdt(spread.size_usdt * 0.3),
+        "worst_buy_age_ms": str(spread.age_ms * 9), "worst_sell_age_ms": str(spread.age_ms * 3),
+        "looks": str(int(spread.duration_s * 5)),
         "tradable_looks": str(int(spread.duration_s * 5)), "skipped": "0",
     }  # fmt: skip
     if spread.gap_s and spread.gap_s < 0.5 * spread.duration_s:
@@ -148,6 +155,7 @@ def _event(spread: Spread, event: str, age_s: float, values) -> tuple[float, str
         "buy_usdt": usdt(buy_px * float(look["buy_ask_qty"])),
         "sell_usdt": usdt(sell_px * float(look["sell_bid_qty"])),
         "gross_bps": look["gross_bps"], "net_bps": look["net_bps"],
+        "buy_age_ms": look["buy_age_ms"], "sell_age_ms": look["sell_age_ms"],
     }  # fmt: skip
     if event == "CLOSE":
         prices |= {name: look[name] for name in ("buy_bid", "sell_ask", "exit_bps")}
@@ -166,7 +174,8 @@ def _look(spread: Spread, age_s: float) -> dict[str, str]:
         "buy_bid": number(buy_bid), "buy_bid_qty": number(buy_qty), "buy_ask": number(buy_ask),
         "buy_ask_qty": number(buy_qty), "sell_bid": number(sell_bid),
         "sell_bid_qty": number(sell_qty), "sell_ask": number(sell_ask),
-        "sell_ask_qty": number(sell_qty), "buy_age_ms": "120", "sell_age_ms": "40",
+        "sell_ask_qty": number(sell_qty), "buy_age_ms": str(spread.age_ms),
+        "sell_age_ms": str(spread.age_ms // 3),
         "gross_bps": bps(gross), "net_bps": bps(net),
         "exit_bps": bps((sell_ask / buy_bid - 1) * 1e4), "tradable": "1",
     }  # fmt: skip

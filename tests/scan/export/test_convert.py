@@ -5,7 +5,9 @@ import resource
 import signal
 from datetime import UTC, datetime
 
+import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import zstandard
 from pyarrow import parquet
@@ -76,7 +78,8 @@ def test_types_units_and_order_stand_in_the_files(data, out):
     assert pa.bool_() == found.schema.field("tradable").type
     assert pa.float64() == found.schema.field("net_bps").type
     assert b"bps" == found.schema.field("net_bps").metadata[b"unit"]
-    assert SNAPSHOTS.names == tuple(found.schema.names)
+    assert (*SNAPSHOTS.names, "simulated") == tuple(found.schema.names)
+    assert {False} == set(found["simulated"].to_pylist())
     assert pa.int64() == parquet.read_table(next(out.glob("signals-*")))["ring_id"].type
     about = parquet.ParquetFile(path).metadata.row_group(0)
     assert [1, 0] == [column.column_index for column in about.sorting_columns]
@@ -131,12 +134,12 @@ def test_an_hour_that_is_compressed_or_removed_under_way(data, out, monkeypatch)
     """The files change after they were listed, before they are opened."""
     real, removed = convert.read, data / "snapshots-20261120-13.csv"
 
-    def read(source, *rest):
+    def read(source, *rest, **more):
         if source.name == HOUR and source.parts[0].path.suffix == ".csv":
             compress(source.parts[0].path)
         if source.name == removed.stem:
             removed.unlink()
-        return real(source, *rest)
+        return real(source, *rest, **more)
 
     monkeypatch.setattr(convert, "read", read)
     result = export(data, out)
@@ -274,3 +277,91 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(data, tmp_path):
         export(data, tmp_path / "file" / "out")
     with pytest.raises(BadData, match="expected a folder of data"):
         export(tmp_path / "none", tmp_path / "out")
+
+
+# -- files of an earlier version
+
+UNITS = (
+    "time UTC; px in quote currency per coin; qty in coins; usdt in USDT; bps of the buy price; "
+    "_s seconds; _ms milliseconds; _ns nanoseconds"
+)
+V2_SIGNALS = (
+    "time,event,track_id,ring_id,sequence,direction,direction_id,symbol,symbol_id,buy_px,buy_qty,"
+    "buy_usdt,sell_px,sell_qty,sell_usdt,buy_bid,sell_ask,gross_bps,net_bps,exit_bps,funding_bps,"
+    "fees_bps,peak_net_bps,peak_time,peak_after_s,peak_size_usdt,profit_s,mean_net_bps,"
+    "mean_size_usdt,min_size_usdt,looks,tradable_looks,skipped,duration_s,gap_s,reason,at_ns,"
+    "config_hash"
+)
+V2_SNAPSHOTS = (
+    "track_id,time,buy_bid,buy_bid_qty,buy_ask,buy_ask_qty,sell_bid,sell_bid_qty,sell_ask,"
+    "sell_ask_qty,buy_age_ms,sell_age_ms,gross_bps,net_bps,exit_bps,funding_bps,tradable"
+)
+
+
+def as_v2(path):
+    """Write a file as version 2 of the program did."""
+    names, *rows = path.read_text().splitlines()[1:]
+    kind = path.name.split("-")[0]
+    wanted = (V2_SIGNALS if kind == "signals" else V2_SNAPSHOTS).split(",")
+    places = [names.split(",").index(name) for name in wanted]
+    lines = [f"# spreadscan {kind} v2; {UNITS}", ",".join(wanted)]
+    lines += [",".join([row.split(",")[place] for place in places]) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_version_2_is_exported_and_what_it_has_not_is_null(data, out):
+    export(data, out)
+    before = {path.name: parquet.read_table(path).to_pylist() for path in out.glob("*.parquet")}
+    for path in data.glob("*.csv"):
+        as_v2(path)
+    result = export(data, out)
+    assert [] == result.faults
+    assert {"written"} == {*states(result).values(), result.tracks.state}
+    missing = {
+        "buy_age_ms",
+        "sell_age_ms",
+        "worst_buy_age_ms",
+        "worst_sell_age_ms",
+        "simulated",
+        "open_buy_age_ms",
+        "open_sell_age_ms",
+        "close_buy_age_ms",
+        "close_sell_age_ms",
+    }
+    for name, rows in before.items():
+        gone = missing if not name.startswith("snapshots") else {"simulated"}
+        assert [
+            {key: None if key in gone else value for key, value in row.items()} for row in rows
+        ] == parquet.read_table(out / name).to_pylist()  # fmt: skip
+    assert "worst_buy_age_ms" in before["tracks.parquet"][0]
+
+
+def test_rows_of_both_versions_in_one_day_stand_side_by_side(data, out):
+    path = data / f"{HOUR}.csv"
+    later = data / f"{HOUR}.2.csv"
+    head, rows = path.read_bytes().split(b"\n", 2)[:2], path.read_bytes().split(b"\n", 2)[2]
+    as_v2(path)
+    later.write_bytes(b"\n".join([head[0].replace(b"=false", b"=true"), head[1], rows]))
+    export(data, out)
+    found = parquet.read_table(out / f"{HOUR}.parquet")["simulated"].to_pylist()
+    n = rows.count(b"\n")
+    assert (n, n) == (found.count(None), found.count(True))
+
+
+def test_parquet_of_an_earlier_version_whose_text_has_gone_is_joined(data, out):
+    """Its text was removed: what was exported then is all there is."""
+    export(data, out)
+    day = next(out.glob("signals-*.parquet"))
+    (text,) = data.glob(f"{day.stem}.csv")
+    as_v2(text)
+    facts = write.facts_of(day)
+    old = parquet.read_table(day).select(V2_SIGNALS.split(","))
+    metadata = {**(old.schema.metadata or {}), b"spreadscan": orjson.dumps(facts | {"format": 2})}
+    parquet.write_table(old.replace_schema_metadata(metadata), day)
+    text.unlink()
+    result = export(data, out)
+    assert ("written", []) == (result.tracks.state, result.faults)
+    tracks = parquet.read_table(out / "tracks.parquet")
+    of_day = tracks.filter(pc.equal(pc.strftime(tracks["open_time"], "%Y%m%d"), day.stem[8:]))
+    assert of_day.num_rows
+    assert of_day["open_buy_age_ms"].null_count == of_day.num_rows

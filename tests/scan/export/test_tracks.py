@@ -9,7 +9,7 @@ import pytest
 from scan.export import made
 from scan.tracker.story import Story, World
 from spreadscan.export import Damage, find, join, read
-from spreadscan.export.schema import arrow_type
+from spreadscan.export.schema import SIMULATED, arrow_type
 from spreadscan.export.tracks import COLUMNS, JOINED
 from spreadscan.tracker import SIGNALS
 
@@ -126,7 +126,8 @@ def test_the_first_of_a_doubled_row_counts(tmp_path):
 def test_no_events_are_no_tracks(tmp_path):
     (tmp_path / "signals-20261120.csv").write_bytes(SIGNALS.header)
     assert [] == list(join([]))
-    empty = pa.table({c.name: pa.array([], arrow_type(c)) for c in SIGNALS.columns})
+    columns = (*SIGNALS.columns, SIMULATED)
+    empty = pa.table({c.name: pa.array([], arrow_type(c)) for c in columns})
     assert [] == list(join([empty, empty]))
 
 

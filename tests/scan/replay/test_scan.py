@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 
+import pytest
 from click.testing import CliRunner
 from spreadcore.digits import time_of
 
@@ -34,6 +35,7 @@ from spreadscan.clock import iso_utc
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.replay.material import settings_of
 from spreadscan.replay.pace import Pace
+from spreadscan.tracker.columns import simulated_of
 
 # -- the whole way
 
@@ -373,3 +375,16 @@ def test_the_command_tells_what_was_found(story, tmp_path, monkeypatch):
     assert (1, {"engine.threshold_bps": "30"}) == (found["signals"], found["settings"])
     assert {path.name in line for line in found["problems"]} == {True}
     assert [] == list((tmp_path / "tmp").iterdir())  # without --out nothing is kept
+
+
+@pytest.mark.parametrize(("address", "expected"), [
+    ("ws://127.0.0.1:9", "true"), ("wss://okx.example", "false"), (None, "unknown"),
+])  # fmt: skip
+def test_rows_say_what_the_recording_knows_of_its_market(story, tmp_path, address, expected):
+    settings = f'{FEES}[venues.okx-spot]\nws_url = "{address}"\n' if address else FEES
+    folder = story(settings, spots=[spot(1000)], perps=[perp(1300, 40)])
+    if address is None:
+        (folder / "config.toml").unlink()
+    replayed(folder, tmp_path / "out")
+    (path,) = (tmp_path / "out").glob("signals-*")
+    assert expected == simulated_of(path.read_bytes())

@@ -95,9 +95,9 @@ def test_numbers_are_those_of_the_market(data, page, monkeypatch):
     made.write(data, spreads, grid_s=5.0)
     result = make(data, page)
     assert 300 == result.signals
-    for reason in figures.REASONS:
+    for reason in figures.ENDS:
         expected = sum((spread.reason or "OPEN") == reason for spread in spreads)
-        assert expected == result.ends[reason]
+        assert expected == result.ends.get(reason, 0)
     assert len({(s.symbol_id, s.direction) for s in spreads}) == result.pairs
     ended = [s for s in spreads if s.reason]
     assert median(s.duration_s for s in ended) == pytest.approx(result.duration_s, abs=1e-5)

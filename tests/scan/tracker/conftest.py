@@ -123,7 +123,8 @@ class Market:
         if not self.instance.active.move(0, symbol, active.FREE, active.SIGNALLED):
             return None
         bid = 100.0 * (1 + gross_bps / 1e4)
-        sequence: int = self.instance.ring.push(symbol, 0, self.now, self.now, 100.0, bid, 4.0, 3.0)
+        now = self.now
+        sequence: int = self.instance.ring.push(symbol, 0, now, now, now, 100.0, bid, 4.0, 3.0)
         return sequence
 
     def step(self, tracker: Tracker, n: int = 1) -> None:

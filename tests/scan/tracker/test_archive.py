@@ -140,7 +140,7 @@ def test_what_cannot_be_cut_off_yet_is_not_compressed(desk, monkeypatch):
 
 
 EFFECTS = [(archive.os, "replace"), (archive.os, "fsync"), (archive, "sync_folder"),
-           (os, "unlink"), (archive.Archive, "_copy")]  # fmt: skip
+           (os, "unlink"), (os, "rename"), (archive.Archive, "_copy")]  # fmt: skip
 
 
 @pytest.mark.parametrize("effect", EFFECTS, ids=lambda e: e[1])
@@ -239,8 +239,10 @@ def test_the_oldest_are_removed_a_day_s_signals_after_its_hours(tmp_path, n, lef
     desk = Desk(tmp_path / "data")
     fill(desk)
     desk.round()
-    sizes = [path.stat().st_size for path in desk.folder.iterdir()]
-    keep = sum(sizes) - (n - 0.5) * min(sizes) if n < 99 else 1
+    sizes = {path.name: path.stat().st_size for path in desk.folder.iterdir()}
+    of_day = ("snapshots-{}-10", "snapshots-{}-11", "signals-{}")
+    order = [f"{n.format(day)}.csv.zst" for day in ("20261118", "20261119") for n in of_day]
+    keep = sum(sizes.values()) - sum(sizes[name] for name in order[:n]) if n < 99 else 1
     desk = Desk(desk.folder, keep_gb=keep / 1e9)
     desk.round()
     gone = {"snapshots-20261120-10.csv.zst", "snapshots-20261120-11.csv.zst"} if n == 99 else set()

@@ -47,7 +47,7 @@ def test_other_names_stay_as_they_are():
 @pytest.mark.parametrize("kind", [SIGNALS, SNAPSHOTS], ids=lambda k: k.name)
 def test_the_header_is_a_comment_and_the_names(kind):
     comment, names, rest = kind.header.decode().split("\n")
-    assert comment.startswith(f"# spreadscan {kind.name} v2; ")
+    assert comment.startswith(f"# spreadscan {kind.name} v3; ")
     assert "#" not in comment[1:]
     assert "," not in comment
     assert list(kind.names) == names.split(",")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from spreadscan.errors import BadData
 from spreadscan.tracker import journal
-from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.files import read_rows
+from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS, simulated_of
+from spreadscan.tracker.files import data_files, read_rows
 from spreadscan.tracker.journal import LineFile, repair_file
 
 STAMP = "20261120-12"
@@ -254,28 +255,205 @@ def test_fsync_only_where_it_is_asked_for(tmp_path, monkeypatch):
     careful.file.sync()
     assert 2 == len(synced)
     careful.file.write(STAMP, row("b"), 1)
-    careful.file.write("20261120-13", row("c"), 1)  # rotation syncs what it leaves
-    assert 3 == len(synced)
+    careful.file.write("20261120-13", row("c"), 1)
+    assert 2 == len(synced)  # the writer waits for nothing
+    careful.file.sync()
+    assert 5 == len(synced)  # the file that it has left, too
+    careful.file.write("20261120-13", row("d"), 1)
     careful.file.close()
-    assert 5 == len(synced)
+    assert 6 == len(synced)
     lazy.file.close()
-    assert 5 == len(synced)
+    assert 6 == len(synced)
+    assert [] == open_files(tmp_path)
 
 
-def test_a_failed_fsync_is_counted_and_survived(tmp_path, monkeypatch):
-    def fail(fd: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+def open_files(folder: Path) -> list[str]:
+    """The files of a folder that this process holds open."""
+    links = [Path(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    return [str(link.readlink()) for link in links
+            if link.is_symlink() and str(folder) in str(link.readlink())]  # fmt: skip
 
-    desk = Desk(tmp_path, fsync=True)
-    desk.file.write(STAMP, row("a"), 1)
-    monkeypatch.setattr(journal.os, "fsync", fail)
-    desk.file.sync()
-    assert desk.file.failing
-    assert 1 == desk.counts["write_errors"]
-    monkeypatch.undo()
-    assert desk.file.write(STAMP, row("b"), 1)
-    assert ["a", "b"] == desk.ids()
+
+class Gate:
+    """os.fsync that waits until it is let through, then does as it is told."""
+
+    def __init__(self, monkeypatch, error: int = 0) -> None:
+        self.entered, self.let = threading.Event(), threading.Event()
+        self.error = error
+        self.inside = self.most = 0
+        monkeypatch.setattr(journal.os, "fsync", self._fsync)
+
+    def _fsync(self, fd: int) -> None:
+        os.fstat(fd)  # it is open
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        self.entered.set()
+        assert self.let.wait(20.0)
+        os.fstat(fd)  # it is open yet
+        self.inside -= 1
+        if self.error:
+            raise OSError(self.error, os.strerror(self.error))
+
+
+@pytest.fixture
+def careful(tmp_path):
+    desk = Desk(tmp_path / "data", fsync=True)
+    yield desk
     desk.file.close()
+    assert [] == open_files(tmp_path)
+
+
+def beside(work) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_rows_are_written_while_a_sync_waits_for_the_disk(careful, monkeypatch):
+    gate = Gate(monkeypatch)
+    careful.file.write(STAMP, row("a"), 1)
+    syncing = beside(careful.file.sync)
+    assert gate.entered.wait(20.0)
+    careful.file.write(STAMP, row("b"), 1)
+    careful.file.write("20261120-13", row("c"), 1)  # leaves the file that is being synced
+    careful.path().rename(careful.folder / "moved")
+    careful.file.write(STAMP, row("d"), 1)
+    assert careful.file.unsynced
+    more = [beside(careful.file.sync) for _ in range(3)]
+    gate.let.set()
+    for thread in (syncing, *more):
+        thread.join(20.0)
+        assert not thread.is_alive()
+    assert 1 == gate.most
+    assert not careful.file.unsynced
+    assert ["d"] == careful.ids()
+
+
+def test_a_file_that_is_removed_while_it_is_synced_is_closed_after(careful, monkeypatch):
+    gate = Gate(monkeypatch)
+    careful.file.write(STAMP, row("a"), 1)
+    syncing = beside(careful.file.sync)
+    assert gate.entered.wait(20.0)
+    assert careful.file.remove(careful.path(), careful.path().stat().st_size)
+    assert [] == list(careful.folder.iterdir())
+    gate.let.set()
+    syncing.join(20.0)
+    assert [] == open_files(careful.folder)
+
+
+def test_closing_waits_for_a_sync_and_syncs_the_rest(careful, monkeypatch):
+    gate = Gate(monkeypatch)
+    careful.file.write(STAMP, row("a"), 1)
+    syncing = beside(careful.file.sync)
+    assert gate.entered.wait(20.0)
+    careful.file.write(STAMP, row("b"), 1)
+    closing = beside(careful.file.close)
+    closing.join(0.2)
+    assert closing.is_alive()
+    gate.let.set()
+    for thread in (syncing, closing):
+        thread.join(20.0)
+        assert not thread.is_alive()
+    assert 1 == gate.most
+    assert ["a", "b"] == careful.ids()
+
+
+def test_after_a_failed_sync_the_file_is_left_and_its_rows_are_told(
+    careful, monkeypatch, caplog
+):  # fmt: skip
+    gate = Gate(monkeypatch, errno.EIO)
+    gate.let.set()
+    careful.file.write(STAMP, row("a"), 1)
+    careful.file.write(STAMP, row("b"), 1)
+    careful.file.sync()
+    assert careful.file.sync_failing
+    assert not careful.file.failing  # rows are written on
+    assert {"rows": 2, "sync_errors": 1, "untrusted_rows": 2} == careful.counts
+    (record,) = caplog.records
+    assert ("ERROR", 2, "Input/output error", str(careful.path())) == (
+        record.levelname,
+        record.facts["rows"],
+        record.facts["error"],
+        record.facts["file"],
+    )
+    careful.file.write(STAMP, row("c"), 1)
+    assert ["a", "b"] == careful.ids()
+    second = careful.folder / f"snapshots-{STAMP}.2.csv"
+    assert SNAPSHOTS.header + row("c") == second.read_bytes()
+    assert not careful.file.unsynced  # a pause first, or a bad disk would get a file every 20 ms
+    careful.file._sync_at_s = 0.0
+    gate.error = 0
+    careful.file.sync()
+    assert not careful.file.sync_failing
+    assert "data synced again" == caplog.records[-1].message
+    careful.file.write(STAMP, row("d"), 1)
+    careful.file.close()
+    files = data_files(careful.folder, SNAPSHOTS)
+    assert ["a", "b", "c", "d"] == [
+        r["track_id"] for file in files for r in read_rows(file.path, SNAPSHOTS)]  # fmt: skip
+    again = Desk(careful.folder)
+    again.file.write(STAMP, row("e"), 1)  # a tracker that starts later goes on in the newest
+    again.file.close()
+    assert second.read_bytes().endswith(row("c") + row("d") + row("e"))
+
+
+def test_rows_written_while_a_sync_fails_are_synced_still(careful, monkeypatch):
+    gate = Gate(monkeypatch, errno.EIO)
+    careful.file.write(STAMP, row("a"), 1)
+    syncing = beside(careful.file.sync)
+    assert gate.entered.wait(20.0)
+    careful.file.write(STAMP, row("b"), 1)
+    gate.let.set()
+    syncing.join(20.0)
+    careful.file.write(STAMP, row("c"), 1)  # the next part
+    careful.file._sync_at_s = gate.error = 0
+    synced = []
+    monkeypatch.setattr(
+        journal.os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+    )
+    careful.file.sync()
+    folder = str(careful.folder)
+    assert [str(careful.path()), folder, f"{folder}/snapshots-{STAMP}.2.csv", folder] == synced
+    assert 1 == careful.counts["untrusted_rows"]
+
+
+def test_what_the_disk_took_in_part_is_cut_off_before_a_file_is_left(careful, monkeypatch):
+    """Else rows that are tried again would stand in both."""
+    careful.file.write(STAMP, row("a"), 1)
+    disk = Disk(monkeypatch, [len(row("b")) + 5])
+    disk.truncates_fail = 1
+    assert not careful.file.write(STAMP, BLOCK, 2)
+    gate = Gate(monkeypatch, errno.EIO)
+    gate.let.set()
+    careful.file.sync()
+    gate.error = 0
+    assert careful.file.write(STAMP, BLOCK, 2)
+    assert ["a"] == careful.ids()
+    assert (careful.folder / f"snapshots-{STAMP}.2.csv").read_bytes().endswith(BLOCK)
+
+
+def test_a_disk_that_always_fails_to_sync_is_asked_ever_more_seldom(careful, monkeypatch):
+    gate = Gate(monkeypatch, errno.EIO)
+    gate.let.set()
+    pauses = []
+    for n in range(9):
+        careful.file.write(STAMP, row(str(n)), 1)
+        careful.file.sync()
+        pauses.append(careful.file._pause_s)
+    assert [1, 2, 4, 8, 16, 32, 60, 60, 60] == pauses
+
+
+@pytest.mark.parametrize("market", ["true", "unknown"])
+def test_rows_of_another_market_get_a_file_of_their_own(tmp_path, market):
+    for simulated, name in (("false", "a"), (market, "b"), (market, "c"), ("false", "d")):
+        file = LineFile(str(tmp_path), SNAPSHOTS, lambda *a: None, fsync=False,
+                        simulated=simulated)  # fmt: skip
+        file.write(STAMP, row(name), 1)
+        file.close()
+    heads = {f.path.name: simulated_of(f.path.read_bytes())
+             for f in data_files(tmp_path, SNAPSHOTS)}  # fmt: skip
+    assert {f"snapshots-{STAMP}.csv": "false", f"snapshots-{STAMP}.2.csv": market,
+            f"snapshots-{STAMP}.3.csv": "false"} == heads  # fmt: skip
 
 
 # -- reading
@@ -283,11 +461,11 @@ def test_a_failed_fsync_is_counted_and_survived(tmp_path, monkeypatch):
 
 FOREIGN = {
     "other version": (
-        SNAPSHOTS.header.replace(b"v2", b"v1"),
-        "begins '# spreadscan snapshots v1', expected '# spreadscan snapshots v2'",
+        SNAPSHOTS.header.replace(b"v3", b"v1"),
+        "begins '# spreadscan snapshots v1', expected '# spreadscan snapshots v3'",
     ),
-    "version 20": (SNAPSHOTS.header.replace(b"v2", b"v20"), "snapshots v20', expected"),
-    "other kind": (SIGNALS.header, "begins '# spreadscan signals v2', expected"),
+    "version 20": (SNAPSHOTS.header.replace(b"v3", b"v20"), "snapshots v20', expected"),
+    "other kind": (SIGNALS.header, "begins '# spreadscan signals v3', expected"),
     "no comment": (SNAPSHOTS.header.split(b"\n", 1)[1] + b"x\n", "begins 'track_id,time"),
     "other columns": (SNAPSHOTS.header.replace(b",net_bps", b""), "columns 'track_id,time"),
     "columns moved": (

@@ -14,7 +14,8 @@ from spreadscan.tracker.track import track_id
 
 STATS = (
     "funding_bps", "peak_after_s", "peak_size_usdt", "profit_s", "mean_net_bps",
-    "mean_size_usdt", "min_size_usdt", "looks", "tradable_looks", "skipped",
+    "mean_size_usdt", "min_size_usdt", "worst_buy_age_ms", "worst_sell_age_ms",
+    "looks", "tradable_looks", "skipped",
 )  # fmt: skip
 BID_40 = 100.0 * (1 + 40 / 1e4)
 BID_60 = 100.0 * (1 + 60 / 1e4)
@@ -53,6 +54,7 @@ def test_a_signal_becomes_this_open_row(market):
         "gross_bps": "40.0000", "net_bps": "30.0000", "exit_bps": "", "fees_bps": "10.0000",
         "peak_net_bps": "", "peak_time": "", "duration_s": "", "gap_s": "", "reason": "",
         "buy_usdt": "400.00", "sell_usdt": f"{3 * BID_40:.2f}", **dict.fromkeys(STATS, ""),
+        "buy_age_ms": "0", "sell_age_ms": "0",
         "at_ns": str(START_NS + 123_456_789), "config_hash": config.load(
             flags=market.settings, environ={}).config.hash(),
     } == event  # fmt: skip
@@ -106,7 +108,9 @@ def test_converged_frees_the_pair_at_once(market):
         "profit_s": "1.000000", "mean_net_bps": f"{(30 + 30 + 50 + 50 + 1) / 5:.4f}",
         "mean_size_usdt": f"{3 * (2 * BID_40 + 2 * BID_60 + bid) / 5:.2f}",
         "min_size_usdt": f"{3 * bid:.2f}", "looks": "5", "tradable_looks": "5", "skipped": "0",
-        "duration_s": "1.000000", "at_ns": str(START_NS + S),
+        "buy_age_ms": "200", "sell_age_ms": "200",
+        "worst_buy_age_ms": "400", "worst_sell_age_ms": "400", "duration_s": "1.000000",
+        "at_ns": str(START_NS + S),
     }  # fmt: skip
     assert active.FREE == market.state(0)
     assert [0] == market.instance.dirty.take(OKX_SPOT)
@@ -299,7 +303,7 @@ def test_a_hostile_name_breaks_no_row(market):
 
 def test_a_direction_nobody_knows_stops_the_tracker(make_instance, market):
     wide = make_instance(n_sources=8, n_symbols=4, n_directions=20, force=True)
-    wide.ring.push(0, 15, market.now, market.now, 1.0, 2.0, 1.0, 1.0)
+    wide.ring.push(0, 15, market.now, market.now, market.now, 1.0, 2.0, 1.0, 1.0)
     market.instance = wide
     tracker = market.started()
     with pytest.raises(Halt, match="direction 15, expected below 12"):
@@ -312,7 +316,7 @@ def test_two_records_of_one_pair_never_share_it(market):
     tracker = market.started()
     market.signal(0, 40.0)
     market.step(tracker)
-    market.instance.ring.push(0, 0, market.now, market.now, 100.0, BID_40, 4.0, 3.0)
+    market.instance.ring.push(0, 0, market.now, market.now, market.now, 100.0, BID_40, 4.0, 3.0)
     market.step(tracker)
     assert [("OPEN", "0", ""), ("OPEN", "1", ""), ("CLOSE", "0", "LOST")] == market.kinds()
     assert active.TRACKED == market.state(0)

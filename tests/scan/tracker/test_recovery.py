@@ -16,6 +16,7 @@ FIVE_LOOKS = {
     "peak_net_bps": "30.0000", "peak_time": "2026-11-20T12:00:00.000000Z",
     "peak_after_s": "0.000000", "peak_size_usdt": "301.20", "profit_s": "1.000000",
     "mean_net_bps": "30.0000", "mean_size_usdt": "301.20", "min_size_usdt": "301.20",
+    "worst_buy_age_ms": "1000", "worst_sell_age_ms": "1000",
     "looks": "5", "tradable_looks": "5", "skipped": "0",
 }  # fmt: skip
 
@@ -32,7 +33,7 @@ def test_an_open_track_is_resumed_after_a_gap(market):
         "event": "GAP", "reason": "DOWN", "time": "2026-11-20T12:00:08.000000Z",
         "gap_s": "7.000000", "at_ns": str(START_NS + 8 * S), "buy_px": "", "buy_qty": "",
         "buy_usdt": "", "sell_usdt": "", "sell_px": "", "sell_qty": "",
-        "gross_bps": "", "net_bps": "", **FIVE_LOOKS,
+        "buy_age_ms": "", "sell_age_ms": "", "gross_bps": "", "net_bps": "", **FIVE_LOOKS,
     }  # fmt: skip
     assert active.TRACKED == market.state(0)
     market.spread(0, 60.0)
@@ -192,7 +193,8 @@ def test_tracks_of_another_ring_are_lost(market, make_instance):
         "duration_s": "1.000000", "gap_s": "30.000000", **FIVE_LOOKS,
         "at_ns": str(START_NS + 31 * S),
         "buy_px": "", "buy_qty": "", "buy_usdt": "", "sell_usdt": "",
-        "sell_px": "", "sell_qty": "", "gross_bps": "", "net_bps": "",
+        "sell_px": "", "sell_qty": "", "gross_bps": "", "net_bps": "", "buy_age_ms": "",
+        "sell_age_ms": "",
     }  # fmt: skip
     assert [] == market.instance.active.not_free()
     assert (1, 0, 0) == tuple(market.counters()[c] for c in ("lost", "recovered", "open"))
@@ -236,12 +238,13 @@ def test_old_files_are_not_read(market):
 def test_a_foreign_file_that_may_matter_is_refused(market, day):
     market.folder.mkdir()
     path = market.folder / f"signals-{day}.csv"
-    path.write_text("# spreadscan signals v1; older\ntime\n")
+    path.write_text("# spreadscan signals v2; older\ntime\n")
     with pytest.raises(BadData) as caught:
         market.started()
     assert (
-        f"{path}: begins '# spreadscan signals v1', expected '# spreadscan signals v2'; move the "
-        "files of that version away, or set another paths.data"
+        f"{path}: begins '# spreadscan signals v2', expected '# spreadscan signals v3'; move the "
+        "files of that version to another folder (`spreadscan export --data FOLDER` reads them "
+        "there), or set another paths.data"
     ) == str(caught.value)
 
 
@@ -263,7 +266,7 @@ def test_a_kill_between_open_row_and_tail_opens_once(market):
     market.signal(0, 40.0)
     market.started().poll(market.now)
     market.instance.ring._start_at(0)  # as if the tail had not moved yet
-    market.instance.ring.push(0, 0, market.now, market.now, 100.0, 100.4, 4.0, 3.0)
+    market.instance.ring.push(0, 0, market.now, market.now, market.now, 100.0, 100.4, 4.0, 3.0)
     market.instance.active.move(0, 0, active.TRACKED, active.SIGNALLED)
     tracker = market.started()
     assert active.TRACKED == market.state(0)
