@@ -17,6 +17,7 @@ cdef struct FrameCore:
     uint64_t frames             # taken here
     uint64_t valid              # quotes that passed the gate
     uint64_t refreshes          # of them that repeated an id
+    uint64_t odd_times          # quotes whose venue time was no Unix ms
     int refused                 # -1 - reason of the first quote of the last frame that did not pass
     int64_t last_recv_ns        # of a frame taken here, 0 before
     int64_t last_quote_ns       # of one with a quote that passed

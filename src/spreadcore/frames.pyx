@@ -8,6 +8,7 @@ from spreadcore.wire.program cimport F_SYMBOL, MAX_ITEMS
 
 from spreadcore.layout import DECLINED, SOURCE_COUNTERS
 
+cdef size_t C_ODD_TIMES = SOURCE_COUNTERS.index("odd_times")
 cdef size_t C_FALLBACK = SOURCE_COUNTERS.index("fallback_no_match")
 
 
@@ -28,9 +29,14 @@ cdef uint32_t look_up(void* intake, const char* name, size_t n) noexcept nogil:
     return symbol
 
 
+cdef void note_odd_times(FrameCore* f, uint64_t n) noexcept nogil:
+    f.odd_times += n
+    count(&f.intake.health.counters[C_ODD_TIMES], n)
+
+
 cdef int frame_take(FrameCore* f, const char* frame, size_t n, int64_t recv_ns) noexcept nogil:
     cdef Item items[MAX_ITEMS]
-    cdef int i, code, passed = 0
+    cdef int i, code, passed = 0, odd = 0
     cdef int found = decode(f.program, f.shapes, frame, n, items, look_up, f.intake)
     for i in range(found):
         if items[i].looked_up == NO_SYMBOL:
@@ -44,8 +50,11 @@ cdef int frame_take(FrameCore* f, const char* frame, size_t n, int64_t recv_ns) 
         code = intake_accept(f.intake, items[i].looked_up, f.link, &items[i].fields, recv_ns)
         passed += code >= 0
         f.refreshes += code == REFRESHED
+        odd += items[i].odd_time
         if code < 0 and f.refused == 0:
             f.refused = code
+    if odd:
+        note_odd_times(f, odd)
     f.frames += 1
     f.last_recv_ns = recv_ns
     if passed:
@@ -70,6 +79,10 @@ cdef class FrameIntake:
         -1 - index into layout.FALLBACK: nothing was done, the reference decoder has to look.
         """
         return frame_take(&self.core, <const char*>frame, len(frame), recv_ns)
+
+    def note_odd_times(self, uint64_t n):
+        """Count quotes of this socket, read by the reference decoder, whose time was no Unix ms."""
+        note_odd_times(&self.core, n)
 
     def record(self, uint32_t opcode, bytes payload not None, int64_t recv_ns):
         """Copy a frame to the feed's tape, where it has one."""
@@ -100,6 +113,11 @@ cdef class FrameIntake:
     def refreshes(self):
         """Of these, how many repeated an update id."""
         return self.core.refreshes
+
+    @property
+    def odd_times(self):
+        """Quotes of this socket, whoever read them, whose venue time was no Unix ms."""
+        return self.core.odd_times
 
     @property
     def refused(self):

@@ -47,7 +47,7 @@ FALLBACK = (
 SOURCE_COUNTERS = (
     "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
     "sockets", "reconnects", "takeovers", "silent_symbols", "resubscribes", "unanswered",
-    "funding_polls", "funding_failed", "recording", "recorded", "unrecorded",
+    "funding_polls", "funding_failed", "recording", "recorded", "unrecorded", "odd_times",
 ) + tuple(f"declined_{reason}" for reason in DECLINED) + tuple(
     f"fallback_{reason}" for reason in FALLBACK)
 

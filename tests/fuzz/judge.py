@@ -29,6 +29,7 @@ class Judge:
         self.general = FrameDecoder(schema, shapes=False)
         self.learnt = FrameDecoder(schema)
         self._decode = decode
+        self._counts = decode is FrameDecoder.decode  # another one may count no odd times
 
     def look(self, frame, parent=None):
         """Return how many quotes were accepted, None where it was declined.
@@ -38,6 +39,7 @@ class Judge:
         """
         if parent is not None:
             self.learnt.decode(parent)
+        odd = self._odd_times()
         found = self._decode(self.general, frame)
         shaped = self._decode(self.learnt, frame)
         if found is None:
@@ -47,6 +49,9 @@ class Judge:
         expected = self.expected(frame)
         if expected is None or shaped is None or not same(found, expected, shaped):
             raise Disagreement(self._words(frame, found, shaped, parent))
+        new = [now - before for now, before in zip(self._odd_times(), odd, strict=True)]
+        if self._counts and len(set(new)) > 1:
+            raise Disagreement(f"odd times by each {new}: {frame[:2000]!r}")
         return len(found)
 
     def expected(self, frame):
@@ -55,6 +60,9 @@ class Judge:
             return self.reference.decode(frame)
         except BadFrame:
             return None
+
+    def _odd_times(self):
+        return [d.odd_times for d in (self.reference, self.general, self.learnt)]
 
     def _words(self, frame, found, shaped, parent):
         return (

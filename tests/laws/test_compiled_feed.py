@@ -39,9 +39,9 @@ class Feed:
         self.ids = {name: i for i, name in enumerate(names_of(source))}
         for name, symbol_id in self.ids.items():
             self.intake.add_symbol(symbol_id, 1.0, 0.01, name if compiled else "")
-        decoder = FrameDecoder(venue.schema)
-        self.frames = FrameIntake(self.intake, decoder, 1) if compiled else None
-        self.reader = FrameReader(venue, self, self.frames)
+        own = FrameIntake(self.intake, FrameDecoder(venue.schema), 1)
+        self.frames = own if compiled else None
+        self.reader = FrameReader(venue, self, own)
         self.controls: list[object] = []
 
     def take(self, frame: bytes, recv_ns: int) -> None:

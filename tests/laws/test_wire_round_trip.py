@@ -21,6 +21,8 @@ MISSING = (math.nan, math.nan)
 # what is listed anywhere: fifteen digits, at most eighteen of them decimals
 prices = st.builds(lambda n, k: n / 10**k, st.integers(1, 10**15), st.integers(0, 18))
 levels = st.tuples(prices, prices)
+# what is a date of 2015 to 2040 in seconds is read as such
+times = st.integers(0, 9_223_372_036_854).filter(lambda ms: not 1_420_070_400 <= ms < 2_208_988_800)
 names = st.text("ABCXYZ0189_-", min_size=1, max_size=30)
 
 
@@ -33,7 +35,7 @@ def source(request):
 def listed_books(draw, source):
     """Books of ordinary prices; none, one or both sides missing."""
     sides = draw(levels | st.just(MISSING)), draw(levels | st.just(MISSING))
-    ms = 0 if source == "binance-spot" else draw(st.integers(0, 9_223_372_036_854))
+    ms = 0 if source == "binance-spot" else draw(times)
     update_id, kind = draw(st.integers(-1, (1 << 63) - 1)), 0
     if source == "mexc-spot" and update_id == -1:
         update_id, kind = (ms, 1) if ms else (-1, 0)

@@ -197,10 +197,30 @@ def test_times_are_the_first_path_that_exists_in_ns(change, expected):
     assert expected == decode_one("binance-futures", futures(**change)).venue_ns
 
 
-@pytest.mark.parametrize("value", [-1, 9_223_372_036_855, 1 << 63, "", "7.5", 7.5, False, "x", []])
-def test_times_that_are_none(value):
-    with pytest.raises(BadFrame, match="venue_ms"):
-        DECODERS["binance-futures"].decode(futures(T=value))
+@pytest.mark.parametrize("value", [-1, 0, 9_223_372_036_855, 1 << 63, "", "7.5", 7.5, False, "x",
+                                   [], {}, "-1", 1.789e12])  # fmt: skip
+def test_times_that_are_none_cost_nothing_and_are_counted(value):
+    decoder = ReferenceDecoder(VENUES["binance-futures"].schema)
+    (book,) = decoder.decode(futures(T=value))
+    assert (0, 1) == (book.venue_ns, decoder.odd_times)
+
+
+@pytest.mark.parametrize("factor", [1, 10**6, 10**9])
+def test_times_of_another_unit_are_scaled_and_counted(factor):
+    decoder = ReferenceDecoder(VENUES["binance-futures"].schema)
+    (book,) = decoder.decode(futures(T=1_789_299_659 * factor))
+    assert (1_789_299_659 * 10**9, 1) == (book.venue_ns, decoder.odd_times)
+
+
+@pytest.mark.parametrize("time", [(1 << 64) - 1, 1 << 63, 1_789_299_659_915_000])
+def test_a_send_time_that_is_none_costs_no_quote(time):
+    """MEXC spot numbers by it what has no version."""
+    frame = wrapper(head=CHANNEL + field(3, "X") + field(6, time))
+    (book,) = DECODERS["mexc-spot"].decode(frame)
+    if time < 1 << 63:
+        assert (time * 1000, time, 1) == (book.venue_ns, *book[6:])
+    else:
+        assert (0, -1, 0) == (book.venue_ns, *book[6:])
 
 
 @pytest.mark.parametrize(
@@ -476,8 +496,6 @@ def test_another_channel_with_a_broken_body_is_no_bad_frame():
         wrapper(BODY + field(5, "x")),
         wrapper(BODY + field(5, "-1")),
         wrapper(BODY + field(5, "9223372036854775808")),
-        wrapper(head=CHANNEL + field(3, "X") + field(6, 1 << 63)),
-        wrapper(head=CHANNEL + field(3, "X") + field(6, 9_223_372_036_855)),
         wrapper(head=CHANNEL + field(3, "") + field(6, 7)),
         wrapper(head=CHANNEL + field(6, 7)),
         wrapper(head=CHANNEL + field(3, 7)),

@@ -10,6 +10,7 @@ cdef struct Item:               # one quote: points into the frame
     const char* symbol          # prefix cut
     uint32_t symbol_n
     uint32_t looked_up
+    bint odd_time               # its time is no Unix ms: scaled, or not known
     Fields fields
 
 cdef int decode(const Program* x, Shapes* shapes, const char* frame, size_t n, Item* items,
@@ -21,6 +22,7 @@ cdef class FrameDecoder:
         Shapes* shapes          # NULL: the general scanner alone
         list _texts             # that the program points into
         readonly str declined
+        readonly size_t odd_times
 
     cdef int _set_condition(self, Condition* to, match, dict refs) except -1
     cdef int _leave_to_shapes(self, Condition* m) except -1

@@ -51,7 +51,8 @@ if len(FALLBACK) != N_FALLBACK or FALLBACK[F_SYMBOL] != "symbol":
 
 cdef enum:
     WHOLE_DIGITS = 19           # of an id or a time
-    NS_PER_MS = 1000000
+    DATES_FROM = 1420070400     # seconds: times from 2015 to 2040 tell their unit
+    DATES_N = 788918400
 
 cdef uint64_t ID_MAX = 9223372036854775807
 cdef uint64_t MS_MAX = 9223372036854
@@ -137,15 +138,44 @@ cdef inline int whole(const Value* v, uint64_t most, uint64_t* out) noexcept nog
 
 
 cdef inline int first(const Program* x, const Captures* c, const Ref* refs, size_t n, size_t root,
-                      size_t item, uint64_t most, uint64_t* out) noexcept nogil:
-    """The first of the paths that exists: its number, or n where none does, -1 where it is bad."""
-    cdef const Value* v
+                      size_t item) noexcept nogil:
+    """The first of the paths that exists: its number, or n where none does."""
     cdef size_t i
     for i in range(n):
-        v = value_of(x, c, refs[i], root, item)
-        if v.kind != ABSENT:
-            return <int>i if whole(v, most, out) == 0 else -1
+        if value_of(x, c, refs[i], root, item).kind != ABSENT:
+            return <int>i
     return <int>n
+
+
+cdef inline bint is_date(uint64_t w, uint64_t per_s) noexcept nogil:
+    return w - <uint64_t>DATES_FROM * per_s < <uint64_t>DATES_N * per_s
+
+
+cdef int64_t odd_ns(uint64_t w, bint* odd) noexcept nogil:
+    """A time that is no date in ms: of another unit, else as it is, 0 where it is none."""
+    odd[0] = True
+    if is_date(w, 1):
+        return <int64_t>(w * 1000000000)
+    if is_date(w, 1000000):
+        return <int64_t>(w * 1000)
+    if is_date(w, 1000000000):
+        return <int64_t>w
+    odd[0] = w == 0 or w > MS_MAX
+    return 0 if odd[0] else <int64_t>(w * 1000000)
+
+
+cdef inline int64_t time_ns(const Program* x, const Captures* c, size_t root, size_t item,
+                            bint* odd) noexcept nogil:
+    """The venue's time, 0 where there is none or nobody can tell: it never costs a quote."""
+    cdef int found = first(x, c, x.times, x.n_times, root, item)
+    cdef uint64_t w = 0
+    odd[0] = False
+    if found == <int>x.n_times:
+        return 0
+    if whole(value_of(x, c, x.times[found], root, item), ID_MAX, &w) < 0:
+        odd[0] = True
+        return 0
+    return <int64_t>(w * 1000000) if is_date(w, 1000) else odd_ns(w, odd)
 
 
 cdef int finish(const Program* x, const Captures* c, bint by_shape, size_t root, size_t item,
@@ -172,15 +202,14 @@ cdef int finish(const Program* x, const Captures* c, bint by_shape, size_t root,
         f.bid_px = f.bid_qty = NAN
     if isnan(side[2]) or isnan(side[3]):
         f.ask_px = f.ask_qty = NAN
-    found = first(x, c, x.times, x.n_times, root, item, MS_MAX, &w)
-    if found < 0:
-        return -1 - F_FIELD
-    f.venue_ns = <int64_t>w * NS_PER_MS if found < <int>x.n_times else 0
-    found = first(x, c, x.ids, x.n_ids, root, item, ID_MAX, &w)
-    if found < 0:
-        return -1 - F_FIELD
-    f.update_id = <int64_t>w if found < <int>x.n_ids else -1
-    f.id_kind = <unsigned char>found if found < <int>x.n_ids else 0
+    f.venue_ns = time_ns(x, c, root, item, &out.odd_time)
+    f.update_id, f.id_kind = -1, 0
+    found = first(x, c, x.ids, x.n_ids, root, item)
+    if found < <int>x.n_ids:
+        if whole(value_of(x, c, x.ids[found], root, item), ID_MAX, &w) == 0:
+            f.update_id, f.id_kind = <int64_t>w, <unsigned char>found
+        elif not x.id_is_time[found]:
+            return -1 - F_FIELD
     return 0
 
 
@@ -259,7 +288,8 @@ cdef class FrameDecoder:
     def decode(self, bytes frame not None):
         """Return the quotes of a frame as tuples in the order of spreadscan.types.Book, or None.
 
-        None: the reference decoder has to look; `declined` says why, by layout.FALLBACK.
+        None: the reference decoder has to look; `declined` says why, by layout.FALLBACK. odd_times
+        counts the quotes whose time was no Unix ms.
         """
         cdef Item items[MAX_ITEMS]
         cdef int n = decode(&self.program, self.shapes, <const char*>frame, len(frame), items,
@@ -268,6 +298,8 @@ cdef class FrameDecoder:
             self.declined = FALLBACK[-1 - n]
             return None
         self.declined = ""
+        for i in range(n):
+            self.odd_times += items[i].odd_time
         return [_quote(items + i) for i in range(n)]
 
     def _compile(self, schema):
@@ -303,7 +335,7 @@ cdef class FrameDecoder:
         for i, path in enumerate(schema.venue_ms):
             x.times[i] = _ref(plan.refs[path])
         for i, path in enumerate(schema.update_id):
-            x.ids[i] = _ref(plan.refs[path])
+            x.ids[i], x.id_is_time[i] = _ref(plan.refs[path]), path in schema.venue_ms
 
     def _set_nodes(self, list nodes):
         cdef Node* to

@@ -85,6 +85,7 @@ cdef struct Program:
     Ref times[MAX_PATHS]
     uint32_t n_times
     Ref ids[MAX_PATHS]
+    bint id_is_time[MAX_PATHS]  # a time that numbers quotes without an id of their own
     uint32_t n_ids
 
 # Told each symbol before the numbers of its quote are read, so that what it looks up may come from

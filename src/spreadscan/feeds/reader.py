@@ -36,7 +36,7 @@ class FrameReader:
         self._venue = venue
         self._sink = sink
         self._intake = intake
-        self._decode = ReferenceDecoder(venue.schema).decode
+        self._decoder = ReferenceDecoder(venue.schema)
         self._books = OneLevelBooks() if venue.schema.delta else None
         self._built_on: dict[str, str] = {}  # the top that a book has last; text: NaN equals NaN
         self.frames = 0
@@ -48,8 +48,9 @@ class FrameReader:
         """Read one message; return the control message that it was, else None."""
         self.frames += 1
         try:
-            items = self._decode(frame)
+            items = self._decoder.decode(frame)
         except BadFrame:
+            self._decoder.odd_times = 0
             self._declined("bad_frame")
             return None
         if items is None:
@@ -57,6 +58,9 @@ class FrameReader:
             if control is None:
                 self._declined(decline_reason(self._venue, frame))
             return control
+        if self._intake is not None and self._decoder.odd_times:
+            self._intake.note_odd_times(self._decoder.odd_times)
+            self._decoder.odd_times = 0
         for item in items:
             book = self._whole(item) if self._books else item
             if book is None:

@@ -42,6 +42,7 @@ class Account:
     pongs: int = 0
     events: int = 0
     declined: dict[str, int] = field(default_factory=dict)  # reason -> frames
+    odd_times: int = 0  # quotes whose venue time was no Unix ms: read as s, us or ns, or not at all
     steps_back: int = 0  # frames stamped earlier than the one before them in the file
     first_recv_ns: int = 0
     last_recv_ns: int = 0
@@ -69,7 +70,7 @@ class Account:
 
 
 _COUNTS = ("frames", "quote_frames", "quotes", "refreshes", "acks", "control", "refusals",
-           "pongs", "events", "steps_back", "span_ns")  # fmt: skip
+           "pongs", "events", "odd_times", "steps_back", "span_ns")  # fmt: skip
 
 
 @dataclass(slots=True)

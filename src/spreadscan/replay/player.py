@@ -232,6 +232,7 @@ class Session:
         account.check(self._name)
         account.span_ns = account.last_recv_ns - account.first_recv_ns
         account.refreshes += self._frames.refreshes
+        account.odd_times = self._frames.odd_times
         for venue_symbol, listing in self._listed.items():
             written = self._intake.written(listing.symbol_id) if listing else None
             if listing is None or written is None:

@@ -55,6 +55,11 @@ def remarks(result: Result, pairs: Sequence[Pair]) -> list[str]:
         if account.without_contract_size:
             symbols = ", ".join(_printable(s) for s in account.without_contract_size)
             lines.append(f"{name}: no instrument file tells the contract size of {symbols}")
+        if account.odd_times:
+            lines.append(
+                f"{name}: {account.odd_times} quote(s) whose venue time is no Unix ms: read as s, "
+                "us or ns where it is a date so, else not known"
+            )
         if account.steps_back:
             lines.append(
                 f"{name}: {account.steps_back} frame(s) stamped earlier than the one before"

@@ -15,8 +15,11 @@ Its grammar, which is also the compiled one's:
    and passed on: whether a price makes sense is the gate's question.
 4. "" or an empty list on the way is a missing side: price and size of it are both NaN. In JSON
    an absent price is a bad frame; in protobuf it is a missing side.
-5. An id is a whole number or 1 to 19 ASCII digits, 0 <= id < 2^63. A time is the same in ms,
-   and its ns fit an int64. Both are optional: -1 and 0 where no path leads to one.
+5. An id is a whole number or 1 to 19 ASCII digits, 0 <= id < 2^63. A time is the same: Unix ms, or
+   s, us or ns where it is a date of 2015 to 2040 in these and not in ms. Both are optional: -1 and
+   0 where no path leads to one. Whatever else stands where a time is expected is none (0): a quote
+   is true without it, also where the time would have been its id. Times that are no Unix ms are
+   counted (`odd_times`).
 6. A level of a delta is a list that begins with price and size, neither of them missing.
 
 A frame that does not parse or match is no quote (None): see `decline_reason`. One that matches
@@ -37,6 +40,9 @@ FRAME_BYTES_MAX = 1 << 20
 _NAN = math.nan
 _ID_MAX = (1 << 63) - 1
 _MS_MAX = _ID_MAX // 1_000_000
+_NS_PER_S = 1_000_000_000
+_DATES_NS = range(1_420_070_400 * _NS_PER_S, 2_208_988_800 * _NS_PER_S)  # 2015 to 2040
+_NS_PER_UNIT = (1_000_000, _NS_PER_S, 1000, 1)  # ms first
 _is_number = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _is_whole = re.compile(r"[0-9]{1,19}").fullmatch
 
@@ -46,9 +52,10 @@ _Condition = Callable[[Any, Any], bool]
 
 
 class ReferenceDecoder:
-    """Decode the frames of one schema. Without state: one instance may serve many sockets."""
+    """Decode the frames of one schema. Nothing of a frame is kept but odd_times, a count."""
 
     def __init__(self, schema: BookSchema) -> None:
+        self.odd_times = 0
         protobuf = schema.wire == "protobuf"
         self._read = _protobuf_fields if protobuf else json_object
         self._find_roots = _protobuf_roots if protobuf else _json_roots
@@ -65,6 +72,7 @@ class ReferenceDecoder:
         self._is_delta = _condition(schema.delta, protobuf) if schema.delta else None
         self._levels = [_getter(path, protobuf) for path in (schema.bids, schema.asks)]
         self._times = [_getter(path, protobuf) for path in schema.venue_ms]
+        self._id_is_time = [path in schema.venue_ms for path in schema.update_id]
         self._ids = [_getter(path, protobuf) for path in schema.update_id]
 
     def decode(self, frame: bytes | memoryview) -> list[Book | Delta] | None:
@@ -98,14 +106,14 @@ class ReferenceDecoder:
         symbol = symbol.removeprefix(self._prefix)
         if not symbol:
             raise _bad("symbol", symbol, "a name")
-        venue_ms, _ = _first("venue_ms", self._times, tree, root, _MS_MAX) or (0, 0)
-        update_id, id_kind = _first("update_id", self._ids, tree, root, _ID_MAX) or (-1, 0)
-        venue_ns = venue_ms * 1_000_000
+        venue_ns, odd = _time(self._times, tree, root)
+        update_id, id_kind = _id(self._ids, self._id_is_time, tree, root)
         if self._is_delta and self._is_delta(tree, root):
             bids, asks = (
                 _delta_side(name, get(tree, root))
                 for name, get in zip(("bids", "asks"), self._levels, strict=True)
             )
+            self.odd_times += odd
             return Delta(symbol, bids, asks, venue_ns, update_id, id_kind)
         number = self._number
         bid_px, bid_qty, ask_px, ask_qty = [number(get(tree, root)) for get in self._sides]
@@ -113,6 +121,7 @@ class ReferenceDecoder:
             bid_px = bid_qty = _NAN
         if ask_px != ask_px or ask_qty != ask_qty:
             ask_px = ask_qty = _NAN
+        self.odd_times += odd
         return Book(symbol, bid_px, bid_qty, ask_px, ask_qty, venue_ns, update_id, id_kind)
 
 
@@ -324,20 +333,35 @@ def _protobuf_roots(tree: Any, roots: list[tuple[_Steps, bool]]) -> list[Any] | 
     return None
 
 
-def _first(
-    name: str, getters: list[_Getter], tree: Any, root: Any, most: int
-) -> tuple[int, int] | None:
-    """Return (whole number, which path gave it) of the first path that exists."""
+def _first(getters: list[_Getter], tree: Any, root: Any) -> tuple[Any, int]:
+    """Return (value, which path gave it) of the first path that exists; whole text as a number."""
     for kind, get in enumerate(getters):
         value = get(tree, root)
-        if value is None:
-            continue
-        if type(value) is str and _is_whole(value):
-            value = int(value)
-        if type(value) is not int or not 0 <= value <= most:
-            raise _bad(name, value, f"a whole number of 0 to {most}")
+        if value is not None:
+            return (int(value) if type(value) is str and _is_whole(value) else value), kind
+    return None, 0
+
+
+def _id(getters: list[_Getter], is_time: list[bool], tree: Any, root: Any) -> tuple[int, int]:
+    """Return (update id, its kind)."""
+    value, kind = _first(getters, tree, root)
+    if type(value) is int and 0 <= value <= _ID_MAX:
         return value, kind
-    return None
+    if value is not None and not is_time[kind]:
+        raise _bad("update_id", value, f"a whole number of 0 to {_ID_MAX}")
+    return -1, 0
+
+
+def _time(getters: list[_Getter], tree: Any, root: Any) -> tuple[int, bool]:
+    """Return (Unix ns, whether something stands there that is no Unix ms)."""
+    value, _ = _first(getters, tree, root)
+    if type(value) is not int:
+        return 0, value is not None
+    for ns in _NS_PER_UNIT:
+        if value * ns in _DATES_NS:
+            return value * ns, ns != _NS_PER_UNIT[0]
+    known = 0 < value <= _MS_MAX
+    return (value * 1_000_000 if known else 0), not known
 
 
 def _number(value: Any) -> float:

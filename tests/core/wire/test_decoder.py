@@ -175,14 +175,57 @@ def test_a_bad_id_is_not_passed_over(read, bad):
     assert read(plain(extra), update_id=(".i", ".u")) in ("field", "number", "syntax")
 
 
-def test_how_large_ids_and_times_may_be(read):
-    for name, most in (("update_id", (1 << 63) - 1), ("venue_ms", ((1 << 63) - 1) // 1_000_000)):
-        for value, fits in ((most, True), (most + 1, False), (10**19 - 1, False), (10**19, False)):
-            for text in (str(value), f'"{value}"'):
-                got = read(plain(f',"i":{text}'), **{name: (".i",)})
-                assert fits == isinstance(got, list), (name, text)
-                if fits:
-                    assert value == (got[0][6] if name == "update_id" else got[0][5] // 1_000_000)
+def test_how_large_ids_may_be(read):
+    most = (1 << 63) - 1
+    for value, fits in ((most, True), (most + 1, False), (10**19 - 1, False), (10**19, False)):
+        for text in (str(value), f'"{value}"'):
+            got = read(plain(f',"i":{text}'), update_id=(".i",))
+            assert fits == isinstance(got, list), text
+            if fits:
+                assert value == got[0][6]
+
+
+DATE = 1_789_299_659_915_123_456  # 2026
+
+
+@pytest.mark.parametrize(
+    ("time", "ns"),
+    [
+        (DATE // 10**6, DATE // 10**6 * 10**6),
+        (DATE // 10**3, DATE // 10**3 * 10**3),
+        (DATE, DATE),
+        (DATE // 10**9, DATE // 10**9 * 10**9),
+        (1_420_070_400_000_000, 1_420_070_400 * 10**9),  # 2015
+        (1_420_070_399_999_999, 0),
+        (2_208_988_799_999_999_999, 2_208_988_799_999_999_999),  # 2040
+        (2_208_988_800_000_000_000, 0),
+        (1, 10**6),
+        (9_223_372_036_854, 9_223_372_036_854 * 10**6),
+        (9_223_372_036_855, 0),
+        (0, 0), ((1 << 63) - 1, 0), (1 << 63, 0), (10**19 - 1, 0),
+        ("1.0", 0), ("1.789e12", 0), ("true", 0), ("{}", 0), ("[]", 0), ("[1]", 0), ('"x"', 0),
+        ('""', 0), ('"-1"', 0), ('"12345678901234567890"', 0),
+    ],
+)  # fmt: skip
+def test_a_time_never_costs_the_quote(read, time, ns):
+    """Scaled where it is a date of another unit, else none; as a number and in text."""
+    for text in (time, f'"{time}"') if isinstance(time, int) else (time,):
+        (quote,) = read(plain(f',"t":{text}'), venue_ms=(".t",))
+        assert (1.0, ns, -1) == (quote[1], *quote[5:7]), text
+
+
+def test_a_time_that_numbers_quotes_costs_none_either(read):
+    paths = {"venue_ms": (".t",), "update_id": (".i", ".t")}
+    for extra, expected in {
+        ',"t":7': (7_000_000, 7, 1),
+        ',"t":"-1"': (0, -1, 0),
+        ',"t":1.5': (0, -1, 0),
+        f',"t":{DATE}': (DATE, DATE, 1),
+        ',"t":"x","i":3': (0, 3, 0),
+    }.items():
+        (quote,) = read(plain(extra), **paths)
+        assert expected == quote[5:], extra
+    assert "field" == read(plain(',"t":1,"i":"x"'), **paths)
 
 
 # ---- sides and deltas --------------------------------------------------------------------

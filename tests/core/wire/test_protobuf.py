@@ -65,10 +65,13 @@ def test_protobuf_ids_and_times(read):
         b"\x30\x05\x3a\x0219": (5_000_000, 19),
         b"\x30\x00": (0, -1),
         b"\x32\x00\x38\x00": (0, -1),
+        b"\x32\x01x": (0, -1),  # no time: none
     }.items():
         (quote,) = read(proto(raw=raw), wire="protobuf", venue_ms=("6",), update_id=("7",))
         assert expected == quote[5:7]
-    assert "field" == read(proto(raw=b"\x32\x01x"), wire="protobuf", venue_ms=("6",))
+    assert "field" == read(proto(raw=b"\x3a\x01x"), wire="protobuf", update_id=("7",))
+    (quote,) = read(proto(raw=b"\x32\x01x"), wire="protobuf", venue_ms=("6",), update_id=("6",))
+    assert (0, -1) == quote[5:7]
 
 
 def test_protobuf_roots(read):
