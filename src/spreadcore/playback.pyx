@@ -176,10 +176,9 @@ cdef class Playback:
     def run(self, tick_ns=None):
         """Play on; return why it stopped, an index into STOPS.
 
-        OVER: all sources ended, and their feeds' lives with them. BLOCK: `source` needs a block, or
-        its end. HELD: as load() was asked. TICK: the next record is not before tick_ns, and nothing
-        before it is left to do. SIGNAL: the ring has a record. MESSAGE, EVENT: record() is
-        Python's, then finish().
+        OVER: all sources ended, and their feeds. BLOCK: `source` needs a block, or its end. HELD:
+        as load() was asked. TICK: the next record is not before tick_ns, and nothing before it is
+        left to do. SIGNAL: the ring has a record. MESSAGE, EVENT: record() is Python's, then finish().
         """
         cdef int64_t until = NEVER if tick_ns is None else tick_ns
         cdef int stop

@@ -12,10 +12,16 @@ from rich.console import Console
 
 from spreadscan.app import build
 from spreadscan.app.record import Progress, RecordingRun
-from spreadscan.cli.options import EXIT_DEGRADED, config_options, print_json, read_config
+from spreadscan.cli.options import (
+    EXIT_DEGRADED,
+    EXIT_USAGE,
+    config_options,
+    print_json,
+    read_config,
+)
 from spreadscan.cli.progress import bar
 from spreadscan.clock import parse_span
-from spreadscan.errors import ConfigError
+from spreadscan.errors import BadData, ConfigError
 from spreadscan.replay.importing import import_frames
 
 _LOOK_S = 0.5
@@ -133,11 +139,17 @@ def _tell(
 
 
 def _import(file: Path, folder: Path, as_json: bool) -> None:
-    with bar("importing") as report:
-        frames = import_frames(file, folder, report)
+    try:
+        with bar("importing") as report:
+            done = import_frames(file, folder, report)
+    except BadData as error:
+        click.echo(f"spreadscan: {error}", err=True)
+        sys.exit(EXIT_USAGE)
     if as_json:
-        print_json({"folder": str(folder.resolve()), "frames": frames})
+        print_json({"folder": str(folder.resolve()), **done._asdict()})
         return
-    click.echo(f"{folder.resolve()}: {sum(frames.values()):,} frames")
-    for source, n in frames.items():
+    click.echo(f"{folder.resolve()}: {sum(done.frames.values()):,} frames")
+    for line in done.remarks:
+        click.echo(line)
+    for source, n in done.frames.items():
         click.echo(f"  {source:<16}{n:>12,} frames")

@@ -117,6 +117,7 @@ class Result:
     files: list[FileAccount]
     edges: list[Edge]
     problems: list[str] = field(default_factory=list)  # what a recording lacks, by file
+    remarks: list[str] = field(default_factory=list)  # how files were read
 
     def plain(self) -> dict[str, object]:
         """Return it as dicts and lists for JSON; floats may be NaN."""

@@ -1,17 +1,22 @@
 """Recorded frames on disk: which files of a folder hold them, and when each was received.
 
-1. `frames.tsv.gz`: receive time in ns TAB venue TAB frame, several sources in one file. In the
-   folder itself or in its sub-folders.
+1. `frames.tsv.gz`: receive time TAB source TAB frame, several sources in one file. In the folder
+   itself or in its sub-folders.
 2. Folders named as sources, or one such folder itself: `*.jsonl` a frame a line; `*.tsv` receive
    time TAB frame; `*.log.gz` raw captures of cryptofeed ("seconds: frame", and lines that begin
    with an address: connections and requests); `*.bin` and `pong.txt` one frame each.
    `frames.jsonl`, `decoded_*.jsonl` and `*.json` are about frames and hold none.
-3. Receive time is the stamp of the line: Unix seconds (a decimal point, or ten digits) or ns of
-   any clock. Without a stamp it is the number of the line in ms.
+3. Receive time is the stamp of the line: Unix s, ms, us or ns, whichever makes a date of 2015 to
+   2040 of it, one unit in a file. What is no date is ns of any clock, or s where it has a decimal
+   point or ten digits. Without a stamp it is the number of the line in ms.
+4. In a line, a frame of a source that speaks protobuf is base64 or hex; control messages are the
+   JSON that they are.
 
 What a frame says is not looked at here. BadData names file and line of what cannot be read.
 """
 
+import base64
+import binascii
 import difflib
 import gzip
 import io
@@ -23,30 +28,76 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
 
 RECORDING = "frames.tsv.gz"
 LINE_BYTES_MAX = 4 << 20  # four times what any decoder takes: such a line is no frame of ours
 
 Form = Literal["recording", "lines", "stamped", "capture", "whole"]
 
-_VENUES = {name.encode(): name for name in SOURCE_BY_NAME} | {
-    b"binance_spot": "binance-spot",
-    b"binance_usdm": "binance-futures",
-}
+_VENUES = {
+    spelled.encode(): name for name in SOURCE_BY_NAME for spelled in (name, name.replace("-", "_"))
+} | {b"binance_usdm": "binance-futures"}
+_PROTOBUF = frozenset(n for n, venue in VENUES.items() if venue.schema.wire == "protobuf")
 _TAB = b"\t"
 _ADDRESSES = (b"wss://", b"ws://", b"https://", b"http://")
 _NS_MAX = (1 << 63) - 1
 _NS_PER_MS = 1_000_000
+_NS_PER_S = 1_000_000_000
+_UNITS = {"s": _NS_PER_S, "ms": 1_000_000, "us": 1000, "ns": 1}  # ns of each
+_DATES_S = range(1_420_070_400, 2_208_988_800)  # 2015 to 2040: no two units make one of a number
 _SECONDS_DIGITS = 10  # 2001 to 2286 as Unix seconds; as ns of a clock, its first ten seconds
+_GOES_ON_NS = 60 * _NS_PER_S  # so near to the line before, a stamp is of the same clock
 _is_stamp = re.compile(rb"([0-9]{1,19})(?:\.([0-9]+))?").fullmatch
+_is_hex = re.compile(rb"(?:[0-9A-Fa-f]{2})+").fullmatch
 
 
 class Frame(NamedTuple):
-    """One frame as it was received."""
+    """One frame as it was received. binary: not the text that it stood as in its file."""
 
     recv_ns: int
     source: str
     payload: bytes
+    binary: bool = False
+
+
+class Stamps:
+    """Reads the stamps of one file: of one unit, which the first of them tells."""
+
+    def __init__(self, form: Form) -> None:
+        self.unit: str | None = None  # "": of a clock that tells no date; None: before the first
+        self._seconds_too = form != "recording"  # there whole numbers that are no date are ns
+        self._last_ns = 0
+
+    def ns(self, stamp: bytes) -> int:
+        """Return ns, 0 for what is no stamp. ValueError for one of another unit."""
+        found = _is_stamp(stamp)
+        if not found:
+            return 0
+        whole, fraction = int(found[1]), found[2]
+        unit = self._unit_of(whole, fraction is not None or len(found[1]) == _SECONDS_DIGITS)
+        if self.unit is None:
+            self.unit = unit
+        elif unit != self.unit:
+            if self.unit or not 0 <= whole - self._last_ns < _GOES_ON_NS:
+                raise ValueError(f"{_in(unit)}, expected {_in(self.unit)} as in the lines before")
+            unit = ""  # the clock goes on, into what would be a date
+        if not unit and fraction is not None:
+            return 0  # no ns of a clock has a part
+        ns = _UNITS.get(unit, 1)
+        part = int((fraction or b"").ljust(9, b"0")[:9]) * ns // _NS_PER_S
+        self._last_ns = whole * ns + part
+        return self._last_ns if self._last_ns <= _NS_MAX else 0
+
+    def _unit_of(self, whole: int, may_be_s: bool) -> str:
+        for unit, ns in _UNITS.items():
+            if whole * ns // _NS_PER_S in _DATES_S:
+                return unit
+        return "s" if may_be_s and self._seconds_too else ""
+
+
+def _in(unit: str) -> str:
+    return f"in {unit}" if unit else "no date"
 
 
 def form_of(name: str) -> Form | None:
@@ -111,12 +162,21 @@ class FrameFile:
         self.form = form
         self.size = path.stat().st_size
         self.problems: tuple[str, ...] = ()  # such a file is whole, or it is refused
+        self._stamps = Stamps(form)
         self._raw: BinaryIO | None = None
 
     @property
     def position(self) -> int:
         """Bytes of the file read so far, compressed as they are."""
         return 0 if self._raw is None else self.size if self._raw.closed else self._raw.tell()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader should know, as far as the file was read: a sentence each."""
+        unit = self._stamps.unit
+        if not unit or unit in (("ns",) if self.form == "recording" else ("s", "ns")):
+            return ()
+        return (f"{self.name}: its times are Unix {unit}, read as such",)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames in file order. BadData names the line that cannot be read."""
@@ -140,22 +200,19 @@ class FrameFile:
             if source is None:
                 known = ", ".join(name.decode() for name in _VENUES)
                 raise self._bad(number, f"venue {_shown(venue)}", f"one of {known}")
-            recv_ns = int(stamp) if stamp.isdigit() and len(stamp) < 20 else 0
-            if not 0 < recv_ns <= _NS_MAX:
-                raise self._bad(number, f"time {_shown(stamp)}", "ns above 0")
-            yield Frame(recv_ns, source, payload)
+            yield self._frame(self._stamp_ns(number, stamp), source, payload)
 
     def _lines_only(self) -> Iterator[Frame]:
         for number, line in self._lines():
             if line:
-                yield Frame(number * _NS_PER_MS, self.source, line)
+                yield self._frame(number * _NS_PER_MS, self.source, line)
 
     def _stamped(self) -> Iterator[Frame]:
         for number, line in self._lines():
             stamp, tab, payload = line.partition(_TAB)
             if not tab:
                 raise self._bad(number, "no TAB in the line", "time TAB frame")
-            yield Frame(self._stamp_ns(number, stamp), self.source, payload)
+            yield self._frame(self._stamp_ns(number, stamp), self.source, payload)
 
     def _capture(self) -> Iterator[Frame]:
         for number, line in self._lines():
@@ -164,7 +221,11 @@ class FrameFile:
             stamp, colon, payload = line.partition(b": ")
             if not colon:
                 raise self._bad(number, f"line {_shown(line)}", "seconds, ': ' and a frame")
-            yield Frame(self._stamp_ns(number, stamp), self.source, payload)
+            yield self._frame(self._stamp_ns(number, stamp), self.source, payload)
+
+    def _frame(self, recv_ns: int, source: str, text: bytes) -> Frame:
+        payload = binary_of(text) if source in _PROTOBUF else None
+        return Frame(recv_ns, source, text if payload is None else payload, payload is not None)
 
     def _whole(self) -> Iterator[Frame]:
         try:
@@ -174,7 +235,7 @@ class FrameFile:
         except OSError as error:
             raise self._bad(1, f"cannot be read: {error.strerror}", "one frame") from None
         text = payload.rstrip(b"\r\n") if self.path.suffix == ".txt" else payload
-        yield Frame(_NS_PER_MS, self.source, text)
+        yield Frame(_NS_PER_MS, self.source, text, self.path.suffix == ".bin")
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield (number from 1, line without its end)."""
@@ -196,20 +257,30 @@ class FrameFile:
             raise self._bad(number + 1, f"cannot be read: {error.strerror}", "a file") from None
 
     def _stamp_ns(self, number: int, stamp: bytes) -> int:
-        """Return ns: seconds have a decimal point or ten digits, ns neither."""
-        found = _is_stamp(stamp)
-        ns = 0
-        if found:
-            whole, fraction = found.groups()
-            ns = int(whole)
-            if fraction is not None or len(whole) == _SECONDS_DIGITS:
-                ns = ns * 1_000_000_000 + int((fraction or b"").ljust(9, b"0")[:9])
-        if not 0 < ns <= _NS_MAX:
-            raise self._bad(number, f"time {_shown(stamp)}", "Unix seconds or ns above 0")
+        try:
+            ns = self._stamps.ns(stamp)
+        except ValueError as error:
+            raise BadData(f"{self.path}: line {number}: time {_shown(stamp)}: {error}") from None
+        if not ns:
+            raise self._bad(number, f"time {_shown(stamp)}", "Unix s, ms, us or ns above 0")
         return ns
 
     def _bad(self, number: int, found: str, expected: str) -> BadData:
         return BadData(f"{self.path}: line {number}: {found}, expected {expected}")
+
+
+def binary_of(text: bytes) -> bytes | None:
+    """Return the message that a line of a protobuf source stands for, None where it is text.
+
+    Base64 of a message never looks like hex: its first bytes, the tag 0x0a and a length, make
+    `C` and one of `g` to `v`.
+    """
+    if text.startswith(b"{"):
+        return None
+    try:
+        return bytes.fromhex(text.decode()) if _is_hex(text) else base64.b64decode(text, None, True)
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _shown(text: bytes) -> str:

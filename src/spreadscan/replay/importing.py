@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,8 +22,15 @@ _LINK = 1
 Progress = Callable[[int, int], None]  # (bytes read, bytes in all)
 
 
-def import_frames(file: Path, folder: Path, progress: Progress) -> dict[str, int]:
-    """Write the frames of a file into a new recording; return how many, by source.
+class Imported(NamedTuple):
+    """frames: by source. remarks: sentences on the file."""
+
+    frames: dict[str, int]
+    remarks: tuple[str, ...]
+
+
+def import_frames(file: Path, folder: Path, progress: Progress) -> Imported:
+    """Write the frames of a file into a new recording.
 
     Instrument files (*.json) beside the file come along. Receive times are those of the file;
     frames of one nanosecond that stand against the order of the sources are set a nanosecond
@@ -38,7 +46,7 @@ def import_frames(file: Path, folder: Path, progress: Progress) -> dict[str, int
     writers: dict[str, _Writer] = {}
     last_ns, last_id, first_ns, stamp_before_ns = 0, 0, 0, 0
     (folder / FRAMES).mkdir(parents=True, exist_ok=True)
-    for n, (stamp_ns, name, payload) in enumerate(source.frames(), 1):
+    for n, (stamp_ns, name, payload, binary) in enumerate(source.frames(), 1):
         source_id = SOURCE_BY_NAME[name].id
         if stamp_ns < stamp_before_ns:
             raise BadData(f"{file}: line {n}: time {stamp_ns}, expected from {stamp_before_ns} on")
@@ -48,7 +56,7 @@ def import_frames(file: Path, folder: Path, progress: Progress) -> dict[str, int
         last_ns, last_id, first_ns = recv_ns, source_id, first_ns or recv_ns
         if name not in writers:
             writers[name] = _Writer(folder, name, first_ns)
-        writers[name].put(recv_ns, payload)
+        writers[name].put(recv_ns, payload, Opcode.BINARY if binary else Opcode.TEXT)
         if n % _FRAMES_PER_REPORT == 0:
             progress(source.position, source.size)
     if not writers:
@@ -58,7 +66,7 @@ def import_frames(file: Path, folder: Path, progress: Progress) -> dict[str, int
     frames = {name: writer.close(last_ns) for name, writer in writers.items()}
     _write_about(file, folder, first_ns, last_ns, writers)
     progress(source.size, source.size)
-    return frames
+    return Imported(frames, source.remarks)
 
 
 def _write_about(
@@ -91,8 +99,8 @@ class _Writer:
         self._first_ns = 0  # of the block that grows
         self.last_ns = 0
 
-    def put(self, recv_ns: int, payload: bytes) -> None:
-        self._records += RECORD_HEAD.pack(recv_ns, _LINK, len(payload) << 4 | Opcode.TEXT)
+    def put(self, recv_ns: int, payload: bytes, opcode: Opcode) -> None:
+        self._records += RECORD_HEAD.pack(recv_ns, _LINK, len(payload) << 4 | opcode)
         self._records += payload
         self._first_ns, self.last_ns = self._first_ns or recv_ns, recv_ns
         self.began_ns = self.began_ns or recv_ns

@@ -19,7 +19,7 @@ from spreadscan.replay.account import Account, FileAccount, LastQuote, Result
 from spreadscan.replay.frames import FrameFile, find
 from spreadscan.replay.recorded import RecordedFile
 from spreadscan.replay.requests import Pair
-from spreadscan.replay.symbols import Listing, Symbols, instruments_in
+from spreadscan.replay.symbols import Listing, Symbols, declined_in, instruments_in
 from spreadscan.replay.table import SYMBOLS_MAX, ReplayTable
 from spreadscan.types import SOURCE_BY_NAME, SOURCES, Book, Instrument
 from spreadscan.venues import VENUES
@@ -60,6 +60,7 @@ def play(
         raise BadData(f"{folder}: no frame in {len(files)} file(s), expected at least one")
     result = player.result()
     result.problems += [problem for file in files for problem in file.problems]
+    result.remarks += [remark for file in files for remark in file.remarks]
     return result
 
 
@@ -73,6 +74,7 @@ class Player:
         self._files: list[FileAccount] = []
         self._next_link = 1
         self._instruments: dict[tuple[Path, str], Mapping[str, Instrument]] = {}
+        self._declined: dict[tuple[Path, str], frozenset[str]] = {}
 
     def play(self, file: FrameFile | RecordedFile, report: Callable[[int], None]) -> None:
         """Play one file as one session of each of its sources."""
@@ -83,7 +85,7 @@ class Player:
         if file.source:
             sessions[file.source] = self.session(file, file.source)
             source_ids.append(SOURCE_BY_NAME[file.source].id)
-        for recv_ns, source, payload in file.frames():
+        for recv_ns, source, payload, _ in file.frames():
             session = sessions.get(source)
             if session is None:
                 session = sessions[source] = self.session(file, source)
@@ -106,10 +108,13 @@ class Player:
         if (directory, source) not in self._instruments:
             listed = file.instruments(source) if isinstance(file, RecordedFile) else {}
             self._instruments[directory, source] = listed or instruments_in(directory, source)
+            declined = frozenset[str]() if listed else declined_in(directory, source)
+            self._declined[directory, source] = declined
         link = self._next_link
         self._next_link += 1
-        known = self._instruments[directory, source]
-        return Session(self.table, self.symbols, source, link, known, f"{file.name}: {source}")
+        known, declined = self._instruments[directory, source], self._declined[directory, source]
+        name = f"{file.name}: {source}"
+        return Session(self.table, self.symbols, source, link, known, declined, name)
 
     def result(self) -> Result:
         """Return all accounts, checked, sources in the order of their ids."""
@@ -136,6 +141,7 @@ class Session:
         source: str,
         link: int,
         instruments: Mapping[str, Instrument],
+        declined: frozenset[str],
         name: str,
     ) -> None:
         self.account = Account()
@@ -144,6 +150,7 @@ class Session:
         self._source = source
         self._link = link
         self._instruments = instruments
+        self._declined = declined
         self._name = name
         self._intake = table.intake(source)
         self._frames = FrameIntake(self._intake, FrameDecoder(VENUES[source].schema), link)
@@ -218,7 +225,8 @@ class Session:
 
     def _list(self, venue_symbol: str) -> Listing | None:
         instrument = self._instruments.get(venue_symbol)
-        listing = self._symbols.place(self._source, venue_symbol, instrument)
+        declined = venue_symbol in self._declined
+        listing = self._symbols.place(self._source, venue_symbol, instrument, declined=declined)
         if listing:
             # without a contract size every frame has to come by here, to be named
             own = venue_symbol if listing.qty_scale == listing.qty_scale else ""

@@ -19,6 +19,7 @@ class RecordedFile:
     """As a frames.FrameFile: the frames of all sources of a recording."""
 
     source = ""  # every frame tells its own
+    remarks = ()
 
     def __init__(self, folder: Path) -> None:
         self._recording = Recording(folder)
@@ -56,5 +57,6 @@ class RecordedFile:
         for block in self._recording.blocks(source):
             for frame in unpack(block):
                 if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
-                    yield Frame(frame.recv_ns, source, frame.payload)
+                    binary = frame.opcode == Opcode.BINARY
+                    yield Frame(frame.recv_ns, source, frame.payload, binary)
             self._read[source] = block.position

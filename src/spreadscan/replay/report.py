@@ -70,7 +70,7 @@ def remarks(result: Result, pairs: Sequence[Pair]) -> list[str]:
         for pair in pairs
         if pair not in seen
     ]
-    return [*lines, *result.problems]
+    return [*lines, *result.remarks, *result.problems]
 
 
 def _sources(result: Result) -> Sheet:

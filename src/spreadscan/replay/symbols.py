@@ -2,18 +2,20 @@
 
 A recording tells venue symbols only. Instrument files (REST answers) that lie beside the frames
 tell coin, multiplier and contract size; without them the name is read from the venue symbol and
-prices and sizes stay as they are, except where sizes are contracts.
+prices and sizes stay as they are, except where sizes are contracts. What cannot have the name of a
+coin keeps to itself: it must not be compared with that coin elsewhere.
 """
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from spreadscan.errors import BadData, Retry, Skip
+from spreadscan.errors import BadData, BadFrame, Refused, Retry
 from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
+from spreadscan.venues.base import InstrumentPage
 
 # Their sizes are contracts: unusable without the contract's size. All others count coins (or
 # the listed thousands of them).
@@ -21,6 +23,7 @@ CONTRACT_SOURCES = frozenset({"mexc-futures", "okx-futures"})
 
 # BTCUSDT, BTC_USDT, BTC-USDT, BTC-USDT-SWAP; dated and other quotes keep the venue's name
 _is_usdt_pair = re.compile(r"([^-_]+)[-_]?USDT(?:-SWAP)?").fullmatch
+_symbols = re.compile(rb'"(?:symbol|instId)"\s*:\s*"([^"\\]{1,64})"').findall  # of list rows
 
 
 class Listing(NamedTuple):
@@ -43,14 +46,17 @@ class Symbols:
         self._owner: dict[tuple[str, str], str] = {}  # (source, name) -> venue symbol
 
     def place(
-        self, source: str, venue_symbol: str, instrument: Instrument | None
-    ) -> Listing | None:
-        """Return the listing of a venue symbol, None where the table has no room for it."""
-        wanted = instrument.symbol if instrument else shared_name(venue_symbol)
+        self, source: str, venue_symbol: str, instrument: Instrument | None, *,
+        declined: bool = False,
+    ) -> Listing | None:  # fmt: skip
+        """Return the listing of a venue symbol, None where the table has no room for it.
+
+        declined: the source's instrument files have it, but as no pair of ours (a stock, say).
+        """
+        name = instrument.symbol if instrument else shared_name(venue_symbol)
         # two listings of one coin on one source must not share a slot
-        for name in (wanted, venue_symbol, f"{source}/{venue_symbol}"):
-            if self._owner.setdefault((source, name), venue_symbol) == venue_symbol:
-                break
+        if declined or self._owner.setdefault((source, name), venue_symbol) != venue_symbol:
+            name = f"{source}/{venue_symbol}"
         symbol_id = self._ids.get(name)
         if symbol_id is None:
             if len(self.names) == self._capacity:
@@ -74,15 +80,25 @@ def instruments_in(directory: Path, source: str) -> Mapping[str, Instrument]:
 
     Files that are no instrument list of that source are left alone.
     """
-    found: dict[str, Instrument] = {}
+    return {i.venue_symbol: i for page, _ in _pages(directory, source) for i in page.instruments}
+
+
+def declined_in(directory: Path, source: str) -> frozenset[str]:
+    """Return the venue symbols of a folder's instrument files that are no pairs of ours."""
+    named: set[str] = set()
+    for _, body in _pages(directory, source):
+        named |= {text.decode("utf-8", "replace") for text in _symbols(body)}
+    return frozenset(named - instruments_in(directory, source).keys())
+
+
+def _pages(directory: Path, source: str) -> Iterator[tuple[InstrumentPage, bytes]]:
     for path in sorted(directory.glob("*.json")):
         try:
-            page = VENUES[source].instruments(path.read_bytes())
-        except (Retry, Skip):
+            body = path.read_bytes()
+            yield VENUES[source].instruments(body), body
+        except (BadFrame, Refused, Retry):
             continue
         except OSError as error:
             raise BadData(
                 f"{path}: cannot be read: {error.strerror}, expected a file that can"
             ) from None
-        found |= {i.venue_symbol: i for i in page.instruments}
-    return found

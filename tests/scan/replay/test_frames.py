@@ -1,11 +1,13 @@
 """Which files hold frames, when each was received, and what cannot be read."""
 
+import base64
 import gzip
 
 import pytest
 
 from spreadscan.errors import BadData, ConfigError
-from spreadscan.replay.frames import LINE_BYTES_MAX, Frame, find, form_of
+from spreadscan.replay.frames import LINE_BYTES_MAX, Frame, binary_of, find, form_of
+from spreadscan.types import SOURCE_BY_NAME
 
 
 def frames_of(folder):
@@ -97,7 +99,7 @@ def test_whole_files(write):
     write("mexc-spot/a.bin", b"\x0a\x33\n")
     folder = write("mexc-spot/pong.txt", "pong\n")
     assert [
-        Frame(1_000_000, "mexc-spot", b"\x0a\x33\n"),
+        Frame(1_000_000, "mexc-spot", b"\x0a\x33\n", True),
         Frame(1_000_000, "mexc-spot", b"pong"),
     ] == frames_of(folder)
 
@@ -121,6 +123,83 @@ def test_how_far_a_file_is_read(record):
     for _ in file.frames():
         assert 0 < file.position <= file.size
     assert file.size == file.position
+
+
+# ---- units of time
+
+AT = 1_789_299_660_913_000_000  # 2026, a whole number of ms
+KINDS = {
+    "frames.tsv.gz": "{}\tokx-spot\tx\n",
+    "okx-spot/a.tsv": "{}\tx\n",
+    "okx-spot/a.log.gz": "{}: x\n",
+}
+
+
+def in_unit(unit, ns):
+    per = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[unit]
+    whole, part = divmod(ns, per)
+    return f"{whole}.{part:0{len(str(per)) - 1}}" if part else str(whole)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_date_tells_its_unit(write, name, unit):
+    times = [AT, AT + 10**9, AT + 10**9 + 250_000, AT + 3_600 * 10**9]
+    folder = write(name, "".join(KINDS[name].format(in_unit(unit, at)) for at in times))
+    (file,) = find(folder)
+    assert times == [frame.recv_ns for frame in file.frames()]
+    usual = unit == "ns" or (unit == "s" and name != "frames.tsv.gz")
+    told = () if usual else (f"{name}: its times are Unix {unit}, read as such",)
+    assert told == file.remarks
+
+
+@pytest.mark.parametrize(("first", "second"), [
+    ("ms", "us"), ("us", "ns"), ("ns", "ms"), ("s", "ms"), ("ms", "s"), ("", "ms"), ("ns", ""),
+])  # fmt: skip
+@pytest.mark.parametrize("name", KINDS)
+def test_two_units_in_a_file_are_a_sentence(write, name, first, second):
+    stamps = [in_unit(unit, AT) if unit else "77" for unit in (first, second)]
+    folder = write(name, "".join(KINDS[name].format(stamp) for stamp in stamps))
+    found, expected = (f"in {unit}" if unit else "no date" for unit in (second, first))
+    with pytest.raises(BadData, match=f"line 2: time .*: {found}, expected {expected} as in the"):
+        frames_of(folder)
+
+
+def test_a_clock_of_no_date_may_come_to_look_like_one(record):
+    """25 minutes after the start of a machine, in ns: what would be a date in ms of 2015."""
+    times = [1_420_070_000_000, 1_420_070_399_999, 1_420_070_400_000, 1_420_070_400_001]
+    folder = record(*((at, "okx-spot", "x") for at in times))
+    assert times == [frame.recv_ns for frame in frames_of(folder)]
+
+
+# ---- protobuf in lines
+
+MESSAGE = b"\x0a\x331\n\t\xff"
+
+
+@pytest.mark.parametrize("text", [base64.b64encode(MESSAGE).decode(), MESSAGE.hex(),
+                                  MESSAGE.hex().upper()])  # fmt: skip
+def test_a_line_of_protobuf_is_base64_or_hex(write, text):
+    folder = write("mexc-spot/a.tsv", f"7\t{text}\n8\t{{}}\n9\tno base64!\n")
+    write("okx-spot/a.tsv", f"7\t{text}\n")
+    found = {(f.source, f.recv_ns): (f.payload, f.binary) for f in frames_of(folder)}
+    assert {
+        ("mexc-spot", 7): (MESSAGE, True), ("mexc-spot", 8): (b"{}", False),
+        ("mexc-spot", 9): (b"no base64!", False), ("okx-spot", 7): (text.encode(), False),
+    } == found  # fmt: skip
+
+
+def test_base64_of_a_message_is_no_hex():
+    for n in range(256):
+        text = base64.b64encode(bytes([0x0A, n]) + bytes(n))
+        assert bytes([0x0A, n]) + bytes(n) == binary_of(text)
+
+
+def test_every_source_has_its_name_and_one_with_an_underscore(record):
+    spelled = [n.replace("-", mark) for n in SOURCE_BY_NAME for mark in "-_"] + ["binance_usdm"]
+    folder = record(*((7, name, "{}") for name in spelled))
+    sources = [n for n in SOURCE_BY_NAME for _ in "-_"] + ["binance-futures"]
+    assert sources == [frame.source for frame in frames_of(folder)]
 
 
 # ---- what a user can get wrong
@@ -162,7 +241,7 @@ def test_a_line_of_a_recording_without_tabs(write, line):
 
 @pytest.mark.parametrize("stamp", ["0", "-1", "1.5", "now", "", "9" * 19, "9" * 40])
 def test_a_recording_is_stamped_in_ns(record, stamp):
-    with pytest.raises(BadData, match=r"line 1: time .*, expected ns above 0"):
+    with pytest.raises(BadData, match=r"line 1: time .*, expected Unix s, ms, us or ns above 0"):
         frames_of(record((stamp, "binance_spot", "a")))
 
 
@@ -173,7 +252,7 @@ def test_a_line_without_a_tab(write):
 
 @pytest.mark.parametrize("stamp", ["0", "0.0", "-1", "1e9", "", " 1", "1.", "99999999999.0"])
 def test_no_receive_time(write, stamp):
-    with pytest.raises(BadData, match="line 1: time .*, expected Unix seconds or ns above 0"):
+    with pytest.raises(BadData, match="line 1: time .*, expected Unix s, ms, us or ns above 0"):
         frames_of(write("okx-spot/a.tsv", f"{stamp}\tx\n"))
 
 

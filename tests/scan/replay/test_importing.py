@@ -33,7 +33,8 @@ def test_every_frame_in_the_order_of_the_lines(tmp_path):
     ]  # fmt: skip
     path = tsv(tmp_path / "in", *lines)
     (tmp_path / "in" / "instruments.json").write_text("[]")
-    frames = import_frames(path, tmp_path / "rec", silent)
+    frames, remarks = import_frames(path, tmp_path / "rec", silent)
+    assert () == remarks
     assert {"binance-futures": 2, "binance-spot": 2, "okx-spot": 2} == frames
     recording = Recording(tmp_path / "rec")
     found = list(recording.frames())
@@ -89,7 +90,7 @@ def test_the_command_says_what_is_wrong(tmp_path):
 
 @pytest.mark.skipif(not CROSS.is_dir(), reason=f"no recording at {CROSS}")
 def test_a_recording_of_others(tmp_path):
-    frames = import_frames(CROSS / "frames.tsv.gz", tmp_path / "rec", silent)
+    frames, _ = import_frames(CROSS / "frames.tsv.gz", tmp_path / "rec", silent)
     assert {"binance-spot": 52_117, "binance-futures": 120_081} == frames
     with gzip.open(CROSS / "frames.tsv.gz") as file:
         payloads = [line.rstrip(b"\n").split(b"\t", 2)[2] for line in file]

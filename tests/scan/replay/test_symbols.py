@@ -4,7 +4,7 @@ import pytest
 
 from spreadscan.replay import parse_pairs, play
 from spreadscan.replay.symbols import Symbols, shared_name
-from spreadscan.types import Book
+from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES
 
 
@@ -146,3 +146,56 @@ def test_sources_pair_by_shared_name(write, record):
     ]
     assert 100.0 == pytest.approx(edges[0].max_bps)
     assert [[], []] == [e.above for e in edges]
+
+
+def listed(kind, *names):
+    rows = [
+        f'{{"symbol":"{name}","baseAsset":"{name[:-4]}","quoteAsset":"USDT","marginAsset":"USDT",'
+        f'"status":"TRADING","contractType":"{kind}","pair":"{name}"}}'
+        for name in names
+    ]
+    return f'{{"symbols":[{",".join(rows)}]}}'
+
+
+def test_a_declined_name_does_not_pair_with_the_coin_of_another_source(
+    write, record, spot_frame, futures_frame
+):
+    """X is a stock here and a coin there; Y is on no list: nothing says that it is no coin."""
+    rows = [
+        (n, venue, frame(10, 11, n, name))
+        for n, (venue, frame, name) in enumerate(
+            [
+                ("binance_usdm", futures_frame, "XUSDT"), ("bybit-spot", bybit, "XUSDT"),
+                ("binance_usdm", futures_frame, "YUSDT"), ("bybit-spot", bybit, "YUSDT"),
+                ("binance_usdm", futures_frame, "ZUSDT"), ("bybit-spot", bybit, "ZUSDT"),
+            ], 1
+        )
+    ]  # fmt: skip
+    folder = record(*rows)
+    pairs = parse_pairs("bybit-spot:binance-futures")
+    assert ["X-USDT", "Y-USDT", "Z-USDT"] == [edge.symbol for edge in play(folder, pairs).edges]
+    write("stocks.json", listed("TRADIFI_PERPETUAL", "XUSDT"))
+    write("coins.json", listed("PERPETUAL", "ZUSDT"))
+    result = play(folder, pairs)
+    assert ["Y-USDT", "Z-USDT"] == [edge.symbol for edge in result.edges]
+    last = result.sources["binance-futures"].last
+    assert "binance-futures/XUSDT" == last["XUSDT"].symbol  # it has its quotes, by itself
+    assert "X-USDT" == result.sources["bybit-spot"].last["XUSDT"].symbol
+
+
+def bybit(bid, ask, update_id, symbol):
+    return VENUES["bybit-spot"].render(Book(symbol, bid, 1.0, ask, 1.0, 0, update_id)).decode()
+
+
+def test_a_name_that_is_taken_does_not_take_that_of_another_source():
+    """An OKX listing of another coin's name: its own is another source's coin, too."""
+    symbols = Symbols(8, lambda symbol_id: None)
+    new = symbols.place("okx-spot", "LUNA2-USDT", coin("LUNA2-USDT", "LUNA2"))
+    old = symbols.place("okx-spot", "LUNA-USDT", coin("LUNA-USDT", "LUNA2"))
+    other = symbols.place("bybit-spot", "LUNAUSDT", None)
+    assert ("LUNA2-USDT", "okx-spot/LUNA-USDT", "LUNA-USDT") == (new[1], old[1], other[1])
+    assert 3 == len({new.symbol_id, old.symbol_id, other.symbol_id})
+
+
+def coin(venue_symbol, base):
+    return Instrument(venue_symbol=venue_symbol, base=base, listed_base=base, quote="USDT")
