@@ -271,12 +271,12 @@ def test_a_refused_topic_is_asked_for_again_after_about_an_hour() -> None:
     assert line.requests.is_settled(line.now)
     for i in (3, 4):
         while len(line.sent) == i:
+            assert line.now < 4_100 * S
             line.pass_time(1.0, 1.0)
         if line.asked[i] == ["A-USDT"]:
             line.grant(i)
         else:
             line.refuse("60018", "channel:bbo-tbt,instId:B-USDT doesn't exist", i)
-    assert line.now < 4_100 * S
     assert [["A-USDT"], ["B-USDT"]] == sorted(line.asked[3:])
     assert {"B-USDT"} == set(line.requests.refused)
     assert ["A-USDT", "B-USDT"] == [symbol for symbol, _ in line.heard.refusals]  # told once each
