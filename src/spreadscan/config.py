@@ -73,7 +73,7 @@ class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transport: Literal["picows", "aiohttp"] = "picows"
     loop: Literal["uvloop", "asyncio"] = "uvloop"
     connect_timeout_s: float = 10.0
-    ack_timeout_s: float = 10.0  # an unanswered request is sent again on a new socket
+    ack_timeout_s: float = 10.0  # what is unanswered for longer is asked for again by itself
     max_frame_bytes: int = 1_048_576
     backoff_base_s: float = 0.5  # doubles, with jitter, until the first valid quote
     backoff_cap_s: float = 30.0
