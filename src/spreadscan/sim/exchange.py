@@ -242,7 +242,8 @@ class Exchange(Generic[_T]):
             unix_ms = self._unix_ns() // 1_000_000
             if conversation.topics:
                 conversation.topics = self._harm.topics(self._names)
-            answer = conversation.text(data, now * 1e-9, unix_ms)
+            no = conversation.busy(data) if connection.harm and connection.harm.busy() else None
+            answer = Answer((no,)) if no else conversation.text(data, now * 1e-9, unix_ms)
             self._apply(connection, answer)
             return answer
         return conversation.control(kind is WSMsgType.PONG, now * 1e-9)

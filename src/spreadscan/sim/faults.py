@@ -58,6 +58,10 @@ class Mute(SocketFault, frozen=True, kw_only=True):
     pongs: bool = True
 
 
+class Busy(SocketFault, frozen=True, kw_only=True):
+    """Requests are refused with words of the moment; pings are answered, and data goes on."""
+
+
 class HalfOpen(SocketFault, frozen=True, kw_only=True):
     """Nothing is sent or read any more, and nothing is closed."""
 
@@ -186,7 +190,7 @@ class MissingPage(RestFault, frozen=True, kw_only=True):
 
 
 KINDS: dict[str, type[Fault]] = {
-    "mute": Mute, "half_open": HalfOpen, "drip": Drip, "huge_frame": HugeFrame,
+    "mute": Mute, "busy": Busy, "half_open": HalfOpen, "drip": Drip, "huge_frame": HugeFrame,
     "endless_frame": EndlessFrame, "close": Close, "restart": Restart,
     "prices": Prices, "old_ids": OldIds, "clock": Clock, "garbage": Garbage,
     "refuse": Refuse, "delist": Delist, "shrink": Shrink, "freeze": Freeze, "halt": Halt,

@@ -55,6 +55,10 @@ class SocketHarm:
         mute = self.of(script.Mute)
         return not (self.of(script.HalfOpen) or (mute and not mute.pongs))
 
+    def busy(self) -> bool:
+        """Return whether requests are refused for the moment."""
+        return self.of(script.Busy) is not None
+
     def write(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write data as far as the faults let it through."""
         if self._unsent or self.of(script.Drip):

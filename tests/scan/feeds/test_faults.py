@@ -17,6 +17,7 @@ from spreadscan.sim import Market, SimServer
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import Fault
 from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
 
 N = 10  # pairs of the source, the most traded ones
 OKX = "okx-spot"
@@ -52,6 +53,22 @@ async def feeding(
             yield server
     finally:
         await server.stop()
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_a_venue_that_is_too_busy_loses_no_pair(
+    instance: Instance, moving: Market, transport: str, name: str
+) -> None:
+    async def main() -> None:
+        fault = script.Busy(source=name, until_s=1.0)
+        async with feeding(instance, moving, name, transport, fault) as server:
+            await until(lambda: standing(instance, name) == live)
+            assert 0 < counter(instance, name, "refusals") <= 3
+            assert 1 == server.counters()[name].opened
+
+    source_id = SOURCE_BY_NAME[name].id
+    live = N - sum(s == source_id and i < N for s, i in moving.dead)
+    run(main())
 
 
 def standing(instance: Instance, name: str) -> int:

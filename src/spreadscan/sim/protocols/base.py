@@ -77,6 +77,16 @@ class Conversation:
         """Return the answer to a text frame of the client."""
         raise NotImplementedError
 
+    def busy(self, frame: str) -> str | None:
+        """Return how the venue says that it is too busy for a request; None: it is none."""
+        request = read_object(frame)
+        verb = str(request.get("op") or request.get("method")) if request else ""
+        return self.refusal(request or {}) if verb.lower().startswith(("sub", "unsub")) else None
+
+    def refusal(self, request: dict[str, Any]) -> str:
+        """Return a refusal of the moment to a request."""
+        raise NotImplementedError
+
     def control(self, pong: bool, now_s: float) -> Answer:
         """Return the answer to a protocol ping or pong of the client."""
         return NOTHING

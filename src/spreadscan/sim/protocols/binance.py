@@ -51,6 +51,10 @@ class BinanceConversation(Conversation):
             return _flat(2, _invalid("invalid `id`", frame))
         return self._request(request, frame)
 
+    def refusal(self, request: dict[str, Any]) -> str:
+        error = {"code": -1003, "msg": "Too many requests"}
+        return orjson.dumps({"error": error, "id": request.get("id")}).decode()
+
     def control(self, pong: bool, now_s: float) -> Answer:
         if pong:
             self.pinged_s = 0.0

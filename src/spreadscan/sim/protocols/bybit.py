@@ -48,6 +48,10 @@ class BybitConversation(Conversation):
             return self._say(request, True, "", op, removed=self._pushing(gone))
         return self._subscribe(request, names)
 
+    def refusal(self, request: dict[str, Any]) -> str:
+        op = str(request.get("op"))
+        return self._say(request, False, "10006: Too many visits!", op).texts[0]
+
     def timers(self, now_s: float) -> Answer:
         idle_since = max(self.last_text_s, self.last_push_s)
         return _IDLE if passed(self.rules.idle_s, idle_since, now_s) else NOTHING

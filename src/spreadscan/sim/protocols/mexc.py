@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from spreadscan.sim.protocols.base import (
     NOTHING,
@@ -58,6 +59,9 @@ class MexcSpotConversation(Conversation):
             self.names.difference_update(gone)
             return _code_0(",".join(names), removed=self._pushing(gone))
         return self._subscribe(names) if request.get("method") == "SUBSCRIPTION" else NOTHING
+
+    def refusal(self, request: dict[str, Any]) -> str:
+        return compact({"id": 0, "code": 510, "msg": "Requests are too frequent"})
 
     def timers(self, now_s: float) -> Answer:
         if not self.names and passed(self.rules.no_topic_s, self.opened_s, now_s):
@@ -120,6 +124,9 @@ class MexcFuturesConversation(Conversation):
         added = () if symbol in self.names else (symbol,)
         self.names.add(symbol)
         return _channel(f"rs.{method}", "success", unix_ms, added)
+
+    def refusal(self, request: dict[str, Any]) -> str:
+        return compact({"channel": "rs.error", "data": "Requests are too frequent", "ts": 0})
 
     def timers(self, now_s: float) -> Answer:
         return _CLOSE if passed(self.rules.client_ping_s, self.pinged_s, now_s) else NOTHING

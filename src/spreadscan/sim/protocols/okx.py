@@ -49,6 +49,9 @@ class OkxConversation(Conversation):
             return self._subscribe(request.get("id"), args)
         return self._unsubscribe(request.get("id"), args)
 
+    def refusal(self, request: dict[str, Any]) -> str:
+        return self._error("60014", "Requests too frequent").texts[0]
+
     def timers(self, now_s: float) -> Answer:
         seconds = self.rules.idle_s
         if passed(seconds, max(self.last_text_s, self.last_push_s), now_s):
