@@ -7,8 +7,9 @@ is. One line for everything, in order of asking:
    answers carry no id, one request is in flight at a time.
 2. A passing refusal pauses the socket and puts the request back in its place. Pauses grow until
    something is acknowledged; until nothing is left over, one request is in flight at a time.
-3. A refused topic is asked for again about hourly: what the venue did not have it may list by then.
-   A refusal that does not say for what is halved until one topic is left.
+3. A refused topic is asked for again about hourly: what the venue did not have it may list by then;
+   sooner, after one, two, four, ... minutes, where the answer may have meant the moment. A refusal
+   that does not say for what is halved until one topic is left.
 4. An unanswered topic is asked for again by itself, ever more seldom, and holds up nothing.
 """
 
@@ -24,10 +25,9 @@ from spreadscan.venues.answers import Meaning
 from spreadscan.venues.base import Ack, Refusal, Venue
 
 _PAUSE_S = (1.0, 60.0)  # the first and the longest
-_REFUSED_FOR_S = (
-    3_240.0,
-    3_960.0,
-)  # about an hour, each topic at a time of its own
+_REFUSED_FOR_S = 3_600.0  # a tenth more or less, so that topics come at times of their own
+_UNSURE_FOR_S = 60.0
+_NO_MORE = 1_000  # tries, for what had its tries before
 _DOUBLINGS = 6  # of the wait for an unanswered topic: ten minutes with the usual deadline
 
 
@@ -98,6 +98,7 @@ class Requests:
         self._careful = False
         self._probed = False
         self._refused_until_ns: dict[str, int] = {}
+        self._unsure: dict[str, int] = {}  # refused with words that may mean the moment: how often
         self._told: set[str] = set()  # unanswered, and the sink knows
 
     # -- what is wanted
@@ -119,6 +120,7 @@ class Requests:
         for symbol in gone:
             self.refused.pop(symbol, None)
             self._refused_until_ns.pop(symbol, None)
+            self._unsure.pop(symbol, None)
             self._told.discard(symbol)
         for batch in requests(self._venue, asked):
             self._put(self._request(False, batch))
@@ -232,7 +234,7 @@ class Requests:
         self.answered_ns = now_ns
         if meaning.kind == "final" or refusal.topics or len(blamed) == 1:
             for symbol in symbols:
-                self._retire(symbol, refusal.text, now_ns)
+                self._retire(symbol, refusal, now_ns)
             if symbols and meaning.kind == "final":
                 self._sink.final(refusal.text)
         else:
@@ -271,7 +273,7 @@ class Requests:
             return
         for request in [r for r in self._waiting if r.subscribe and r.asked]:
             for topic in [topic for topic in refusal.topics if topic in request.topics]:
-                self._retire(request.topics.pop(topic), refusal.text, now_ns)
+                self._retire(request.topics.pop(topic), refusal, now_ns)
             if not request.topics:
                 self._waiting.remove(request)
 
@@ -310,6 +312,7 @@ class Requests:
         for symbol in symbols:
             self.refused.pop(symbol, None)
             self._refused_until_ns.pop(symbol, None)
+            self._unsure.pop(symbol, None)
             self._told.discard(symbol)
         if request.again:
             self._sink.acknowledged(symbols)
@@ -335,10 +338,15 @@ class Requests:
         if first:
             self._sink.paused(text, wait_s)
 
-    def _retire(self, symbol: str, text: str, now_ns: int) -> None:
-        known = self.refused.get(symbol)
+    def _retire(self, symbol: str, refusal: Refusal, now_ns: int) -> None:
+        """Leave a symbol alone for an hour; for minutes where the answer may be of the moment."""
+        known, text = self.refused.get(symbol), refusal.text
         self.refused[symbol] = text
-        wait_s = random.uniform(*_REFUSED_FOR_S)
+        wait_s = _REFUSED_FOR_S
+        if refusal.meaning.kind == "passing":
+            doubled = self._unsure[symbol] = self._unsure.get(symbol, -1) + 1
+            wait_s = min(wait_s, _UNSURE_FOR_S * 2.0 ** min(doubled, 9))
+        wait_s *= random.uniform(0.9, 1.1)
         self._refused_until_ns[symbol] = now_ns + int(wait_s * 1e9)
         if known != text:
             self._sink.refused(symbol, text)
@@ -364,7 +372,9 @@ class Requests:
                 self._probe(request)
         for symbol in [s for s, until_ns in self._refused_until_ns.items() if until_ns <= now_ns]:
             del self._refused_until_ns[symbol]
-            self._put(self._request(True, [symbol], beside=True))
+            alone = self._request(True, [symbol], beside=True)
+            alone.tries = _NO_MORE
+            self._put(alone)
         return ""
 
     def _probe(self, request: Request) -> None:

@@ -48,8 +48,8 @@ FULL = Meaning("passing", smaller=True)  # the socket has no room for all of it
 TOPICS = Meaning("topics")
 REQUEST = Meaning("request")
 FINAL = Meaning("final")
-# A pair that is retired by mistake costs more than three requests with growing pauses between.
-UNSURE = Meaning("passing", tries=3)
+# A pair that is retired by mistake costs more than five requests with growing pauses between.
+UNSURE = Meaning("passing", tries=5)
 
 _COMMON = (
     Row(FULL, words=r"too many (subscription|topic|stream|channel)"),

@@ -217,7 +217,7 @@ def test_an_unknown_no_is_tried_a_few_times_and_then_halved_to_the_culprit() -> 
     line = Line("okx-spot", *symbols_of("okx-spot", 8))
     line.send()
     answered = 0
-    for _ in range(4 * 60):
+    for _ in range(4 * 50):
         while answered < len(line.sent):
             if "S5-USDT" in line.sent[answered][2]:
                 line.refuse("99123", "no such text anywhere", answered)
@@ -227,7 +227,7 @@ def test_an_unknown_no_is_tried_a_few_times_and_then_halved_to_the_culprit() -> 
         line.pass_time(0.25)
     assert {"S5-USDT": "99123: no such text anywhere"} == line.requests.refused
     whole = [symbols for symbols in line.asked if len(symbols) == 8]
-    assert 4 == len(whole)  # three pauses, then it counts
+    assert 6 == len(whole)  # five pauses, then it counts
 
 
 @pytest.mark.parametrize("text", ["Reason： Blocked! ", "Blocked!"])
@@ -280,6 +280,27 @@ def test_a_refused_topic_is_asked_for_again_after_about_an_hour() -> None:
     assert [["A-USDT"], ["B-USDT"]] == sorted(line.asked[3:])
     assert {"B-USDT"} == set(line.requests.refused)
     assert ["A-USDT", "B-USDT"] == [symbol for symbol, _ in line.heard.refusals]  # told once each
+
+
+def test_an_unknown_no_is_asked_for_again_after_minutes_once_each() -> None:
+    line = Line("mexc-futures", "A_USDT")
+    answered = 0
+    for _ in range(8_000):
+        while answered < len(line.sent):
+            line.refuse("", "odd words", answered)
+            answered += 1
+        line.pass_time(1.0, 1.0)
+        line.send()
+    times = [at_s for at_s, _, _ in line.sent][5:]
+    waits = [b - a for a, b in zip(times[:-1], times[1:], strict=True)]
+    for expected, wait in zip((60, 120, 240, 480, 960, 1_920), waits, strict=False):
+        assert 0.89 * expected <= wait <= 1.1 * expected + 2
+    assert len(waits) >= 6
+    while len(line.sent) == answered:
+        line.pass_time(1.0, 1.0)
+    line.grant()
+    assert {} == line.requests.refused
+    assert 1 == len(line.heard.refusals)
 
 
 def test_a_refusal_for_good_is_not_halved_and_told_as_such() -> None:
