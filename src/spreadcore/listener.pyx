@@ -3,6 +3,8 @@
 It reads the clock once per socket read, answers pings, joins fragments and flushes after the last
 frame of a read, of whatever kind that is. Everything else is its owner's, in Python.
 """
+from picows.picows cimport WSCloseCode
+
 from spreadcore.atomics cimport now_ns
 from spreadcore.frames cimport frame_take
 from spreadcore.intake cimport intake_flush
@@ -23,6 +25,8 @@ cdef class FrameListener(WSListener):
         self._core = &intake.core if intake is not None else NULL
         self._parts = []
         self.closing = ""
+        self.close_code = -1
+        self.close_text = ""
 
     cpdef on_ws_connected(self, WSTransport transport):
         self.transport = transport
@@ -48,10 +52,15 @@ cdef class FrameListener(WSListener):
             self._owner.on_ping(self._recv_ns)
         elif kind == WSMsgType.CLOSE:
             reason = frame.get_close_message()
-            text = reason.decode("utf-8", "replace") if reason else ""
-            code = frame.get_close_code()
-            self.closing = f"closed by the venue ({<int>code} {text})".strip()
-            transport.send_close(code)
+            self.close_text = reason.decode("utf-8", "replace") if reason else ""
+            self.close_code = <int>frame.get_close_code()
+            # the code goes back as it came; a frame without one is answered with 1000, for 0 and
+            # what RFC 6455 keeps for use off the wire (1005, 1006, 1015) must not be sent
+            transport.send_close(
+                WSCloseCode.OK if self.close_code == 0
+                else WSCloseCode.PROTOCOL_ERROR if self.close_code in (1005, 1006, 1015)
+                else <WSCloseCode>self.close_code
+            )
             transport.disconnect()
         # on every kind of frame: a ping that ends a read must not swallow the flush
         if frame.last_in_buffer:

@@ -48,11 +48,17 @@ class NotTrusted(ConnectionLost):
 
 
 class RateLimited(Retry):
-    """The venue asks us to slow down."""
+    """The venue asks us to slow down, for after_s.
 
-    def __init__(self, message: str, after_s: float) -> None:
+    grows: it named no time, so each that follows soon doubles the wait; the first `free` of them
+    are only counted.
+    """
+
+    def __init__(self, message: str, after_s: float, *, grows: bool = False, free: int = 0) -> None:
         super().__init__(message)
         self.after_s = after_s
+        self.grows = grows
+        self.free = free
 
 
 class VenueDown(Retry):

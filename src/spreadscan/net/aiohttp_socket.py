@@ -9,12 +9,19 @@ from spreadcore.frames import FrameIntake
 
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConnectionLost, NoAddress, NotTrusted
-from spreadscan.net.refusals import refusal
+from spreadscan.net.refusals import LOOK_BYTES, close_words, raise_limit, refusal
 from spreadscan.net.resolver import LastGoodResolver
 from spreadscan.net.transport import Listener, Socket, set_options
 
 # A peer that is gone answers no close frame, and until a socket has closed its quotes stand.
 _CLOSE_WAIT_S = 0.5
+_BODY_WITHIN_S = 2.0  # of a refused handshake, from its headers on
+_ENDS = (
+    aiohttp.WSMsgType.CLOSE,
+    aiohttp.WSMsgType.CLOSING,
+    aiohttp.WSMsgType.CLOSED,
+    aiohttp.WSMsgType.ERROR,
+)
 _TEXT, _BINARY = int(aiohttp.WSMsgType.TEXT), int(aiohttp.WSMsgType.BINARY)
 
 
@@ -30,10 +37,13 @@ class AiohttpSocket:
         self._sends: set[asyncio.Task[None]] = set()
         self._recv_ns = 0
         self._closing = ""
+        self.page = b""  # of a refused handshake, how it begins
 
     async def open(self, url: str, max_frame_bytes: int) -> None:
         connector = aiohttp.TCPConnector(resolver=LastGoodResolver())
-        self._session = aiohttp.ClientSession(connector=connector)
+        self._session = aiohttp.ClientSession(
+            connector=connector, middlewares=[self._refused], trace_configs=[_no_redirects()]
+        )
         try:
             self._ws = await self._session.ws_connect(
                 url,
@@ -49,9 +59,29 @@ class AiohttpSocket:
         set_options(self._ws.get_extra_info("socket"))
         self._task = asyncio.create_task(self._read())
 
+    async def _refused(
+        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Keep how the page of a refused handshake begins; aiohttp's error has no body."""
+        answer = await send(request)
+        if answer.status != 101:
+            with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+                async with asyncio.timeout(_BODY_WITHIN_S):
+                    async for part in answer.content.iter_any():
+                        self.page += part
+                        if len(self.page) >= LOOK_BYTES:
+                            break
+        return answer
+
     async def _read(self) -> str:
+        code, text = -1, ""
         try:
-            async for message in self._ws:
+            while True:
+                message = await self._ws.receive()
+                if message.type is aiohttp.WSMsgType.CLOSE:
+                    code, text = message.data, message.extra or ""
+                if message.type in _ENDS:
+                    break
                 if not self._recv_ns:
                     self._recv_ns = now_ns()
                     asyncio.get_running_loop().call_soon(self._flush)
@@ -67,10 +97,12 @@ class AiohttpSocket:
         finally:
             await self._ws.close()
             await self._session.close()
-        code = self._ws.close_code
-        return self._closing or (
-            f"closed by the venue ({code})" if code and code != 1006 else "connection lost"
-        )
+        if self._closing:
+            return self._closing
+        if code >= 0:
+            raise_limit(code, text)
+            return close_words(code, text)
+        return "connection lost"
 
     def _message(self, opcode: int, payload: bytes) -> None:
         if self._closing:  # by us: what still arrives is nobody's any more
@@ -106,6 +138,18 @@ class AiohttpSocket:
         return await asyncio.shield(self._task)
 
 
+def _no_redirects() -> aiohttp.TraceConfig:
+    """Return what refuses a redirect: bans and limits are a host's own."""
+
+    async def refuse(session: Any, context: Any, told: aiohttp.TraceRequestRedirectParams) -> None:
+        answer = told.response
+        raise refusal(str(told.url), answer.status, answer.headers, b"", "ws_url")
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_redirect.append(refuse)
+    return tracing
+
+
 async def open_socket(
     url: str,
     listener: Listener,
@@ -121,7 +165,7 @@ async def open_socket(
     except aiohttp.WSServerHandshakeError as error:
         if error.status == 101:
             raise ConnectionLost(f"{url}: {error.message}") from None
-        raise refusal(url, error.status, error.headers or {}, b"", "ws_url") from None
+        raise refusal(url, error.status, error.headers or {}, socket.page, "ws_url") from None
     except aiohttp.ClientConnectorDNSError as error:
         raise NoAddress(f"{url}: DNS: {error}") from None
     except aiohttp.ClientSSLError as error:

@@ -1,19 +1,27 @@
 """The picows transport: frames go from the socket read straight into the compiled listener."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
+import aiofastnet
 import picows
+import picows.url
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stub
 from spreadcore.frames import FrameIntake
 from spreadcore.listener import FrameListener
 
 from spreadscan.errors import ConnectionLost, SpreadError
 from spreadscan.net.addresses import connected, last_good, remember
-from spreadscan.net.refusals import refusal
+from spreadscan.net.answer import WholeAnswer, words_of
+from spreadscan.net.refusals import close_words, raise_limit, refusal
 from spreadscan.net.transport import Listener, Socket, set_options
+
+_CLOSE_WAIT_S = 2.0
+_READ_BUFFER_BYTES = 16 * 1024
+_PICOWS_LOG = logging.getLogger("picows.client")
 
 
 class PicowsSocket:
@@ -32,13 +40,21 @@ class PicowsSocket:
             self._frames.close_for("closed by us")
             self._transport.send_close(picows.WSCloseCode.OK)
             self._transport.disconnect()
+            # a peer that reads nothing more keeps what is to be sent, and with it the socket
+            asyncio.get_running_loop().call_later(_CLOSE_WAIT_S, self._transport.disconnect, False)
 
     async def wait_closed(self) -> str:
+        lost = "connection lost"
         try:
             await self._transport.wait_disconnected()
         except (picows.WSError, OSError) as error:
-            return self._frames.closing or f"connection lost ({error})"
-        return self._frames.closing or "connection lost"
+            lost = f"connection lost ({error})"
+        if self._frames.closing:
+            return self._frames.closing
+        if self._frames.close_code >= 0:
+            raise_limit(self._frames.close_code, self._frames.close_text)
+            return close_words(self._frames.close_code, self._frames.close_text)
+        return lost
 
 
 async def open_socket(
@@ -54,12 +70,9 @@ async def open_socket(
     opening = asyncio.ensure_future(
         _connect(
             lambda: FrameListener(listener, max_frame_bytes, intake),
-            url,
-            enable_auto_pong=False,
-            enable_auto_ping=False,
-            max_frame_size=max_frame_bytes,
-            websocket_handshake_timeout=timeout_s,
-            logger_name="client",
+            picows.url.parse_url(url),
+            timeout_s,
+            max_frame_bytes,
         )
     )
     try:
@@ -77,21 +90,41 @@ async def open_socket(
 
 
 async def _connect(
-    make: Callable[[], FrameListener], url: str, **options: Any
+    make: Callable[[], FrameListener], url: picows.WSParsedURL, timeout_s: float, max_bytes: int
 ) -> tuple[picows.WSTransport, picows.WSListener]:
-    """Connect; where the name does not resolve, to the address that it was reached at last."""
-    parts = urlsplit(url)
-    if parts.scheme == "wss":  # else a peer that stalls in TLS holds the connection for a minute
-        options["ssl_handshake_timeout"] = options["websocket_handshake_timeout"]
+    """Connect; where the name does not resolve, to the address that it was reached at last.
+
+    What picows.ws_connect() does, but for redirects: bans and limits are a host's own.
+    """
+    options: dict[str, Any] = {}
+    if url.is_secure:  # else a peer that stalls in TLS holds the connection for a minute
+        options = {"ssl": True, "ssl_handshake_timeout": timeout_s}
+
+    def protocol() -> WholeAnswer:
+        return WholeAnswer(
+            WSProtocol(
+                url.netloc, url.resource_name, True, make, _PICOWS_LOG, True, timeout_s,
+                False, 10.0, 10.0, picows.WSAutoPingStrategy.PING_WHEN_IDLE,  # we ping ourselves,
+                False,  # and answer pings
+                max_bytes, None, _READ_BUFFER_BYTES,
+            )
+        )  # fmt: skip
+
+    loop = asyncio.get_running_loop()
     try:
-        return await picows.ws_connect(make, url, **options)
+        _, answer = await aiofastnet.create_connection(
+            loop, protocol, url.host, url.port, **options
+        )
     except socket.gaierror:
-        address = last_good(parts.hostname or "")
+        address = last_good(url.host)
         if address is None:
             raise
-        port = parts.port or (443 if parts.scheme == "wss" else 80)
-        options["socket_factory"] = lambda _: connected(address, port)
-        return await picows.ws_connect(make, url, **options)
+        options["sock"] = await connected(address, url.port)
+        if url.is_secure:
+            options["server_hostname"] = url.host
+        _, answer = await aiofastnet.create_connection(loop, protocol, **options)
+    await answer.inner.wait_until_handshake_complete()
+    return answer.inner.transport, answer.inner.listener
 
 
 def _refused(url: str, error: picows.WSError) -> SpreadError | None:
@@ -99,7 +132,9 @@ def _refused(url: str, error: picows.WSError) -> SpreadError | None:
     if not isinstance(error, picows.WSInvalidStatusError) or not error.response:
         return None
     answer = error.response
-    return refusal(url, int(answer.status), answer.headers, error.raw_body or b"", "ws_url")
+    chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+    body = words_of(error.raw_body or b"", chunked)
+    return refusal(url, int(answer.status), answer.headers, body, "ws_url")
 
 
 def _close_late(opening: "asyncio.Future[Any]") -> None:

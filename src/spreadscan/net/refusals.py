@@ -1,7 +1,9 @@
 """An HTTP answer that is no yes, sorted by what to do next; for REST and WebSocket handshakes.
 
-429 and 418 say until when to stay away. A page in HTML with a 403, and any 451, is a block of the
-region: final, with advice. 5xx pass. Nothing here reads or writes; callers give what came.
+429 and 418 say until when to stay away. A 451, or a 403 that speaks of a country or region, is a
+block of the region: final, with advice. Any other 403 is a limit of a firewall or CDN, waited out
+for a minute or more, growing; so is a socket that is closed for "too many requests" again. 5xx
+pass. Nothing here reads or writes; callers give what came.
 """
 
 import email.utils
@@ -21,9 +23,29 @@ from spreadscan.errors import (
 
 Asked = Literal["rest_url", "ws_url"]  # the key under [venues.*] that changes the host
 
-# Bybit (docs v5 rate-limit, 2026-09): after "403, access too frequent" no request for ten minutes.
+LOOK_BYTES = 12 * 1024  # of a body; pages of CDNs begin with kilobytes of style
+
+# A 403 or a close names no time. Bybit (docs v5 rate-limit, 2026-09): after "403, access too
+# frequent" no request for ten minutes.
+_BUSY_S = 60.0
 _TOO_FREQUENT_S = 600.0
-_TOO_FREQUENT = re.compile(rb"too (frequent|many)|rate limit", re.IGNORECASE)
+_TOO_FREQUENT = re.compile(rb"too (frequent|many)|(rate|request) limit", re.IGNORECASE)
+# What CloudFront, Cloudflare and the venues write to a country that they do not serve. A bare
+# "location" or "region" is not enough: challenge pages have window.location, busy ones a data
+# centre's region.
+_PLACE = rb"(countr(y|ies)|regions?|jurisdictions?|territor(y|ies))"
+_REGION = re.compile(
+    rb"\b(your|restricted|prohibited|unsupported|sanctioned)( current| geographic)?"
+    rb" (" + _PLACE + rb"|locations?)\b(?! *[:=])"
+    rb"|\b(available|allowed|permitted|supported|offered|block(ed)?|bann?ed|restricted|prohibited"
+    rb"|service|access|users?|residents?|citizens?)\b( \w+){0,4}? (in|from|to|for|the|of)"
+    rb" (the |this |that |these |certain |some |a )?(following )?" + _PLACE + rb"\b(?! *[:=])"
+    rb"|\bgeo-?(block|restrict|fenc)\w*|\b(geographic\w*|regional|country) (restriction|block)s?\b"
+    rb"|\bregulatory (restriction|requirement)s?\b"
+    rb"|\b(in|from) the (united states|u\.s|united kingdom|european union)\b",
+    re.IGNORECASE,
+)
+_NO_WORDS = re.compile(rb"(?:<(script|style)\b.*?(?:</\1>|$)|<[^>]*>|&nbsp;|\s)+", re.I | re.S)
 # Binance's body of a 418 beside its header: "IP(1.2.3.4) banned until 1573000000000".
 _UNIX_MS = re.compile(r"[0-9]{13}").fullmatch
 _BANNED_UNTIL_MS = re.compile(rb"banned until (\d{13})\b")
@@ -42,28 +64,46 @@ def refusal(
 ) -> SpreadError | None:
     """Return the error that an answer is, None for a REST answer that is none.
 
-    body: how it begins, b"" where the transport does not give it; it is not parsed.
+    body: its first LOOK_BYTES; it is searched for words, not parsed.
     """
     if status in (418, 429):
         return _limited(url, status, _wait_s(headers, body))
-    html = is_html(headers, body)
-    if status == 451 or (status == 403 and html):
+    if status == 451 or (status == 403 and names_region(body)):
         return RegionBlocked(
             f"{url}: HTTP {status}: this venue refuses your address: set {asked} under "
             "[venues] to a host that serves you, or take it out of `sources`"
         )
-    # aiohttp gives no body of a refused handshake: there every other 403 is taken for Bybit's
-    if status == 403 and (asked == "ws_url" or _TOO_FREQUENT.search(body)):
-        return _limited(url, status, max(_TOO_FREQUENT_S, _wait_s(headers, body)))
+    if status == 403:
+        least_s = _TOO_FREQUENT_S if _TOO_FREQUENT.search(body) else _BUSY_S
+        after_s = max(least_s, told_s(headers, body))
+        return _limited(url, status, after_s, grows=True)
     if status >= 500:
         return VenueDown(f"{url}: HTTP {status}")
     if asked == "ws_url":
-        return ConnectionLost(f"{url}: HTTP {status}, expected 101")
+        to = f" to {headers['Location']}" if "Location" in headers else ""
+        return ConnectionLost(f"{url}: HTTP {status}{to}, expected 101")
     if status != 200:
         return Refused(f"{url}: HTTP {status}, expected 200")
-    if html:
+    if is_html(headers, body):
         return VenueDown(f"{url}: an HTML page, expected JSON")
     return None
+
+
+def names_region(body: bytes) -> bool:
+    """Return whether a refusal says that it is for where we are."""
+    return bool(_REGION.search(_NO_WORDS.sub(b" ", body)))
+
+
+def close_words(code: int, text: str) -> str:
+    """Return in words that the venue closed a socket; code 0: its close frame had none."""
+    told = " ".join(filter(None, (str(code) if code else "without a code", text)))
+    return f"closed by the venue ({told})"
+
+
+def raise_limit(code: int, text: str) -> None:
+    """Raise RateLimited where a close frame says so; one alone is no more than a lost socket."""
+    if _TOO_FREQUENT.search(text.encode()):
+        raise RateLimited(close_words(code, text), _BUSY_S, grows=True, free=1)
 
 
 def retry_after_s(text: str | None, date: str | None = None, default_s: float = 60.0) -> float:
@@ -106,8 +146,9 @@ def is_html(headers: Mapping[str, str], body: bytes) -> bool:
     return "html" in headers.get("Content-Type", "").lower() or body.lstrip()[:1] == b"<"
 
 
-def _limited(url: str, status: int, after_s: float) -> RateLimited:
-    return RateLimited(f"{url}: HTTP {status}, retry after {after_s:g} s", after_s)
+def _limited(url: str, status: int, after_s: float, *, grows: bool = False) -> RateLimited:
+    words = f"{url}: HTTP {status}, retry after {after_s:g} s"
+    return RateLimited(words, after_s, grows=grows)
 
 
 def _wait_s(headers: Mapping[str, str], body: bytes) -> float:

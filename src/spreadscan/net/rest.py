@@ -18,7 +18,7 @@ from spreadscan.errors import (
 )
 from spreadscan.net.bans import Bans
 from spreadscan.net.endpoints import Endpoints
-from spreadscan.net.refusals import refusal, told_s
+from spreadscan.net.refusals import LOOK_BYTES, refusal, told_s
 from spreadscan.net.resolver import LastGoodResolver
 
 T = TypeVar("T")
@@ -26,7 +26,6 @@ T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024 * 1024
 USER_AGENT = "spreadscan"
 _BAN_FROM_S = 60.0
-_LOOK_BYTES = 4096  # of a body, for what a refusal says
 
 
 def client(*traces: aiohttp.TraceConfig) -> aiohttp.ClientSession:
@@ -66,7 +65,7 @@ async def ask(
     try:
         return parse(body)
     except RateLimited as error:
-        error.after_s = max(error.after_s, told_s(headers, body[:_LOOK_BYTES]))
+        error.after_s = max(error.after_s, told_s(headers, body[:LOOK_BYTES]))
         if bans and error.after_s >= _BAN_FROM_S:
             bans.note(url, error)
         raise
@@ -86,7 +85,7 @@ async def _answer(
                 if len(body) > MAX_BODY_BYTES:
                     break
             error = refusal(
-                url, answer.status, answer.headers, bytes(body[:_LOOK_BYTES]), "rest_url"
+                url, answer.status, answer.headers, bytes(body[:LOOK_BYTES]), "rest_url"
             )
             if error:
                 if bans and isinstance(error, RateLimited):  # a block is for this run only

@@ -333,7 +333,7 @@ def examined(config: Config) -> dict[tuple[str, str], Check]:
     ("reply", "said", "advice"),
     [
         (Reply(status="451 No"), "refuses your address", "to a host that serves you"),
-        (Reply(status="403 No", kind="text/html"), "refuses your address", "out of `sources`"),
+        (Reply(b"not in your country", "403 No"), "refuses your address", "out of `sources`"),
         (Reply(status="503 Busy", kind="text/html"), "HTTP 503", "has an outage"),
         (Reply(status="404 No"), "HTTP 404", "check network"),
         (Reply(hang=True), "within 0.3 s", "check network"),

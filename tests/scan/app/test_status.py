@@ -48,7 +48,7 @@ def test_a_live_spread_has_its_funding_beside_net(instance, config):
         (row["symbol"], row["funding_bps"]) for row in rows
     )
     for row in rows:
-        assert 88.0 == pytest.approx(row["net_bps"])  # both fees off, and nothing else
+        assert 82.0 == pytest.approx(row["net_bps"])  # both fees off, and nothing else
         assert not math.isnan(row["gross_bps"])
 
 

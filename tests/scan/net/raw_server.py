@@ -5,7 +5,7 @@ import base64
 import hashlib
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 
@@ -63,11 +63,13 @@ class RawServer:
         handler: Handler,
         *,
         status: str = "101 Switching Protocols",
+        page: Sequence[bytes] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._tls = tls
         self._handler = handler
         self._status = status
+        self._page = page  # of a refusal, each part in a socket read of its own
         self._server: asyncio.Server
         self._serving: set[asyncio.Task[None]] = set()
         self.url = ""
@@ -102,6 +104,12 @@ class RawServer:
                 b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
             )
             await writer.drain()
+            for part in self._page:
+                await asyncio.sleep(0.05)
+                writer.write(part)
+                await writer.drain()
+            if self._page:
+                await reader.read()  # the client closes
             if self._status.startswith("101"):
                 await self._handler(Peer(reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError):

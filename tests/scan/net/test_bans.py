@@ -1,10 +1,12 @@
 """Hosts to be left alone, on a clock by hand: kept over restarts, obeyed to the second."""
 
 import asyncio
+import fcntl
 import json
 import logging
 import math
 import os
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -137,20 +139,23 @@ def test_a_block_has_no_end_but_is_lifted_when_a_feed_starts(tmp_path: Path, clo
         b'{"host": "stream.example.com", "until": null, "reason": "", "more": 1}',
     ],
 )
-def test_a_broken_file_is_named_once_and_ignored(
+def test_a_broken_file_is_named_once_and_stands_for_a_minute(
     tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     bans = Bans(tmp_path, clock)
     bans.note(URL, RateLimited("x", 60.0))
     (path,) = tmp_path.iterdir()
     path.write_bytes(content)
-    for _ in range(3):
+    assert [60.0, 60.0] == [bans.left_s(URL) for _ in range(2)]  # it was a ban, of whatever length
+    with pytest.raises(RateLimited, match="cannot be read"):
         bans.check(URL)
-    assert [] == bans.all()
+    clock.s += 60.0
+    bans.check(URL)
     (told,) = facts_of(caplog, "ban file unreadable")
     assert str(path) == told["path"]
-    bans.note(URL, RateLimited("x", 60.0))  # and it is replaced by the next ban
-    assert 60.0 == bans.left_s(URL)
+    path.write_bytes(content)
+    bans.note(URL, RateLimited("x", 90.0))  # and it is replaced by the next ban
+    assert 90.0 == bans.left_s(URL)
 
 
 def test_a_folder_that_cannot_be_written_keeps_the_ban_in_the_process(
@@ -187,6 +192,136 @@ def test_the_file_says_what_the_docs_say(tmp_path: Path, clock: Clock) -> None:
 )
 def test_a_name_stands_for_its_ports_and_holds_no_secret(url: str, host: str) -> None:
     assert host == host_of(url)
+
+
+# -- waits that grow
+
+
+def busy(after_s: float = 60.0, free: int = 0) -> RateLimited:
+    return RateLimited("HTTP 403", after_s, grows=True, free=free)
+
+
+def test_each_limit_that_names_no_time_doubles_the_wait_over_processes(
+    tmp_path: Path, clock: Clock
+) -> None:
+    waits = []
+    for _ in range(8):
+        bans = Bans(tmp_path, clock)  # a new process each time
+        error = busy()
+        bans.note(URL, error)
+        assert error.after_s == bans.left_s(URL)
+        waits.append(bans.left_s(URL))
+        clock.s += waits[-1] + 5.0
+        bans.check(URL)
+    assert [60.0, 120.0, 240.0, 480.0, 960.0, 1_800.0, 1_800.0, 1_800.0] == waits
+
+
+def test_the_row_ends_after_minutes_without_a_limit(tmp_path: Path, clock: Clock) -> None:
+    bans = Bans(tmp_path, clock)
+    for _ in range(2):
+        bans.note(URL, busy())
+        clock.s += bans.left_s(URL) + 899.0
+        bans.check(URL)
+    clock.s += 1.0
+    bans.check(URL)
+    assert [] == os.listdir(tmp_path)  # forgotten
+    bans.note(URL, busy())
+    assert 60.0 == bans.left_s(URL)
+
+
+def test_the_sockets_of_one_moment_count_once(tmp_path: Path, clock: Clock) -> None:
+    bans = Bans(tmp_path, clock)
+    for _ in range(20):
+        bans.note(URL, busy())
+    assert 60.0 == bans.left_s(URL)
+
+
+def test_a_free_limit_is_only_counted(tmp_path: Path, clock: Clock) -> None:
+    """One close for too many requests is a lost socket, the next one a limit."""
+    bans = Bans(tmp_path, clock)
+    waits = []
+    for _ in range(4):
+        bans.note(URL, busy(free=1))
+        waits.append(bans.left_s(URL))
+        clock.s += waits[-1] + 2.0
+    assert [0.0, 60.0, 120.0, 240.0] == waits
+    assert "HTTP 403" == json.loads(next(tmp_path.iterdir()).read_text())["reason"]
+
+
+def test_a_longer_wait_that_the_venue_names_is_not_cut_by_the_longest_grown(
+    tmp_path: Path, clock: Clock
+) -> None:
+    bans = Bans(tmp_path, clock)
+    bans.note(URL, busy(7_200.0))
+    assert 7_200.0 == bans.left_s(URL)
+
+
+# -- two processes at once
+
+
+def test_what_is_over_does_not_take_a_newer_ban_with_it(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process writes between the look at the old ban and its removal."""
+    bans, other = Bans(tmp_path, clock), Bans(tmp_path, clock)
+    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    clock.s += 10.0
+    real = Bans._forget
+
+    def late(self: Bans, ban: Any) -> None:
+        monkeypatch.setattr(Bans, "_forget", real)
+        other.note(URL, RateLimited("HTTP 418", 600.0))
+        real(self, ban)
+
+    monkeypatch.setattr(Bans, "_forget", late)
+    bans.find(URL)
+    assert 600.0 == Bans(tmp_path, clock).left_s(URL)
+
+
+def test_a_lifted_block_does_not_take_a_newer_ban_with_it(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bans = Bans(tmp_path, clock)
+    bans.note(URL, RegionBlocked("HTTP 451"))
+    found = bans.find(URL)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    Bans(tmp_path, clock).note(URL, RateLimited("HTTP 418", 600.0))
+    assert found
+    bans._forget(found)
+    assert 600.0 == bans.left_s(URL)
+
+
+def test_many_processes_that_note_and_look_never_lose_the_longest(
+    tmp_path: Path, children: Any
+) -> None:
+    """Real processes: each expires and renews short bans while one writes the longest."""
+
+    def hammer() -> None:
+        bans = Bans(tmp_path)
+        for _ in range(400):
+            bans.note(URL, RateLimited("HTTP 429", 0.001))
+            bans.find(URL)
+
+    for n in range(3):
+        children.start(f"hammer-{n}", hammer)
+    time.sleep(0.1)
+    Bans(tmp_path).note(URL, RateLimited("HTTP 418", 600.0))
+    children.results(60.0)
+    assert Bans(tmp_path).left_s(URL) > 500.0
+    assert ["ban-stream.example.com.json"] == os.listdir(tmp_path)
+
+
+def test_a_lock_that_is_held_costs_a_moment_not_the_ban(tmp_path: Path, clock: Clock) -> None:
+    bans = Bans(tmp_path, clock)
+    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    fd = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        bans.note(URL, RateLimited("HTTP 418", 600.0))
+    finally:
+        os.close(fd)
+    assert 600.0 == bans.left_s(URL)
 
 
 # -- leave to connect

@@ -231,10 +231,9 @@ def test_server_errors_are_venue_down(status: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (answer("403 Forbidden", b"<html>", kind="text/html; charset=utf-8"), "sources"),
-        (answer("403 Forbidden", b"  \n<!DOCTYPE html>"), "sources"),
+        (answer("403 Forbidden", b"<html>not in your country", kind="text/html"), "sources"),
+        (answer("403 Forbidden", b'{"msg": "restricted location"}'), "sources"),
         (answer("451 Unavailable", b'{"msg": "restricted location"}'), "sources"),
-        (answer("403 Forbidden", b'{"code": -1}'), "HTTP 403, expected 200"),
         (answer("404 Not Found"), "HTTP 404, expected 200"),
         (answer("204 No Content", b""), "HTTP 204, expected 200"),
     ],
@@ -243,6 +242,19 @@ def test_a_no_is_refused_and_a_block_comes_with_advice(reply: bytes, said: str) 
     with pytest.raises(Refused, match=said) as caught:
         get(reply)
     assert ("sources" == said) == isinstance(caught.value, RegionBlocked)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer("403 Forbidden", b"<html>busy", kind="text/html; charset=utf-8"),
+        answer("403 Forbidden", b"  \n<!DOCTYPE html>"),
+        answer("403 Forbidden", b'{"code": -1}'),
+    ],
+)
+def test_a_403_that_names_no_region_is_waited_out(reply: bytes) -> None:
+    with pytest.raises(RateLimited, match="HTTP 403, retry after 60 s"):
+        get(reply)
 
 
 @pytest.mark.parametrize(

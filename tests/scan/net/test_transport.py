@@ -284,12 +284,13 @@ HTML = "Content-Type: text/html"
         ("429 Slow\r\nRetry-After: 7", RateLimited, 7.0),
         ("418 Teapot\r\nRetry-After: 120", RateLimited, 120.0),
         (f"429 Slow\r\nRetry-After: 7\r\n{HTML}", RateLimited, 7.0),
-        ("403 Forbidden", RateLimited, 600.0),  # Bybit: ten minutes without a request
-        (f"403 Forbidden\r\n{HTML}", RegionBlocked, None),
+        ("403 Forbidden", RateLimited, 60.0),
+        (f"403 Forbidden\r\n{HTML}", RateLimited, 60.0),
         ("451 Unavailable", RegionBlocked, None),
         ("503 Service Unavailable", VenueDown, 0.0),
         (f"503 Busy\r\n{HTML}", VenueDown, 0.0),
         ("404 Not Found", ConnectionLost, 0.0),
+        ("301 Moved\r\nLocation: ws://127.0.0.1:1/", ConnectionLost, 0.0),
         ("200 OK", ConnectionLost, 0.0),
     ],
 )
@@ -306,6 +307,117 @@ def test_a_refused_handshake_says_what_to_do_next(
         assert error is type(caught.value)
         assert after_s == getattr(caught.value, "after_s", None)
         assert error is not RegionBlocked or "ws_url under [venues]" in str(caught.value)
+
+    run(loop_name, main())
+
+
+COUNTRY = b"<html>This is configured to block access from your country.</html>"
+BUSY = b"<html>Too much traffic or a configuration error. Try again later.</html>"
+
+
+def chunks(*parts: bytes) -> tuple[bytes, ...]:
+    return *(b"%x\r\n%b\r\n" % (len(part), part) for part in parts), b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "page", "error"),
+    [
+        (f"Content-Length: {len(COUNTRY)}", (COUNTRY,), RegionBlocked),
+        (f"Content-Length: {len(COUNTRY)}", (COUNTRY[:50], COUNTRY[50:]), RegionBlocked),
+        ("Transfer-Encoding: chunked", chunks(COUNTRY[:50], COUNTRY[50:]), RegionBlocked),
+        (f"Content-Length: {len(BUSY)}", (BUSY,), RateLimited),
+        ("Content-Length: 40000", (b" " * 200 + COUNTRY + b"x" * 14_000,), RegionBlocked),
+        ("Content-Length: 40000", (COUNTRY,), RegionBlocked),  # the rest never comes
+        ("Content-Length: 40000", (b"",), RateLimited),
+    ],
+    ids=["late", "in two", "chunked", "busy", "long", "cut", "never"],
+)
+def test_the_page_of_a_refusal_is_waited_for_and_read(
+    transport: str, loop_name: str, head: str, page: tuple[bytes, ...], error: type[Exception]
+) -> None:
+    async def serve(peer: Any) -> None:
+        raise AssertionError("never reached")
+
+    async def main() -> None:
+        status = f"403 Forbidden\r\n{HTML}\r\n{head}"
+        async with raw.RawServer(serve, status=status, page=page) as server:
+            with pytest.raises(error, match="HTTP 403"):
+                await opened(transport, server.url, Recorder())
+
+    run(loop_name, main())
+
+
+def test_quotes_that_come_with_the_answer_are_not_lost(transport: str, loop_name: str) -> None:
+    async def serve(peer: Any) -> None:
+        await peer.receive()
+
+    async def main() -> None:
+        page = (raw.frame(raw.TEXT, b"first"),)
+        async with raw.RawServer(serve, page=page) as server:
+            heard = Recorder()
+            socket = await opened(transport, server.url, heard)
+            await heard.until(lambda h: [b"first"] == h.messages)
+            socket.close()
+            await socket.wait_closed()
+
+    run(loop_name, main())
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        (b"", ("", "03e8")),
+        ((1012).to_bytes(2, "big") + b"service restart", ("03f4", "03e8")),
+        ((4004).to_bytes(2, "big") + b"No data", ("0fa4", "03e8")),
+        ((1006).to_bytes(2, "big"), ("03ea", "03e8")),
+        ((1005).to_bytes(2, "big"), ("03ea",)),
+        ((0).to_bytes(2, "big"), ("03ea", "03e8")),
+        ((999).to_bytes(2, "big"), ("03ea",)),
+        (b"\x03", ("03ea",)),
+    ],
+    ids=["none", "1012", "4004", "1006", "1005", "0", "999", "one byte"],
+)
+def test_a_close_is_answered_with_what_may_stand_on_the_wire(
+    transport: str, loop_name: str, sent: bytes, answered: tuple[str, ...]
+) -> None:
+    answers: list[str] = []
+
+    async def serve(peer: Any) -> None:
+        await peer.send(raw.frame(raw.CLOSE, sent))
+        while True:
+            opcode, data = await peer.receive()
+            if opcode == raw.CLOSE:
+                answers.append(data[:2].hex())
+                return
+
+    async def main() -> None:
+        async with raw.RawServer(serve) as server:
+            socket = await opened(transport, server.url, Recorder())
+            words.append(await socket.wait_closed())
+
+    words: list[str] = []
+    run(loop_name, main())
+    assert 1 == len(answers)
+    assert answers[0] in answered
+    assert "0000" != answers[0]
+    if not sent:
+        assert ["closed by the venue (without a code)"] == words
+    elif sent[0] >= 3 and answers[0] != "03ea":
+        code, text = int.from_bytes(sent[:2], "big"), sent[2:].decode()
+        assert [f"closed by the venue ({code} {text})"] == words or code == 1006
+
+
+def test_a_close_for_too_many_requests_is_a_limit(transport: str, loop_name: str) -> None:
+    async def serve(peer: Any) -> None:
+        await peer.send(raw.frame(raw.CLOSE, (1008).to_bytes(2, "big") + b"Too many requests"))
+        await peer.receive()
+
+    async def main() -> None:
+        async with raw.RawServer(serve) as server:
+            socket = await opened(transport, server.url, Recorder())
+            with pytest.raises(RateLimited, match=r"closed by the venue \(1008 Too many") as caught:
+                await socket.wait_closed()
+        assert (60.0, True, 1) == (caught.value.after_s, caught.value.grows, caught.value.free)
 
     run(loop_name, main())
 
