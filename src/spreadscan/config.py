@@ -75,8 +75,9 @@ class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect_timeout_s: float = 10.0
     ack_timeout_s: float = 10.0  # what is unanswered for longer is asked for again by itself
     max_frame_bytes: int = 1_048_576
-    backoff_base_s: float = 0.5  # doubles, with jitter, until the first valid quote
+    backoff_base_s: float = 0.5  # grows, with jitter, until a socket has been healthy
     backoff_cap_s: float = 30.0
+    healthy_after_s: float = 120.0  # of quotes on one socket: then waits begin anew
     beat_ms: float = 250.0
     silent_socket_s: float = 60.0  # no quote on a socket of ten pairs or more: a new one
     take_over_s: float = 10.0  # a successor has to quote within this long beside the old socket
@@ -400,6 +401,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "feeds.max_frame_bytes": (1_024, 1 << 30),
     "feeds.backoff_base_s": (0.001, inf),
     "feeds.backoff_cap_s": (0.001, inf),
+    "feeds.healthy_after_s": (0, inf),
     "feeds.beat_ms": (1, inf),
     "feeds.silent_socket_s": (0.001, inf),
     "feeds.take_over_s": (0.001, inf),

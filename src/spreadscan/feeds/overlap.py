@@ -2,7 +2,8 @@
 
 A socket that is about to end (the venue's 24 hours, an announced restart) gets a successor first:
 once that one is subscribed and has quoted, it takes over what the old one owned and the old one
-closes. So there is no gap, and by the update ids no step back.
+closes. So there is no gap, and by the update ids no step back. Of two sockets one always ends
+before a third is opened, whichever of them fails or is itself announced to end.
 """
 
 import asyncio
@@ -19,7 +20,9 @@ from spreadscan.net.connects import Connects
 
 # Sockets of one start would otherwise all end in one minute a day later.
 _LIFE_SHARE = (0.80, 0.95)
-_YOUNG_S = 60.0  # a socket that is to end sooner was opened at a venue that sends its guests away
+# A socket that opens and ends young has cost the venue a handshake and all of its subscriptions.
+_YOUNG_WEIGHT = 2
+_CLOSE_WITHIN_S = 5.0  # then what still is not closed is given up
 
 
 class Owner(Protocol):
@@ -43,6 +46,7 @@ class _Living:
     link: int
     session: Session
     task: "asyncio.Task[str]"
+    announced: bool = False  # its end is, and was looked at
 
 
 class Shard:
@@ -57,6 +61,7 @@ class Shard:
         *,
         socket_life_s: float,
         take_over_s: float,
+        healthy_after_s: float,
     ) -> None:
         self.symbols = tuple(symbols)
         self._owner = owner
@@ -64,7 +69,7 @@ class Shard:
         self._backoff = backoff
         self._socket_life_s = socket_life_s
         self._take_over_s = take_over_s
-        self._young_s = min(_YOUNG_S, _LIFE_SHARE[0] * socket_life_s)
+        self._healthy_ns = 1e9 * min(healthy_after_s, _LIFE_SHARE[0] * socket_life_s)
         self._ended_young = False
         self._living: list[_Living] = []  # the current one, and one that is leaving
 
@@ -92,30 +97,46 @@ class Shard:
 
     async def run(self) -> None:
         """Connect, live, wait, again; a successor goes before a socket that is about to end."""
-        leaving: _Living | None = None
+        current: _Living | None = None
         try:
             while True:
-                current = self._start(await self._connects.take())
-                if leaving:
-                    await self._relieve(leaving, current)
-                    leaving = None if leaving.task.done() else leaving
+                if current is None:
+                    current = self._start(await self._connects.take())
                 await _first(current.task, current.session.expiring.wait())
                 if not current.task.done() and self._too_soon(current):
                     await _first(current.task, timeout_s=self._backoff.next_s())
-                if not current.task.done():
-                    leaving = current
-                    continue
-                reason = current.task.result()
-                if current.session.valid:
-                    self._backoff.reset()
-                wait_s = self._backoff.next_s()
-                self._owner.retrying(current.link, reason, wait_s)
-                await asyncio.sleep(wait_s)
+                if current.task.done():
+                    await self._pause_after(current)
+                    current = None
+                else:
+                    current = await self._replaced(current)
         finally:
             tasks = [living.task for living in self._living]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _pause_after(self, ended: _Living) -> None:
+        """Wait before the next socket, the longer the less healthy the last ones were."""
+        reason, session = ended.task.result(), ended.session  # raises what is no loss of a socket
+        if session.valid and session.last_quote_ns - session.opened_ns >= self._healthy_ns:
+            self._backoff.reset()
+            wait_s = self._backoff.next_s()
+        else:
+            wait_s = self._backoff.next_s(_YOUNG_WEIGHT if session.opened_ns else 1)
+        self._owner.retrying(ended.link, reason, wait_s)
+        await asyncio.sleep(wait_s)
+
+    async def _replaced(self, old: _Living) -> _Living:
+        """Open a successor; return the one of both that is left, or ended last."""
+        new = self._start(await self._connects.take())
+        failed = await self._relieve(old, new)
+        if not failed:
+            return new
+        wait_s = self._backoff.next_s()
+        self._owner.retrying(new.link, failed, wait_s)
+        await _first(old.task, timeout_s=wait_s)
+        return old
 
     def _start(self, url: str) -> _Living:
         life_s = self._socket_life_s * random.uniform(*_LIFE_SHARE)
@@ -125,8 +146,11 @@ class Shard:
         return living
 
     def _too_soon(self, living: _Living) -> bool:
-        """Return whether a socket is to end young, as the one before it was."""
-        young = now_ns() - living.session.opened_ns < self._young_s * 1e9
+        """Return whether a socket is to end young, as the one before it was; asked once of each."""
+        if living.announced:
+            return False
+        living.announced = True
+        young = now_ns() - living.session.opened_ns < self._healthy_ns
         again, self._ended_young = young and self._ended_young, young
         if not young:
             self._backoff.reset()
@@ -146,25 +170,36 @@ class Shard:
             self._owner.closed(link, reason)
         return reason
 
-    async def _relieve(self, old: _Living, new: _Living) -> None:
+    async def _relieve(self, old: _Living, new: _Living) -> str:
         """Wait until the new socket has proved itself, and close the old one; else the new one.
 
         Proof is a quote, not an acknowledgement, unless the old socket is as quiet meanwhile.
+        Returns why the new one failed while the old one lives, '' where the new one is left.
         """
         before = old.session.valid
         await _first(new.session.proven.wait(), new.task, old.task, timeout_s=self._take_over_s)
         if old.task.done():
             old.task.result()  # raises what is no loss of a socket
-            return
+            return ""
         if new.task.done():
-            return
+            return new.task.result()
         quiet = old.session.valid == before and new.session.all_answered
         if new.session.proven.is_set() or quiet:
             self._owner.take_over(old.link, new.link, new.session.accepted)
-            old.session.close(f"replaced by socket {new.link}")
-            await old.task
-        else:
-            new.session.close(f"no quote within {self._take_over_s:g} s of overlap")
+            await _end(old, f"replaced by socket {new.link}")
+            return ""
+        failed = f"no quote within {self._take_over_s:g} s of overlap"
+        await _end(new, failed)
+        return failed
+
+
+async def _end(living: _Living, why: str) -> None:
+    """Close a socket and see it end; one that has not opened yet, or does not close, is dropped."""
+    living.session.close(why)
+    if living.session.opened_ns:
+        await asyncio.wait({living.task}, timeout=_CLOSE_WITHIN_S)
+    living.task.cancel()
+    await asyncio.wait({living.task})
 
 
 async def _first(

@@ -6,9 +6,10 @@ and knows nothing of the table: books go to a sink.
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from spreadcore.frames import FrameIntake
 
@@ -16,9 +17,12 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Feeds
 from spreadscan.feeds.reader import BookSink, FrameReader
 from spreadscan.feeds.requests import Requests, RequestSink
+from spreadscan.logs import facts
 from spreadscan.net.ratelimit import RateLimit, per_second
 from spreadscan.net.transport import Socket, connect
 from spreadscan.venues.base import Ack, Control, Event, Pong, Refusal, Venue
+
+log = logging.getLogger(__name__)
 
 _TICK_S = 1.0  # between looks at deadlines; a quarter of the shortest, where that is less
 # Per symbol that needs a snapshot or fell silent; doubles each time.
@@ -133,16 +137,23 @@ class Session:
         self.opened_ns = self._last_frame_ns = self._last_quote_ns = now_ns()
         self._last_ping_ns = self.opened_ns
         self._requests.subscribe(self.symbols)
-        tasks = [asyncio.create_task(self._send_requests()), asyncio.create_task(self._watch())]
+        own = [asyncio.create_task(self._send_requests()), asyncio.create_task(self._watch())]
+        closing = asyncio.create_task(self._socket.wait_closed())
+        every: list[asyncio.Task[Any]] = [*own, closing]
         try:
-            closed = await self._socket.wait_closed()
+            await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
+            for task in own:
+                if task.done() and not closing.done():  # a socket that none looks after is no use
+                    error = None if task.cancelled() else task.exception()
+                    self.close(f"{task.get_coro().__name__} ended: {error!r}")  # type: ignore[union-attr]
+                    told = facts(source=self.venue.name, reason=self.why_closed)
+                    log.error("socket given up", extra=told, exc_info=error)
+            closed = await closing
             return self.why_closed or closed
         finally:
-            for task in tasks:
+            for task in every:
                 task.cancel()
-            for task in tasks:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*every, return_exceptions=True)
             self._socket.close()
 
     def close(self, why: str) -> None:

@@ -1,7 +1,7 @@
 """The feed of one source: sockets for all of its pairs, quotes into the shared table.
 
 Holds the source's lease, empties its slots before the first socket opens, and keeps each socket
-open for ever: reconnects with a back-off that resets on a valid quote, within the venue's
+open for ever: reconnects with a back-off that resets after minutes of quotes, within the venue's
 connect limits. What a closed socket still owned is emptied.
 """
 
@@ -223,6 +223,7 @@ class FeedWorker:
             Backoff(settings.backoff_base_s, settings.backoff_cap_s),
             socket_life_s=self.venue.spec.socket_life_s or math.inf,
             take_over_s=settings.take_over_s,
+            healthy_after_s=settings.healthy_after_s,
         )
 
     # -- what shards ask for

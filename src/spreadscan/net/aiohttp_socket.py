@@ -123,7 +123,13 @@ class AiohttpSocket:
 
         task = asyncio.create_task(send())
         self._sends.add(task)
-        task.add_done_callback(self._sends.discard)
+        task.add_done_callback(self._sent)
+
+    def _sent(self, task: "asyncio.Task[None]") -> None:
+        self._sends.discard(task)
+        if not task.cancelled() and (error := task.exception()) and not self._closing:
+            self._closing = f"a send failed: {error!r}"
+            self._spawn(self._ws.close())
 
     def send(self, text: str) -> None:
         if not self._task.done():

@@ -184,6 +184,78 @@ def test_a_successor_that_never_quotes_goes_and_the_old_socket_stays(
     assert waits.failures  # the try that failed was followed by a wait
 
 
+@pytest.mark.parametrize("fails", ["announced", "dies", "mute", "hangs"])
+def test_a_shard_never_keeps_two_sockets_whatever_becomes_of_the_successor(
+    instance: Instance, transport: str, waits: Waits, fails: str
+) -> None:
+    """All are announced to end; successors 1 to 3 fail in one way, and the old one lives on."""
+
+    async def talk(n: int, guest: Guest) -> None:
+        await guest.send(SHUTDOWN)
+        if n in (1, 2, 3):
+            if fails == "dies":
+                guest.peer.cut()
+            if fails in ("dies", "mute"):
+                return
+            if fails == "hangs":
+                await guest.gone.wait()
+        while True:
+            if fails == "announced" or n in (0, 4):
+                await guest.send(*venue.quotes("AUSDT", "BUSDT"))
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with venue.exchange, start(venue, instance, transport, take_over_s=0.2) as worker:
+            most = 0
+            while len(venue.exchange.guests) < 6:
+                most = max([most, *(len(shard.sessions) for shard in worker._shards)])
+                living = [g for g in venue.exchange.guests if not g.gone.is_set()]
+                assert len(living) <= 3  # the server hears of an end a moment later
+                await asyncio.sleep(0.002)
+            assert 2 == most
+            await until(lambda: sum(not g.gone.is_set() for g in venue.exchange.guests) <= 2)
+            assert not all(empty(quote(instance, "binance-spot", s)) for s in (0, 1))
+
+    venue = Venue(talk)
+    run(main())
+
+
+def test_a_successor_that_is_still_shaking_hands_is_dropped_after_the_overlap(
+    instance: Instance, transport: str, waits: Waits
+) -> None:
+    """It would open later, beside the next one."""
+
+    async def talk(n: int, guest: Guest) -> None:
+        await guest.send(SHUTDOWN)
+        while True:
+            await guest.send(*venue.quotes("AUSDT", "BUSDT"))
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        opened = 0
+        real = session_module.connect
+
+        async def slow(*args: Any, **options: Any) -> Any:
+            nonlocal opened
+            opened += 1
+            if opened == 2:
+                await asyncio.sleep(20.0)
+            return await real(*args, **options)
+
+        session_module.connect = slow  # type: ignore[assignment]
+        try:
+            async with venue.exchange, start(venue, instance, transport, take_over_s=0.2) as worker:
+                await until(lambda: counter(instance, "binance-spot", "takeovers") == 1)
+                (shard,) = worker._shards
+                assert len(shard.sessions) <= 2
+                assert 3 == opened
+        finally:
+            session_module.connect = real
+
+    venue = Venue(talk)
+    run(main())
+
+
 def test_where_both_are_quiet_an_acknowledgement_is_enough(
     instance: Instance, transport: str, waits: Waits
 ) -> None:

@@ -40,6 +40,7 @@ from spreadscan.feeds import worker as worker_module
 from spreadscan.feeds.worker import FeedWorker, connect_windows, connects_of
 from spreadscan.lists import Listed
 from spreadscan.net.backoff import Backoff
+from spreadscan.net.bans import bans_of
 from spreadscan.net.ratelimit import RateLimit
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import SOURCE_BY_NAME
@@ -72,9 +73,9 @@ class Waits:
                 super().__init__(base_s, cap_s)
                 waits.limits.append((base_s, cap_s))
 
-            def next_s(self) -> float:
+            def next_s(self, weight: int = 1) -> float:
                 waits.failures.append(self.failures)
-                super().next_s()
+                super().next_s(weight)
                 return wait_s
 
         monkeypatch.setattr(worker_module, "Backoff", Recorded)
@@ -380,14 +381,14 @@ def accept_then_close(*frames: bytes) -> Callable[[Guest], Any]:
 @pytest.mark.parametrize(
     ("frames", "expected"),
     [
-        ([], [0, 1, 2, 3, 4]),  # handshake and ack alone prove nothing
-        ([VENUES["binance-spot"].render(book("AUSDT", bid_px=200.0))], [0, 1, 2, 3, 4]),
-        ([VENUES["binance-spot"].render(book("XUSDT"))], [0, 1, 2, 3, 4]),
-        (frames_of("binance-spot", "AUSDT"), [0, 0, 0, 0, 0]),
+        ([], [0, 2, 4, 6, 8]),  # handshake and ack alone prove nothing
+        ([VENUES["binance-spot"].render(book("AUSDT", bid_px=200.0))], [0, 2, 4, 6, 8]),
+        ([VENUES["binance-spot"].render(book("XUSDT"))], [0, 2, 4, 6, 8]),
+        (frames_of("binance-spot", "AUSDT"), [0, 2, 4, 6, 8]),  # nor does one quote
     ],
     ids=["no quote", "a crossed quote", "a foreign quote", "a valid quote"],
 )
-def test_waits_grow_until_a_valid_quote(
+def test_waits_grow_fourfold_while_sockets_are_short_lived(
     instance: Instance, transport: str, waits: Waits, frames: list[bytes], expected: list[int]
 ) -> None:
     """Scenario 42."""
@@ -404,6 +405,120 @@ def test_waits_grow_until_a_valid_quote(
         assert counter(instance, "binance-spot", "reconnects") >= 5
 
     run(main())
+
+
+def test_one_cut_of_a_healthy_socket_comes_back_at_once_each_time(
+    instance: Instance, transport: str, waits: Waits
+) -> None:
+    """Health is minutes of quotes on one socket; here a fifth of a second."""
+
+    async def cut(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        for update in range(12):
+            await guest.send(VENUES["binance-spot"].render(book("AUSDT", update + 1)))
+            await asyncio.sleep(0.03)
+        guest.peer.cut()
+
+    async def main() -> None:
+        venue = quick("binance-spot", connects_per_s=1_000.0)
+        async with Exchange("binance-spot", None, cut) as exchange:
+            config = config_of("binance-spot", exchange.url, transport, healthy_after_s=0.2)
+            lists = lists_of("binance-spot", row(0, "AUSDT"))
+            async with working(venue, config, lists, instance):
+                await until(lambda: len(waits.failures) >= 4)
+        assert [0, 0, 0, 0] == waits.failures[:4]
+
+    run(main())
+
+
+@pytest.mark.parametrize("end", ["1008", "1012", "1013", "4001", "reset", "without a code"])
+def test_sockets_that_end_soon_after_quotes_are_not_stormed(
+    instance: Instance, transport: str, end: str
+) -> None:
+    """With the real waits: a handshake each 0.2 s would be 12 here."""
+
+    async def quote_and_end(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        await guest.send(*frames_of("binance-spot", "AUSDT"))
+        await asyncio.sleep(0.1)
+        if end == "reset":
+            guest.peer.cut()
+        else:
+            code = int(end).to_bytes(2, "big") if end.isdigit() else b""
+            await guest.send(code, opcode=8)
+
+    async def main() -> None:
+        venue = quick("binance-spot", connects_per_s=1_000.0)
+        async with Exchange("binance-spot", None, quote_and_end) as exchange:
+            config = config_of("binance-spot", exchange.url, transport, backoff_base_s=0.1)
+            lists = lists_of("binance-spot", row(0, "AUSDT"))
+            async with working(venue, config, lists, instance):
+                await asyncio.sleep(2.5)
+        # after 0.1, 0.4, 1.6 and 6.4 s, each cut by up to a half
+        assert 2 <= len(exchange.guests) <= 4
+
+    run(main())
+
+
+def test_the_second_close_for_too_many_requests_is_a_ban(
+    instance: Instance, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        await guest.send(*frames_of("binance-spot", "AUSDT"))
+        await guest.send((1008).to_bytes(2, "big") + b"Too many requests", opcode=8)
+
+    async def main() -> None:
+        venue = quick("binance-spot", connects_per_s=1_000.0)
+        async with Exchange("binance-spot", None, refuse) as exchange:
+            config = config_of("binance-spot", exchange.url, transport, backoff_base_s=0.01)
+            lists = lists_of("binance-spot", row(0, "AUSDT"))
+            async with working(venue, config, lists, instance):
+                await until(lambda: messages(caplog, "host to be left alone"))
+                await asyncio.sleep(1.0)
+                assert 2 == len(exchange.guests)
+        assert 55.0 < bans_of(config).left_s(exchange.url) <= 60.0
+
+    run(main())
+
+
+def test_the_death_of_a_task_of_a_socket_ends_the_socket(
+    instance: Instance,
+    transport: str,
+    waits: Waits,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Else its deadlines would be watched by no one, or its requests never sent."""
+    for name in ("_watch", "_send_requests"):
+        real = getattr(session_module.Session, name)
+        fallen: list[str] = []
+
+        async def falls(self: Any, real: Any = real, fallen: list[str] = fallen) -> None:
+            if not fallen:
+                fallen.append("once")
+                await asyncio.sleep(0.05)
+                raise ZeroDivisionError("a fault of ours")
+            await real(self)
+
+        async def main() -> None:
+            venue = quick("binance-spot", connects_per_s=1_000.0)
+            on_open = sender("binance-spot", *frames_of("binance-spot", "AUSDT"))
+            async with Exchange("binance-spot", None, on_open) as exchange:
+                config = config_of("binance-spot", exchange.url, transport)
+                lists = lists_of("binance-spot", row(0, "AUSDT"))
+                async with working(venue, config, lists, instance):
+                    await until(lambda: len(exchange.guests) == 2)
+                    await exchange.guests[0].gone.wait()
+                    await until(lambda: not empty(quote(instance, "binance-spot", 0)))
+
+        caplog.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(session_module.Session, name, falls)
+            run(main())
+        (told,) = messages(caplog, "socket given up")
+        assert f"{name.strip('_')}" in told["reason"] or "falls" in told["reason"]
+        assert "ZeroDivisionError" in told["reason"]
 
 
 def test_the_wait_really_is_waited(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -568,7 +683,7 @@ def test_an_outage_in_html_is_tried_again_with_the_back_off(
         async with Door("503 Busy\r\nContent-Type: text/html") as door:
             config = config_of("binance-spot", door.url, transport)
             async with working(venue, config, lists, instance):
-                await until(lambda: len(door.times) >= 3)
+                await until(lambda: len(waits.failures) >= 3)
         assert [0, 1, 2] == waits.failures[:3]
 
     run(main())
