@@ -9,7 +9,7 @@ cdef class FrameListener(WSListener):
         readonly WSTransport transport  # None before the handshake has ended
         readonly str closing            # why the socket closes, as far as a frame has told
         readonly bint closed
-        readonly int close_code         # of the venue's close frame: -1 = none came, 0 = it had none
+        readonly int close_code         # of the close frame: -1 = none came, 0 = it had none
         readonly str close_text
         bint _deaf                      # closed by us: what still arrives is nobody's any more
         FrameIntake _intake
