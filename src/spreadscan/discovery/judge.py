@@ -52,6 +52,7 @@ def judge(
     doubted = {leg for leg, row in before.items() if _is_doubted(row)}
     mids = mids_of(kept, {s: v.mids for s, v in validations.items()})
     apart = strangers(mids, confirmed, doubted)
+    is_retry = bool(previous and previous.failed)
     found: dict[str, dict[str, Verdict]] = {}
     for source, rows in kept.items():
         found[source] = {}
@@ -71,7 +72,7 @@ def judge(
                 state, reason = heard.verdict(instrument.venue_symbol)
                 verdict = Verdict(state, reason)
                 if state == "quiet":
-                    runs = _silent_runs(heard, instrument.venue_symbol, was)
+                    runs = _silent_runs(heard, instrument.venue_symbol, was, is_retry)
                     trusted = leg in confirmed.same or _agrees(heard, instrument, others)
                     verdict = _quiet(reason, runs, instrument, was, leg in open_legs, trusted)
                 elif was and leg in doubted and not others and leg not in confirmed.same:
@@ -106,14 +107,18 @@ def _unheard(why: str, instrument: Instrument, before: Listed | None, trusted: b
     return Verdict(before.state, before.reason, before.silent_runs)
 
 
-def _silent_runs(heard: Validation, venue_symbol: str, before: Listed | None) -> int:
+def _silent_runs(
+    heard: Validation, venue_symbol: str, before: Listed | None, is_retry: bool
+) -> int:
     """Return in how many runs in a row a pair was asked for, and acknowledged, and said nothing.
 
-    A book that the gate refuses (one side, crossed) is something.
+    A book that the gate refuses (one side, crossed) is something. is_retry: the run before lacked a
+    source, so this one follows it within minutes: too soon to count.
     """
     if venue_symbol in heard.faults:
         return 0
-    return (before.silent_runs if before else 0) + (venue_symbol in heard.asked)
+    before_runs = before.silent_runs if before else 0
+    return before_runs + (venue_symbol in heard.asked and not (before and is_retry))
 
 
 def _quiet(

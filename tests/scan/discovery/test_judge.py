@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from spreadcore import Instance, region
 from spreadcore.active import FREE, SIGNALLED, TRACKED
 
@@ -15,7 +16,7 @@ from spreadscan.discovery import Result, discover
 from spreadscan.discovery.confirmed import Confirmed
 from spreadscan.discovery.judge import Verdict, judge, open_legs
 from spreadscan.discovery.validate import Validation
-from spreadscan.lists import Listed, Lists, SourceList, load
+from spreadscan.lists import Failure, Listed, Lists, SourceList, load
 from spreadscan.sim import Market
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.venues import VENUES
@@ -92,6 +93,14 @@ def test_silent_runs_are_counted_where_the_pair_was_asked_for() -> None:
     assert Verdict("quiet", "not answered: why, 2 runs in a row", 2) == (
         verdict(before("quiet", runs=2), asked=False)
     )
+
+
+def test_a_run_that_follows_one_without_a_source_counts_no_silence() -> None:
+    """It comes within minutes: three of them are not the day that three others are."""
+    retry = {"failed": {PERP: Failure(why="HTTP 503")}}
+    was = replace(before("quiet", runs=2), **retry)
+    assert Verdict("quiet", "no update, 2 runs in a row", 2) == verdict(was)
+    assert 1 == verdict(replace(before("valid", "1000X"), sources={}, **retry)).silent_runs  # new
 
 
 def test_a_pair_with_an_open_spread_says_that_it_is_kept() -> None:
@@ -274,7 +283,7 @@ def test_a_source_that_cannot_be_reached_is_not_silent(moving: Market, tmp_path:
             rest_url = server.endpoints()[SPOT][0]
             venues = {SPOT: VenueSettings(rest_url=rest_url, ws_url=f"ws://{NOBODY}/")}
             config = config_for(
-                tmp_path, server, include=("BTC-*", "PEPE-*"), venues=venues, batch_limit_s=0.3
+                tmp_path, server, include=("BTC-*", "PEPE-*"), venues=venues, batch_limit_s=2.0
             )
             return await discover(config)
 
