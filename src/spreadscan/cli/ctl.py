@@ -126,6 +126,9 @@ def reload(
         )
     for line in failed_lines(lists.failed):
         click.echo(line, err=True)
+    if lists.failed and config.discovery.reload_h:
+        again_s = config.discovery.again_s
+        click.echo(f"`run` discovers again in about {again_s:g} s, unless --no-discover", err=True)
     sys.exit(EXIT_DEGRADED if late or lists.failed else 0)
 
 
