@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 from spreadcore import Instance
+from spreadcore.region import exists
 
-from cases.kit import COINS, TRANSPORTS, Case, Fake, case, until
+from cases.kit import COINS, Case, Fake, case, until
 from spreadscan.lists import load
+from spreadscan.types import SOURCE_BY_NAME
 
 pytestmark = pytest.mark.e2e
 
@@ -41,22 +43,21 @@ def room(made: Case) -> int:
 
 
 def quoted(made: Case, source: str) -> int:
-    return int(made.status().get("sources", {}).get(source, {}).get("pairs") or 0)
+    """How many pairs of a source have a quote now."""
+    if not exists(made.instance):
+        return 0
+    return int(Instance(made.instance).quotes.survey(SOURCE_BY_NAME[source].id)[0])
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_default_settings_take_a_list_that_is_longer_than_the_room(
-    tmp_path: Path, transport: str
-) -> None:
+def test_default_settings_take_a_list_that_is_longer_than_the_room(tmp_path: Path) -> None:
     spot = long_list()
     others = [Fake("okx-futures"), Fake("bybit-futures"), Fake("bybit-spot")]
     with case(tmp_path, spot, *others) as made:
-        flags = ("--set", f"feeds.transport={transport}")
         plan = json.loads(made.run("discover", "--plan", "--json").stdout)["sources"]["mexc-spot"]
         assert (len(COINS), 1, 1) == (
             plan["pairs"], plan["feed"]["sockets"], plan["validation"]["sockets"],
         )  # fmt: skip
-        done = made.run("discover", *flags, "--json")
+        done = made.run("discover", "--json")
         assert 0 == done.returncode, done.stderr
         found = json.loads(done.stdout)
         assert (len(COINS), N_LISTED - len(COINS)) == (found["symbols"], found["in_no_direction"])
@@ -64,7 +65,7 @@ def test_default_settings_take_a_list_that_is_longer_than_the_room(
         assert N_LISTED - len(COINS) == skipped["in_no_direction"]
         assert f"{N_LISTED} pairs listed" in done.stderr
         assert 1 == spot.n_sockets
-        done = made.run("run", "--seconds", "1.5", *flags)
+        done = made.run("run", "--seconds", "1.5")
         assert 0 == done.returncode, done.stderr
         assert {f"{coin}USDT" for coin in COINS} == subscribed(spot)
         assert len(COINS) == len(load(tmp_path / "generated").names)
