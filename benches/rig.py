@@ -20,7 +20,7 @@ from spreadcore import Instance
 from spreadcore.errors import CoreError
 
 from spreadscan.config import Config
-from spreadscan.discovery.ids import NONE, assign_ids
+from spreadscan.discovery.ids import NONE, assign_ids, comparable
 from spreadscan.discovery.normalise import direction_pairs, normalise
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import Listed, SourceList
@@ -34,11 +34,12 @@ _WITHIN_S, _LOOK_S = 60.0, 0.1
 
 def write_lists(
     folder: Path, market: Market, sources: Sequence[str], n: int | None = None, *,
-    generation: int = 1, without: Container[str] = (),
+    generation: int = 1, without: Container[str] = (), all_of_use: bool = False,
 ) -> int:  # fmt: skip
     """Write generated/ as discovery would, of the pairs that trade, n of each source at most.
 
-    without: pairs that have an id, but are not listed. Returns how many a scanner subscribes to.
+    without: pairs that have an id, but are not listed. all_of_use: none that no direction can
+    use. Returns how many a scanner subscribes to.
     """
     listed = {}
     for source in sources:
@@ -47,6 +48,8 @@ def write_lists(
         listed[source] = [row for index, row in enumerate(rows) if index not in dead][:n]
     config = Config()
     kept, _ = normalise(listed, config.universe)
+    if all_of_use:
+        kept = comparable(config, kept).kept
     numbers = assign_ids(set().union(*kept.values()), NONE, int(time.time()))
     ids = numbers.in_use
     kept = {
