@@ -20,10 +20,13 @@ from spreadcore import Instance
 from spreadcore.errors import CoreError
 
 from spreadscan.config import Config
+from spreadscan.config import load as load_settings
 from spreadscan.discovery.ids import NONE, assign_ids, comparable
 from spreadscan.discovery.normalise import direction_pairs, normalise
+from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import write_set
-from spreadscan.lists import Listed, SourceList
+from spreadscan.errors import BadGenerated
+from spreadscan.lists import Listed, Origin, SourceList, load, read_metadata
 from spreadscan.sim import Market
 from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
@@ -76,8 +79,33 @@ def write_lists(
         listed={source: len(rows) for source, rows in kept.items()},
         report="",
         unix_ns=time.time_ns(),
+        origin=_origin_there(folder),
     )
     return sum(map(len, kept.values()))
+
+
+def _origin_there(folder: Path) -> Origin | None:
+    try:
+        return read_metadata(folder / "generated").origin
+    except BadGenerated:
+        return None
+
+
+def adopt(folder: Path, config: Config) -> None:
+    """Say of generated/ that it was discovered with these settings."""
+    lists = load(folder / "generated")
+    write_set(
+        folder / "generated",
+        generation=lists.generation,
+        names=lists.names,
+        retired=lists.retired,
+        pairs=lists.pairs,
+        sources=lists.sources,
+        listed=lists.listed,
+        report="",
+        unix_ns=time.time_ns(),
+        origin=origin_of(config),
+    )
 
 
 @dataclass
@@ -126,6 +154,7 @@ def running(
     folder: Path, env: dict[str, str], sims: Simulators, instance: str, *arguments: str
 ) -> Iterator[Instance]:
     """Run the scanner meanwhile; yields its instance, control mapped for writing."""
+    adopt(folder, load_settings([sims.config]).config)
     command = [sys.executable, "-m", "spreadscan", "run", "--no-discover", "-c", str(sims.config)]
     command += ["--instance", instance, *arguments]
     child = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)

@@ -7,7 +7,7 @@ from spreadcore.control import Control
 from spreadcore.dirty import DirtySet
 from spreadcore.funding import FundingRates
 from spreadcore.health import Health
-from spreadcore.lease import Lease, lease_held
+from spreadcore.lease import TRY_FOR_S, Lease, lease_held
 from spreadcore.quotes import Quotes
 from spreadcore.region import ROOT, Region, instance_dir
 from spreadcore.ring import SignalRing
@@ -72,9 +72,9 @@ class Instance:
         """True once a newer instance took this name."""
         return self.region("control").superseded
 
-    def lease(self, role: str) -> Lease:
-        """Take the lease of a writing role; LeaseHeld where a live process has it."""
-        return Lease(self.directory, role)
+    def lease(self, role: str, within_s: float = TRY_FOR_S) -> Lease:
+        """Take the lease of a writing role; LeaseHeld where a live process keeps it for so long."""
+        return Lease(self.directory, role, within_s)
 
     def lease_held(self, role: str) -> bool:
         """Return True while a live process holds the lease of that role."""

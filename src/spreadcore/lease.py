@@ -13,13 +13,13 @@ class Lease:
     """Hold `lease-<role>` in an instance directory until close() or the end of the process.
 
     Take it after a fork: a lock taken before is shared with the parent. LeaseHeld names the
-    holder's pid, for people; what counts is the lock.
+    holder's pid, for people; what counts is the lock. It is waited for within_s seconds.
     """
 
-    def __init__(self, directory: str, role: str) -> None:
+    def __init__(self, directory: str, role: str, within_s: float = TRY_FOR_S) -> None:
         self.path = os.path.join(directory, f"lease-{role}")
         self._fd = _open(self.path)
-        deadline = time.monotonic() + TRY_FOR_S
+        deadline = time.monotonic() + within_s
         while not _lock(self._fd, fcntl.LOCK_EX):
             if time.monotonic() >= deadline:
                 pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"

@@ -9,7 +9,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import ip_address
 from math import inf, isfinite
@@ -64,6 +64,7 @@ class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     again_s: float = 300.0  # discovery that failed, or a source in it, is made again; doubles
     refresh_h: float = 12.0  # `run` discovers again at start when the set is older
     majors: tuple[str, ...] = ("BTC", "ETH", "SOL", "XRP")  # a list without one is not whole
+    wait_s: float = 120.0  # for another discovery of the same folder to end
     reload_h: float = 8.0  # a running `run` discovers again and reloads about this often; 0 = never
 
 
@@ -239,35 +240,55 @@ def listed(given: str | tuple[str, ...]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else given
 
 
+def from_tree(tree: dict[str, Any], origin: str) -> Config:
+    """Return the settings of a TOML tree and of nothing else; ConfigError names `origin`."""
+    checked: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    _merge(checked, tree, origin, origins)
+    config = msgspec.convert(checked, Config)
+    _check(config, origins)
+    return config
+
+
+def with_absolute_paths(config: Config, folder: str | Path) -> Config:
+    """Return the settings with every path as seen from a folder: good in any other, too."""
+    places = {
+        name: os.path.join(folder, p) for name, p in msgspec.structs.asdict(config.paths).items()
+    }
+    return msgspec.structs.replace(config, paths=Paths(**places))
+
+
 def flat(config: Config) -> dict[str, Any]:
     """Return the tree as dotted keys to plain values."""
-    rows: dict[str, Any] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict) and value:
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else key, inner)
-        elif not isinstance(value, dict):
-            rows[prefix] = value
-
-    walk("", msgspec.to_builtins(config))
-    return rows
+    return {".".join(parts): value for parts, value in _leaves(config)}
 
 
 def as_toml(config: Config) -> str:
     """Return the settings as TOML that load() reads; those that are absent are left out."""
     lines = []
-    for key, value in flat(config).items():
+    for parts, value in _leaves(config):
         if value is not None:
             # JSON is TOML for texts, numbers, booleans and lists of them
-            lines.append(f"{_quoted(key)} = {msgspec.json.encode(value).decode()}\n")
+            lines.append(f"{_quoted(parts)} = {msgspec.json.encode(value).decode()}\n")
     return "".join(lines)
 
 
-def _quoted(key: str) -> str:
+def _leaves(config: Config) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield where each value stands, and the value; a name may hold dots itself."""
+
+    def walk(at: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from walk((*at, key), inner)
+        else:
+            yield at, value
+
+    return walk((), msgspec.to_builtins(config))
+
+
+def _quoted(parts: Sequence[str]) -> str:
     return ".".join(
-        part if _BARE_KEY.fullmatch(part) else msgspec.json.encode(part).decode()
-        for part in key.split(".")
+        part if _BARE_KEY.fullmatch(part) else msgspec.json.encode(part).decode() for part in parts
     )
 
 
@@ -389,6 +410,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "discovery.tries": (1, 100),
     "discovery.rest_timeout_s": (0.001, 3_600),
     "discovery.list_limit_s": (0.001, 3_600),
+    "discovery.wait_s": (0, 86_400),
     "discovery.after_ack_s": (0, inf),
     "discovery.no_new_s": (0, inf),
     "discovery.batch_limit_s": (0.001, inf),

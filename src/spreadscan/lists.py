@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, FORMAT)  # 1 does not say where the set is from
 SYMBOLS_MAGIC = b"SPRDSYM1"
 DIRECTIONS_MAGIC = b"SPRDDIR1"
 PREVIOUS = ".previous"
@@ -94,12 +95,89 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.why.rstrip('.')}; its pairs in the set: {pairs}"
 
 
+class Hosts(msgspec.Struct, frozen=True):
+    """The addresses of a source, in order of preference."""
+
+    rest: tuple[str, ...]
+    ws: tuple[str, ...]
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What decided which pairs a set has: where they were found, and by which settings."""
+
+    hosts: dict[str, Hosts]  # by source
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    majors: tuple[str, ...]
+    identity: str  # hash of what a human has confirmed; "" = nothing
+
+    def same_market(self, source: str, other: "Origin") -> bool:
+        """Return True where both have the source from the same hosts: addresses in common."""
+        ours, theirs = self.hosts.get(source), other.hosts.get(source)
+        if ours is None or theirs is None:
+            return False
+        return not (set(ours.rest).isdisjoint(theirs.rest) or set(ours.ws).isdisjoint(theirs.ws))
+
+
+class Difference(NamedTuple):
+    """One thing in which a set is not of these settings. foreign: its pairs are not to be used."""
+
+    text: str
+    foreign: bool
+
+
+def differences(found: Origin | None, wanted: Origin) -> list[Difference]:
+    """Return in which a set from `found` is not what `wanted` would give; a text for each kind.
+
+    None: a set that does not say where it is from, which may be anything.
+    """
+    if found is None:
+        return [Difference("it does not say from which hosts it is", True)]
+    told = []
+    both = [source for source in wanted.hosts if source in found.hosts]
+    moved = [source for source in both if not found.same_market(source, wanted)]
+    if moved:
+        old, new = _moved(found.hosts[moved[0]], wanted.hosts[moved[0]])
+        more = f", and {len(moved) - 1} more sources" if len(moved) > 1 else ""
+        told.append(Difference(f"{moved[0]} is from {old}, not from {new}{more}", True))
+    if _universe(found) != _universe(wanted):
+        told.append(
+            Difference(f"its universe is {_patterns(found)}, not {_patterns(wanted)}", True)
+        )
+    if missing := [source for source in wanted.hosts if source not in found.hosts]:
+        told.append(Difference(f"it is without {', '.join(missing)}", not both))
+    if beyond := [source for source in found.hosts if source not in wanted.hosts]:
+        told.append(Difference(f"it has {', '.join(beyond)} besides", False))
+    if set(found.majors) != set(wanted.majors):
+        was, now = (", ".join(o.majors) or "none" for o in (found, wanted))
+        told.append(Difference(f"its lists had to have {was}, not {now}", False))
+    if found.identity != wanted.identity:
+        told.append(Difference("other identities were confirmed then", False))
+    return told
+
+
+def _moved(old: Hosts, new: Hosts) -> tuple[str, str]:
+    if set(old.rest).isdisjoint(new.rest):
+        return old.rest[0], new.rest[0]
+    return old.ws[0], new.ws[0]
+
+
+def _universe(origin: Origin) -> tuple[set[str], set[str]]:
+    return set(origin.include), set(origin.exclude)
+
+
+def _patterns(origin: Origin) -> str:
+    without = f" without {', '.join(origin.exclude)}" if origin.exclude else ""
+    return (", ".join(origin.include) or "nothing") + without
+
+
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """What the set is; hashes by file name (blake2b, 16 bytes, hex).
 
     listed: pairs by source that it listed as trading when it last answered, the universe aside.
     failed: sources that did not answer this time, or did not quote.
     retired_unix_s: since when an id has been without a pair.
+    origin: None in sets of format 1.
     """
 
     format: int
@@ -111,12 +189,14 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     listed: dict[str, int] = {}
     failed: dict[str, Failure] = {}
     retired_unix_s: dict[int, int] = {}
+    origin: Origin | None = None
 
 
 class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids.
 
-    written, listed, failed, retired_unix_s: as in Metadata.
+    written, listed, failed, retired_unix_s, origin: as in Metadata. No two sets are written at one
+    time.
     """
 
     generation: int
@@ -128,6 +208,20 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     listed: dict[str, int] = {}
     failed: dict[str, Failure] = {}
     retired_unix_s: dict[int, int] = {}
+    origin: Origin | None = None
+
+
+class Numbered(Protocol):
+    """What gives pairs their ids; as in Lists."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def retired(self) -> frozenset[int]: ...
+    @property
+    def retired_unix_s(self) -> dict[int, int]: ...
 
 
 def encode_symbols(names: Sequence[str], retired: frozenset[int]) -> bytes:
@@ -217,14 +311,11 @@ def successor(old: Lists, new: Lists) -> Lists:
     A source of which `new` has nothing to subscribe to keeps its list: that it could not be
     proven says nothing of its pairs. BadGenerated where an id means another pair than before,
     unless it was without a pair: discovery gives such an id to another pair after a month.
+    ConfigError where `new` is of other hosts or another universe.
     """
-    for symbol_id, name in enumerate(old.names):
-        found = new.names[symbol_id] if symbol_id < len(new.names) else "missing"
-        if found != name and not (symbol_id in old.retired and symbol_id < len(new.names)):
-            raise BadGenerated(
-                f"generation {new.generation}: id {symbol_id} is {found}, expected {name} as in "
-                f"generation {old.generation}; ids given anew need a restart"
-            )
+    if old.origin is not None:
+        refuse_foreign(new, old.origin, f"generation {new.generation}")
+    refuse_other_ids(old, new)
     proven = {name: listed for name, listed in new.sources.items() if listed.subscribed}
     kept = {name: _still(listed, new.names) for name, listed in old.sources.items()}
     return msgspec.structs.replace(new, sources=new.sources | kept | proven)
@@ -234,6 +325,38 @@ def _still(listed: SourceList, names: Sequence[str]) -> SourceList:
     """Return a list of before without the pairs whose id is another pair's now."""
     rows = tuple(row for row in listed.symbols if names[row.symbol_id] == row.symbol)
     return msgspec.structs.replace(listed, symbols=rows)
+
+
+def refuse_foreign(lists: Lists, wanted: Origin, subject: str) -> list[str]:
+    """Return in which lists are not of these settings, where they may be used all the same.
+
+    ConfigError where they are of other hosts or another universe, or do not say so.
+    """
+    found = differences(lists.origin, wanted)
+    if foreign := [difference.text for difference in found if difference.foreign]:
+        raise ConfigError(
+            f"{subject}: {'; '.join(foreign)}: expected a set of the hosts and the universe in "
+            "use (`spreadscan discover` writes one)"
+        )
+    return [difference.text for difference in found]
+
+
+def refuse_other_ids(old: Numbered, new: Lists) -> None:
+    """BadGenerated where an id that has a pair means another one in `new`."""
+    if told := other_id(old, new):
+        raise BadGenerated(
+            f"generation {new.generation}: {told} as in generation {old.generation}; ids given "
+            "anew need a restart"
+        )
+
+
+def other_id(old: Numbered, new: Lists) -> str:
+    """Return which id with a pair means another one in `new`, in words; '' for none."""
+    for symbol_id, name in enumerate(old.names):
+        found = new.names[symbol_id] if symbol_id < len(new.names) else "missing"
+        if found != name and not (symbol_id in old.retired and symbol_id < len(new.names)):
+            return f"id {symbol_id} is {found}, expected {name}"
+    return ""
 
 
 def _decode_metadata(path: Path) -> tuple[Metadata, bytes]:
@@ -246,7 +369,7 @@ def _decode_metadata(path: Path) -> tuple[Metadata, bytes]:
         raise BadGenerated(f"{path}: {error.strerror}, expected a set of discovery") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadGenerated(f"{path}: {error}, expected metadata of discovery") from None
-    if metadata.format != FORMAT:
+    if metadata.format not in _READABLE:
         raise BadGenerated(f"{path}: format {metadata.format}, expected {FORMAT}")
     return metadata, raw
 
@@ -277,6 +400,7 @@ def _load(root: Path) -> Lists:
         listed=metadata.listed,
         failed=metadata.failed,
         retired_unix_s=metadata.retired_unix_s,
+        origin=metadata.origin,
     )
 
 

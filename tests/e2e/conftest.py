@@ -8,14 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from spreadcore import Instance
 from spreadcore.region import exists, unlink
+
+from spreadscan.config import load as load_settings
+from spreadscan.discovery.origin import origin_of
+from spreadscan.discovery.write import write_set
+from spreadscan.lists import load
 
 ROOT = Path(__file__).parents[2]
 SEED = 7
@@ -165,6 +171,26 @@ def discovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "generated"
 
 
+def adopt(generated: Path, config: Path, arguments: Sequence[str] = ()) -> None:
+    """Say of a set that it was discovered with these settings: that of another simulator is not."""
+    given = [value for flag, value in pairwise(arguments) if flag == "--set"]
+    files = [config, *(Path(value) for flag, value in pairwise(arguments) if flag == "-c")]
+    settings = load_settings(files, dict(setting.split("=", 1) for setting in given), {}).config
+    lists = load(generated)
+    write_set(
+        generated,
+        generation=lists.generation,
+        names=lists.names,
+        retired=lists.retired,
+        pairs=lists.pairs,
+        sources=lists.sources,
+        listed=lists.listed,
+        report="",
+        unix_ns=time.time_ns(),
+        origin=origin_of(settings),
+    )
+
+
 @pytest.fixture
 def scanner(tmp_path: Path, discovered: Path) -> Iterator[Callable[..., Scanner]]:
     """Start `spreadscan run` on a discovered set; it ends, and its instance goes, with the test."""
@@ -176,6 +202,7 @@ def scanner(tmp_path: Path, discovered: Path) -> Iterator[Callable[..., Scanner]
         name = f"test-{secrets.token_hex(4)}"
         if not (tmp_path / "generated").exists():
             shutil.copytree(discovered, tmp_path / "generated")
+        adopt(tmp_path / "generated", sim.config, arguments)
         process = subprocess.Popen(
             [
                 sys.executable,

@@ -1,6 +1,7 @@
 """What a user can do wrong gives one sentence and a stable exit code, never a traceback."""
 
 import json
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from spreadcore import Instance
 from spreadcore.region import create, exists, unlink
 
-from e2e.conftest import ROOT, Scanner, Simulators, spreadscan, until
+from e2e.conftest import ROOT, Scanner, Simulators, adopt, spreadscan, until
 from spreadscan.lists import load
 from spreadscan.types import SOURCE_BY_NAME
 
@@ -146,7 +147,23 @@ def test_second_writers_are_refused(
         done = spreadscan(*arguments, *common, cwd=scan.folder)
         sentence(done, 2, role, "already running", pids[role])
     done = spreadscan("run", "--no-discover", *common, cwd=scan.folder)
-    sentence(done, 1, "supervisor", "already running", pids["supervisor"])
+    held = (f"instance '{scan.name}'", f"pid {pids['supervisor']} ", "since", "holds it")
+    sentence(done, 2, "paths.data", *held)
+    # nor under another name on this folder, nor under this name on another
+    other = spreadscan(
+        "run",
+        "--no-discover",
+        "-c",
+        str(sim.config),
+        "--instance",
+        f"{scan.name}-2",
+        cwd=scan.folder,
+    )
+    sentence(other, 2, "paths.data", *held)
+    assert not exists(f"{scan.name}-2")
+    (scan.folder / "elsewhere").mkdir()
+    other = spreadscan("run", "--no-discover", *common, cwd=scan.folder / "elsewhere")
+    sentence(other, 2, "in use by supervisor", "ctl stop")
     forced = spreadscan("init", "--force", "--instance", scan.name, cwd=scan.folder)
     sentence(forced, 2, "in use by")
     assert scan.process.poll() is None
@@ -174,12 +191,15 @@ def test_ctl_steers(simulators: Callable[..., Simulators], scanner: Callable[...
 
 def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path, name: str) -> None:
     """Scenario 40, with an instance that was left behind, and without one. No venue answers."""
-    (folder / "generated").symlink_to(discovered)
     n_ids = len(load(discovered).names)
+    shutil.copytree(discovered, folder / "generated")
     dead = [f"venues.{source}.ws_url=ws://127.0.0.1:9" for source in SOURCE_BY_NAME]
     silent = [f"venues.{source}.rest_url=http://127.0.0.1:9" for source in SOURCE_BY_NAME]
+    settings = [x for s in (*dead, *silent, "capacity.symbols=64") for x in ("--set", s)]
+    (folder / "empty.toml").touch()
+    adopt(folder / "generated", folder / "empty.toml", settings)
     command = ["run", "--no-discover", "--instance", name, "--seconds", "0.1", "--layout", "single"]
-    command += [x for s in (*dead, *silent, "capacity.symbols=64") for x in ("--set", s)]
+    command += settings
     create(name, n_symbols=64)
     done = spreadscan(*command, cwd=folder)
     assert 0 == done.returncode, done.stderr
@@ -197,8 +217,6 @@ def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path,
 
 
 def test_a_mixed_set_is_refused(folder: Path, discovered: Path, name: str) -> None:
-    import shutil
-
     shutil.copytree(discovered, folder / "generated")
     (folder / "generated" / "directions.bin").write_bytes(b"SPRDDIR1\0\0\0\0")
     done = spreadscan("run", "--no-discover", "--instance", name, cwd=folder)

@@ -15,6 +15,8 @@ LEVELS = {
     "spreadscan.config": 0,
     "spreadscan.logs": 0,
     "spreadscan.lists": 0,
+    "spreadscan.locks": 0,
+    "spreadscan.inuse": 0,
     "spreadscan.reload": 0,
     "spreadscan.reserve": 0,
     "spreadscan.net": 1,
@@ -34,7 +36,9 @@ LEVELS = {
 # narrower than their level allows
 ONLY_UP_TO = {"spreadscan.sim": 2}
 # the facts of level 0 lean on each other in this order only
-FACTS = ["errors", "types", "clock", "logs", "reserve", "config", "lists", "reload"]
+FACTS = [
+    "errors", "types", "clock", "locks", "logs", "reserve", "config", "lists", "inuse", "reload",
+]  # fmt: skip
 
 
 def room_of(module: str) -> str:

@@ -12,19 +12,23 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import BadGenerated
+from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import (
     PREVIOUS,
     Failure,
+    Hosts,
     Listed,
     Lists,
+    Origin,
     SourceList,
+    differences,
     encode_directions,
     encode_source,
     encode_symbols,
     hash_of,
     load,
     read_metadata,
+    refuse_foreign,
 )
 from spreadscan.types import Instrument
 
@@ -57,6 +61,18 @@ SOURCES = {
 }
 
 
+ORIGIN = Origin(
+    hosts={
+        "okx-spot": Hosts(("https://okx.test", "https://okx2.test"), ("wss://okx.test/ws",)),
+        "mexc-futures": Hosts(("https://mexc.test",), ("wss://mexc.test/edge",)),
+    },
+    include=("*",),
+    exclude=("DOGE-*",),
+    majors=("BTC", "ETH"),
+    identity="",
+)
+
+
 def write(folder: Path, generation: int = 7, names: tuple[str, ...] = NAMES) -> None:
     write_set(
         folder,
@@ -69,6 +85,7 @@ def write(folder: Path, generation: int = 7, names: tuple[str, ...] = NAMES) -> 
         failed={"mexc-spot": Failure(why="HTTP 500", listed="2026-11-19T23:00:00.000000Z")},
         report="a report\n",
         unix_ns=1_795_132_800_000_000_000,
+        origin=ORIGIN,
     )
 
 
@@ -98,6 +115,8 @@ def test_what_is_written_reads_back(folder: Path) -> None:
         written="2026-11-20T00:00:00.000000Z",
         listed={"okx-spot": 3},
         failed={"mexc-spot": Failure(why="HTTP 500", listed="2026-11-19T23:00:00.000000Z")},
+        written="2026-11-20T00:00:00.000000Z",
+        origin=ORIGIN,
     )
     assert expected == load(folder)
     metadata = read_metadata(folder)
@@ -164,6 +183,79 @@ def test_any_names_read_back(
     found = load(root)
     assert (tuple(names), retired) == (found.names, found.retired)
     assert {11: everything} == found.pairs
+
+
+# -- where a set is from
+
+EEA = Hosts(("https://eea.okx.test",), ("wss://okx.test/ws",))
+LOCAL = Hosts(("https://okx.test",), ("ws://127.0.0.1:1",))
+
+
+@pytest.mark.parametrize(
+    ("change", "text", "foreign"),
+    [
+        (
+            {"hosts": ORIGIN.hosts | {"okx-spot": EEA}},
+            "okx-spot is from https://okx.test, not from https://eea.okx.test",
+            True,
+        ),
+        (
+            {"hosts": ORIGIN.hosts | {"okx-spot": LOCAL}},
+            "okx-spot is from wss://okx.test/ws, not from ws://127.0.0.1:1",
+            True,
+        ),
+        (
+            {"hosts": {name: Hosts(("http://sim",), ("ws://sim",)) for name in ORIGIN.hosts}},
+            "okx-spot is from https://okx.test, not from http://sim, and 1 more sources",
+            True,
+        ),
+        ({"include": ("BTC-*",)}, "its universe is * without DOGE-*, not BTC-* without", True),
+        ({"exclude": ()}, "its universe is * without DOGE-*, not *", True),
+        (
+            {"hosts": ORIGIN.hosts | {"okx-futures": Hosts(("a",), ("b",))}},
+            "it is without okx-futures",
+            False,
+        ),
+        ({"hosts": {"okx-futures": Hosts(("a",), ("b",))}}, "it is without okx-futures", True),
+        ({"hosts": {"okx-spot": ORIGIN.hosts["okx-spot"]}}, "it has mexc-futures besides", False),
+        ({"majors": ("BTC",)}, "its lists had to have BTC, ETH, not BTC", False),
+        ({"majors": ()}, "its lists had to have BTC, ETH, not none", False),
+        ({"identity": "0a"}, "other identities were confirmed then", False),
+    ],
+)
+def test_each_difference_is_told_and_some_are_of_another_market(
+    change: dict[str, Any], text: str, foreign: bool
+) -> None:
+    found = differences(ORIGIN, replace(ORIGIN, **change))
+    assert text in found[0].text
+    assert foreign == found[0].foreign
+
+
+def test_one_address_in_common_is_the_same_market() -> None:
+    other = Hosts(("https://okx3.test", "https://okx2.test"), ("wss://a.test", "wss://okx.test/ws"))
+    same = replace(ORIGIN, hosts=ORIGIN.hosts | {"okx-spot": other})
+    assert [] == differences(ORIGIN, same) == differences(same, ORIGIN)
+
+
+def test_the_order_of_settings_is_no_difference() -> None:
+    same = replace(ORIGIN, majors=("ETH", "BTC"), hosts=dict(reversed(ORIGIN.hosts.items())))
+    assert [] == differences(ORIGIN, same)
+
+
+def test_a_set_of_the_format_before_may_be_of_anywhere(folder: Path) -> None:
+    write(folder)
+    metadata = json.loads((folder / "metadata.json").read_text())
+    del metadata["origin"]
+    (folder / "metadata.json").write_text(json.dumps(metadata | {"format": 1}))
+    lists = load(folder)
+    assert lists.origin is None
+    with pytest.raises(ConfigError, match="the set: it does not say from which hosts it is"):
+        refuse_foreign(lists, ORIGIN, "the set")
+
+
+def test_what_differs_and_may_be_used_all_the_same_is_returned(folder: Path) -> None:
+    said = refuse_foreign(load(folder), replace(ORIGIN, identity="0a"), "the set")
+    assert ["other identities were confirmed then"] == said
 
 
 # -- anything else is refused
@@ -240,7 +332,7 @@ def change_metadata(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 2}, "metadata.json: format 2, expected 1"),
+        ({"format": 3}, "metadata.json: format 3, expected 2"),
         ({"format": "1"}, "metadata.json: Expected `int`"),
         ({"hashes": ["symbols.bin"]}, "metadata.json: Expected `object`"),
         ({"hashes": {}}, "KeyError('symbols.bin')"),

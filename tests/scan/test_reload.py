@@ -17,7 +17,7 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Config, Paths
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated
-from spreadscan.lists import Listed, Lists, SourceList, changes, load, successor
+from spreadscan.lists import Hosts, Listed, Lists, Origin, SourceList, changes, load, successor
 from spreadscan.reload import Reload
 
 A, B, C = row(0, "AUSDT"), row(1, "BUSDT"), row(2, "CUSDT")
@@ -50,6 +50,7 @@ class Rig:
         write_set(
             self.folder, generation=lists.generation, names=lists.names, retired=lists.retired,
             pairs=lists.pairs, sources=lists.sources, listed={}, report="", unix_ns=0,
+            origin=lists.origin,
         )  # fmt: skip
 
 
@@ -80,6 +81,28 @@ def test_it_takes_what_is_asked_for_or_newer(rig: Rig) -> None:
     rig.write(lists_of(3, okx_spot=(A, C)))
     rig.control.reload_generation = 2
     assert load(rig.folder) == rig.reload.load() == rig.reload.lists
+
+
+def test_a_set_of_other_hosts_is_refused(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    def from_(host: str, *include: str) -> Origin:
+        return Origin(
+            hosts={"okx-spot": Hosts((f"https://{host}",), (f"wss://{host}",))},
+            include=include, exclude=(), majors=(), identity="",
+        )  # fmt: skip
+
+    rig.reload.lists = msgspec.structs.replace(rig.first, origin=from_("real", "*"))
+    for origin in (from_("sim", "*"), from_("real", "BTC-*"), None):
+        rig.write(msgspec.structs.replace(lists_of(2, okx_spot=(A, C)), origin=origin))
+        rig.control.reload_generation = 2
+        rig.reload._again_at_ns = 0
+        assert rig.reload.load().generation == 1
+    said = [found["error"] for found in refusals(caplog)]
+    assert "okx-spot is from https://sim, not from https://real" in said[0]
+    assert "its universe is BTC-*, not *" in said[1]
+    assert "it does not say from which hosts it is" in said[2]
+    rig.write(msgspec.structs.replace(lists_of(2, okx_spot=(A, C)), origin=from_("real", "*")))
+    rig.reload._again_at_ns = 0
+    assert 2 == rig.reload.load().generation
 
 
 def test_look_never_waits_and_loads_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

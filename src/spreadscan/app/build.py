@@ -1,8 +1,7 @@
 """Make workers out of config, lists and an instance. Nothing else constructs them."""
 
-import os
+import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import msgspec
 from spreadcore import Instance
@@ -10,12 +9,14 @@ from spreadcore.engine import Engine
 from spreadcore.errors import LayoutMismatch, RegionMissing
 from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import LIMITS
-from spreadcore.region import create, exists
+from spreadcore.lease import lease_held
+from spreadcore.region import create, exists, instance_dir
 
 from spreadscan.clock import UtcClock, now_ns
-from spreadscan.config import Capacity, Config, as_toml
+from spreadscan.config import Capacity, Config
 from spreadscan.errors import ConfigError
 from spreadscan.feeds.worker import FeedWorker
+from spreadscan.inuse import held_roles
 from spreadscan.lists import Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import Tracker
@@ -31,7 +32,7 @@ WRITABLE = {
     "ctl": ("control",),
     "reader": (),
 }
-_SETTINGS = "config.toml"
+HANDOVER_S = 6.0  # a predecessor that is ending holds its lease and its folder for up to this long
 _RUN_FOR_S = 0.05  # the engine comes back to Python at least this often
 
 
@@ -81,7 +82,7 @@ def create_instance(config: Config, *, force: bool = False, n_ids: int = 0) -> b
             )
         return False
     if force:
-        _refuse_live(config)
+        refuse_live(config)
     capacity = new_capacity(config, n_ids)
     create(
         config.instance,
@@ -93,6 +94,15 @@ def create_instance(config: Config, *, force: bool = False, n_ids: int = 0) -> b
     return True
 
 
+def wait_until_free(config: Config) -> None:
+    """Wait for a scanner of this instance that is ending. ConfigError where it goes on."""
+    place, deadline_s = instance_dir(config.instance), time.monotonic() + HANDOVER_S
+    while lease_held(place, "supervisor"):
+        if time.monotonic() >= deadline_s:
+            refuse_live(config)
+        time.sleep(0.05)
+
+
 def prepare_instance(config: Config, n_ids: int, say: Callable[[str], None]) -> None:
     """Have an instance with room for so many ids, whatever was left behind.
 
@@ -102,7 +112,7 @@ def prepare_instance(config: Config, n_ids: int, say: Callable[[str], None]) -> 
         found, least = capacity_of(Instance(config.instance)), least_capacity(config, n_ids)
         if has_room(found, least):
             return
-        _refuse_live(config)
+        refuse_live(config)
         say(
             f"instance {config.instance!r}: capacity {_told(found)}, at least {_told(least)} "
             "needed (sources, symbols, directions): made anew with "
@@ -115,32 +125,17 @@ def _told(capacity: Capacity) -> str:
     return f"{capacity.sources} x {capacity.symbols} x {capacity.directions}"
 
 
-def _refuse_live(config: Config) -> None:
+def refuse_live(config: Config) -> None:
+    """ConfigError where a scanner runs in the instance."""
     try:
         instance = Instance(config.instance)
     except (RegionMissing, LayoutMismatch):
         return
-    if live := _held_roles(instance, config):
+    if live := held_roles(instance):
         raise ConfigError(
             f"instance {config.instance!r}: in use by {', '.join(live)}, expected nobody: "
             "`spreadscan ctl stop` first"
         )
-
-
-def tell_settings(instance: Instance, config: Config) -> None:
-    """Leave the settings in use beside the instance: a recording has them from there."""
-    path = Path(instance.directory, _SETTINGS)
-    new = path.with_suffix(".new")
-    new.write_text(as_toml(config), "utf-8")
-    os.replace(new, path)
-
-
-def settings_in_use(instance: Instance) -> str | None:
-    """Return as TOML the settings of the engine that runs or ran last, None before any."""
-    try:
-        return Path(instance.directory, _SETTINGS).read_text("utf-8")
-    except FileNotFoundError:
-        return None
 
 
 def open_instance(config: Config, role: str) -> Instance:
@@ -148,17 +143,12 @@ def open_instance(config: Config, role: str) -> Instance:
     return Instance(config.instance, WRITABLE[role])
 
 
-def live_roles(instance: Instance, config: Config) -> list[str]:
+def live_roles(instance: Instance) -> list[str]:
     """Return the roles that run. ConfigError where none does."""
-    roles = _held_roles(instance, config)
+    roles = held_roles(instance)
     if not roles:
-        raise ConfigError(f"instance {config.instance!r}: nothing is running, expected a scanner")
+        raise ConfigError(f"instance {instance.name!r}: nothing is running, expected a scanner")
     return roles
-
-
-def _held_roles(instance: Instance, config: Config) -> list[str]:
-    roles = ("supervisor", "tracker", "engine", *config.sources)
-    return [role for role in roles if instance.lease_held(role)]
 
 
 def active_sources(config: Config, lists: Lists) -> tuple[str, ...]:

@@ -7,19 +7,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
 from typing import Any
 
 from spreadcore import Instance
 from spreadcore.errors import CoreError, LeaseHeld
+from spreadcore.lease import TRY_FOR_S, Lease
 
 from spreadscan import tracker as tracker_room
 from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import ConfigError, Halt, SpreadError
+from spreadscan.inuse import leave_settings
 from spreadscan.lists import Lists
+from spreadscan.locks import TRACKER, FolderLock
 from spreadscan.logs import facts, start_logging
 from spreadscan.reload import Reload
 
@@ -56,22 +59,25 @@ def preload(config: Config) -> None:
         import_module("spreadscan.net.rest")
 
 
-def run_role(role: str, config: Config, lists: Lists, *, to_stderr: bool = False) -> int:
+def run_role(
+    role: str, config: Config, lists: Lists, *, alone: Mapping[str, str] | None = None
+) -> int:
     """Run a role in this process until it is told to stop; return the exit code.
 
     Logs to its own file. Errors that a user can cause are one log line, not a traceback. What
-    only a human can mend ends with EXIT_USAGE and goes to stderr too (to_stderr: all of it).
+    only a human can mend ends with EXIT_USAGE and goes to stderr too. alone: where settings come
+    from, for a role without a supervisor: it holds its folder itself, and all errors go to stderr.
     """
     logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
     try:
         log.info("started", extra=facts(role=role, pid=os.getpid()))
-        _MAINS.get(role, _feed)(role, config, lists)
+        _MAINS.get(role, _feed)(role, config, lists, alone)
         log.info("stopped", extra=facts(role=role))
         return EXIT_OK
     except (SpreadError, CoreError) as error:
         for_good = isinstance(error, (ConfigError, Halt, LeaseHeld))
         log.error("ended", extra=facts(role=role, for_good=for_good, error=str(error)))
-        if to_stderr or for_good:
+        if alone is not None or for_good:
             print(f"spreadscan: {error}", file=sys.stderr)
         return EXIT_USAGE if for_good else EXIT_FAILED
     finally:
@@ -108,30 +114,45 @@ def run_async(config: Config, main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
-def _feed(source: str, config: Config, lists: Lists) -> None:
+Alone = Mapping[str, str] | None
+
+
+def _lease(instance: Instance, role: str, alone: Alone) -> Lease:
+    """Take the lease of a role; a supervisor may start it while the last one's is still ending."""
+    return instance.lease(role, TRY_FOR_S if alone is not None else build.HANDOVER_S)
+
+
+def _feed(source: str, config: Config, lists: Lists, alone: Alone) -> None:
     if source not in lists.sources:
         raise Halt(f"{source}: not in the generated set, expected a source that was discovered")
     instance = build.open_instance(config, "feed")
-    lease = instance.lease(source)
+    lease = _lease(instance, source, alone)
     stop, reload = StopFlag(instance), Reload(config, lists, instance)
     run_async(config, build.make_feed(config, reload, source, instance).run(stop))
     lease.close()
 
 
-def _engine(role: str, config: Config, lists: Lists) -> None:
+def _engine(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     instance = build.open_instance(config, "engine")
-    lease = instance.lease("engine")
-    build.tell_settings(instance, config)
+    lease = _lease(instance, "engine", alone)
+    if alone is not None:
+        leave_settings(instance, config, alone)
     reload = Reload(config, lists, instance)
     build.EngineRunner(config, reload, instance).run(StopFlag(instance))
     lease.close()
 
 
-def _tracker(role: str, config: Config, lists: Lists) -> None:
+def _tracker(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     instance = build.open_instance(config, "tracker")
-    lease = instance.lease("tracker")
-    stop, reload = StopFlag(instance), Reload(config, lists, instance)
-    run_async(config, _track(build.make_tracker(config, lists, instance), reload, stop))
+    lease = _lease(instance, "tracker", alone)
+    folder = FolderLock(config.paths.data, TRACKER, config.instance)
+    if alone is not None:
+        folder.take(build.HANDOVER_S)
+    try:
+        stop, reload = StopFlag(instance), Reload(config, lists, instance)
+        run_async(config, _track(build.make_tracker(config, lists, instance), reload, stop))
+    finally:
+        folder.close()
     lease.close()
 
 
@@ -142,12 +163,11 @@ async def _track(tracker: tracker_room.Tracker, reload: Reload, stop: Stop) -> N
         tracker.close(now_ns())
 
 
-def _single(role: str, config: Config, lists: Lists) -> None:
+def _single(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     """Every worker in this one process: the engine in a thread, the others on one loop."""
     instance = build.open_instance(config, "single")
     sources = build.active_sources(config, lists)
-    leases = [instance.lease(name) for name in ("tracker", "engine", *sources)]
-    build.tell_settings(instance, config)
+    leases = [_lease(instance, name, alone) for name in ("tracker", "engine", *sources)]
     run_async(config, _single_main(config, lists, instance, sources, StopFlag(instance)))
     for lease in leases:
         lease.close()
@@ -179,7 +199,7 @@ async def _single_main(
         tracker.close(now_ns())
 
 
-_MAINS: dict[str, Callable[[str, Config, Lists], None]] = {
+_MAINS: dict[str, Callable[[str, Config, Lists, Alone], None]] = {
     "engine": _engine,
     "tracker": _tracker,
     "single": _single,

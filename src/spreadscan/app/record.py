@@ -14,10 +14,11 @@ import msgspec
 from spreadcore import Instance
 
 from spreadscan import __version__
-from spreadscan.app.build import live_roles, settings_in_use
+from spreadscan.app.build import live_roles
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config, as_toml
 from spreadscan.errors import BadData, BadGenerated, ConfigError
+from spreadscan.inuse import settings_in_use
 from spreadscan.lists import read_files, read_metadata
 from spreadscan.logs import facts
 from spreadscan.recordings import Recording, request
@@ -51,7 +52,7 @@ class RecordingRun:
         self, instance: Instance, config: Config, folder: Path,
         sources: Sequence[str] = (), max_gb: float | None = None,
     ) -> None:  # fmt: skip
-        self.sources = _chosen(sources, live_roles(instance, config))
+        self.sources = _chosen(sources, live_roles(instance))
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ConfigError(f"{folder}: in use already, expected a new or empty folder")
         self.folder = folder.resolve()
@@ -71,7 +72,8 @@ class RecordingRun:
         self._lease = self._instance.lease(request.ROLE)
         try:
             (self.folder / FRAMES).mkdir(parents=True, exist_ok=True)
-            settings = settings_in_use(self._instance) or as_toml(self._config)
+            in_use = settings_in_use(self._instance)
+            settings = as_toml(in_use.given if in_use else self._config)
             (self.folder / "config.toml").write_text(settings, "utf-8")
             self._copy_lists()
             self._write_about()

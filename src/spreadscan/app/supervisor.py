@@ -11,16 +11,19 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from spreadscan.app import build, processes
+from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.rediscovery import Rediscovery
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
-from spreadscan.errors import SpreadError
-from spreadscan.lists import Lists, read_metadata
+from spreadscan.errors import ConfigError, SpreadError
+from spreadscan.inuse import leave_lists, leave_settings
+from spreadscan.lists import Lists
+from spreadscan.locks import FolderLock
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.reload import Reload
@@ -50,6 +53,8 @@ class Supervisor:
     """Keeps the workers of one instance running. run() until a signal, ctl stop, or seconds.
 
     discover: writes a new set, run in a child every discovery.reload_h; returns its exit code.
+    origins: where settings come from that are no default. folder: the lock of the data folder,
+    which is held for as long as this process, or the tracker that it forked, lives.
     """
 
     def __init__(
@@ -58,8 +63,13 @@ class Supervisor:
         lists: Lists,
         layout: str,
         discover: Callable[[], int] | None = None,
+        *,
+        origins: Mapping[str, str],
+        folder: FolderLock,
     ) -> None:
         self._config = config
+        self._origins = origins
+        self._folder = folder
         self._layout = layout
         self._instance = build.open_instance(config, "supervisor")
         self._reload = Reload(config, lists, self._instance)
@@ -85,6 +95,8 @@ class Supervisor:
         """
         lease = self._instance.lease("supervisor")
         self._close_lease = lease.close
+        leave_settings(self._instance, self._config, self._origins)
+        leave_lists(self._instance, self._reload.lists)
         self._instance.control.stop = False
         self._instance.control.reload_generation = self._reload.lists.generation
         self._health.start(self._role, now_ns())
@@ -137,13 +149,16 @@ class Supervisor:
             processes.pin(worker.processors)
             return processes.run_role(worker.role, self._config, self._reload.lists)
 
-        worker.pid = self._fork(main)
+        worker.pid = self._fork(main, follows=worker.role in ("tracker", "single"))
         worker.pidfd = os.pidfd_open(worker.pid)
         worker.started_ns, worker.again_at_ns = now_ns(), 0
         log.info("worker started", extra=facts(role=worker.role, worker_pid=worker.pid))
 
-    def _fork(self, main: Callable[[], int]) -> int:
-        """Run main in a child that shares our pages, ends when we do, and exits with its code."""
+    def _fork(self, main: Callable[[], int], *, follows: bool = False) -> int:
+        """Run main in a child that shares our pages, ends when we do, and exits with its code.
+
+        follows: it writes into the data folder, and shares its lock.
+        """
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -155,6 +170,8 @@ class Supervisor:
                 processes.die_with_parent(parent)
                 self._close_lease()  # else it would be held for as long as its children live
                 self._close_pidfds()
+                if not follows:
+                    self._folder.drop()
                 code = main()
             except Exception:
                 # the last place that can tell: start_logging may be what failed
@@ -216,11 +233,9 @@ class Supervisor:
 
     def _ask_for_newest(self) -> None:
         try:
-            generation = read_metadata(self._config.paths.generated).generation
+            ask_for_newest(self._instance, self._config)
         except SpreadError as error:
             log.error("new lists refused", extra=facts(error=str(error)))
-            return
-        self._instance.control.reload_generation = generation
 
     def _take_lists(self) -> None:
         """Give newer lists to whoever is started from now on, and start who is new by them."""
@@ -298,6 +313,7 @@ def in_child(main: Callable[[], None]) -> int:
             code = 0
         except SpreadError as error:
             print(f"spreadscan: {error}", file=sys.stderr)
+            code = processes.EXIT_USAGE if isinstance(error, ConfigError) else 1
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -9,7 +9,9 @@ import msgspec
 from spreadcore import Instance
 
 from spreadscan.app import build
+from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.status import healthy, late_roles, status
+from spreadscan.cli.attach import attach, settings_of
 from spreadscan.cli.options import (
     EXIT_DEGRADED,
     EXIT_FAILED,
@@ -18,9 +20,6 @@ from spreadscan.cli.options import (
     print_json,
     read_config,
 )
-from spreadscan.config import Config
-from spreadscan.errors import BadGenerated
-from spreadscan.lists import Lists, check_capacity, load
 
 _STOP_WITHIN_S = 6.0
 
@@ -35,8 +34,8 @@ def ctl() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ctl_status(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
     """Print how every role fares. Exit code 3 when one is not running."""
-    config = read_config(files, settings, instance)
-    found = status(build.open_instance(config, "reader"), config)
+    attached = attach(files, settings, instance, "reader")
+    found = status(attached.instance, attached.config) | {"settings": settings_of(attached)}
     if as_json:
         print_json(found)
     else:
@@ -88,21 +87,20 @@ def reload(
 ) -> None:
     """Discover, and let every process take what changed, without a restart.
 
-    Exit code 3 when one has not acknowledged the new lists in time, or a source gave no list: it
-    keeps its pairs. When discovery is refused nothing changes. Either way the scanner discovers
-    again by itself within minutes.
+    By the settings of the running scanner: its hosts, universe and folders. Exit code 3 when one
+    has not acknowledged the new lists in time, or a source gave no list: it keeps its pairs. When
+    discovery is refused nothing changes. Either way the scanner discovers again by itself within
+    minutes.
     """
     from spreadscan.cli.discover import discover_with_progress, failed_lines
 
-    config = read_config(files, settings, instance)
-    attached = build.open_instance(config, "ctl")
-    roles = build.live_roles(attached, config)
+    attached, config, _ = attach(files, settings, instance, "ctl")
+    roles = build.live_roles(attached)
     if not no_discover:
         discover_with_progress(config)
-    lists = _newest(attached, config)
-    generation = lists.generation
     begun_s = time.monotonic()
-    attached.control.reload_generation = generation
+    lists = ask_for_newest(attached, config)
+    generation = lists.generation
     while (late := late_roles(attached, roles, generation)) and (
         time.monotonic() - begun_s < wait_s
     ):
@@ -132,25 +130,12 @@ def reload(
     sys.exit(EXIT_DEGRADED if late or lists.failed else 0)
 
 
-def _newest(attached: Instance, config: Config) -> Lists:
-    """Return the set in generated/, once it is sure that it may be taken."""
-    lists = load(config.paths.generated)
-    check_capacity(lists, attached.region("control").n_symbols)
-    if lists.generation < attached.control.reload_generation:
-        raise BadGenerated(
-            f"{config.paths.generated}: generation {lists.generation}, expected at least "
-            f"{attached.control.reload_generation}, which is in use"
-        )
-    return lists
-
-
 @ctl.command()
 @config_options
 def stop(files: Any, settings: Any, instance: Any) -> None:
     """End every process of the instance, files whole."""
     attached = _attach(files, settings, instance)
-    config = read_config(files, settings, instance)
-    roles = build.live_roles(attached, config)
+    roles = build.live_roles(attached)
     attached.control.stop = True
     deadline = time.monotonic() + _STOP_WITHIN_S
     while left := [role for role in roles if attached.lease_held(role)]:
@@ -164,9 +149,14 @@ def stop(files: Any, settings: Any, instance: Any) -> None:
 @click.command()
 @config_options
 @click.option("--seconds", type=float, help="End by itself after this long.")
-def top(files: Any, settings: Any, instance: Any, seconds: float | None) -> None:
+@click.option("--once", is_flag=True, help="Print the table once, and end.")
+def top(files: Any, settings: Any, instance: Any, seconds: float | None, once: bool) -> None:
     """Show a running instance as a live table, until Ctrl-C."""
     from spreadscan.cli.table import LiveTable
 
-    config = read_config(files, settings, instance)
-    LiveTable(build.open_instance(config, "reader"), config).show(seconds)
+    attached = attach(files, settings, instance, "reader")
+    table = LiveTable(attached.instance, attached.config, settings=settings_of(attached))
+    if once:
+        table.once()
+    else:
+        table.show(seconds)

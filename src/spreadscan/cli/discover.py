@@ -187,6 +187,9 @@ class _Lines:
     def __init__(self) -> None:
         self._told: dict[str, tuple[float, int]] = {}
 
+    def waiting(self, holder: str) -> None:
+        click.echo(f"waiting for the discovery of {holder}", err=True)
+
     def fetched(self, source: str, pairs: int, error: str) -> None:
         click.echo(f"{source}: {error or f'{pairs} pairs listed'}", err=True)
 
@@ -224,6 +227,9 @@ class _Bars:
             console=console,
         )
         self._tasks: dict[str, Any] = {}
+
+    def waiting(self, holder: str) -> None:
+        self._console.print(f"waiting for the discovery of {holder}", highlight=False, markup=False)
 
     def fetched(self, source: str, pairs: int, error: str) -> None:
         self._console.print(f"{source}: {error or f'{pairs} pairs listed'}", highlight=False)

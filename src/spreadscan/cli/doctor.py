@@ -12,7 +12,8 @@ import msgspec
 from spreadscan.app.doctor import Check, Report, examine
 from spreadscan.app.doctor.examine import n_checks
 from spreadscan.app.doctor.reach import NAMES
-from spreadscan.cli.options import EXIT_DEGRADED, config_options, print_json, read_config
+from spreadscan.cli.attach import settings_at
+from spreadscan.cli.options import EXIT_DEGRADED, config_options, print_json
 from spreadscan.config import Config
 from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
@@ -30,11 +31,12 @@ from spreadscan.venues import VENUES
 def doctor(files: Any, settings: Any, instance: Any, all_addresses: bool, as_json: bool) -> None:
     """Look at venues, clock, bans, limits and the instance; say what to do.
 
-    Sends two light requests and opens one socket per source, changes nothing; --live asks every
-    address for all that discovery and feeds ask for, and says what refuses, redirects or has
-    changed shape. Exit code 3 where something is to be done.
+    By the settings of the scanner where one runs. Sends two light requests and opens one socket
+    per source, changes nothing; --live asks every address for all that discovery and feeds ask
+    for, and says what refuses, redirects or has changed shape. Exit code 3 where something is to
+    be done.
     """
-    config = read_config(files, settings, instance)
+    config = settings_at(files, settings, instance)
     with _progress(None if all_addresses else n_checks(config)) as tell:
         report = asyncio.run(examine(config, tell, all_addresses=all_addresses))
     if as_json:

@@ -10,15 +10,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from spreadscan.app import build
 from spreadscan.app.record import Progress, RecordingRun
-from spreadscan.cli.options import (
-    EXIT_DEGRADED,
-    EXIT_USAGE,
-    config_options,
-    print_json,
-    read_config,
-)
+from spreadscan.cli.attach import attach
+from spreadscan.cli.options import EXIT_DEGRADED, EXIT_USAGE, config_options, print_json
 from spreadscan.cli.progress import bar
 from spreadscan.clock import parse_span
 from spreadscan.errors import BadData, ConfigError
@@ -60,9 +54,8 @@ def record(
         _import(imported, folder, as_json)
         return
     seconds = _seconds(span)
-    config = read_config(files, settings, instance)
-    attached = build.open_instance(config, "reader")
-    run = RecordingRun(attached, config, folder, sources, max_gb)
+    attached = attach(files, settings, instance, "reader")
+    run = RecordingRun(attached.instance, attached.config, folder, sources, max_gb)
     _record(run, seconds, as_json)
 
 

@@ -12,10 +12,12 @@ from spreadcore.region import exists
 
 from spreadscan.app import build, processes
 from spreadscan.app.supervisor import Supervisor, in_child
-from spreadscan.cli.options import config_options, print_json, read_config
-from spreadscan.config import Config
+from spreadscan.cli.options import EXIT_USAGE, config_options, loaded, print_json
+from spreadscan.config import Config, Loaded
+from spreadscan.discovery.origin import origin_of
 from spreadscan.errors import BadGenerated, ConfigError
-from spreadscan.lists import Lists, load, read_metadata
+from spreadscan.lists import Lists, Metadata, differences, load, read_metadata, refuse_foreign
+from spreadscan.locks import TRACKER, FolderLock
 from spreadscan.logs import start_logging
 from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
@@ -49,17 +51,37 @@ def run(
 ) -> None:
     """Run the scanner: feeds, engine and tracker, restarted when they die.
 
-    Discovers first when generated/ is missing or older than discovery.refresh_h, and anew every
-    discovery.reload_h, within minutes where a source failed. Ctrl-C or SIGTERM end it within 5 s.
-    Exit code 3 where a worker was given up, or the pairs in use lack a source's answer.
+    Discovers first when generated/ is missing, older than discovery.refresh_h, or of other hosts,
+    another universe or other settings, and anew every discovery.reload_h, within minutes where a
+    source failed. Ctrl-C or SIGTERM end it within 5 s. Exit code 3 where a worker was given up,
+    or the pairs in use lack a source's answer.
     """
-    config = read_config(files, settings, instance)
+    found = loaded(files, settings, instance)
+    config = found.config
     _warn_of_old_facts(config)
+    folder = FolderLock(config.paths.data, TRACKER, config.instance)
+    folder.take(build.HANDOVER_S)
+    try:
+        code = _run(found, folder, layout, seconds, no_discover)
+    finally:
+        folder.close()
+    if as_json:
+        from spreadscan.app.status import status
+
+        print_json(status(build.open_instance(config, "reader"), config))
+    sys.exit(code)
+
+
+def _run(
+    found: Loaded, folder: FolderLock, layout: str, seconds: float | None, no_discover: bool
+) -> int:
+    config = found.config
+    build.wait_until_free(config)
     if exists(config.instance):
         build.open_instance(config, "reader")  # one that nobody can use is told before discovery
     if not no_discover:
-        _refresh(config)
-    lists = load(config.paths.generated)
+        _refresh(config, folder)
+    lists = _lists(config, tell=no_discover)
     build.prepare_instance(config, len(lists.names), _say)
     processes.preload(config)
     logging_ = start_logging(
@@ -76,15 +98,25 @@ def run(
 
     no_timer = no_discover or not config.discovery.reload_h
     try:
-        supervisor = Supervisor(config, lists, layout, None if no_discover else rediscover)
-        code = supervisor.run(seconds, lambda: _say_running(config, lists, layout, no_timer))
+        supervisor = Supervisor(
+            config, lists, layout, None if no_discover else rediscover,
+            origins=found.origins, folder=folder,
+        )  # fmt: skip
+        return supervisor.run(seconds, lambda: _say_running(config, lists, layout, no_timer))
     finally:
         logging_.stop()
-    if as_json:
-        from spreadscan.app.status import status
 
-        print_json(status(build.open_instance(config, "reader"), config))
-    sys.exit(code)
+
+def _lists(config: Config, *, tell: bool) -> Lists:
+    """Return the set in generated/. ConfigError where it is not of this config's market.
+
+    tell: in what else it is not of this config.
+    """
+    lists = load(config.paths.generated)
+    for text in refuse_foreign(lists, origin_of(config), f"{config.paths.generated}/"):
+        if tell:
+            click.echo(f"{config.paths.generated}/: {text}; used as it is", err=True)
+    return lists
 
 
 def _warn_of_old_facts(config: Config) -> None:
@@ -114,43 +146,60 @@ def _say_running(config: Config, lists: Lists, layout: str, no_timer: bool) -> N
             click.echo(f"degraded: {source} failed: {lists.failed[source]}{again}", err=True)
 
 
-def _refresh(config: Config) -> None:
-    """Discover when the generated set is missing or old; an old set is better than none.
+def _refresh(config: Config, folder: FolderLock) -> None:
+    """Discover when the set is missing, old or of other settings.
 
-    One that lacks a source's answer is old after minutes.
+    One that lacks a source's answer is old after minutes. One that is merely old, or found with
+    other settings, is better than none.
     """
-    age_h, failed = _found(config)
-    fresh_h = config.discovery.again_s / 3600 if failed else config.discovery.refresh_h
-    if age_h is not None and age_h < min(fresh_h, config.discovery.refresh_h):
+    metadata = _metadata(config)
+    found = differences(metadata.origin, origin_of(config)) if metadata else []
+    for difference in found:
+        click.echo(f"{config.paths.generated}/: {difference.text}; discovering anew", err=True)
+    age_h = _age_h(metadata) if metadata else 0.0
+    if metadata and not found and age_h < _fresh_h(config, metadata):
         return
 
     def main() -> None:
         from spreadscan.cli.discover import discover_with_progress
 
+        folder.drop()
         discover_with_progress(config)
 
     code = in_child(main)  # it makes threads and a loop, which a forking process may not have
-    if code and age_h is None:
-        raise BadGenerated("discovery failed and there is no earlier set, expected one of both")
-    if code:
-        click.echo(f"discovery failed; going on with the set of {age_h:.0f} h ago", err=True)
+    if not code:
+        return
+    if metadata is None or any(difference.foreign for difference in found):
+        if code == EXIT_USAGE:  # the reason is told: a human edits the settings
+            sys.exit(code)
+        what = "an earlier set" if metadata is None else "a set of these hosts and this universe"
+        raise BadGenerated(f"discovery failed and there is no earlier set, expected {what}")
+    click.echo(f"discovery failed; going on with the set of {age_h:.0f} h ago", err=True)
 
 
-def _found(config: Config) -> tuple[float | None, bool]:
-    """Return the age in hours of the set that is there, None for none; whether a source failed."""
+def _metadata(config: Config) -> Metadata | None:
     try:
-        metadata = read_metadata(config.paths.generated)
+        return read_metadata(config.paths.generated)
     except BadGenerated:
-        return None, False
-    age_s = time.time() - datetime.fromisoformat(metadata.written).timestamp()
-    return age_s / 3600, any(source in metadata.failed for source in config.sources)
+        return None
+
+
+def _age_h(metadata: Metadata) -> float:
+    return (time.time() - datetime.fromisoformat(metadata.written).timestamp()) / 3600
+
+
+def _fresh_h(config: Config, metadata: Metadata) -> float:
+    """Return for how long a set is not asked for again."""
+    failed = any(source in metadata.failed for source in config.sources)
+    again_h = config.discovery.again_s / 3600 if failed else config.discovery.refresh_h
+    return min(again_h, config.discovery.refresh_h)
 
 
 def _one_worker(role: str, files: Any, settings: Any, instance: Any) -> None:
-    config = read_config(files, settings, instance)
-    lists = load(config.paths.generated)
-    build.prepare_instance(config, len(lists.names), _say)
-    sys.exit(processes.run_role(role, config, lists, to_stderr=True))
+    found = loaded(files, settings, instance)
+    lists = _lists(found.config, tell=True)
+    build.prepare_instance(found.config, len(lists.names), _say)
+    sys.exit(processes.run_role(role, found.config, lists, alone=found.origins))
 
 
 @click.command()

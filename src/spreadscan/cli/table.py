@@ -1,7 +1,7 @@
 """The live table of `demo` and `top`: sources, spreads, latencies. Plain lines in a pipe."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from spreadscan.app.status import OpenTimes, live_spreads, status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
+from spreadscan.inuse import lists_in_use
 from spreadscan.lists import Failure, load
 
 _EVERY_S = 0.5
@@ -24,14 +25,23 @@ _TOP = 12
 
 
 class LiveTable:
-    """Reads an instance twice a second and shows it; writes nothing to it."""
+    """Reads an instance twice a second and shows it; writes nothing to it.
+
+    settings: those in use, as `ctl status` tells them.
+    """
 
     def __init__(
-        self, instance: Instance, config: Config, title: str = "spreadscan", plain: bool = False
+        self,
+        instance: Instance,
+        config: Config,
+        title: str = "spreadscan",
+        plain: bool = False,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self._instance = instance
         self._config = config
         self._title = title
+        self._settings = settings
         self._names: tuple[str, ...] = ()
         self._named = -1  # generation that they are of
         self._last = now_ns(), {name: 0 for name in config.sources}
@@ -56,6 +66,11 @@ class LiveTable:
         except KeyboardInterrupt:
             return
 
+    def once(self) -> None:
+        """Print the table as it is now."""
+        time.sleep(_EVERY_S)  # rates are of this long
+        self._console.print(self._page(float("inf")))
+
     def _page(self, end: float) -> Group:
         found = self._look()
         rates = self._rates(found)
@@ -71,6 +86,7 @@ class LiveTable:
             self._spreads_table(spreads),
             Text(_signals_line(found)),
             Text(_latency_line(found)),
+            *_settings_line(self._settings),
             *_troubles(found),
         )
 
@@ -93,7 +109,8 @@ class LiveTable:
     def _look(self) -> dict[str, Any]:
         found = status(self._instance, self._config)
         if found["generation"] != self._named:
-            self._names, self._named = _names(self._config), found["generation"]
+            self._named = found["generation"]
+            self._names = _names(self._instance, self._config, self._named)
         return found
 
     def _rates(self, found: Mapping[str, Any]) -> dict[str, float]:
@@ -170,6 +187,7 @@ def status_tables(found: Mapping[str, Any]) -> list[Any]:
         Text(_signals_line(found)),
         Text(_latency_line(found)),
         *_recording_line(found),
+        *_settings_line(found.get("settings")),
         *_troubles(found),
     ]
 
@@ -205,6 +223,29 @@ def _signals_line(found: Mapping[str, Any]) -> str:
     )
 
 
+def _settings_line(settings: Mapping[str, Any] | None) -> list[Text]:
+    """Tell what decides which spreads are shown, and where they are kept."""
+    if settings is None:
+        return []
+    directions = settings["directions"].values()
+    universe = settings["universe"]
+    without = f" without {', '.join(universe['exclude'])}" if universe["exclude"] else ""
+    of = f"in use since {settings['since'][:19]}Z" if settings["in_use"] else "of this command"
+    return [
+        Text(
+            f"settings {of}: threshold {_range(d['threshold_bps'] for d in directions)} bps, "
+            f"fees of both legs {_range(d['fees_bps'] for d in directions)} bps; "
+            f"pairs {', '.join(universe['include'])}{without} of {len(settings['sources'])} "
+            f"sources; data in {settings['paths']['data']}"
+        )
+    ]
+
+
+def _range(values: Iterable[float]) -> str:
+    found = sorted(values)
+    return f"{found[0]:g}" if found[0] == found[-1] else f"{found[0]:g} to {found[-1]:g}"
+
+
 def _recording_line(found: Mapping[str, Any]) -> list[Text]:
     live = [source for source in found["sources"].values() if source["recording"]]
     if not live:
@@ -223,8 +264,11 @@ def _latency_line(found: Mapping[str, Any]) -> str:
     return f"p50/p99 receive->slot {text('receive_slot')}, receive->signal {text('receive_signal')}"
 
 
-def _names(config: Config) -> tuple[str, ...]:
+def _names(instance: Instance, config: Config, generation: int) -> tuple[str, ...]:
     """Pair names by id; without a generated set ids must do."""
+    in_use = lists_in_use(instance)
+    if in_use is not None and in_use.generation >= generation:
+        return in_use.names
     if not Path(config.paths.generated, "metadata.json").exists():
         return ()
     try:

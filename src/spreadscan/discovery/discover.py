@@ -7,21 +7,38 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, get_args
 
+import msgspec
+from spreadcore import Instance
+from spreadcore.errors import CoreError
+from spreadcore.region import exists
+
 from spreadscan.clock import iso_utc
 from spreadscan.config import Config
 from spreadscan.discovery.confirmed import read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
 from spreadscan.discovery.guards import least_of, refuse_shrunk, refuse_too_few
-from spreadscan.discovery.ids import NONE, Comparable, assign_ids, comparable, ids_before
+from spreadscan.discovery.ids import NONE, Comparable, Ids, assign_ids, comparable, ids_before
 from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
 from spreadscan.discovery.keep import kept_lists, listed_at
 from spreadscan.discovery.normalise import direction_pairs, normalise
+from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.report import IN_NO_DIRECTION, Result, SourceResult, report_text
 from spreadscan.discovery.units import read_before, settle
 from spreadscan.discovery.validate import Validation
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated, ConfigError
-from spreadscan.lists import Listed, Lists, SourceList, State, load, read_metadata
+from spreadscan.inuse import ListsInUse, held_roles, lists_in_use, settings_in_use
+from spreadscan.lists import (
+    Listed,
+    Lists,
+    Origin,
+    SourceList,
+    State,
+    load,
+    other_id,
+    read_metadata,
+)
+from spreadscan.locks import DISCOVERY, FolderLock
 from spreadscan.net import rest
 from spreadscan.types import DIRECTIONS, Instrument
 from spreadscan.venues import VENUES
@@ -29,6 +46,9 @@ from spreadscan.venues import VENUES
 
 class Progress(Protocol):
     """Told what happens; every call is optional to act on."""
+
+    def waiting(self, holder: str) -> None:
+        """Another discovery has the folder and is waited for."""
 
     def fetched(self, source: str, pairs: int, error: str) -> None:
         """A source's list has come, or not."""
@@ -42,6 +62,9 @@ class Progress(Protocol):
 
 class Silent:
     """Progress that says nothing."""
+
+    def waiting(self, holder: str) -> None:
+        pass
 
     def fetched(self, source: str, pairs: int, error: str) -> None:
         pass
@@ -62,15 +85,42 @@ async def discover(
 ) -> Result:
     """Find pairs, prove them on the wire, write the set; return what was found.
 
+    One discovery at a time has the folder; ConfigError where another keeps it for too long.
     fresh: give ids anew in sorted order, whatever set is there. VenueDown where fewer than the
     enabled sources minus two (with one spot and one perpetual) answer, or one lists over 30 %
     fewer pairs than in the set before (unless accept_shrink): then nothing is written. A source
     that failed is told in the result; it keeps its pairs of the set before (unless fresh).
     """
     progress = progress or Silent()
+    origin = origin_of(config)
+    lock = FolderLock(config.paths.generated, DISCOVERY, config.instance)
+    await _take(lock, config.discovery.wait_s, progress)
+    try:
+        return await _discover(config, origin, progress, fresh, accept_shrink)
+    finally:
+        lock.close()
+
+
+async def _take(lock: FolderLock, within_s: float, progress: Progress) -> None:
+    begun = time.monotonic()
+    told = False
+    while not lock.try_take():
+        if time.monotonic() - begun >= within_s:
+            raise lock.refusal(within_s)
+        if not told:
+            progress.waiting(str(lock.holder() or "an unknown process"))
+            told = True
+        await asyncio.sleep(0.1)
+
+
+async def _discover(
+    config: Config, origin: Origin, progress: Progress, fresh: bool, accept_shrink: bool
+) -> Result:
     started = time.monotonic()
     confirmed = read_confirmed(config.paths.identity)
     previous, generation = _previous(config, fresh)
+    previous = _same_market(previous, origin)
+    in_use = _in_use(config)
     guard = None if accept_shrink else previous
     fetched = await fetch_all(config, progress, guard)
     listed = _listed(config, fetched, guard)
@@ -86,7 +136,7 @@ async def discover(
     usable = comparable(config, everything)
     _match(config, usable, progress)
     unix_s = int(time.time())
-    before = NONE if fresh else ids_before(previous, unix_s)
+    before = NONE if fresh else _ids_before(previous, in_use, unix_s)
     # before the sockets, too: running out of ids must not cost the validation
     assign_ids(usable.names, before, unix_s)
     asked = {s: rows for s, rows in usable.kept.items() if s not in as_before}
@@ -103,16 +153,17 @@ async def discover(
     kept = usable.kept
     numbers = assign_ids(usable.names, before, unix_s)
     ids = numbers.in_use
-    in_use = open_legs(config, previous)
-    found = judge(kept, validations, confirmed, previous, in_use, failed)
+    held = open_legs(config, before.names)
+    found = judge(kept, validations, confirmed, previous, held, failed)
     sources = {s: _source_list(s, kept[s], found[s], ids) for s in kept}
-    final = direction_pairs(config, {s: _compared(listed, in_use) for s, listed in sources.items()})
+    final = direction_pairs(config, {s: _compared(listed, held) for s, listed in sources.items()})
     now_unix_ns = time.time_ns()
     from_lists = {s: iso_utc(now_unix_ns) for s in asked} | {
         s: listed_at(previous, s) for s in as_before if previous
     }
     result = Result(
-        generation=generation + 1,
+        # those who run take only what is newer than what they have
+        generation=max(generation, in_use.generation if in_use else 0) + 1,
         symbols=len(ids),
         directions={d.name: len(final[d.id]) for d in DIRECTIONS if d.id in final},
         sources=_source_results(
@@ -132,6 +183,7 @@ async def discover(
         sources=sources,
         # one that did not answer is held against its last answer when it comes back
         listed=(previous.listed if previous else {}) | listed,
+        origin=origin,
         report=report_text(result),
         unix_ns=now_unix_ns,
         failed=result.failed,
@@ -158,6 +210,48 @@ def _previous(config: Config, fresh: bool) -> tuple[Lists | None, int]:
     with suppress(BadGenerated):
         return None, read_metadata(folder).generation
     return None, 0
+
+
+def _same_market(previous: Lists | None, origin: Origin) -> Lists | None:
+    """Return of the set before what these hosts said; None where that is nothing.
+
+    Another market's ids, lost pairs and quarantines say nothing about this one.
+    """
+    if previous is None or (before := previous.origin) is None:
+        return None
+    same = {source for source in origin.hosts if before.same_market(source, origin)}
+    if not same:
+        return None
+    return msgspec.structs.replace(
+        previous,
+        sources={s: listed for s, listed in previous.sources.items() if s in same},
+        listed={s: n for s, n in previous.listed.items() if s in same},
+    )
+
+
+def _in_use(config: Config) -> ListsInUse | None:
+    """Return the set that a running scanner has from this folder, None where there is none."""
+    if not exists(config.instance):
+        return None
+    try:
+        instance = Instance(config.instance)
+        settings = settings_in_use(instance) if held_roles(instance) else None
+    except (CoreError, ConfigError):  # of another version: it takes no set of ours
+        return None
+    if settings is None or not (lists := lists_in_use(instance)):
+        return None
+    theirs, ours = (Path(c.paths.generated).resolve() for c in (settings.config, config))
+    if theirs != ours:
+        return None
+    asked = instance.control.reload_generation
+    return msgspec.structs.replace(lists, generation=max(lists.generation, asked))
+
+
+def _ids_before(previous: Lists | None, in_use: ListsInUse | None, unix_s: int) -> Ids:
+    """Return the ids that pairs keep: who runs on them can take no others."""
+    if in_use is not None and (previous is None or other_id(in_use, previous)):
+        return ids_before(in_use, unix_s)
+    return ids_before(previous, unix_s)
 
 
 async def fetch_all(

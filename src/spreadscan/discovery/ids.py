@@ -13,7 +13,7 @@ from spreadscan.config import Config
 from spreadscan.discovery.normalise import direction_pairs
 from spreadscan.discovery.units import Kept
 from spreadscan.errors import ConfigError
-from spreadscan.lists import Lists
+from spreadscan.lists import Numbered
 from spreadscan.types import Instrument
 
 SYMBOLS_MAX: int = LIMITS["n_symbols"]  # as many as the layout can number
@@ -92,7 +92,7 @@ def assign_ids(symbols: Collection[str], before: Ids, unix_s: int) -> Ids:
     return Ids(tuple(names), retired)
 
 
-def ids_before(previous: Lists | None, unix_s: int) -> Ids:
+def ids_before(previous: Numbered | None, unix_s: int) -> Ids:
     """Return the ids of the set before. Where it does not say since when, retired as of now."""
     if previous is None:
         return NONE

@@ -164,12 +164,12 @@ def listed_before(previous: Lists | None) -> dict[Leg, Listed]:
     }
 
 
-def open_legs(config: Config, previous: Lists | None) -> frozenset[Leg]:
+def open_legs(config: Config, names: Sequence[str]) -> frozenset[Leg]:
     """Return both legs of every spread that is open in the instance of this name, if there is one.
 
-    Ids are those of `previous`, which the instance was started with.
+    names: of the ids that the instance was started with.
     """
-    if previous is None or not exists(config.instance):
+    if not names or not exists(config.instance):
         return frozenset()
     try:
         active = Instance(config.instance).active
@@ -177,8 +177,8 @@ def open_legs(config: Config, previous: Lists | None) -> frozenset[Leg]:
         return frozenset()
     by_id = {d.id: d for d in DIRECTIONS}
     return frozenset(
-        (SOURCES[source].name, previous.names[symbol])
+        (SOURCES[source].name, names[symbol])
         for direction, symbol, state in active.not_free()
-        if state in (SIGNALLED, TRACKED) and direction in by_id and symbol < len(previous.names)
+        if state in (SIGNALLED, TRACKED) and direction in by_id and symbol < len(names)
         for source in (by_id[direction].buy_source, by_id[direction].sell_source)
     )

@@ -1,27 +1,27 @@
 """Stage 6: the set into its folder, so that at every instant one whole set is there."""
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from spreadscan.clock import iso_utc
-from spreadscan.errors import BadGenerated, ConfigError, Retry
+from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import (
     FORMAT,
     PREVIOUS,
     Failure,
     Metadata,
+    Origin,
     SourceList,
     encode_directions,
     encode_source,
     encode_symbols,
     hash_of,
     read_files,
+    read_metadata,
 )
 from spreadscan.types import DIRECTIONS, SOURCES
 
@@ -39,11 +39,12 @@ def write_set(
     unix_ns: int,
     failed: Mapping[str, Failure] | None = None,
     retired_unix_s: Mapping[int, int] | None = None,
+    origin: Origin | None = None,
 ) -> None:
     """Write every file of the set, metadata.json last. ConfigError where the folder refuses.
 
-    The same arguments give the same bytes, metadata.json and the report aside. Retry where
-    another discovery has written this generation meanwhile.
+    The same arguments give the same bytes, metadata.json and the report aside. The caller holds
+    the folder's lock. origin: None for a set that nobody discovered; no scanner runs on it.
     """
     root = Path(folder)
     files = {
@@ -63,24 +64,40 @@ def write_set(
         listed=dict(listed),
         failed=dict(failed or {}),
         retired_unix_s=dict(retired_unix_s or {}),
+        origin=origin,
     )
     try:
         (root / "source_symbols").mkdir(parents=True, exist_ok=True)
-        with _alone(root):
-            _keep_previous(root, generation)
-            for name, content in files.items():
-                write_file(root / name, content)
-            write_file(root / "validation_report.txt", report.encode())
-            write_file(
-                root / "metadata.json",
-                msgspec.json.format(msgspec.json.encode(metadata), indent=1) + b"\n",
-            )
-            _tidy(root, files)
+        _keep_previous(root)
+        for name, content in files.items():
+            write_file(root / name, content)
+        write_file(root / "validation_report.txt", report.encode())
+        _write_metadata(root, metadata)
+        _tidy(root, files)
     except OSError as error:
-        raise ConfigError(
-            f"paths.generated: {error.filename or root}: {error.strerror}, expected a folder "
-            "that can be written"
-        ) from None
+        raise _refused(root, error) from None
+
+
+def renumber(folder: str | Path, generation: int) -> None:
+    """Give the set that is there another generation. The caller holds the folder's lock."""
+    root = Path(folder)
+    metadata = msgspec.structs.replace(read_metadata(root), generation=generation)
+    try:
+        _write_metadata(root, metadata)
+    except OSError as error:
+        raise _refused(root, error) from None
+
+
+def _write_metadata(root: Path, metadata: Metadata) -> None:
+    content = msgspec.json.format(msgspec.json.encode(metadata), indent=1) + b"\n"
+    write_file(root / "metadata.json", content)
+
+
+def _refused(root: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"paths.generated: {error.filename or root}: {error.strerror}, expected a folder that can "
+        "be written"
+    )
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -98,28 +115,12 @@ def write_file(path: Path, content: bytes) -> None:
     _sync(path.parent)
 
 
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Hold the folder's lock: another discovery that is writing is waited for."""
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
-
-
-def _keep_previous(root: Path, generation: int) -> None:
+def _keep_previous(root: Path) -> None:
     """Copy the set that is there: a crash before the new one is whole leaves the copy."""
     try:
-        present, contents = read_files(root)
+        _, contents = read_files(root)
     except BadGenerated:
         return  # nothing, or the remains of a crash: then the copy of that time still counts
-    if present.generation >= generation:
-        raise Retry(
-            f"{root}: another discovery has written generation {present.generation} meanwhile, "
-            f"expected {generation - 1}"
-        )
     copy = root / PREVIOUS
     shutil.rmtree(copy, ignore_errors=True)
     (copy / "source_symbols").mkdir(parents=True)

@@ -9,16 +9,16 @@ import pytest
 from spreadcore.errors import LeaseHeld
 
 from scan.recordings.kit import START_NS
-from spreadscan.app import build
 from spreadscan.app import record as record_module
 from spreadscan.app.record import RecordingRun
 from spreadscan.config import Config, Engine, Paths, VenueSettings, load
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import ConfigError
+from spreadscan.inuse import leave_settings
 from spreadscan.lists import load as load_lists
 from spreadscan.recordings import FrameFiles, Recording, request
 
-SOURCES = ("okx-spot", "mexc-futures")
+SOURCES = ("mexc-futures", "okx-spot")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_the_folder_has_what_a_replay_needs(instance, config, feeds, tmp_path):
 
 def test_the_settings_are_those_of_the_engine_that_runs(instance, config, feeds, tmp_path):
     in_use = msgspec.structs.replace(config, engine=Engine(threshold_bps=44.0))
-    build.tell_settings(instance, in_use)
+    leave_settings(instance, in_use, {"engine.threshold_bps": "a test"})
     run = RecordingRun(instance, config, tmp_path / "rec")
     run.begin()
     run.end()
@@ -157,7 +157,7 @@ def test_who_has_not_closed_is_late(instance, config, feeds, tmp_path):
 
 
 def test_what_is_refused(instance, config, feeds, tmp_path):
-    with pytest.raises(ConfigError, match="'bybit-spot': not running, expected one of okx-spot"):
+    with pytest.raises(ConfigError, match="'bybit-spot': not running, expected one of mexc"):
         RecordingRun(instance, config, tmp_path / "rec", ("bybit-spot",))
     with pytest.raises(ConfigError, match="in use already, expected a new or empty folder"):
         RecordingRun(instance, config, tmp_path)

@@ -4,13 +4,16 @@ import asyncio
 import copy
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from spreadscan.config import Capacity, Config, Discovery, Feeds, Paths, Universe, VenueSettings
+from spreadscan.discovery.origin import origin_of
+from spreadscan.errors import BadGenerated
+from spreadscan.lists import PREVIOUS, read_metadata
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import SOURCE_BY_NAME, Instrument
 from spreadscan.venues.base import split_multiplier
@@ -129,8 +132,10 @@ def config_for(folder: Path, server: SimServer | None = None, **options: Any) ->
     """Return a config for simulated sources, with short waits and few pairs.
 
     options: include, sources, venues (by name, over those of the server), capacity, feeds,
-    and keys of [discovery].
+    and keys of [discovery]. A set that is there is then of that server, which has other ports
+    than the one before; moved=False: it stays of the one that it was found at.
     """
+    moved = options.pop("moved", True)
     venues = {
         name: VenueSettings(rest_url=rest_url, ws_url=ws_url)
         for name, (rest_url, ws_url) in (server.endpoints() if server else {}).items()
@@ -144,7 +149,7 @@ def config_for(folder: Path, server: SimServer | None = None, **options: Any) ->
         "batch_limit_s": 10.0,
     }
     general = {key: options.pop(key) for key in ("sources", "instance") if key in options}
-    return Config(
+    config = Config(
         **{"instance": f"discovery-{os.getpid()}"} | general,
         universe=Universe(options.pop("include", FEW), options.pop("exclude", ())),
         capacity=Capacity(symbols=options.pop("capacity", 1024)),
@@ -157,9 +162,33 @@ def config_for(folder: Path, server: SimServer | None = None, **options: Any) ->
         ),
         discovery=Discovery(**quick | options),
     )
+    if moved:
+        move_to(config)
+    return config
+
+
+def move_to(config: Config) -> None:
+    """Say of the set that is there that it was found at the hosts of these settings."""
+    for folder in (Path(config.paths.generated), Path(config.paths.generated, PREVIOUS)):
+        with suppress(BadGenerated):
+            metadata = read_metadata(folder)
+            if metadata.origin is not None:
+                hosts = metadata.origin.hosts | origin_of(config).hosts
+                origin = msgspec.structs.replace(metadata.origin, hosts=hosts)
+                moved = msgspec.structs.replace(metadata, origin=origin)
+                content = msgspec.json.format(msgspec.json.encode(moved), indent=1) + b"\n"
+                (folder / "metadata.json").write_bytes(content)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder by its name."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def but_hosts(folder: Path) -> dict[str, bytes]:
+    """Return the same, without the hosts of the set: ports of the simulators, which move."""
+    found = bytes_of(folder)
+    lines = found["metadata.json"].splitlines(keepends=True)
+    found["metadata.json"] = b"".join(line for line in lines if b"://" not in line)
+    return found

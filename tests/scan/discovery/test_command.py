@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from scan.discovery.kit import NOBODY, bytes_of, with_listings
+from scan.discovery.kit import NOBODY, bytes_of, move_to, with_listings
 from spreadscan.cli.main import main
 from spreadscan.config import ALL_SOURCES, Config, flat
+from spreadscan.config import load as load_settings
 from spreadscan.lists import load
 from spreadscan.sim import Market, SimServer
 
@@ -223,10 +224,11 @@ def test_a_list_that_shrank_is_one_sentence_and_code_1(moving: Market, tmp_path:
     with Simulators(moving) as simulators:
         simulators.write_config(tmp_path / "sim.toml")
         assert 0 == spreadscan("discover", "-c", "sim.toml").exit_code
-    before = bytes_of(tmp_path / "generated")
     shrunk = with_listings(moving, {"mexc-spot": lambda rows: rows[:100]})
     with Simulators(shrunk) as simulators:
         simulators.write_config(tmp_path / "sim.toml")
+        move_to(load_settings([tmp_path / "sim.toml"], environ={}).config)
+        before = bytes_of(tmp_path / "generated")
         said = sentence(spreadscan("discover", "-c", "sim.toml"), 1)
         assert "mexc-spot lists 100 pairs, expected at least 383 of 547 up to generation 1" in said
         assert before == bytes_of(tmp_path / "generated")

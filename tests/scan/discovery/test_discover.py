@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,12 +11,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from spreadcore import Instance
 
 from scan.discovery.kit import (
     FEW,
     NOBODY,
     Reply,
     Rest,
+    but_hosts,
     bytes_of,
     config_for,
     instrument,
@@ -23,11 +27,13 @@ from scan.discovery.kit import (
     with_listings,
     without,
 )
-from spreadscan.config import ALL_SOURCES, VenueSettings
+from spreadscan.config import ALL_SOURCES, VenueSettings, with_absolute_paths
 from spreadscan.discovery import Result, discover, ids
 from spreadscan.discovery import write as write_module
 from spreadscan.errors import BadGenerated, ConfigError, VenueDown
+from spreadscan.inuse import leave_lists, leave_settings
 from spreadscan.lists import load, read_metadata
+from spreadscan.locks import DISCOVERY, FolderLock
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES, Book, Instrument
 
@@ -67,9 +73,13 @@ class Told:
     """Progress that keeps what it is told."""
 
     def __init__(self) -> None:
+        self.waits: list[str] = []
         self.fetches: dict[str, tuple[int, str]] = {}
         self.matches: list[tuple[int, dict[str, int], int]] = []
         self.steps: dict[str, list[tuple[int, int]]] = {}
+
+    def waiting(self, holder: str) -> None:
+        self.waits.append(holder)
 
     def fetched(self, source: str, pairs: int, error: str) -> None:
         self.fetches[source] = pairs, error
@@ -343,7 +353,7 @@ def test_sources_that_list_but_do_not_quote(moving: Market, folder: Path, n_brok
             await discover(config_for(folder, server, include=("BTC-*",)))
             before.update(bytes_of(generated(folder)))
             config = config_for(
-                folder, server, include=("BTC-*",), venues=venues, batch_limit_s=0.5
+                folder, server, include=("BTC-*",), venues=venues, batch_limit_s=0.5, moved=False
             )
             return await discover(config)
 
@@ -401,7 +411,7 @@ def first_of(share: float) -> Callable[[list[Instrument]], list[Instrument]]:
 def test_a_list_that_shrank_is_refused_until_it_is_accepted(moving: Market, folder: Path) -> None:
     """Scenario 46: 60 % fewer of okx-spot; the pairs of the universe are all there still."""
     discovered(moving, folder, include=("BTC-*",))
-    before = bytes_of(generated(folder))
+    before = but_hosts(generated(folder))
     market = with_listings(moving, {"okx-spot": first_of(0.4)})
     for fresh in (False, True):
         with pytest.raises(VenueDown) as caught:
@@ -411,7 +421,7 @@ def test_a_list_that_shrank_is_refused_until_it_is_accepted(moving: Market, fold
             "nothing was written" in str(caught.value)
         )
         assert "discover --accept-shrink" in str(caught.value)
-        assert before == bytes_of(generated(folder))
+        assert before == but_hosts(generated(folder))
     discovered(market, folder, include=("BTC-*",), accept_shrink=True)
     assert 111 == load(generated(folder)).listed["okx-spot"]
     discovered(market, folder, include=("BTC-*",))  # the next one is held against this
@@ -545,10 +555,10 @@ def test_a_broken_set_is_told_and_fresh_replaces_it(moving: Market, folder: Path
         discovered(moving, folder, include=("ETH-*", "BTC-*"))
     path = generated(folder) / "symbols.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    before = bytes_of(generated(folder))
+    before = but_hosts(generated(folder))
     with pytest.raises(BadGenerated, match=r"symbols\.bin: not of generation 3.*discover --fresh"):
         discovered(moving, folder, include=("ETH-*", "BTC-*", "AAVE-*"))
-    assert before == bytes_of(generated(folder))
+    assert before == but_hosts(generated(folder))
     discovered(moving, folder, include=("ETH-*", "BTC-*", "AAVE-*"), fresh=True)
     lists = load(generated(folder))
     assert (("AAVE-USDT", "BTC-USDT", "ETH-USDT"), 4) == (lists.names, lists.generation)
@@ -625,3 +635,90 @@ def test_the_report_is_for_people(moving: Market, folder: Path) -> None:
     assert ["binance-spot", "2", "2", "0", "0", "0", "10"] == lines[3].split()[:7]
     assert any(line.split() == ["okx->mexc", "2"] for line in lines)
     assert json.loads(msgspec.json.encode(result))["sources"]["okx-spot"]["total_pairs"] == 2
+
+
+# -- whose set it is
+
+
+def test_another_market_has_no_say(moving: Market, folder: Path) -> None:
+    """Ids, lost pairs and silence of a set from elsewhere say nothing about this one."""
+    discovered(moving, folder, include=("ETH-*",))
+    few = with_listings(moving, {"okx-spot": first_of(0.4)})
+    result = discovered(few, folder, include=("BTC-*", "ETH-*"), moved=False)  # other ports
+    lists = load(generated(folder))
+    assert (("BTC-USDT", "ETH-USDT"), 2) == (lists.names, lists.generation)
+    assert 2 == result.generation
+    assert lists.origin is not None
+    assert "http://127.0.0.1" in lists.origin.hosts["okx-spot"].rest[0]
+
+
+def test_a_host_that_moved_costs_its_own_history_only(moving: Market, folder: Path) -> None:
+    async def main() -> None:
+        few = with_listings(moving, {"okx-spot": first_of(0.4)})
+        async with simulated(moving) as server, simulated(few) as elsewhere:
+            await discover(config_for(folder, server, include=("ETH-*",)))
+            rest_url, ws_url = elsewhere.endpoints()["okx-spot"]
+            venues = {"okx-spot": VenueSettings(rest_url=rest_url, ws_url=ws_url)}
+            include = ("BTC-*", "ETH-*")
+            await discover(config_for(folder, server, include=include, venues=venues, moved=False))
+
+    run(main())
+    assert ("ETH-USDT", "BTC-USDT") == load(generated(folder)).names
+
+
+def test_an_emptied_folder_gets_a_newer_set_of_the_same_ids_while_a_scanner_runs(
+    moving: Market, folder: Path, make_instance: Callable[..., Instance]
+) -> None:
+    instance = make_instance()
+    options: dict[str, Any] = {"include": ("BTC-*", "ETH-*"), "instance": instance.name}
+    discovered(moving, folder, include=("ETH-*",))
+    discovered(moving, folder, **options)
+    lists = load(generated(folder))
+    assert (("ETH-USDT", "BTC-USDT"), 2) == (lists.names, lists.generation)
+    settings = config_for(folder, **options)
+    leave_settings(instance, settings, {})
+    leave_lists(instance, lists)
+    instance.control.reload_generation = 7
+    shutil.rmtree(generated(folder))
+    discovered(moving, folder, **options)  # nothing runs: as if for the first time
+    found = load(generated(folder))
+    assert (("BTC-USDT", "ETH-USDT"), 1) == (found.names, found.generation)
+    lease = instance.lease("supervisor")
+    for emptied in (True, False):
+        if emptied:
+            shutil.rmtree(generated(folder))
+        discovered(moving, folder, **options)
+        found = load(generated(folder))
+        assert (("ETH-USDT", "BTC-USDT"), 8 if emptied else 9) == (found.names, found.generation)
+    # of another folder: not theirs
+    shutil.rmtree(generated(folder))
+    elsewhere = with_absolute_paths(settings, "/").paths
+    elsewhere = msgspec.structs.replace(elsewhere, generated="/elsewhere")
+    leave_settings(instance, msgspec.structs.replace(settings, paths=elsewhere), {})
+    discovered(moving, folder, **options)
+    assert 1 == load(generated(folder)).generation
+    lease.close()
+
+
+def test_one_discovery_at_a_time_has_the_folder(moving: Market, folder: Path) -> None:
+    first, told = FolderLock(generated(folder), DISCOVERY, "first"), Told()
+    first.take(0.0)
+
+    async def main(wait_s: float, release: bool) -> Result:
+        async with simulated(moving) as server:
+            config = config_for(folder, server, include=("BTC-*",), wait_s=wait_s)
+            running = asyncio.create_task(discover(config, told))
+            await asyncio.sleep(0.3)
+            assert not running.done() or not release
+            if release:
+                first.close()
+            return await running
+
+    with pytest.raises(ConfigError) as caught:
+        run(main(0.2, release=False))
+    for part in ("paths.generated", "discovery of instance 'first'", f"pid {os.getpid()}", "0.2 s"):
+        assert part in str(caught.value)
+    assert [".discovery.lock"] == os.listdir(generated(folder))
+    assert 1 == run(main(30.0, release=True)).generation
+    assert 2 == len(told.waits)
+    assert not (generated(folder) / ".discovery.lock").exists()

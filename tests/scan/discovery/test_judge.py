@@ -208,8 +208,7 @@ def instance() -> Iterator[Instance]:
 def test_both_legs_of_open_spreads_are_in_use(instance: Instance) -> None:
     config = Config(instance=instance.name)
     names = ("A-USDT", "B-USDT", "C-USDT")
-    lists = Lists(generation=1, names=names, retired=frozenset(), pairs={}, sources={})
-    assert frozenset() == open_legs(config, lists)
+    assert frozenset() == open_legs(config, names)
     assert instance.active.move(0, 1, FREE, SIGNALLED)  # okx -> mexc
     assert instance.active.move(11, 2, FREE, SIGNALLED)  # binance -> bybit
     assert instance.active.move(11, 2, SIGNALLED, TRACKED)
@@ -219,13 +218,13 @@ def test_both_legs_of_open_spreads_are_in_use(instance: Instance) -> None:
         ("mexc-futures", "B-USDT"),
         ("binance-spot", "C-USDT"),
         ("bybit-futures", "C-USDT"),
-    } == open_legs(config, lists)
-    assert frozenset() == open_legs(config, None)
+    } == open_legs(config, names)
+    assert frozenset() == open_legs(config, ())
 
 
 def test_without_an_instance_nothing_is_in_use() -> None:
-    lists = before("valid")
-    assert frozenset() == open_legs(Config(instance=f"discovery-none-{os.getpid()}"), lists)
+    config = Config(instance=f"discovery-none-{os.getpid()}")
+    assert frozenset() == open_legs(config, ("A-USDT",))
 
 
 # -- against simulated sources

@@ -1,22 +1,21 @@
 """The set into its folder: at every instant, whatever fails, one whole set is there."""
 
 import errno
-import fcntl
 import io
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from scan.discovery.kit import bytes_of, instrument
-from spreadscan.discovery.write import write_file, write_set
-from spreadscan.errors import ConfigError, Retry
+from spreadscan.discovery.write import renumber, write_file, write_set
+from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import PREVIOUS, Listed, SourceList, load
 
 FILES = {
@@ -195,8 +194,9 @@ def test_a_crash_at_any_step_leaves_the_old_set_or_the_new(folder: Path, tmp_pat
 
 
 def test_a_crash_after_a_crash_still_leaves_a_whole_set(folder: Path, tmp_path: Path) -> None:
+    count = shutil.copytree(folder, tmp_path / "count")
     with failing(-1, Crash) as every_step:
-        write(shutil.copytree(folder, tmp_path / "count"), 2)
+        write(count, 2)
     steps = len(every_step)
     seen = set()
     for first in range(0, steps, 11):
@@ -344,28 +344,16 @@ def test_a_read_only_folder_is_a_config_error(children: Any) -> None:
         shutil.rmtree(place)
 
 
-def test_the_folder_of_another_writer_is_waited_for(folder: Path) -> None:
-    other = os.open(folder, os.O_RDONLY)
-    fcntl.flock(other, fcntl.LOCK_EX)
-    thread = threading.Thread(target=write, args=(folder, 2))
-    thread.start()
-    try:
-        thread.join(0.2)
-        assert thread.is_alive()
-        assert 1 == whole(folder)
-    finally:
-        os.close(other)
-        thread.join(20.0)
-    assert not thread.is_alive()
-    assert 2 == whole(folder)
-
-
-def test_a_generation_that_another_run_has_written_is_not_replaced(folder: Path) -> None:
-    write(folder, 2)
-    before = bytes_of(folder)
-    with pytest.raises(Retry, match="has written generation 2 meanwhile, expected 1"):
-        write(folder, 2)
-    assert before == bytes_of(folder)
+def test_another_generation_is_all_that_renumbering_changes(folder: Path) -> None:
+    before, was = bytes_of(folder), load(folder)
+    renumber(folder, 7)
+    assert msgspec.structs.replace(was, generation=7) == load(folder)
+    assert {n: b for n, b in before.items() if n != "metadata.json"} == {
+        n: b for n, b in bytes_of(folder).items() if n != "metadata.json"
+    }
+    (folder / "metadata.json").unlink()
+    with pytest.raises(BadGenerated, match="missing"):
+        renumber(folder, 8)
 
 
 def test_readers_find_a_whole_set_at_every_step_of_a_write(folder: Path) -> None:

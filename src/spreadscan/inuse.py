@@ -1,0 +1,158 @@
+"""What a running scanner leaves beside its instance, for whoever attaches: settings and lists.
+
+Files of the instance's folder, which nobody else may enter, readable by their owner alone and
+replaced whole. They say nothing once nothing runs: a scanner that starts writes them anew.
+"""
+
+import os
+import shlex
+import sys
+import time
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from spreadcore import Instance
+
+from spreadscan.clock import iso_utc
+from spreadscan.config import (
+    ALL_SOURCES,
+    Config,
+    as_toml,
+    flat,
+    from_tree,
+    with_absolute_paths,
+)
+from spreadscan.errors import ConfigError
+from spreadscan.lists import Lists, Origin
+
+_SETTINGS = "settings.toml"
+_LISTS = "lists.json"
+ROLES = ("supervisor", "tracker", "engine", *ALL_SOURCES)
+
+
+class InUse(NamedTuple):
+    """The settings of a scanner. given: as it has them; config: with its paths absolute.
+
+    origins: where each value came from that is no default. started: UTC.
+    """
+
+    config: Config
+    given: Config
+    origins: dict[str, str]
+    pid: int
+    started: str
+    command: str
+
+
+class ListsInUse(msgspec.Struct, frozen=True, kw_only=True):
+    """The set that everyone was asked to take last."""
+
+    generation: int
+    written: str
+    names: tuple[str, ...]
+    retired: frozenset[int]
+    retired_unix_s: dict[int, int]
+    origin: Origin | None = None
+
+
+def held_roles(instance: Instance) -> list[str]:
+    """Return the roles that run."""
+    return [role for role in ROLES if instance.lease_held(role)]
+
+
+def leave_settings(instance: Instance, config: Config, origins: Mapping[str, str]) -> None:
+    """Leave the settings that this process runs with."""
+    folder = os.getcwd()
+    head = {
+        "pid": os.getpid(),
+        "started": iso_utc(time.time_ns()),
+        "command": shlex.join(["spreadscan", *sys.argv[1:]]),
+        "folder": folder,
+    }
+    lines = [
+        "# The settings of the scanner that runs, or ran last; its paths are relative to `folder`.",
+        *(f"{key} = {_text(value)}" for key, value in head.items()),
+        "",
+        "[origins]  # of what is no default",
+        *(f"{_text(key)} = {_text(origin)}" for key, origin in sorted(origins.items())),
+        "",
+        "[settings]",
+        as_toml(config),
+    ]
+    _replace(Path(instance.directory, _SETTINGS), "\n".join(lines).encode())
+
+
+def settings_in_use(instance: Instance) -> InUse | None:
+    """Return the settings of the scanner that runs or ran last, None before any.
+
+    ConfigError where they are not of this version.
+    """
+    path = Path(instance.directory, _SETTINGS)
+    try:
+        tree = tomllib.loads(path.read_text("utf-8"))
+        given = from_tree(tree["settings"], str(path))
+        return InUse(
+            config=with_absolute_paths(given, tree["folder"]),
+            given=given,
+            origins=dict(tree["origins"]),
+            pid=tree["pid"],
+            started=tree["started"],
+            command=tree["command"],
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: {error!r}, expected the settings of a scanner") from None
+
+
+def unlike(in_use: InUse, own: Config, origins: Mapping[str, str]) -> list[str]:
+    """Return what was given here (origins) and is another in use: a text for each setting."""
+    here = flat(with_absolute_paths(own, os.getcwd()))
+    there = flat(in_use.config)
+    return [
+        f"{key} is {_text(there.get(key))} ({in_use.origins.get(key, 'default')}), not "
+        f"{_text(here[key])} ({origin})"
+        for key, origin in origins.items()
+        if key in here and key != "instance" and here[key] != there.get(key)
+    ]
+
+
+def leave_lists(instance: Instance, lists: Lists) -> None:
+    """Leave which set everyone is asked to take."""
+    kept = ListsInUse(
+        generation=lists.generation,
+        written=lists.written,
+        names=lists.names,
+        retired=lists.retired,
+        retired_unix_s=lists.retired_unix_s,
+        origin=lists.origin,
+    )
+    _replace(Path(instance.directory, _LISTS), msgspec.json.encode(kept))
+
+
+def lists_in_use(instance: Instance) -> ListsInUse | None:
+    """Return the set of the scanner that runs or ran last, None where it is not known."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(Path(instance.directory, _LISTS).read_bytes(), type=ListsInUse)
+    return None
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(new, flags, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+        os.replace(new, path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
