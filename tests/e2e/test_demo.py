@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from spreadcore.region import exists
 
 from e2e.conftest import ROOT, spreadscan
 from e2e.oracle import event_rows
@@ -33,12 +34,16 @@ def test_demo_json(tmp_path: Path) -> None:
     assert tracks["opened"] == (
         tracks["converged"] + tracks["expired"] + tracks["lost"] + tracks["open"]
     )
-    rows = [r for r in event_rows(tmp_path / "data") if r["event"] == "OPEN"]
+    rows = [r for r in event_rows(tmp_path / "demo" / "data") if r["event"] == "OPEN"]
     assert list(range(signals["tracked"])) == [int(r["sequence"]) for r in rows]
     for name in ("receive_slot", "receive_signal"):
         assert 0 < summary["latency_ns"][name]["p50"] <= summary["latency_ns"][name]["p99"]
     assert 0 < summary["pss_mb"] < 1000
     assert 0 < summary["cpu_pct"] < 200
+    # none of it where a scan of the real market would be
+    assert {"config", "demo"} == {path.name for path in tmp_path.iterdir()}
+    assert {"data", "generated", "logs"} == {path.name for path in (tmp_path / "demo").iterdir()}
+    assert not exists("demo")
     assert summary["files"]
     for path in summary["files"]:
         assert (tmp_path / path).stat().st_size > 0
@@ -46,12 +51,13 @@ def test_demo_json(tmp_path: Path) -> None:
 
 
 def its_files_can_be_exported_and_drawn(folder: Path, tracked: int, still_open: int) -> None:
-    done = spreadscan("export", "--json", cwd=folder)
+    data = ("--data", str(folder / "demo" / "data"))
+    done = spreadscan("export", "--json", *data, cwd=folder)
     assert (0, "") == (done.returncode, done.stderr)
     told = json.loads(done.stdout)
     assert (tracked, still_open) == (told["tracks"]["rows"], told["open_tracks"])
     assert tracked <= min(output["rows"] for output in told["outputs"])
-    done = spreadscan("report", "--json", cwd=folder)
+    done = spreadscan("report", "--json", *data, cwd=folder)
     assert (0, "") == (done.returncode, done.stderr)
     told = json.loads(done.stdout)
     assert (tracked, still_open) == (told["signals"], told["ends"]["OPEN"])

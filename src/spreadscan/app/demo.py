@@ -19,6 +19,7 @@ from spreadscan.app.status import Usage, status
 from spreadscan.config import Config
 from spreadscan.errors import SpreadError
 from spreadscan.lists import load
+from spreadscan.locks import TRACKER, FolderLock
 
 _READY_WITHIN_S = 30.0
 _END_WITHIN_S = 6.0
@@ -30,9 +31,15 @@ class Demo:
     def __init__(self, config: Config, files: Sequence[str], settings: Sequence[str]) -> None:
         self.config = config
         self._arguments = [x for f in files for x in ("--config", f)]
-        self._arguments += ["--instance", config.instance]
         self._arguments += [x for s in settings for x in ("--set", s)]
         self._started_s = time.time()
+
+    def refuse_another(self) -> None:
+        """ConfigError where a scanner runs in this instance, or on this data folder."""
+        build.refuse_live(self.config)
+        folder = FolderLock(self.config.paths.data, TRACKER, self.config.instance)
+        folder.take(0.0)
+        folder.close()
 
     @contextmanager
     def simulators(self, seed: int, rate: float) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """`spreadscan demo`: the whole scanner on simulated exchanges, for a minute."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,13 @@ from spreadscan.errors import ConfigError
     default="processes",
     show_default=True,
     help="A process per worker, or all workers in one.",
+)
+@click.option(
+    "--folder",
+    default="demo",
+    show_default=True,
+    metavar="DIR",
+    help="What it writes goes here, into data/, generated/ and logs/, whatever the config says.",
 )
 @click.option(
     "-c",
@@ -45,19 +53,23 @@ def demo(
     seed: int,
     rate: float,
     layout: str,
+    folder: str,
     files: tuple[str, ...],
     settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Run everything on this machine: simulated exchanges, discovery, scanner, live table.
 
-    Afterwards the spreads that were followed are in data/.
+    Afterwards the spreads that were followed are in demo/data/. Your own folders and instance are
+    left alone.
     """
     from spreadscan.cli.table import LiveTable
 
     files = files or (_demo_toml(),)
+    settings = (*_apart(folder), *settings)
     config = loaded(files, settings, None).config
     run = Demo(config, files, settings)
+    run.refuse_another()
     click.echo("starting the simulated exchanges", err=True)
     with run.simulators(seed, rate):
         run.discover()
@@ -82,6 +94,15 @@ def demo(
             err=True,
         )
     sys.exit(EXIT_DEGRADED if silent or down or summary["exit_code"] else 0)
+
+
+def _apart(folder: str) -> tuple[str, ...]:
+    """Return the settings that keep an invented market out of the places of a real one."""
+    places = {name: Path(folder, name).as_posix() for name in ("data", "generated", "logs")}
+    return (
+        'instance="demo"',
+        *(f"paths.{name}={json.dumps(place)}" for name, place in places.items()),
+    )
 
 
 def _demo_toml() -> str:
