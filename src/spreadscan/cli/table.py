@@ -86,7 +86,7 @@ class LiveTable:
             self._spreads_table(spreads),
             Text(_signals_line(found)),
             Text(_latency_line(found)),
-            *_settings_line(self._settings),
+            *_settings_lines(self._settings),
             *_troubles(found),
         )
 
@@ -187,7 +187,7 @@ def status_tables(found: Mapping[str, Any]) -> list[Any]:
         Text(_signals_line(found)),
         Text(_latency_line(found)),
         *_recording_line(found),
-        *_settings_line(found.get("settings")),
+        *_settings_lines(found.get("settings")),
         *_troubles(found),
     ]
 
@@ -223,21 +223,21 @@ def _signals_line(found: Mapping[str, Any]) -> str:
     )
 
 
-def _settings_line(settings: Mapping[str, Any] | None) -> list[Text]:
+def _settings_lines(settings: Mapping[str, Any] | None) -> list[Text]:
     """Tell what decides which spreads are shown, and where they are kept."""
     if settings is None:
         return []
     directions = settings["directions"].values()
     universe = settings["universe"]
     without = f" without {', '.join(universe['exclude'])}" if universe["exclude"] else ""
-    of = f"in use since {settings['since'][:19]}Z" if settings["in_use"] else "of this command"
+    since = f"in use since {settings['since'][:19]}Z" if settings["in_use"] else "of this command"
     return [
         Text(
-            f"settings {of}: threshold {_range(d['threshold_bps'] for d in directions)} bps, "
-            f"fees of both legs {_range(d['fees_bps'] for d in directions)} bps; "
-            f"pairs {', '.join(universe['include'])}{without} of {len(settings['sources'])} "
-            f"sources; data in {settings['paths']['data']}"
-        )
+            f"threshold {_range(d['threshold_bps'] for d in directions)} bps, fees of both legs "
+            f"{_range(d['fees_bps'] for d in directions)} bps; pairs "
+            f"{', '.join(universe['include'])}{without} of {len(settings['sources'])} sources"
+        ),
+        Text(f"data in {settings['paths']['data']}; settings {since}"),
     ]
 
 
