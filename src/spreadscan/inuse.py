@@ -86,6 +86,14 @@ def leave_settings(instance: Instance, config: Config, origins: Mapping[str, str
     _replace(Path(instance.directory, _SETTINGS), "\n".join(lines).encode())
 
 
+def settings_stamp(instance: Instance) -> int:
+    """Return a number that is another one once settings are left anew, 0 before any."""
+    try:
+        return os.stat(Path(instance.directory, _SETTINGS)).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def settings_in_use(instance: Instance) -> InUse | None:
     """Return the settings of the scanner that runs or ran last, None before any.
 

@@ -20,6 +20,7 @@ from spreadscan.cli.options import (
     print_json,
     read_config,
 )
+from spreadscan.config import Config
 
 _STOP_WITHIN_S = 6.0
 
@@ -155,7 +156,14 @@ def top(files: Any, settings: Any, instance: Any, seconds: float | None, once: b
     from spreadscan.cli.table import LiveTable
 
     attached = attach(files, settings, instance, "reader")
-    table = LiveTable(attached.instance, attached.config, settings=settings_of(attached))
+
+    def reread() -> tuple[Config, dict[str, Any]]:
+        found = attach(files, settings, instance, "reader")
+        return found.config, settings_of(found)
+
+    table = LiveTable(
+        attached.instance, attached.config, settings=settings_of(attached), reread=reread
+    )
     if once:
         table.once()
     else:

@@ -1,7 +1,7 @@
 """The live table of `demo` and `top`: sources, spreads, latencies. Plain lines in a pipe."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from spreadscan.app.status import OpenTimes, live_spreads, status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
-from spreadscan.inuse import lists_in_use
+from spreadscan.inuse import lists_in_use, settings_stamp
 from spreadscan.lists import Failure, load
 
 _EVERY_S = 0.5
@@ -27,7 +27,8 @@ _TOP = 12
 class LiveTable:
     """Reads an instance twice a second and shows it; writes nothing to it.
 
-    settings: those in use, as `ctl status` tells them.
+    settings: those in use, as `ctl status` tells them. reread: gives both anew once a scanner that
+    was started meanwhile has left others.
     """
 
     def __init__(
@@ -37,11 +38,14 @@ class LiveTable:
         title: str = "spreadscan",
         plain: bool = False,
         settings: Mapping[str, Any] | None = None,
+        reread: Callable[[], tuple[Config, Mapping[str, Any]]] | None = None,
     ) -> None:
         self._instance = instance
         self._config = config
         self._title = title
         self._settings = settings
+        self._reread = reread
+        self._stamp = settings_stamp(instance)
         self._names: tuple[str, ...] = ()
         self._named = -1  # generation that they are of
         self._last = now_ns(), {name: 0 for name in config.sources}
@@ -107,6 +111,10 @@ class LiveTable:
         )
 
     def _look(self) -> dict[str, Any]:
+        if self._reread and (stamp := settings_stamp(self._instance)) != self._stamp:
+            self._stamp = stamp
+            self._config, self._settings = self._reread()
+            self._opened = OpenTimes(self._instance, self._config.paths.data)
         found = status(self._instance, self._config)
         if found["generation"] != self._named:
             self._named = found["generation"]
@@ -120,7 +128,7 @@ class LiveTable:
         last_ns, last = self._last
         self._last = now, quotes
         seconds = max((now - last_ns) / 1e9, 1e-9)
-        return {name: (n - last[name]) / seconds for name, n in quotes.items()}
+        return {name: (n - last.get(name, n)) / seconds for name, n in quotes.items()}
 
     def _spreads_table(self, spreads: Sequence[Mapping[str, Any]]) -> Table:
         title = f"live spreads: {len(spreads)}" + (
