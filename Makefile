@@ -46,7 +46,7 @@ docs: .make/dev
 	$(BIN)/python docs/make_layout.py
 
 clean:
-	rm -rf $(VENV) .make .fuzz build src/*.egg-info
+	rm -rf $(VENV) .make .fuzz build demo src/*.egg-info
 	find src/spreadcore -name '*.so' -delete
 
 .make/venv: pyproject.toml
