@@ -65,7 +65,7 @@ def held_roles(instance: Instance) -> list[str]:
 
 
 def leave_settings(instance: Instance, config: Config, origins: Mapping[str, str]) -> None:
-    """Leave the settings that this process runs with."""
+    """Leave the settings that this process runs with. ConfigError where there is no room."""
     folder = os.getcwd()
     head = {
         "pid": os.getpid(),
@@ -156,11 +156,10 @@ def _text(value: object) -> str:
 def _replace(path: Path, content: bytes) -> None:
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(new, flags, 0o600)
     try:
-        with os.fdopen(fd, "wb") as file:
+        with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
             file.write(content)
         os.replace(new, path)
-    except OSError:
+    except OSError as error:
         new.unlink(missing_ok=True)
-        raise
+        raise ConfigError(f"{path}: {error.strerror}, expected room beside the instance") from None

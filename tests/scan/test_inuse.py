@@ -1,5 +1,6 @@
 """What a scanner leaves beside its instance: it reads back, and says what differs."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -149,3 +150,13 @@ def test_roles_that_run_are_those_whose_leases_are_held(instance: Instance) -> N
     assert ["engine", "okx-futures"] == held_roles(instance)
     for lease in leases:
         lease.close()
+
+
+def test_no_room_is_a_sentence(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(old: object, new: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ConfigError, match="No space left on device, expected room beside the"):
+        leave_settings(instance, Config(), {})
+    assert not list(Path(instance.directory).glob("*.new"))

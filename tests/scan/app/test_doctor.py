@@ -28,6 +28,7 @@ from spreadscan.app.doctor.examine import n_checks
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Discovery, Feeds, Paths, Tracker, VenueSettings
 from spreadscan.discovery import outcome
+from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadFrame, RateLimited, RegionBlocked
 from spreadscan.lists import Failure, SourceList
@@ -441,7 +442,7 @@ def test_a_set_that_lacks_a_source_is_found(tmp_path: Path) -> None:
     config, source = config_at(tmp_path), SOURCES[0]
     listed = {name: SourceList(source=name, symbols=()) for name in SOURCES}
     facts: dict[str, Any] = {"names": ("A-USDT",), "retired": frozenset(), "pairs": {}}
-    facts |= {"sources": listed, "listed": {}, "report": ""}
+    facts |= {"sources": listed, "listed": {}, "report": "", "origin": origin_of(config)}
     failed = {source: Failure(why="HTTP 503", listed="2026-11-20T12:00:00Z")}
     folder = tmp_path / "generated"
     write_set(folder, generation=1, unix_ns=time.time_ns(), failed=failed, **facts)
@@ -450,6 +451,10 @@ def test_a_set_that_lacks_a_source_is_found(tmp_path: Path) -> None:
     assert "asks again by itself" in check.advice
     write_set(folder, generation=2, unix_ns=time.time_ns(), **facts)
     assert examined(config)["machine", "generated"].ok
+    write_set(folder, generation=3, unix_ns=time.time_ns(), **facts | {"origin": None})
+    check = examined(config)["machine", "generated"]
+    assert "of another market (it does not say from which hosts it is)" in check.found
+    write_set(folder, generation=4, unix_ns=time.time_ns(), **facts)
     outcome.note(config, refused="too few")
     assert "the last discovery was refused: too few" in (
         examined(config)["machine", "generated"].found

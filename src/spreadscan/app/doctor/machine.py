@@ -17,9 +17,10 @@ from spreadscan.app.doctor.check import Check
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
-from spreadscan.errors import BadGenerated
+from spreadscan.discovery.origin import origin_of
+from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.feeds.shards import shards
-from spreadscan.lists import SourceList, load
+from spreadscan.lists import SourceList, differences, load
 from spreadscan.net.bans import bans_of
 from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
@@ -156,6 +157,12 @@ def generated(config: Config) -> Check:
     failed = [f"{s} failed: {lists.failed[s]}" for s in config.sources if s in lists.failed]
     missing = [s for s in config.sources if s not in lists.sources and s not in lists.failed]
     troubles = [*failed, *([f"without {', '.join(missing)}"] if missing else [])]
+    try:
+        found = differences(lists.origin, origin_of(config))
+    except ConfigError as error:
+        return _check("generated", False, str(error), "correct it: discovery ends with this")
+    if foreign := [difference.text for difference in found if difference.foreign]:
+        troubles.append(f"of another market ({'; '.join(foreign)}): `run` discovers anew")
     ended = outcome.last(config)
     if ended and ended.refused and ended.ended >= lists.written:
         troubles.append(f"the last discovery was refused: {ended.refused}")
