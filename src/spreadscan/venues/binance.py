@@ -132,7 +132,7 @@ FUTURES_BOOK = msgspec.structs.replace(
 )
 
 
-# Codes of errors.md (REST and WebSocket API) and of web-socket-streams.md (0-3); 4 was recorded.
+# Codes from documentation and other clients (ccxt), 2026-11; 4 was recorded.
 ANSWERS = (
     Row(LIMITED, ("-1003", "-1034", "429", "418")),
     # -1000 unknown, -1001 internal, -1004 and -1008 busy, -1006 and -1007 no answer from behind

@@ -109,7 +109,8 @@ BOOK = BookSchema(
     id_reset="is_one",
 )
 
-# Codes of docs v5 (error codes, market data and WebSocket); public sockets mostly send words alone.
+# Codes from documentation and other clients (ccxt), 2026-11, none provoked at the venue; public
+# sockets mostly send words alone.
 ANSWERS = (
     # 10403 and 10429 stand in the answers of the trade socket, 20003: too often in one session
     Row(LIMITED, ("10006", "10018", "10403", "10429", "20003")),

@@ -101,7 +101,8 @@ BOOK = BookSchema(
     id_reset="newer_time",
 )
 
-# Codes of docs-v5, of its general, public and WebSocket classes, that a client without keys meets.
+# Codes that a client without keys meets: from documentation and other clients (ccxt), 2026-11; none
+# was provoked at the venue.
 ANSWERS = (
     Row(LIMITED, ("50011", "50040", "50061", "60014", "60023")),
     # 50001 service down for now, 50004 endpoint timeout, 50005 API offline, 50013 and 50026 busy,
