@@ -43,10 +43,10 @@ def all_sockets_open(instance: spreadcore.Instance, expected: dict[str, int]) ->
     return sockets == expected
 
 
-# 460 pairs at 200 a socket, and so on: the fewest that the venues' limits allow
+# 434 pairs that directions can use at 200 a socket, and so on: the fewest that the limits allow
 SOCKETS = {
     "binance-spot": 3, "binance-futures": 3, "bybit-spot": 3, "bybit-futures": 2,
-    "mexc-spot": 19, "mexc-futures": 4, "okx-spot": 3, "okx-futures": 3,
+    "mexc-spot": 17, "mexc-futures": 4, "okx-spot": 3, "okx-futures": 3,
 }  # fmt: skip
 
 

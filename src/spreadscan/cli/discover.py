@@ -23,7 +23,6 @@ from spreadscan.config import Config
 from spreadscan.discovery import Result, outcome
 from spreadscan.discovery import discover as run_discovery
 from spreadscan.discovery.discover import Progress
-from spreadscan.discovery.report import IN_NO_DIRECTION
 from spreadscan.errors import SpreadError
 from spreadscan.lists import Failure
 from spreadscan.logs import facts, start_logging
@@ -138,7 +137,7 @@ def echo_result(result: Result) -> None:
         + (f"; {n} more in no direction" if (n := result.in_no_direction) else ""),
     )
     table.add_column("source", min_width=15)
-    for name in ("total", "valid", "quiet", "quarantined", "invalid", "in no direction", "took s"):
+    for name in ("total", "valid", "quiet", "quarantined", "invalid", "took s"):
         table.add_column(name, justify="right")
     for name, source in result.sources.items():
         table.add_row(
@@ -148,7 +147,6 @@ def echo_result(result: Result) -> None:
             str(len(source.quiet_pairs)),
             str(len(source.quarantined_pairs)),
             str(len(source.invalid_pairs)),
-            str(source.skipped.get(IN_NO_DIRECTION, 0)),
             f"{source.took_sec:.1f}",
         )
     console.print(table)
