@@ -12,7 +12,6 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import ip_address
-from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
@@ -402,6 +401,8 @@ def _env_key(name: str) -> str:
     return rest
 
 
+# Of any number: as seconds, 31 years; in ns it fits 64 bits. Beyond it loops and timers choke.
+_MOST = 1e9
 # Lowest and highest value that makes sense; beside a NaN, what is outside is a slip of the pen.
 _LIMITS: dict[str, tuple[float, float]] = {
     "capacity.sources": (len(SOURCES), 64),
@@ -411,40 +412,41 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "discovery.rest_timeout_s": (0.001, 3_600),
     "discovery.list_limit_s": (0.001, 3_600),
     "discovery.wait_s": (0, 86_400),
-    "discovery.after_ack_s": (0, inf),
-    "discovery.no_new_s": (0, inf),
-    "discovery.batch_limit_s": (0.001, inf),
+    "discovery.after_ack_s": (0, _MOST),
+    "discovery.no_new_s": (0, _MOST),
+    "discovery.batch_limit_s": (0.001, _MOST),
     "discovery.keep_h": (0, 8_760),
     "discovery.again_s": (1, 86_400),
-    "discovery.refresh_h": (0, inf),
+    "discovery.refresh_h": (0, _MOST),
     "discovery.reload_h": (0, 8_760),
     "feeds.connect_timeout_s": (0.001, 3_600),
-    "feeds.ack_timeout_s": (0.001, inf),
+    "feeds.ack_timeout_s": (0.001, _MOST),
     "feeds.max_frame_bytes": (1_024, 1 << 30),
-    "feeds.backoff_base_s": (0.001, inf),
-    "feeds.backoff_cap_s": (0.001, inf),
-    "feeds.healthy_after_s": (0, inf),
-    "feeds.beat_ms": (1, inf),
-    "feeds.silent_socket_s": (0.001, inf),
-    "feeds.take_over_s": (0.001, inf),
+    "feeds.backoff_base_s": (0.001, _MOST),
+    "feeds.backoff_cap_s": (0.001, _MOST),
+    "feeds.healthy_after_s": (0, _MOST),
+    "feeds.beat_ms": (1, _MOST),
+    "feeds.silent_socket_s": (0.001, _MOST),
+    "feeds.take_over_s": (0.001, _MOST),
     "feeds.funding_every_s": (0, 3_600),
-    "engine.spin_us": (-1, inf),
+    "engine.spin_us": (-1, _MOST),
     "engine.park_ms": (0.001, 1_000),
     "engine.coalesce_us": (0, 100_000),
     "engine.confirm_ms": (0, 3_600_000),
-    "engine.max_gross_bps": (0, inf),
-    "engine.min_notional_usdt": (0, inf),
-    "engine.beat_limit_s": (0.001, inf),
-    "engine.sweep_s": (0.001, inf),
-    "tracker.grid_ms": (1, inf),
-    "tracker.expire_after_s": (0.001, inf),
-    "tracker.lost_after_s": (0, inf),
-    "tracker.keep_gb": (0.001, inf),
-    "tracker.reserve_mb": (0, inf),
-    "log.keep_mb": (0.001, inf),
+    "engine.max_gross_bps": (0, _MOST),
+    "engine.min_notional_usdt": (0, _MOST),
+    "engine.beat_limit_s": (0.001, _MOST),
+    "engine.sweep_s": (0.001, _MOST),
+    "tracker.grid_ms": (1, _MOST),
+    "tracker.expire_after_s": (0.001, _MOST),
+    "tracker.lost_after_s": (0, _MOST),
+    "tracker.keep_gb": (0.001, _MOST),
+    "tracker.reserve_mb": (0, _MOST),
+    "log.keep_mb": (0.001, _MOST),
     "record.buffer_mb": (1, 64),
-    "record.max_gb": (0.001, inf),
+    "record.max_gb": (0.001, _MOST),
 }
+_FEE_MOST_BPS = 10_000.0  # the whole notional
 _FUNDING_AT_LEAST_S = 5  # a list of every perpetual is a heavy question
 _RELOAD_AT_LEAST_H = 0.1  # discovery asks every venue for everything
 _INSTANCE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
@@ -463,10 +465,12 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         section, _, name = key.partition(".")
         value = getattr(getattr(config, section), name)
         if not low <= value <= high:
-            limits = f"at least {low}" if high == inf else f"{low} to {high}"
+            limits = f"{low} to {high}" if high != _MOST else f"at least {low}"
+            if high == _MOST < value:
+                limits = f"at most {high:,.0f}"
             refuse(key, f"{value}, expected {limits}")
     waits = config.discovery.backoff_ms
-    if not waits or not all(0 <= wait < inf for wait in waits):
+    if not waits or not all(0 <= wait <= _MOST for wait in waits):
         refuse("discovery.backoff_ms", f"{list(waits)}, expected one or more waits of 0 or more")
     for role in ("feeds", "engine", "tracker", "supervisor"):
         if any(number < 0 for number in getattr(config.cpu, role)):
@@ -491,6 +495,15 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
     _check_venues(config, refuse)
     _check_tiers(config, refuse)
     _check_directions(config, origins, refuse)
+    _check_numbers(config, refuse)
+
+
+def _check_numbers(config: Config, refuse: Callable[[str, str], None]) -> None:
+    """Refuse what is left of numbers that no worker can reckon with, wherever they stand."""
+    for key, value in flat(config).items():
+        for number in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(number, float | int) and not -_MOST <= number <= _MOST:
+                refuse(key, f"{number}, expected a number of {-_MOST:,.0f} to {_MOST:,.0f}")
 
 
 def _check_sources(config: Config, refuse: Callable[[str, str], None]) -> None:
@@ -519,7 +532,7 @@ def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
                 if not _is_url(url, schemes):
                     expected = f"expected {schemes[1]}://host[:port]"
                     refuse(f"venues.{name}.{field}", f"{url!r}, {expected}")
-        if own.taker_bps is not None and not isfinite(own.taker_bps):
+        if own.taker_bps is not None and not abs(own.taker_bps) <= _FEE_MOST_BPS:
             refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
         if own.stale_after_s is not None and not own.stale_after_s >= 0:
             refuse(f"venues.{name}.stale_after_s", f"{own.stale_after_s}, expected at least 0")
@@ -534,7 +547,7 @@ def _check_tiers(config: Config, refuse: Callable[[str, str], None]) -> None:
         refuse("account_tier", f"unknown tier {tier!r}, {hint}")
     for name, fees in config.tiers.items():
         for source, bps in fees.items():
-            if not isfinite(bps):
+            if not abs(bps) <= _FEE_MOST_BPS:
                 refuse(f"tiers.{name}.{source}", f"{bps}, expected a number of bps")
 
 

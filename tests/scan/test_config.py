@@ -397,3 +397,51 @@ def test_a_loopback_address_of_an_enabled_source_is_a_simulated_market(address, 
 
 def test_the_default_hosts_are_a_real_market():
     assert not load(environ={}).config.simulated
+
+
+def float_keys() -> list[tuple[str, str]]:
+    """Every key of the tree that takes a fraction, with how a value of it is written."""
+    found = []
+
+    def walk(kind: Any, prefix: str) -> None:
+        for field in msgspec.structs.fields(kind):
+            key, text = f"{prefix}{field.name}", str(field.type)
+            if field.name == "venues":
+                walk(VenueSettings, "venues.okx-spot.")
+            elif field.name == "directions":
+                walk(DirectionSettings, "directions.okx->mexc.")
+            elif field.name == "tiers":
+                found.append(("tiers.mine.okx-spot", "{}"))
+            elif isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+                walk(field.type, f"{key}.")
+            elif "float" in text:
+                found.append((key, "[{}]" if "tuple" in text else "{}"))
+
+    walk(Config, "")
+    return found
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e308", "-1e308", "1e10"])
+def test_no_worker_gets_a_number_that_it_cannot_reckon_with(number: str) -> None:
+    """Whatever is added to the tree, too: a time in ns has to fit 64 bits, a timer has to end."""
+    keys = float_keys()
+    assert {"engine.threshold_bps", "venues.okx-spot.stale_after_s"} < {key for key, _ in keys}
+    for key, form in keys:
+        text = refusal([], flags={key: form.format(number)})
+        assert text.startswith("command line: "), key
+        assert key.split(".")[-1] in text, key
+
+
+def test_the_largest_numbers_are_good_for_the_workers_arithmetic() -> None:
+    for key, form in float_keys():
+        for number in (1e9, 8e8, 3600.0, 1000.0, 100.0, 50.0, 0.5):  # the largest that is taken
+            try:
+                config = load((), {key: form.format(number)}, {}).config
+            except ConfigError:
+                continue
+            value = flat(config).get(key, number)
+            for one in value if isinstance(value, list | tuple) else (value,):
+                assert int(one * 1e9) < 2**63, key
+            break
+        else:
+            raise AssertionError(f"{key}: no number is good")
