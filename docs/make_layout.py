@@ -27,6 +27,8 @@ BODIES = {
     "control": "`ControlWords`",
     "funding": "`FundingSlot[n_symbols, n_sources]`",
 }
+# FIELDS has the fields of the inner one by their offset in the outer one
+INNER = {"QuoteSlot": "Quote", "FundingSlot": "Funding", "Mark": "MarkBody"}
 FIELD = re.compile(r"^    (\w+) (\w+)(\[\w+\])? *(?:# (.*))?$")
 
 
@@ -42,8 +44,8 @@ def declarations() -> dict[str, dict[str, tuple[str, str]]]:
             fields[name] = (kind.removesuffix("_t") + (size or ""), meaning or "")
         elif not line.startswith("    "):
             fields = {}  # what follows is no struct
-    for kind in ("Quote", "Funding"):  # FIELDS has them by their offset in the slot
-        found[f"{kind}Slot"] |= found[kind]
+    for outer, inner in INNER.items():
+        found[outer] |= found[inner]
     return found
 
 

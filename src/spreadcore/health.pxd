@@ -1,8 +1,14 @@
 # Health slots: identity, beat, counters and latency histograms; one writer each.
+#
+# Counters and histograms rise from the creation of the instance on, over restarts and runs. What
+# was counted since some moment is the difference to a mark: a copy of both that the slot's writer
+# takes when a run begins and, at its beats, every MARK_EVERY_NS. The newest mark that is a minute
+# old is what "the last minute" is counted from, 60 to 70 s. A mark is a seqlock; one whose writer
+# was killed half-way is passed over.
 from libc.stdint cimport int64_t, uint64_t
 
 from spreadcore.atomics cimport load_relaxed, store_relaxed
-from spreadcore.layout cimport N_BUCKETS, HealthSlot, Histogram
+from spreadcore.layout cimport N_BUCKETS, HealthSlot, Histogram, MarkBody
 from spreadcore.region cimport Region
 
 cdef extern from *:
@@ -28,6 +34,10 @@ cdef inline void count(uint64_t* counter, uint64_t n) noexcept nogil:
 cdef inline void histogram_add(Histogram* h, int64_t ns, uint64_t n) noexcept nogil:
     count(&h.buckets[bucket_of(ns)], n)
 
+cdef enum:
+    MARK_EVERY_NS = 10_000_000_000
+    MINUTE_NS = 60_000_000_000
+
 cdef class Health:
     cdef:
         readonly Region region
@@ -36,3 +46,4 @@ cdef class Health:
 
     cdef HealthSlot* slot(self, size_t role) except NULL
     cdef HealthSlot* _writable(self, size_t role) except NULL
+    cdef int _base(self, size_t role, str since, int64_t now_ns, MarkBody* base) except -1

@@ -2,20 +2,62 @@
 
 Roles 0 .. n_sources-1 are the sources, then layout.OTHER_ROLES. Counters live in shared memory
 with labels (layout.SOURCE_COUNTERS and its sisters), so that looking costs the hot path nothing.
+
+since: 'creation' of the instance, the beginning of the 'run', or the last 'minute' (60 to 70 s,
+less in a younger run).
 """
 cimport cython
 import os
 
+from libc.string cimport memset
+
 from spreadcore.atomics cimport load_acquire, store_release
-from spreadcore.layout cimport N_COUNTERS, N_OTHER_ROLES
+from spreadcore.layout cimport N_COUNTERS, N_MARKS, N_OTHER_ROLES, Mark, MarkBody
+from spreadcore.seqlock cimport SEQ_OK, seqlock_read, seqlock_write
 from spreadcore.layout import (
     ENGINE_COUNTERS,
+    LEVELS,
     OTHER_ROLES,
     SOURCE_COUNTERS,
     STATES,
     TRACKER_COUNTERS,
 )
 from spreadcore.errors import CoreError, TableFull
+
+
+cdef enum:
+    RUN_MARK = 0
+    MARK_WORDS = sizeof(MarkBody) // 8
+
+
+# only the slot's writer marks
+cdef void mark(HealthSlot* s, size_t which, int64_t now_ns) noexcept nogil:
+    cdef MarkBody body
+    cdef size_t i
+    memset(&body, 0, sizeof(MarkBody))
+    body.at_ns = now_ns
+    for i in range(N_COUNTERS):
+        body.counters[i] = load_relaxed(&s.counters[i])
+    for i in range(N_BUCKETS):
+        body.latency.buckets[i] = load_relaxed(&s.latency.buckets[i])
+    seqlock_write(&s.marks[which].seq, <uint64_t*>&s.marks[which].body, &body, MARK_WORDS)
+
+
+cdef void mark_at_times(HealthSlot* s, int64_t now_ns) noexcept nogil:
+    cdef size_t i, oldest = RUN_MARK + 1
+    cdef int64_t newest_ns = 0
+    for i in range(RUN_MARK + 1, N_MARKS):
+        newest_ns = max(newest_ns, s.marks[i].body.at_ns)
+        if s.marks[i].body.at_ns < s.marks[oldest].body.at_ns:
+            oldest = i
+    if now_ns - newest_ns >= MARK_EVERY_NS:
+        mark(s, oldest, now_ns)
+
+
+cdef bint mark_read(const Mark* m, MarkBody* body) noexcept nogil:
+    cdef uint64_t at
+    return seqlock_read(&m.seq, <const uint64_t*>&m.body, body, MARK_WORDS, &at) == SEQ_OK and (
+        body.at_ns != 0)
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
@@ -59,6 +101,23 @@ cdef class Health:
         cdef HealthSlot* s = self._writable(role)
         store_release(&s.state, STATES.index(state))
         store_release(&s.beat_ns, now_ns)
+        mark_at_times(s, now_ns)
+
+    def begin_run(self, roles, int64_t now_ns):
+        """Let a run of these roles begin: counts of it, and of its minutes, are from here on.
+
+        None of them may be alive yet, but for the one that calls.
+        """
+        cdef HealthSlot* s
+        cdef MarkBody none
+        cdef size_t i
+        memset(&none, 0, sizeof(MarkBody))
+        for role in roles:
+            s = self._writable(role)
+            for i in range(RUN_MARK + 1, N_MARKS):
+                seqlock_write(&s.marks[i].seq, <uint64_t*>&s.marks[i].body, &none, MARK_WORDS)
+            mark(s, RUN_MARK, now_ns)
+            store_release(&s.restarts, 0)
 
     def acknowledge(self, size_t role, uint64_t generation):
         """Say which generated set the role has in use."""
@@ -77,7 +136,7 @@ cdef class Health:
         store_relaxed(&self._writable(role).counters[counter], value)
 
     def restarted(self, size_t role):
-        """Count a restart by the supervisor."""
+        """Count a restart by the supervisor, in this run."""
         cdef HealthSlot* s = self._writable(role)
         store_release(&s.restarts, load_acquire(&s.restarts) + 1)
 
@@ -97,27 +156,72 @@ cdef class Health:
             "restarts": load_acquire(&s.restarts),
         }
 
-    def counters(self, size_t role):
-        """Return the role's counters by name."""
-        cdef HealthSlot* s = self.slot(role)
-        cdef size_t i
-        values = [load_relaxed(&s.counters[i]) for i in range(N_COUNTERS)]
-        return dict(zip(self._names(role), values, strict=False))
+    def since_ns(self, size_t role, str since, int64_t now_ns):
+        """Return from when on the role's counts of that kind are, CLOCK_BOOTTIME."""
+        cdef MarkBody base
+        self._base(role, since, now_ns, &base)
+        return base.at_ns
 
-    def quantiles(self, roles, points=(0.5, 0.99)):
+    def counters(self, size_t role, str since="creation", int64_t now_ns=0):
+        """Return the role's counters by name; levels as they are now, whatever `since`."""
+        cdef MarkBody base
+        cdef HealthSlot* s = self.slot(role)
+        self._base(role, since, now_ns, &base)
+        found = {}
+        for i, name in enumerate(self._names(role)):
+            value = load_relaxed(&s.counters[<size_t>i])
+            if name not in LEVELS:
+                value = (value - base.counters[<size_t>i]) & 0xFFFFFFFFFFFFFFFF
+            found[name] = value
+        return found
+
+    def quantiles(self, roles, points=(0.5, 0.99), str since="creation", int64_t now_ns=0):
         """Return latency quantiles in ns over the given roles, None where nothing was counted.
 
         A bucket is up to 12.5 % wide; its upper end is given, so a figure is never too good.
         """
         cdef size_t i
+        cdef MarkBody base
         totals = [0] * N_BUCKETS
         for role in roles:
+            self._base(role, since, now_ns, &base)
             for i in range(N_BUCKETS):
-                totals[i] += load_relaxed(&self.slot(role).latency.buckets[i])
+                totals[i] += (load_relaxed(&self.slot(role).latency.buckets[i])
+                              - base.latency.buckets[i])
         n = sum(totals)
         if n == 0:
             return [None] * len(points)
         return [_quantile(totals, n, point) for point in points]
+
+    cdef int _base(self, size_t role, str since, int64_t now_ns, MarkBody* base) except -1:
+        """What the role had counted at the beginning of `since`."""
+        cdef HealthSlot* s = self.slot(role)
+        cdef MarkBody found
+        cdef size_t i
+        memset(base, 0, sizeof(MarkBody))
+        base.at_ns = self.region.header().created_ns
+        if since == "creation":
+            return 0
+        if mark_read(&s.marks[RUN_MARK], &found):
+            base[0] = found
+        if since == "run":
+            return 0
+        if since != "minute":
+            raise CoreError(f"since: {since!r}, expected creation, run or minute")
+        cdef int64_t ago_ns = now_ns - MINUTE_NS
+        if <int64_t>load_acquire(&s.beat_ns) < ago_ns and base.at_ns < ago_ns:
+            # silent for longer: it has counted nothing since
+            base.at_ns = ago_ns
+            for i in range(N_COUNTERS):
+                base.counters[i] = load_relaxed(&s.counters[i])
+            for i in range(N_BUCKETS):
+                base.latency.buckets[i] = load_relaxed(&s.latency.buckets[i])
+            return 0
+        for i in range(RUN_MARK + 1, N_MARKS):
+            if mark_read(&s.marks[i], &found) and (
+                    base.at_ns < found.at_ns <= ago_ns):
+                base[0] = found
+        return 0
 
     def _names(self, size_t role):
         if role < self.n_slots - N_OTHER_ROLES:

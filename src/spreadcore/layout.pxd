@@ -11,6 +11,7 @@ cdef enum:
     MAX_DIRECTIONS = 255
     N_COUNTERS = 64             # u64 counters of a health slot
     N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^42 ns
+    N_MARKS = 8                 # of a health slot
     N_OTHER_ROLES = 8           # health slots after the sources: engine, tracker, supervisor, ...
 
 cdef struct Header:             # first 64 bytes of every section file
@@ -69,6 +70,16 @@ cdef struct RingLines:          # 128 bytes after the header; then capacity reco
 cdef struct Histogram:
     uint64_t buckets[N_BUCKETS]
 
+cdef struct MarkBody:
+    int64_t at_ns               # CLOCK_BOOTTIME; 0: none taken
+    uint64_t _pad[6]
+    uint64_t counters[N_COUNTERS]
+    Histogram latency
+
+cdef struct Mark:               # what a slot had counted at a moment; guarded by seq
+    uint64_t seq
+    MarkBody body
+
 cdef struct HealthSlot:         # one per role; one writer
     uint64_t pid                # shown only; liveness is the lease
     uint64_t boot_id            # first 64 bits of the kernel's boot id
@@ -76,11 +87,11 @@ cdef struct HealthSlot:         # one per role; one writer
     uint64_t beat_ns            # CLOCK_BOOTTIME of the last beat; engine reads the sources'
     uint64_t state              # see layout.STATES
     uint64_t acked_generation   # of the generated set in use
-    uint64_t restarts           # by the supervisor
+    uint64_t restarts           # by the supervisor, in this run
     uint64_t _reserved
     uint64_t counters[N_COUNTERS]
     Histogram latency           # sources: receive->slot; engine: receive->signal
-    Histogram reserved
+    Mark marks[N_MARKS]         # first: when the run began; the others: one every 10 s, by turns
 
 cdef struct Funding:            # 24 bytes, guarded by FundingSlot.seq
     double rate                 # of the notional, per payment; above 0: longs pay shorts

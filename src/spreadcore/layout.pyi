@@ -12,6 +12,7 @@ FALLBACK: Final[tuple[str, ...]]
 SOURCE_COUNTERS: Final[tuple[str, ...]]
 ENGINE_COUNTERS: Final[tuple[str, ...]]
 TRACKER_COUNTERS: Final[tuple[str, ...]]
+LEVELS: Final[tuple[str, ...]]
 FIELDS: Final[tuple[tuple[str, str, int, int], ...]]
 LAYOUT_HASH: Final[int]
 

@@ -62,6 +62,9 @@ TRACKER_COUNTERS = (
     "untrusted_rows",
 )
 
+# counters that say how much there is now; the others only rise
+LEVELS = ("sockets", "recording", "open")
+
 
 def _fields_of(str struct, list rows):
     return [(struct, name, offset, size) for name, offset, size in rows]
@@ -154,7 +157,18 @@ cdef list _health_fields():
         ("restarts", <char*>&h.restarts - o, sizeof(h.restarts)),
         ("counters", <char*>&h.counters - o, sizeof(h.counters)),
         ("latency", <char*>&h.latency - o, sizeof(h.latency)),
-        ("reserved", <char*>&h.reserved - o, sizeof(h.reserved)),
+        ("marks", <char*>&h.marks - o, sizeof(h.marks)),
+    ]
+
+
+cdef list _mark_fields():
+    cdef Mark m
+    cdef char* o = <char*>&m
+    return [
+        ("seq", <char*>&m.seq - o, sizeof(m.seq)),
+        ("at_ns", <char*>&m.body.at_ns - o, sizeof(m.body.at_ns)),
+        ("counters", <char*>&m.body.counters - o, sizeof(m.body.counters)),
+        ("latency", <char*>&m.body.latency - o, sizeof(m.body.latency)),
     ]
 
 
@@ -185,7 +199,9 @@ _check_size("QuoteSlot", sizeof(QuoteSlot), LINE)
 _check_size("Signal", sizeof(Signal), LINE)
 _check_size("WakeLines", sizeof(WakeLines), 2 * LINE)
 _check_size("RingLines", sizeof(RingLines), 2 * LINE)
-_check_size("HealthSlot", sizeof(HealthSlot), LINE + 8 * N_COUNTERS + 16 * N_BUCKETS)
+_check_size("Mark", sizeof(Mark), LINE + 8 * N_COUNTERS + 8 * N_BUCKETS)
+_check_size("HealthSlot", sizeof(HealthSlot),
+            LINE + 8 * N_COUNTERS + 8 * N_BUCKETS + N_MARKS * sizeof(Mark))
 _check_size("ControlWords", sizeof(ControlWords), 4 * LINE)
 _check_size("FundingSlot", sizeof(FundingSlot), LINE // 2)
 
@@ -196,6 +212,7 @@ FIELDS = tuple(
     + _fields_of("RingLines", _ring_fields())
     + _fields_of("Signal", _signal_fields())
     + _fields_of("HealthSlot", _health_fields())
+    + _fields_of("Mark", _mark_fields())
     + _fields_of("ControlWords", _control_fields())
     + _fields_of("FundingSlot", _funding_fields())
 )

@@ -10,6 +10,7 @@ from spreadcore.errors import CoreError, TableFull
 from spreadcore.health import Health, bucket_index, bucket_upper_ns
 from spreadcore.layout import (
     ENGINE_COUNTERS,
+    FIELDS,
     OTHER_ROLES,
     SOURCE_COUNTERS,
     STATES,
@@ -154,3 +155,112 @@ def test_a_value_is_in_its_bucket_and_above_the_one_before(ns):
     assert clamped <= bucket_upper_ns(bucket)
     if bucket:
         assert bucket_upper_ns(bucket - 1) < clamped
+
+
+# -- since when
+
+
+S = 1_000_000_000
+QUOTES = SOURCE_COUNTERS.index("quotes")
+SOCKETS = SOURCE_COUNTERS.index("sockets")
+
+
+def minutes(health, now, role=0):
+    """(seconds back to where the last minute is counted from, quotes in it)."""
+    quotes = health.counters(role, "minute", now)["quotes"]
+    return (now - health.since_ns(role, "minute", now)) / S, quotes
+
+
+def live(health, since_s, until_s, role=0):
+    """Beat four times a second and count one quote a second, from one second to another."""
+    for quarter in range(since_s * 4, until_s * 4):
+        if quarter % 4 == 0:
+            health.add(role, QUOTES)
+            health.latency(role, 1_000)
+        health.beat(role, NOW + quarter * S // 4)
+
+
+def test_before_any_run_everything_is_since_creation(health):
+    health.add(0, QUOTES, 5)
+    created = health.since_ns(0, "creation", NOW)
+    assert 0 < created == health.since_ns(0, "run", NOW)
+    assert 5 == health.counters(0, "run", NOW)["quotes"]
+
+
+def test_a_run_counts_its_own(health):
+    health.add(0, QUOTES, 5)
+    health.set(0, SOCKETS, 3)
+    health.latency(0, 1_000_000, 9)
+    health.restarted(0)
+    health.begin_run([0], NOW)
+    health.beat(0, NOW)
+    health.add(0, QUOTES, 2)
+    health.latency(0, 1_000)
+    for since in ("run", "minute"):
+        found = health.counters(0, since, NOW + S)
+        assert (2, 3) == (found["quotes"], found["sockets"])  # sockets are a level
+        assert NOW == health.since_ns(0, since, NOW + S)
+        assert bucket_upper_ns(bucket_index(1_000)) == health.quantiles([0], [1.0], since, NOW)[0]
+    assert 7 == health.counters(0)["quotes"]
+    assert bucket_upper_ns(bucket_index(1_000_000)) == health.quantiles([0], [1.0])[0]
+    assert 0 == health.info(0)["restarts"]
+    health.begin_run([0], NOW + 2 * S)
+    assert 0 == health.counters(0, "run", NOW + 3 * S)["quotes"]
+
+
+def test_the_last_minute_is_of_60_to_70_s(health):
+    health.begin_run([0], NOW)
+    for second in range(1, 200):
+        live(health, second - 1, second)
+        now = NOW + second * S
+        back_s, quotes = minutes(health, now)
+        assert (60 <= back_s <= 70) if second >= 60 else (back_s == second)
+        assert abs(quotes - back_s) <= 1
+    assert 199 == health.counters(0, "run", now)["quotes"]
+
+
+def test_a_minute_never_reaches_into_the_run_before(health):
+    health.begin_run([0], NOW)
+    live(health, 0, 100)
+    health.begin_run([0], NOW + 100 * S)
+    live(health, 100, 130)
+    assert (30, 30) == minutes(health, NOW + 130 * S)
+
+
+def test_a_restart_within_a_run_breaks_nothing(health):
+    health.begin_run([0], NOW)
+    live(health, 0, 70)
+    health.start(0, NOW + 75 * S)
+    live(health, 76, 90)
+    back_s, quotes = minutes(health, NOW + 90 * S)
+    assert 60 <= back_s <= 70
+    assert quotes == pytest.approx(back_s - 6, abs=1)
+
+
+def test_who_is_silent_for_longer_has_counted_nothing(health):
+    health.begin_run([0], NOW)
+    live(health, 0, 100)
+    assert (60, 0) == minutes(health, NOW + 161 * S)
+    assert [None] == health.quantiles([0], [0.5], "minute", NOW + 161 * S)
+    back_s, quotes = minutes(health, NOW + 150 * S)  # what it counted before it fell silent
+    assert back_s - 50 == pytest.approx(quotes, abs=1)
+
+
+def test_an_unknown_since_is_refused(health):
+    with pytest.raises(CoreError, match="since: 'hour', expected creation, run or minute"):
+        health.counters(0, "hour")
+
+
+def test_a_mark_whose_writer_was_killed_is_passed_over(health):
+    """Half-written marks have an odd sequence."""
+    health.begin_run([0], NOW)
+    live(health, 0, 100)
+    whole = minutes(health, NOW + 100 * S)
+    first = next(offset for s, name, offset, _ in FIELDS if (s, name) == ("HealthSlot", "marks"))
+    size = 64 + 8 * 64 + 8 * 320
+    with health.region.buffer() as raw:
+        for mark in range(1, 8):
+            raw[64 + first + mark * size] |= 1
+    assert (100, 100) == minutes(health, NOW + 100 * S)  # of the run: there is nothing nearer
+    live(health, 100, 200)  # writers heal them
+    assert whole == minutes(health, NOW + 200 * S)

@@ -1,14 +1,14 @@
 """Make workers out of config, lists and an instance. Nothing else constructs them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from spreadcore import Instance
 from spreadcore.engine import Engine
 from spreadcore.errors import LayoutMismatch, RegionMissing
 from spreadcore.index import SourceSymbolIndex
-from spreadcore.layout import LIMITS
+from spreadcore.layout import LIMITS, TRACKER_COUNTERS
 from spreadcore.lease import lease_held
 from spreadcore.region import create, exists, instance_dir
 
@@ -136,6 +136,22 @@ def refuse_live(config: Config) -> None:
             f"instance {config.instance!r}: in use by {', '.join(live)}, expected nobody: "
             "`spreadscan ctl stop` first"
         )
+
+
+def begin_run(instance: Instance, roles: Iterable[int] | None = None) -> None:
+    """Let counts of a run begin: of all roles, or of one that starts by itself.
+
+    Before any of them lives; in a role that the supervisor started it does nothing, the run is
+    the supervisor's.
+    """
+    health = instance.health
+    if roles is not None and instance.lease_held("supervisor"):
+        return
+    roles = range(health.n_slots) if roles is None else list(roles)
+    tracker = health.role("tracker")
+    if tracker in roles:  # one that was killed may have left it behind the ring
+        health.set(tracker, TRACKER_COUNTERS.index("opened"), instance.ring.read)
+    health.begin_run(roles, now_ns())
 
 
 def open_instance(config: Config, role: str) -> Instance:

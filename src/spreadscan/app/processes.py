@@ -25,6 +25,7 @@ from spreadscan.lists import Lists
 from spreadscan.locks import TRACKER, FolderLock
 from spreadscan.logs import facts, start_logging
 from spreadscan.reload import Reload
+from spreadscan.types import SOURCE_BY_NAME
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ def _feed(source: str, config: Config, lists: Lists, alone: Alone) -> None:
         raise Halt(f"{source}: not in the generated set, expected a source that was discovered")
     instance = build.open_instance(config, "feed")
     lease = _lease(instance, source, alone)
+    build.begin_run(instance, [SOURCE_BY_NAME[source].id])
     stop, reload = StopFlag(instance), Reload(config, lists, instance)
     run_async(config, build.make_feed(config, reload, source, instance).run(stop))
     lease.close()
@@ -135,6 +137,7 @@ def _feed(source: str, config: Config, lists: Lists, alone: Alone) -> None:
 def _engine(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     instance = build.open_instance(config, "engine")
     lease = _lease(instance, "engine", alone)
+    build.begin_run(instance, [instance.health.role("engine")])
     if alone is not None:
         leave_settings(instance, config, alone)
     reload = Reload(config, lists, instance)
@@ -145,6 +148,7 @@ def _engine(role: str, config: Config, lists: Lists, alone: Alone) -> None:
 def _tracker(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     instance = build.open_instance(config, "tracker")
     lease = _lease(instance, "tracker", alone)
+    build.begin_run(instance, [instance.health.role("tracker")])
     folder = FolderLock(config.paths.data, TRACKER, config.instance)
     if alone is not None:
         folder.take(build.HANDOVER_S)

@@ -16,7 +16,7 @@ from spreadcore.layout import DECLINED, FALLBACK
 from spreadcore.watch import PairWatch
 
 from spreadscan.app import build
-from spreadscan.clock import now_ns
+from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
 from spreadscan.errors import BadGenerated
@@ -29,51 +29,77 @@ from spreadscan.venues import VENUES
 
 _NEWEST = 3  # signals files that may speak of an open track: two days, late rows
 _ROLES = ("supervisor", "engine", "tracker")
+_SINCE = ("run", "minute", "creation")
+_TRACKS = ("converged", "expired", "lost", "delisted", "open")
+_ENGINE = (
+    "dirty", "pairs", "untradable", "thin", "unconfirmed", "busy", "sleeps", "timeouts_with_work",
+)  # fmt: skip
+_FILES = ("rows", "torn_lines", "write_errors", "sync_errors", "untrusted_rows")
 
 
 def status(instance: Instance, config: Config) -> dict[str, Any]:
-    """Return sources, signals, tracks and latencies; the keys that `demo --json` prints."""
-    health, now = instance.health, now_ns()
+    """Return sources, signals, tracks and latencies; the keys that `demo --json` prints.
+
+    Counts and latencies are of this run, but for those under `last_minute` and `since_creation`;
+    each of the three says since when. What is no count (sockets, queued, open) is as of now.
+    """
+    now = now_ns()
     ids = {name: SOURCE_BY_NAME[name].id for name in config.sources}
-    engine = health.counters(health.role("engine"))
-    tracker = health.counters(health.role("tracker"))
-    ring, barred = instance.ring, barred_sources(config)
+    barred = barred_sources(config)
+    levels = {name: _source_levels(instance, name, now) for name in ids}
+    run, minute, creation = (_counts(instance, ids, since, now) for since in _SINCE)
+    sources = {
+        name: levels[name] | counts | {"barred": barred.get(name)}
+        for name, counts in run["sources"].items()
+    }
     return {
         "instance": config.instance,
-        "sources": {
-            name: source_status(instance, name, now) | {"barred": barred.get(name)} for name in ids
-        },
-        "signals": {
-            "produced": ring.produced,
-            "tracked": ring.read,
-            "queued": ring.queued,
-            "suspect": engine["suspect"],
-        },
-        "tracks": {
-            key: tracker[key]
-            for key in ("opened", "converged", "expired", "lost", "delisted", "open")
-        },
-        "engine": {
-            key: engine[key]
-            for key in (
-                "dirty",
-                "pairs",
-                "untradable",
-                "thin",
-                "unconfirmed",
-                "busy",
-                "sleeps",
-                "timeouts_with_work",
-            )
-        },
-        "latency_ns": {
-            "receive_slot": _quantiles(instance, list(ids.values())),
-            "receive_signal": _quantiles(instance, [health.role("engine")]),
-        },
+        **run,
+        "sources": sources,
+        "last_minute": minute,
+        "since_creation": creation,
         "roles": {role: _role(instance, role, now) for role in (*_ROLES, *ids)},
         "generation": instance.control.reload_generation,
         "lists": lists_status(config),
         "paused": instance.control.pause,
+    }
+
+
+def _counts(instance: Instance, ids: Mapping[str, int], since: str, now: int) -> dict[str, Any]:
+    """Return what was counted since the run, the minute or the instance began."""
+    health, ring = instance.health, instance.ring
+    engine_role, tracker_role = health.role("engine"), health.role("tracker")
+    engine = health.counters(engine_role, since, now)
+    tracker = health.counters(tracker_role, since, now)
+    # by the ring itself, which is exact whatever died when
+    tracked = ring.read - health.counters(tracker_role)["opened"] + tracker["opened"]
+    queued = ring.queued
+    began_ns = min(health.since_ns(role, since, now) for role in (engine_role, tracker_role))
+
+    def quantiles(roles: Sequence[int]) -> dict[str, int | None]:
+        p50, p99 = health.quantiles(roles, (0.5, 0.99), since, now)
+        return {"p50": p50, "p99": p99}
+
+    return {
+        "since": iso_utc(UtcClock().utc_ns(began_ns)),
+        "seconds": round((now - began_ns) / 1e9, 1),
+        "sources": {
+            name: _source_counts(health.counters(source, since, now))
+            for name, source in ids.items()
+        },
+        "signals": {
+            "produced": tracked + queued,
+            "tracked": tracked,
+            "queued": queued,
+            "suspect": engine["suspect"],
+        },
+        "tracks": {"opened": tracked} | {key: tracker[key] for key in _TRACKS},
+        "engine": {key: engine[key] for key in _ENGINE},
+        "files": {key: tracker[key] for key in _FILES},
+        "latency_ns": {
+            "receive_slot": quantiles(list(ids.values())),
+            "receive_signal": quantiles([engine_role]),
+        },
     }
 
 
@@ -114,41 +140,42 @@ def barred_sources(config: Config) -> dict[str, dict[str, str | None]]:
     return barred
 
 
-def source_status(instance: Instance, name: str, now: int) -> dict[str, Any]:
-    """Return one source's sockets, quotes, frames by what became of them, age of its newest quote.
+def _source_levels(instance: Instance, name: str, now: int) -> dict[str, Any]:
+    """Return a source's sockets, pairs, whether it is recorded, age of its newest quote."""
+    source_id = SOURCE_BY_NAME[name].id
+    counters = instance.health.counters(source_id)
+    quoted, newest_ns = instance.quotes.survey(source_id)
+    return {
+        "sockets": counters["sockets"],
+        "age_ms": round((now - newest_ns) / 1e6, 1) if newest_ns else None,
+        "pairs": quoted,
+        "recording": bool(counters["recording"]),
+    }
+
+
+def _source_counts(counters: Mapping[str, int]) -> dict[str, Any]:
+    """Return a source's quotes, and its frames by what became of them.
 
     declined: refused by a decoder or the gate. fallback: read by the reference decoder, since the
     compiled one leaves it control messages and what is rare. unrecorded: frames that a recording
     had to go without.
     """
-    source_id = SOURCE_BY_NAME[name].id
-    counters = instance.health.counters(source_id)
-    quoted, newest_ns = instance.quotes.survey(source_id)
     declined = {reason: counters[f"declined_{reason}"] for reason in DECLINED}
     fallback = {reason: counters[f"fallback_{reason}"] for reason in FALLBACK}
     return {
-        "sockets": counters["sockets"],
         "quotes": counters["quotes"],
         "declined": sum(declined.values()),
         "declined_by": {reason: n for reason, n in declined.items() if n},
         "fallback": sum(fallback.values()),
         "fallback_by": {reason: n for reason, n in fallback.items() if n},
-        "age_ms": round((now - newest_ns) / 1e6, 1) if newest_ns else None,
-        "pairs": quoted,
         "reconnects": counters["reconnects"],
         "silent_symbols": counters["silent_symbols"],
         "unanswered": counters["unanswered"],
         "funding_polls": counters["funding_polls"],
         "funding_failed": counters["funding_failed"],
-        "recording": bool(counters["recording"]),
         "recorded": counters["recorded"],
         "unrecorded": counters["unrecorded"],
     }
-
-
-def _quantiles(instance: Instance, roles: Sequence[int]) -> dict[str, int | None]:
-    p50, p99 = instance.health.quantiles(roles, (0.5, 0.99))
-    return {"p50": p50, "p99": p99}
 
 
 def late_roles(instance: Instance, roles: Iterable[str], generation: int) -> dict[str, int]:
@@ -233,6 +260,7 @@ def live_spreads(
     """Return the pairs being tracked now, best net first; sizes in USDT at the touch.
 
     funding_bps: what the perpetual's seller receives next, None where it is not known.
+    quote_age_ms: of the older leg's quote.
     """
     opened_s, now_s = opened.read(), time.time()
     watch = PairWatch(
@@ -265,6 +293,7 @@ def live_spreads(
                 "size_usdt": min(
                     pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
                 ),
+                "quote_age_ms": max(0, pair.buy_age_ns, pair.sell_age_ns) / 1e6,
                 "tradable": pair.tradable,
                 "age_s": now_s - opened_s.get((direction_id, symbol_id), now_s),
             }

@@ -99,6 +99,7 @@ class Supervisor:
         leave_lists(self._instance, self._reload.lists)
         self._instance.control.stop = False
         self._instance.control.reload_generation = self._reload.lists.generation
+        build.begin_run(self._instance)
         self._health.start(self._role, now_ns())
         self._health.acknowledge(self._role, self._reload.lists.generation)
         processes.pin(self._config.cpu.supervisor)

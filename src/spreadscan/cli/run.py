@@ -39,7 +39,7 @@ _DISCOVERY_NICE = 10  # while the scan runs its feeds go first
 @click.option(
     "--no-discover", is_flag=True, help="Use generated/ as it is, however old; no timer either."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the final status as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print what this run counted, as JSON.")
 def run(
     files: Any,
     settings: Any,
@@ -65,10 +65,15 @@ def run(
         code = _run(found, folder, layout, seconds, no_discover)
     finally:
         folder.close()
-    if as_json:
-        from spreadscan.app.status import status
+    from spreadscan.app.status import status
 
-        print_json(status(build.open_instance(config, "reader"), config))
+    ended = status(build.open_instance(config, "reader"), config)
+    if as_json:
+        print_json(ended)
+    else:
+        from spreadscan.cli.table import run_line
+
+        click.echo(run_line(ended), err=True)
     sys.exit(code)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,7 @@ class LiveTable:
             ),
             sources_table(found, rates),
             self._spreads_table(spreads),
-            Text(_signals_line(found)),
-            Text(_latency_line(found)),
+            *[Text(line) for line in _count_lines(found)],
             *_settings_lines(self._settings),
             *_troubles(found),
         )
@@ -101,9 +101,7 @@ class LiveTable:
         click.echo(
             f"{sum(rates.values()):.0f} quotes/s from "
             f"{sum(s['sockets'] for s in found['sources'].values())} sockets; "
-            + _signals_line(found)
-            + "; "
-            + _latency_line(found)
+            + "; ".join(_count_lines(found))
             + "".join(f"; {line}" for line in _troubles(found))
             + "".join(
                 f"; best {r['direction']} {r['symbol']} net {r['net_bps']:.1f} bps" for r in best
@@ -135,7 +133,7 @@ class LiveTable:
             f", best {_TOP} by net" if len(spreads) > _TOP else ""
         )
         table = Table("direction", "pair", title=title, title_justify="left")
-        for name in ("gross bps", "net bps", "funding bps", "size USDT", "age s"):
+        for name in ("gross bps", "net bps", "funding bps", "size USDT", "age s", "quote ms"):
             table.add_column(name, justify="right")
         for row in spreads[:_TOP]:
             style = "" if row["tradable"] else "dim"
@@ -147,6 +145,7 @@ class LiveTable:
                 "-" if row["funding_bps"] is None else f"{row['funding_bps']:+.1f}",
                 f"{row['size_usdt']:,.0f}",
                 f"{row['age_s']:.0f}",
+                f"{row['quote_age_ms']:,.0f}",
                 style=style,
             )
         return table
@@ -155,21 +154,27 @@ class LiveTable:
 def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = None) -> Table:
     """Return the table of sources of a status; rates take the place of the fallback frames."""
     pace = "fallback" if rates is None else "quotes/s"
-    table = Table("source", "state", title="sources", title_justify="left")
+    title = f"sources; counts: {_minute(found)} / this run, since {_time(found)}"
+    table = Table("source", "state", title=title, title_justify="left")
     for name in ("sockets", "pairs", "quotes", pace, "age ms", "declined", "reconn."):
         table.add_column(name, justify="right")
     for name, source in found["sources"].items():
         state, age = found["roles"][name]["state"], source["age_ms"]
+        last = found["last_minute"]["sources"][name]
+
+        def both(key: str, last: Any = last, run: Any = source) -> str:
+            return f"{last[key]:,} / {run[key]:,}"
+
         table.add_row(
             name,
             Text(state, style="" if state == "running" else "yellow"),
             str(source["sockets"]),
             str(source["pairs"]),
-            f"{source['quotes']:,}",
-            f"{source['fallback'] if rates is None else rates[name]:,.0f}",
+            both("quotes"),
+            both("fallback") if rates is None else f"{rates[name]:,.0f}",
             "-" if age is None else f"{max(0.0, age):.0f}",
-            f"{source['declined']:,}",
-            str(source["reconnects"]),
+            both("declined"),
+            both("reconnects"),
         )
     return table
 
@@ -177,7 +182,7 @@ def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = 
 def status_tables(found: Mapping[str, Any]) -> list[Any]:
     """Return everything that `ctl status` prints for people."""
     roles = Table("role", "state", title="roles", title_justify="left")
-    for name in ("pid", "beat ms ago", "restarts", "generation"):
+    for name in ("pid", "beat ms ago", "restarts in run", "generation"):
         roles.add_column(name, justify="right")
     for name, role in found["roles"].items():
         age = role["beat_age_ms"]
@@ -192,8 +197,7 @@ def status_tables(found: Mapping[str, Any]) -> list[Any]:
     return [
         roles,
         sources_table(found),
-        Text(_signals_line(found)),
-        Text(_latency_line(found)),
+        *[Text(line) for line in (*_count_lines(found), _creation_line(found))],
         *_recording_line(found),
         *_settings_lines(found.get("settings")),
         *_troubles(found),
@@ -212,6 +216,12 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
         lines.append(f"{name} failed in discovery: {Failure(**failure)}")
     if refused := found["lists"]["refused"]:
         lines.append(f"the last discovery was refused, the lists stay: {refused}")
+    files = found["files"]
+    if files["sync_errors"]:
+        lines.append(
+            f"disk: {files['sync_errors']} syncs failed in this run, {files['untrusted_rows']:,} "
+            "rows may be lost in a power cut; the tracker's log names the files"
+        )
     if found["paused"]:
         lines.append("paused: no new signals")
     for name, source in found["sources"].items():
@@ -221,13 +231,13 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
     return [Text(line, style="bold yellow") for line in lines]
 
 
-def _signals_line(found: Mapping[str, Any]) -> str:
+def run_line(found: Mapping[str, Any]) -> str:
+    """Return what a run counted, with the moment since when."""
     signals, tracks = found["signals"], found["tracks"]
     return (
-        f"signals {signals['produced']} = tracked {signals['tracked']} + queued "
-        f"{signals['queued']}, suspect {signals['suspect']}; tracks open {tracks['open']}, "
-        f"converged {tracks['converged']}, expired {tracks['expired']}, lost {tracks['lost']}, "
-        f"delisted {tracks['delisted']}"
+        f"this run, since {_time(found)}: signals {signals['produced']} = tracked "
+        f"{signals['tracked']} + queued {signals['queued']}, suspect {signals['suspect']}; "
+        f"tracks open {tracks['open']}, {_ends(tracks)}"
     )
 
 
@@ -254,6 +264,42 @@ def _range(values: Iterable[float]) -> str:
     return f"{found[0]:g}" if found[0] == found[-1] else f"{found[0]:g} to {found[-1]:g}"
 
 
+def _count_lines(found: Mapping[str, Any]) -> list[str]:
+    minute = found["last_minute"]
+    return [
+        run_line(found),
+        f"{_minute(found)}: signals {minute['signals']['tracked']}, "
+        f"suspect {minute['signals']['suspect']}; {_ends(minute['tracks'])}; "
+        f"p50/p99 {_latencies(minute)}",
+    ]
+
+
+def _creation_line(found: Mapping[str, Any]) -> str:
+    total = found["since_creation"]
+    quotes = sum(source["quotes"] for source in total["sources"].values())
+    return (
+        f"since creation, {total['since'][:19]}Z: quotes {quotes:,}, signals "
+        f"{total['signals']['produced']:,}, {_ends(total['tracks'])}; p50/p99 {_latencies(total)}"
+    )
+
+
+def _ends(tracks: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {tracks[name]:,}" for name in ("converged", "expired", "lost", "delisted")
+    )
+
+
+def _time(found: Mapping[str, Any]) -> str:
+    """Since when a run is: the time, and the day where it is not today's."""
+    since = found["since"]
+    day = "" if since[:10] == f"{datetime.now(UTC):%Y-%m-%d}" else f"{since[:10]} "
+    return f"{day}{since[11:19]}Z"
+
+
+def _minute(found: Mapping[str, Any]) -> str:
+    return f"last {found['last_minute']['seconds']:.0f} s"
+
+
 def _recording_line(found: Mapping[str, Any]) -> list[Text]:
     live = [source for source in found["sources"].values() if source["recording"]]
     if not live:
@@ -262,14 +308,14 @@ def _recording_line(found: Mapping[str, Any]) -> list[Text]:
     return [Text(f"recording {len(live)} sources: {recorded:,} frames, {lost:,} dropped")]
 
 
-def _latency_line(found: Mapping[str, Any]) -> str:
+def _latencies(counts: Mapping[str, Any]) -> str:
     def text(name: str) -> str:
-        q = found["latency_ns"][name]
+        q = counts["latency_ns"][name]
         if q["p50"] is None:
             return "-"
         return f"{q['p50'] / 1e3:,.0f}/{q['p99'] / 1e3:,.0f} us"
 
-    return f"p50/p99 receive->slot {text('receive_slot')}, receive->signal {text('receive_signal')}"
+    return f"receive->slot {text('receive_slot')}, receive->signal {text('receive_signal')}"
 
 
 def _names(instance: Instance, config: Config, generation: int) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import time
 import pytest
 from spreadcore.active import FREE, TRACKED
 
+from spreadscan.app.build import begin_run
 from spreadscan.app.status import OpenTimes, healthy, late_roles, live_spreads, status
 from spreadscan.cli.table import LiveTable, status_tables
 from spreadscan.clock import now_ns
@@ -145,3 +146,73 @@ def test_status_says_what_discovery_went_without(instance, config, tmp_path):
         report="", unix_ns=time.time_ns(),
     )  # fmt: skip
     assert lists()["refused"] is None  # of before this set
+
+
+def count(instance, role, **counters):
+    """Add to the counters of a role, by name."""
+    names = list(instance.health.counters(role))
+    for name, n in counters.items():
+        instance.health.add(role, names.index(name), n)
+
+
+def test_counts_are_of_the_run_and_totals_are_named_so(instance, config):
+    health = instance.health
+    okx, engine, tracker = 6, health.role("engine"), health.role("tracker")
+    count(instance, okx, quotes=100, declined_crossed=3, reconnects=2)
+    count(instance, engine, suspect=7)
+    count(instance, tracker, converged=4, sync_errors=1, untrusted_rows=9)
+    for _ in range(5):
+        instance.ring.push(0, 0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
+        instance.ring.advance()
+    instance.ring.push(0, 0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
+    begin_run(instance)
+    for role in (okx, engine, tracker):
+        health.beat(role, now_ns())
+    count(instance, okx, quotes=10, declined_crossed=1)
+    count(instance, tracker, converged=1)
+    instance.ring.advance()
+    found = status(instance, config)
+    for counts in (found, found["last_minute"]):
+        source = counts["sources"]["okx-spot"]
+        assert (10, 1, 0) == (source["quotes"], source["declined"], source["reconnects"])
+        assert {"produced": 1, "tracked": 1, "queued": 0, "suspect": 0} == counts["signals"]
+        assert (1, 1) == (counts["tracks"]["opened"], counts["tracks"]["converged"])
+        assert 0 == counts["files"]["sync_errors"]
+        assert 0 <= counts["seconds"] < 60
+    total = found["since_creation"]
+    assert 110 == total["sources"]["okx-spot"]["quotes"]
+    assert {"produced": 6, "tracked": 6, "queued": 0, "suspect": 7} == total["signals"]
+    assert (5, 9) == (total["tracks"]["converged"], total["files"]["untrusted_rows"])
+    assert total["since"] <= found["since"]
+    texts = [str(part) for part in status_tables(found)]
+    assert any(t.startswith(f"this run, since {found['since'][11:19]}Z: signals 1 =")
+               for t in texts)  # fmt: skip
+    assert any(t.startswith("since creation, 20") and "signals 6" in t for t in texts)
+    assert any(t.startswith("last 0 s: signals 1,") for t in texts)
+    assert not any(t.startswith("disk:") for t in texts)  # of a run before
+    count(instance, tracker, sync_errors=1, untrusted_rows=3)
+    texts = [str(part) for part in status_tables(status(instance, config))]
+    assert any("disk: 1 syncs failed in this run, 3 rows" in t for t in texts)
+
+
+def test_a_role_by_itself_begins_a_run_unless_a_supervisor_lives(instance, config):
+    health, lease = instance.health, instance.lease("supervisor")
+    count(instance, 6, quotes=100)
+    begin_run(instance, [6])
+    assert 100 == status(instance, config)["sources"]["okx-spot"]["quotes"]
+    lease.close()
+    begin_run(instance, [6])
+    count(instance, 6, quotes=1)
+    assert 1 == health.counters(6, "run", now_ns())["quotes"]
+
+
+def test_the_live_table_shows_the_age_of_the_older_quote(instance, config):
+    direction, now = DIRECTIONS[0], now_ns()
+    instance.quotes.write(direction.buy_source, 0, 99.9, 100.0, 3.0, 3.0, 0, now - 7 * 10**9)
+    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    ages = {row["symbol"]: row["quote_age_ms"] for row in rows}
+    assert 7_000 <= ages["A-USDT"] < 60_000
+    shown = LiveTable(instance, config)._spreads_table(rows)
+    cells = {column.header: list(column.cells) for column in shown.columns}
+    at = cells["pair"].index("A-USDT")
+    assert 7_000 <= float(cells["quote ms"][at].replace(",", "")) < 60_000
