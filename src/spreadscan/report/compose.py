@@ -41,6 +41,12 @@ class Made(msgspec.Struct):
     peak_net_bps: float  # median
     duration_s: float  # median
     size_usdt: float  # median, at OPEN
+    opportunities: int  # signals that are one of their own, with an exit price
+    kept_usdt: float  # by them together, after the fees of both ends
+    open_age_ms: float  # median, of the older quote at OPEN
+    worst_age_ms: float  # median, of the oldest quote while a spread was followed
+    simulated: int  # signals of a simulated market
+    market_unknown: int  # signals of which the files do not say
     shown: list[str]  # tracks on the page
     faults: list[str]
 
@@ -75,6 +81,7 @@ def make(
         made.shown = [track.id for track in shown]
         text = render(
             range_=f"{made.first} to {made.last} UTC" if made.signals else "no signals yet",
+            market=_market(made),
             pairs=f"{made.pairs:,} different pairs and directions",
             notes=history.faults,
             tiles=_tiles(made, history),
@@ -122,6 +129,7 @@ def _numbers(history: History, out: Path) -> Made:
     for gap in history.gaps:  # a restart leaves a row for every open track, at one time
         key = gap.end_s, gap.reason
         outages[key] = max(outages.get(key, 0.0), gap.gap_s)
+    own = figures.opportunities(tracks)
     ends = [np.nanmax(tracks.closed_s, initial=-np.inf), np.max(tracks.opened_s, initial=-np.inf)]
     return Made(
         page=str(out),
@@ -141,9 +149,28 @@ def _numbers(history: History, out: Path) -> Made:
         peak_net_bps=figures.median(tracks.peak_net_bps),
         duration_s=figures.median(tracks.duration_s),
         size_usdt=figures.median(tracks.size_usdt),
+        opportunities=len(own),
+        kept_usdt=float(np.sum(tracks.kept_usdt[own])),
+        open_age_ms=figures.median(tracks.open_age_ms),
+        worst_age_ms=figures.median(tracks.worst_age_ms),
+        simulated=int(np.sum(tracks.simulated == 1)),
+        market_unknown=int(np.sum(np.isnan(tracks.simulated))),
         shown=[],
         faults=history.faults,
     )
+
+
+def _market(made: Made) -> str:
+    """Say where a market was not, or may not have been, a real one."""
+    parts = [
+        text if n == made.signals else f"{n:,} of {made.signals:,} signals: {text}"
+        for n, text in (
+            (made.simulated, "simulated market"),
+            (made.market_unknown, "market not known: real or simulated"),
+        )
+        if n
+    ]
+    return "; ".join(parts)
 
 
 def _minute(unix_s: float) -> str:
@@ -156,6 +183,7 @@ def _tiles(made: Made, history: History) -> list[tuple[str, str]]:
     return [
         ("signals", f"{made.signals:,}"),
         ("median peak, net", number(made.peak_net_bps, 1, " bps")),
+        ("kept after all fees, USDT", number(made.kept_usdt, 0)),
         ("median life", figures.span(made.duration_s)),
         ("USDT at the touch, median", number(made.size_usdt, 0)),
         ("had 100 USDT or more", number(100 * at_100, 0, " %")),
@@ -173,6 +201,7 @@ def _pictures(history: History) -> dict[str, Any]:
         "peaks": figures.peaks(tracks),
         "pairs": figures.bars(figures.best_pairs(tracks, figures.BARS)),
         "sizes": figures.sizes(tracks),
+        "ages": figures.ages(tracks),
     }
 
 
@@ -183,18 +212,22 @@ _TITLES = {
                    "Highest net edge of each spread, bps after entry fees, averaged."),
     "durations": ("How long they lived", "From the signal to the end; time runs in powers of ten."),
     "peaks": ("How far they went", "Highest net edge while it was followed."),
-    "pairs": ("Best pairs after fees", "What their signals were worth at the touch."),
+    "pairs": ("Best pairs after fees of both ends",
+              "What was left of each opportunity, closed at its last look."),
     "sizes": ("What could have been taken", "Share of signals with at least so much on both legs."),
+    "ages": ("How old the quotes were",
+             "Share of signals by the age of the older quote, at OPEN and at worst until the end."),
 }  # fmt: skip
+_WIDE = ("heat-signals", "heat-peaks", "ages")
 
 
 def _charts(pictures: dict[str, Any], history: History) -> list[Chart]:
     found = [
-        Chart(name, *_TITLES[name], svg(figure, _TITLES[name][0]), name.startswith("heat"))
+        Chart(name, *_TITLES[name], svg(figure, _TITLES[name][0]), name in _WIDE)
         for name, figure in pictures.items()
     ]
     table = pairs_table(figures.best_pairs(history.tracks, _LISTED))
-    says = "By what their signals were worth; the other columns are medians over them."
+    says = "By what their opportunities kept; the other columns are medians over them."
     return [*found, Chart("table", f"Best {_LISTED} pairs", says, table, wide=True)]
 
 

@@ -1,5 +1,6 @@
 """The pictures of all tracks together. Each takes tracks and returns a figure; none reads."""
 
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from spreadscan.types import DIRECTIONS
 
 ENDS = (*REASONS, OPEN_YET)
 BARS = 12
+_DIRECTIONS = {direction.id: direction for direction in DIRECTIONS}
+_AGES = {1: "1 ms", 10: "10 ms", 100: "0.1 s", 1_000: "1 s", 10_000: "10 s", 60_000: "1 min",
+         600_000: "10 min", 3_600_000: "1 h"}  # fmt: skip
 _HOURS = 24
 _STRONGEST = 0.85  # of the heat colour: ink must stay readable on it
 _SPANS = {0.2: "0.2 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 10800: "3 h"}
@@ -26,25 +30,56 @@ _SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 
 class Pair(NamedTuple):
-    """A pair in a direction, over all its tracks; medians leave out what is not known."""
+    """A pair in a direction, over its opportunities; medians leave out what is not known."""
 
     pair: str
     direction: int
-    signals: int
-    worth_usdt: float  # net edge times size at the touch, both at OPEN, over all signals
+    times: int
+    kept_usdt: float  # together
     peak_net_bps: float
     duration_s: float
     size_usdt: float
     trip_bps: float
 
 
+def opportunities(tracks: Tracks) -> NDArray[np.int64]:
+    """Return the rows of tracks that are opportunities of their own, best first.
+
+    Tracks of one coin that overlap in time and share a leg saw one opportunity: the leg that is
+    out of line is the same. Of those the one counts that kept most. Tracks without an exit price
+    are none.
+    """
+    kept = tracks.kept_usdt
+    order = np.argsort(-kept, kind="stable")
+    taken: dict[tuple[str, str, int], list[tuple[float, float]]] = {}  # by leg, never overlapping
+    found = []
+    for row in order[: np.count_nonzero(~np.isnan(kept))]:
+        pair, number = str(tracks.pair[row]), int(tracks.direction[row])
+        direction = _DIRECTIONS.get(number)
+        buy, sell = (direction.buy_source, direction.sell_source) if direction else (number, number)
+        span_s = float(tracks.opened_s[row]), float(tracks.closed_s[row])
+        legs = [taken.setdefault((pair, side, leg), []) for side, leg in
+                (("buy", buy), ("sell", sell))]  # fmt: skip
+        if not any(_overlaps(spans, span_s) for spans in legs):
+            found.append(row)
+            for spans in legs:
+                insort(spans, span_s)
+    return np.array(found, np.int64)
+
+
+def _overlaps(spans: list[tuple[float, float]], span_s: tuple[float, float]) -> bool:
+    at = bisect_left(spans, span_s)
+    before, after = spans[at - 1 : at] if at else [], spans[at : at + 1]
+    return any(span_s[0] < end and begin < span_s[1] for begin, end in (*before, *after))
+
+
 def best_pairs(tracks: Tracks, n: int) -> list[Pair]:
-    """Return the n pairs whose signals were worth most after entry fees."""
+    """Return the n pairs whose opportunities kept most after the fees of both ends."""
+    tracks = tracks.where(opportunities(tracks))
     keys = np.char.add(np.char.add(tracks.pair.astype(str), " "), tracks.direction.astype(str))
     _, first, of_track = np.unique(keys, return_index=True, return_inverse=True)
-    worth = np.nan_to_num(tracks.open_net_bps / 1e4 * tracks.size_usdt)
-    worth_of = np.bincount(of_track, worth, len(first))
-    best = np.argsort(-worth_of, kind="stable")[:n]
+    kept_of = np.bincount(of_track, tracks.kept_usdt, len(first))
+    best = np.argsort(-kept_of, kind="stable")[:n]
     found = []
     for key in best:
         rows = np.flatnonzero(of_track == key)
@@ -53,7 +88,7 @@ def best_pairs(tracks: Tracks, n: int) -> list[Pair]:
                 str(tracks.pair[first[key]]),
                 int(tracks.direction[first[key]]),
                 len(rows),
-                float(worth_of[key]),
+                float(kept_of[key]),
                 *(
                     median(column[rows])
                     for column in (
@@ -195,23 +230,57 @@ def span(seconds: float) -> str:
 
 
 def bars(pairs: list[Pair]) -> Figure:
-    """The best pairs, up to BARS of them, by what their signals were worth."""
+    """The best pairs, up to BARS of them, by what their opportunities kept."""
     found, axes = figure(5.4, 3.9)
     places = np.arange(len(pairs))
-    worth = [pair.worth_usdt for pair in pairs]
-    drawn = axes.barh(places, worth, 0.72, color=COLOURS["accent"])
+    kept = [pair.kept_usdt for pair in pairs]
+    drawn = axes.barh(places, kept, 0.72, color=COLOURS["accent"])
     for bar, pair in zip(drawn, pairs, strict=True):
-        hint(bar, f"{pair.pair} {DIRECTIONS[pair.direction].name}: {pair.signals:,} signals, "
-                  f"{pair.worth_usdt:,.2f} USDT")  # fmt: skip
-    axes.bar_label(drawn, [f"{value:,.2f}" for value in worth], padding=3, fontsize=8)
+        hint(bar, f"{pair.pair} {DIRECTIONS[pair.direction].name}: {pair.times:,} times, "
+                  f"{pair.kept_usdt:,.2f} USDT")  # fmt: skip
+    axes.bar_label(drawn, [f"{value:,.2f}" for value in kept], padding=3, fontsize=8)
     axes.set_yticks(
         places,
         [f"{p.pair}  {DIRECTIONS[p.direction].name.replace('->', ' → ')}" for p in pairs],
     )
     axes.set_ylim(BARS - 0.4, -0.6)
-    axes.set_xlim(0, max(worth, default=0.0) * 1.2 or 1.0)
-    axes.set_xlabel("USDT: net edge × size at the touch, at OPEN, all signals")
+    low, high = min([*kept, 0.0]) * 1.3, max([*kept, 0.0]) * 1.2
+    axes.set_xlim(low, high if high > low else 1.0)
+    axes.set_xlabel("USDT kept: size at OPEN × (entry − exit − fees of both), all times")
     axes.grid(axis="y", visible=False)
+    return found
+
+
+def ages(tracks: Tracks) -> Figure:
+    """How old the quotes were that spreads rest on: shares of signals by age."""
+    found, axes = figure(10, 3.0)
+    ends = list(_AGES)
+    axes.set(
+        xscale="log", xlim=(ends[0], ends[-1]), ylim=(0, 1.04), ylabel="share of signals",
+        xlabel="age of the older quote, at most",
+    )  # fmt: skip
+    axes.set_xticks(ends, list(_AGES.values()))
+    axes.set_xticks([], minor=True)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    grid = np.geomspace(ends[0], ends[-1], 320)
+    drawn = (("at OPEN", tracks.open_age_ms, "accent"),
+             ("worst while followed", tracks.worst_age_ms, "sell"))  # fmt: skip
+    for name, values, colour in drawn:
+        known = np.sort(np.fmax(values[~np.isnan(values)], ends[0]))
+        if not len(known):
+            continue
+        share = 1.0 - share_at(known, np.nextafter(grid, np.inf))
+        axes.step(grid, share, where="post", color=COLOURS[colour], linewidth=1.8,
+                  label=f"{name}, median {span(median(known) / 1e3)}")  # fmt: skip
+        for age in (1_000, 10_000, 60_000):
+            value = float(np.mean(known <= age))
+            (dot,) = axes.plot(age, value, "o", color=COLOURS[colour], markersize=4)
+            hint(dot, f"{name}: {value:.1%} of {len(known):,} signals within {_AGES[age]}")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right")
+    else:
+        axes.text(0.5, 0.5, "no signal tells the age of its quotes", ha="center", va="center",
+                  transform=axes.transAxes, color=COLOURS["muted"])  # fmt: skip
     return found
 
 

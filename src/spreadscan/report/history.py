@@ -38,9 +38,17 @@ class Tracks:
     peak_net_bps: Floats
     size_usdt: Floats  # at the touch at OPEN, the smaller leg's
     trip_bps: Floats  # entered at OPEN and left at CLOSE, fees of both ways
+    open_age_ms: Floats  # of the older leg's quote
+    worst_age_ms: Floats  # of either leg's, from OPEN to CLOSE
+    simulated: Floats  # 1: a simulated market, 0: a real one
 
     def __len__(self) -> int:
         return len(self.opened_s)
+
+    @property
+    def kept_usdt(self) -> Floats:
+        """Return what was left of the size at OPEN after the round trip; NaN: no exit price."""
+        return self.size_usdt * self.trip_bps / 1e4
 
     def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Tracks":
         """Return some of the tracks, in that order."""
@@ -122,7 +130,7 @@ def _gaps(events: pa.Table) -> list[Gap]:
 
 def _nothing() -> Tracks:
     texts, numbers = np.array([], object), np.array([], float)
-    return Tracks(texts, texts, np.array([], np.int64), texts, *[numbers] * 7)
+    return Tracks(texts, texts, np.array([], np.int64), texts, *[numbers] * 10)
 
 
 def _arrays(table: pa.Table) -> Tracks:
@@ -151,4 +159,7 @@ def _arrays(table: pa.Table) -> Tracks:
         peak_net_bps=np.fmax(floats("peak_net_bps"), open_net),  # without a CLOSE: of OPEN
         size_usdt=np.fmin(floats("open_buy_usdt"), floats("open_sell_usdt")),
         trip_bps=floats("open_gross_bps") - floats("exit_bps") - 2 * floats("fees_bps"),
+        open_age_ms=np.fmax(floats("open_buy_age_ms"), floats("open_sell_age_ms")),
+        worst_age_ms=np.fmax(floats("worst_buy_age_ms"), floats("worst_sell_age_ms")),
+        simulated=floats("simulated"),
     )

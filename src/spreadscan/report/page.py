@@ -39,6 +39,7 @@ def render(
     *,
     range_: str,
     pairs: str,
+    market: str,
     notes: Sequence[str],
     tiles: Sequence[tuple[str, str]],
     ends: Mapping[str, int],
@@ -55,6 +56,7 @@ def render(
         js=(parts / "page.js").read_text("utf-8").strip(),
         range=escape(range_),
         pairs=escape(pairs),
+        market=_market(market),
         notes=_notes(notes),
         tiles="\n".join(
             f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
@@ -66,6 +68,10 @@ def render(
         made=escape(made),
         lines=lines.replace("<", "\\u003c"),  # nothing in it may end the script element
     )
+
+
+def _market(market: str) -> str:
+    return f'<p class="market">{escape(market)}</p>' if market else ""
 
 
 def _notes(notes: Sequence[str]) -> str:
@@ -130,7 +136,7 @@ def _tracks(tracks: Sequence[Shown], note: str) -> str:
 
 def pairs_table(pairs: Sequence[Pair]) -> str:
     """Return the best pairs as a table."""
-    names = ("pair", "direction", "signals", "worth,\nUSDT", "peak net,\nbps", "lived",
+    names = ("pair", "direction", "times", "kept,\nUSDT", "peak net,\nbps", "lived",
              "size,\nUSDT", "held to the\nend, bps")  # fmt: skip
     head = "".join(f"<th>{escape(name).replace(chr(10), '<br>')}</th>" for name in names)
     rows = "\n".join(f"<tr>{_cells(pair)}</tr>" for pair in pairs)
@@ -143,7 +149,7 @@ def pairs_table(pairs: Sequence[Pair]) -> str:
 def _cells(pair: Pair) -> str:
     direction = DIRECTIONS[pair.direction].name.replace("->", " → ")
     texts = (
-        pair.pair, direction, f"{pair.signals:,}", f"{pair.worth_usdt:,.2f}",
+        pair.pair, direction, f"{pair.times:,}", f"{pair.kept_usdt:,.2f}",
         number(pair.peak_net_bps, 1), span(pair.duration_s), number(pair.size_usdt, 0),
         number(pair.trip_bps, 1),
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """`spreadscan report`: the page and its numbers, from nothing to a hundred thousand tracks."""
 
 import json
+import math
 import re
 import resource
 import signal
@@ -20,8 +21,9 @@ from spreadscan.errors import BadData, ConfigError
 from spreadscan.report import compose, figures, history, make, theme, timeline
 from spreadscan.report.theme import COLOURS, style, svg
 from spreadscan.tracker import SIGNALS
+from spreadscan.types import DIRECTIONS
 
-PICTURES = ["durations", "heat-peaks", "heat-signals", "pairs", "peaks", "sizes"]
+PICTURES = ["ages", "durations", "heat-peaks", "heat-signals", "pairs", "peaks", "sizes"]
 
 
 @pytest.fixture(autouse=True)
@@ -128,25 +130,140 @@ def check_colours(text):
     assert [] == re.findall(r"(?:fill|stroke): #", body)
 
 
+def kept(spread):
+    """Size at OPEN times what a round trip left, by the prices of the first and the last look."""
+    opened, end = (made._look(spread, age) for age in (0.0, spread.duration_s))
+    gross = (float(opened["sell_bid"]) / float(opened["buy_ask"]) - 1) * 1e4
+    left = (float(end["sell_ask"]) / float(end["buy_bid"]) - 1) * 1e4
+    return spread.size_usdt * (gross - left - 2 * made.FEES_BPS) / 1e4
+
+
+def one_of(spread, other):
+    """Whether two spreads are one opportunity: overlapping in time, with a leg in common."""
+    a, b = DIRECTIONS[spread.direction], DIRECTIONS[other.direction]
+    return (
+        spread.symbol_id == other.symbol_id
+        and spread.opened_s < other.opened_s + other.duration_s
+        and other.opened_s < spread.opened_s + spread.duration_s
+        and (a.buy_source == b.buy_source or a.sell_source == b.sell_source)
+    )
+
+
 def test_best_pairs_and_cells_are_those_of_a_loop(data):
-    spreads = made.spreads(400, seed=6)
+    spreads = made.spreads(3_000, seed=6)
     made.write(data, spreads, grid_s=None)
     tracks = history.load(data, None, lambda n: None).tracks
-    worth = {}
-    for s in spreads:
-        key = f"C{s.symbol_id}-USDT", s.direction
-        worth.setdefault(key, []).append(s.net_bps(0.0) / 1e4 * s.size_usdt)
-    expected = sorted(worth.items(), key=lambda item: -sum(item[1]))[:10]
+    own = []
+    for spread in sorted((s for s in spreads if s.reason), key=kept, reverse=True):
+        if not any(one_of(spread, other) for other in own):
+            own.append(spread)
+    assert 50 < len([s for s in spreads if s.reason]) - len(own)  # seen more than once
+    assert {s.id for s in own} == set(tracks.id[figures.opportunities(tracks)])
+    of_pair = {}
+    for s in own:
+        of_pair.setdefault((f"C{s.symbol_id}-USDT", s.direction), []).append(kept(s))
+    expected = sorted(of_pair.items(), key=lambda item: -sum(item[1]))[:10]
     got = figures.best_pairs(tracks, 10)
     assert [key for key, _ in expected] == [(pair.pair, pair.direction) for pair in got]
-    assert [len(values) for _, values in expected] == [pair.signals for pair in got]
+    assert [len(values) for _, values in expected] == [pair.times for pair in got]
     assert [sum(values) for _, values in expected] == pytest.approx(
-        [pair.worth_usdt for pair in got], rel=1e-4
+        [pair.kept_usdt for pair in got], rel=1e-3, abs=1e-3
     )
     cells = np.zeros((12, 24))
     for s in spreads:
         cells[s.direction, datetime.fromtimestamp(s.opened_s, UTC).hour] += 1
     assert cells.tolist() == figures._by_hour(tracks, np.ones(len(tracks))).tolist()
+
+
+def spread_of(sequence, direction, opened_s, duration_s, **other):
+    fields = {
+        "symbol_id": 1, "peak_bps": 90.0, "size_usdt": 1000.0, "buy_px": 1.0,
+        "reason": "CONVERGED", "open_bps": 60.0,
+    }  # fmt: skip
+    return made.Spread(
+        sequence=sequence, direction=direction, opened_s=made.START_S + opened_s,
+        duration_s=duration_s, **(fields | other),
+    )  # fmt: skip
+
+
+def test_three_directions_that_see_one_leg_are_one_opportunity(data, page):
+    """Three spot exchanges against a perpetual that is out of line; another pair; a later time."""
+    same = [d.id for d in DIRECTIONS if d.sell_source == DIRECTIONS[0].sell_source]
+    assert 3 == len(same)
+    spreads = [
+        spread_of(0, same[0], 10.0, 50.0, size_usdt=500.0),
+        spread_of(1, same[1], 11.0, 20.0, size_usdt=900.0),  # keeps most
+        spread_of(2, same[2], 12.0, 30.0, size_usdt=700.0),
+        spread_of(3, same[0], 60.0, 10.0),  # begins as the first ends
+        spread_of(4, same[0], 10.0, 50.0, symbol_id=2),
+        spread_of(5, same[2], 200.0, 50.0, reason=""),  # open yet
+    ]
+    made.write(data, spreads, grid_s=None)
+    tracks = history.load(data, None, lambda n: None).tracks
+    expected = {spreads[n].id for n in (1, 3, 4)}
+    assert expected == set(tracks.id[figures.opportunities(tracks)])
+    result = make(data, page)
+    assert (6, 3) == (result.signals, result.opportunities)
+    assert sum(kept(spreads[n]) for n in (1, 3, 4)) == pytest.approx(result.kept_usdt, rel=1e-3)
+
+
+def test_a_pair_that_looked_good_and_kept_nothing_is_not_the_best(data):
+    spreads = [
+        spread_of(0, 0, 0.0, 50.0, open_bps=200.0, reason="EXPIRED", size_usdt=9e4),
+        spread_of(1, 0, 0.0, 50.0, symbol_id=2),
+    ]  # the first is at its opening edge when it ends: closing costs all of it
+    made.write(data, spreads, grid_s=None)
+    tracks = history.load(data, None, lambda n: None).tracks
+    best = figures.best_pairs(tracks, 2)
+    assert ["C2-USDT", "C1-USDT"] == [pair.pair for pair in best]
+    assert best[0].kept_usdt > 0 > best[1].kept_usdt
+
+
+def test_ages_are_those_of_the_older_quote(data, page):
+    spreads = made.spreads(50, seed=3)
+    made.write(data, spreads, grid_s=None)
+    result = make(data, page)
+    assert median(s.age_ms for s in spreads) == result.open_age_ms
+    ended = [s.age_ms * 9 for s in spreads if s.reason]
+    assert median(ended) == result.worst_age_ms
+    _, found = read(page)
+    assert "How old the quotes were" in found.text
+    assert "signals within 10 s" in found.text
+
+
+def test_rows_without_ages_are_told_so(data, page):
+    made.write(data, made.spreads(20, seed=3), grid_s=None)
+    path = data / "signals-20261120.csv"
+    head, *rows = [line.split(",") for line in path.read_text().splitlines()]
+    names = rows[0]
+    for row in rows[1:]:
+        for name in ("buy_age_ms", "sell_age_ms", "worst_buy_age_ms", "worst_sell_age_ms"):
+            row[names.index(name)] = ""
+    path.write_text("\n".join(",".join(row) for row in (head, *rows)) + "\n")
+    result = make(data, page)
+    assert math.isnan(result.open_age_ms)
+    _, found = read(page)
+    assert "no signal tells the age of its quotes" in found.text
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [
+    (b"false", b"false", ""),
+    (b"true", b"true", "simulated market"),
+    (b"false", b"true", "{second} of {all} signals: simulated market"),
+    (b"unknown", b"unknown", "market not known: real or simulated"),
+])  # fmt: skip
+def test_a_simulated_market_is_told_in_a_line(data, page, first, second, expected):
+    made.write(data, made.spreads(60, seed=4, days=2), grid_s=None)
+    for day, market in (("20261120", first), ("20261121", second)):
+        path = data / f"signals-{day}.csv"
+        path.write_bytes(path.read_bytes().replace(b"simulated=false", b"simulated=" + market))
+    result = make(data, page)
+    text, found = read(page)
+    n = sum(t >= made.START_S + 86_400 for t in history.load(data, None, print).tracks.opened_s)
+    line = expected.format(second=n, all=60)
+    assert line in found.text
+    assert bool(line) == ('class="market"' in text)
+    assert (60 if first == b"true" else n if second == b"true" else 0) == result.simulated
 
 
 def test_the_round_trip_pays_fees_both_ways(data):
@@ -280,12 +397,13 @@ def test_since_leaves_older_signals_out(data):
 
 def test_faults_stand_on_the_page_and_the_rest_is_drawn(data, page):
     made.write(data, made.spreads(40, seed=4, days=2), grid_s=5.0)
-    (data / "signals-20261120.csv").write_text("# spreadscan signals v1; old\ntime\n")
+    (data / "signals-20261120.csv").write_text("# spreadscan signals v2; old\ntime\n")
     path = data / "signals-20261121.csv"
     path.write_bytes(path.read_bytes() + b"rubbish\n")
     result = make(data, page)
     assert 0 < result.signals < 40
     assert 2 == len(result.faults)
+    assert "(`spreadscan export --data FOLDER` reads them there)" in result.faults[0]
     _, found = read(page)
     assert "Not everything could be read" in found.text
     for fault in result.faults:
