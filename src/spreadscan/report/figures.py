@@ -244,9 +244,10 @@ def bars(pairs: list[Pair]) -> Figure:
         [f"{p.pair}  {DIRECTIONS[p.direction].name.replace('->', ' → ')}" for p in pairs],
     )
     axes.set_ylim(BARS - 0.4, -0.6)
-    low, high = min([*kept, 0.0]) * 1.3, max([*kept, 0.0]) * 1.2
-    axes.set_xlim(low, high if high > low else 1.0)
-    axes.set_xlabel("USDT kept: size at OPEN × (entry − exit − fees of both), all times")
+    low, high = min([*kept, 0.0]), max([*kept, 0.0])
+    room = 0.2 * (high - low)  # for the numbers beside the bars
+    axes.set_xlim(low - room * (low < 0), (high + room * (high > 0)) if room else 1.0)
+    axes.set_xlabel("USDT kept, all times together")
     axes.grid(axis="y", visible=False)
     return found
 
