@@ -36,7 +36,8 @@ N_SOURCES, N_SYMBOLS = 8, 680
 N_QUOTES = N_SOURCES * N_SYMBOLS
 FEES_BPS, THRESHOLD_BPS, CONVERGE_BPS, MAX_GROSS_BPS = 15.0, 15.0, 2.0, 3000.0
 MIN_NOTIONAL = 20.0
-STALE_AFTER_S = (0.0, 0.0, 10.0, 10.0, 0.0, 10.0, 75.0, 75.0)  # by source, as the venues have it
+STALE_AFTER_S = (600.0, 600.0, 10.0, 10.0, 600.0, 10.0, 75.0, 75.0)  # by source
+LEARNT = 1_000 << 32 | 25 << 48  # 10 s and 0.25 s, as Quote.flags of the three of 600 s have them
 BEAT_LIMIT_S = 2.0
 NOW_NS = 10**15
 ROUNDS = 200
@@ -67,7 +68,8 @@ class Market:
             price = 10 ** rng.uniform(-3, 4)
             for source in range(N_SOURCES):
                 bid = price * (1 + rng.uniform(-2e-4, 2e-4))
-                quote = (bid, bid * 1.0001, 1e4 / price, 1e4 / price, 1, NOW_NS - 10**9, 0)
+                flags = LEARNT if STALE_AFTER_S[source] == 600.0 else 0
+                quote = (bid, bid * 1.0001, 1e4 / price, 1e4 / price, 1, NOW_NS - 10**9, flags)
                 self.table[source, symbol] = quote
                 instance.quotes.write(source, symbol, *quote)
         for source in range(N_SOURCES):
@@ -133,9 +135,9 @@ class PlainEngine:
                 gross = (sell[0] / buy[1] - 1.0) * 1e4
                 if not (fresh[buy_source] and fresh[sell_source]):
                     continue
-                if stale_ns[buy_source] and now_ns - buy[5] > stale_ns[buy_source]:
+                if now_ns - buy[5] > stale_ns[buy_source]:
                     continue
-                if stale_ns[sell_source] and now_ns - sell[5] > stale_ns[sell_source]:
+                if now_ns - sell[5] > stale_ns[sell_source]:
                     continue
                 if not gross <= MAX_GROSS_BPS:
                     continue
@@ -159,7 +161,7 @@ class ArrayEngine:
         self.bid, self.ask, self.bid_qty, self.ask_qty, self.recv_ns = columns
         self.buy = np.array([buy for _, buy, _ in market.directions])
         self.sell = np.array([sell for _, _, sell in market.directions])
-        self.stale_ns = np.array([s * 1e9 if s else np.inf for s in STALE_AFTER_S])
+        self.stale_ns = np.array([s * 1e9 for s in STALE_AFTER_S])
         self.beat_ns = np.full(N_SOURCES, NOW_NS - 10**8)
         self.active = np.zeros((N_SYMBOLS, len(market.directions)), dtype=bool)
 

@@ -20,6 +20,10 @@ cdef struct DirectionRule:
     Limit threshold             # bps on net
     Limit converge              # bps on net, below the threshold
 
+cdef struct Anchor:             # twice the mids (bid + ask) of a pair's legs; NaN: not known
+    double of_sell              # as it was when the buy leg was heard last
+    double of_buy               # as it was when the sell leg was
+
 cdef struct EngineCore:
     QuoteTable quotes
     Dirty dirty
@@ -30,6 +34,9 @@ cdef struct EngineCore:
     const ControlWords* control
     Edges* edges                # NULL unless a replay wants statistics
     Confirm* confirm            # NULL: a spread signals at once
+    Anchor* anchors             # symbol * n_directions + direction
+    int64_t* heard_ns           # symbol * n_sources + source: the quote that the anchors are of
+    size_t n_directions
     DirectionRule rules[256]
     Tradable rule               # as of this turn
     Limit max_gross             # bps
@@ -51,4 +58,5 @@ cdef class Engine:
         tuple _owned            # everything the pointers point into, with:
         SourceSymbolIndex _index
 
+    cdef _make_anchors(self, SourceSymbolIndex index)
     cdef _confirm(self, SourceSymbolIndex index, int64_t wait_ns)

@@ -4,6 +4,8 @@ A turn takes the dirty symbols of every source, reads each changed slot and the 
 has by the index, works out gross and net, and pushes a signal where all of the rules hold. Time
 is an argument of a turn; only the run loop reads the clock. It counts, and never logs.
 """
+from libc.math cimport NAN, fabs, isnan
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from spreadcore.active cimport ACTIVE_FREE, ACTIVE_REARM, ACTIVE_SIGNALLED, ActiveTable, active_byte
@@ -35,12 +37,19 @@ from spreadcore.dirty cimport (
 from spreadcore.edgestats cimport EdgeStats, edges_add
 from spreadcore.health cimport Health, count, histogram_add
 from spreadcore.index cimport IndexEntry, SourceSymbolIndex, index_at, index_has
-from spreadcore.layout cimport Quote, Signal
+from spreadcore.layout cimport Quote, QuoteSlot, Signal
 from spreadcore.limits cimport at_least, at_most, below, limit_at
-from spreadcore.quotes cimport QUOTE_BUSY, Quotes, quote_read, quote_slot
+from spreadcore.quotes cimport (
+    QUOTE_BUSY,
+    Quotes,
+    quote_limit_ns,
+    quote_pause_ns,
+    quote_read,
+    quote_slot,
+)
 from spreadcore.ring cimport RING_FULL, SignalRing, ring_push, signal_ages
 from spreadcore.spread cimport gross_bps
-from spreadcore.tradable cimport limit_ns, look_at_beats, tradable
+from spreadcore.tradable cimport limit_ns, look_at_beats, stale_limit_ns, start_rule, tradable
 
 from spreadcore.layout import ENGINE_COUNTERS
 from spreadcore.errors import CoreError, TableFull
@@ -48,12 +57,19 @@ from spreadcore.errors import CoreError, TableFull
 cdef enum:
     TAKE = 1024                 # dirty symbols taken per source and look
     SWEEP_CHUNK = 64            # symbols swept per turn at most
+    FROZEN_AFTER_MS = 500       # no leg is doubted that was heard since
+    MOVED_SPREADS = 4           # a source has moved by so many of its own spreads,
+    MOVED_BPS = 5               # and by this: a locked book has none
+
+cdef enum:                      # beyond the directions
+    CHANGED = 256
+    SWEPT = 257
 
 cdef enum:                      # in the order of layout.ENGINE_COUNTERS
     C_TURNS, C_DIRTY, C_PAIRS, C_SIGNALS, C_SUSPECT, C_UNTRADABLE, C_THIN, C_BUSY, C_RING_FULL,
-    C_SWEPT, C_SLEEPS, C_TIMEOUTS_WITH_WORK, C_REARMED, C_UNCONFIRMED, N_ENGINE_COUNTERS
+    C_SWEPT, C_SLEEPS, C_TIMEOUTS_WITH_WORK, C_REARMED, C_UNCONFIRMED, C_FROZEN, N_ENGINE_COUNTERS
 
-if len(ENGINE_COUNTERS) != N_ENGINE_COUNTERS or ENGINE_COUNTERS[C_UNCONFIRMED] != "unconfirmed":
+if len(ENGINE_COUNTERS) != N_ENGINE_COUNTERS or ENGINE_COUNTERS[C_FROZEN] != "frozen":
     raise ImportError("engine: counters differ from layout.ENGINE_COUNTERS")
 
 
@@ -62,18 +78,22 @@ cdef inline void tally(EngineCore* e, int counter) noexcept nogil:
 
 
 cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
-                   int64_t now_ns, bint changed) noexcept nogil:
+                   int64_t now_ns, bint changed, bint stands) noexcept nogil:
     """One direction of one symbol, as of now.
 
     changed: a quote of it has just come; else it is swept, which is no news for statistics.
+    stands: both legs are tradable.
     """
     cdef uint8_t* byte = active_byte(&e.active, d, symbol)
-    cdef size_t pair = d * e.index.n_symbols + symbol
-    if not holds(e, d, symbol, buy, sell, byte, now_ns, changed):
-        if e.confirm != NULL and confirm_holds(e.confirm, pair):
-            confirm_forget(e.confirm, pair)
-            tally(e, C_UNCONFIRMED)
+    cdef size_t pair
+    if not holds(e, d, symbol, buy, sell, byte, now_ns, changed, stands):
+        if e.confirm != NULL:
+            pair = d * e.index.n_symbols + symbol
+            if confirm_holds(e.confirm, pair):
+                confirm_forget(e.confirm, pair)
+                tally(e, C_UNCONFIRMED)
         return
+    pair = d * e.index.n_symbols + symbol
     if e.confirm != NULL and not confirm_hold(e.confirm, pair, now_ns):
         return
     if not (at_least(buy.ask_px * buy.ask_qty, &e.min_notional)
@@ -82,13 +102,17 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
         return
     if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
         return
+    if (is_frozen(e, e.index.buy_source[d], symbol, buy, now_ns)
+            or is_frozen(e, e.index.sell_source[d], symbol, sell, now_ns)):
+        tally(e, C_FROZEN)
+        return
     signal(e, d, symbol, buy, sell, byte, now_ns, changed)
     if e.confirm != NULL:
         confirm_forget(e.confirm, pair)
 
 
 cdef bint holds(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
-                uint8_t* byte, int64_t now_ns, bint changed) noexcept nogil:
+                uint8_t* byte, int64_t now_ns, bint changed, bint stands) noexcept nogil:
     """Whether a spread stands on tradable legs and nobody follows it; cheapest rule first."""
     cdef const DirectionRule* rule = e.rules + d
     cdef double gross, net
@@ -100,8 +124,7 @@ cdef bint holds(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const 
     gross = gross_bps(buy.ask_px, sell.bid_px)
     if e.edges != NULL and changed:
         edges_add(e.edges, d, symbol, gross, buy.ask_px, sell.bid_px, now_ns)
-    if not (tradable(&e.rule, e.index.buy_source[d], buy, now_ns)
-            and tradable(&e.rule, e.index.sell_source[d], sell, now_ns)):
+    if not stands:
         tally(e, C_UNTRADABLE)
         return False
     if not at_most(gross, &e.max_gross):  # written so that NaN is suspect too
@@ -139,66 +162,136 @@ cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const
         e.n_noted += 1
 
 
-cdef void evaluate_slot(EngineCore* e, size_t source, size_t symbol,
-                        int64_t now_ns) noexcept nogil:
-    """A changed quote against all of its counterparts.
+cdef inline Anchor* anchor_of(EngineCore* e, size_t d, size_t symbol) noexcept nogil:
+    return e.anchors + symbol * e.n_directions + d
 
-    A busy slot is left alone: its writer marks it dirty after the write, and if the writer
-    died there is nothing to see until it is healed.
+
+cdef bint is_frozen(EngineCore* e, size_t source, size_t symbol, const Quote* leg,
+                    int64_t now_ns) noexcept nogil:
+    """Whether a leg fell silent and most of the coin's other sources moved away since.
+
+    Only where silence is health: a leg that is silent for longer than it usually is. Those that it
+    is compared with anywhere are asked, by where they were when it was heard last.
     """
-    cdef const IndexEntry* entry
-    cdef Quote mine, other
-    cdef size_t d, buy
-    cdef int i
-    tally(e, C_DIRTY)
-    if symbol >= e.index.n_symbols:     # the index may be smaller than the table
-        return
-    entry = index_at(&e.index, source, symbol)
-    if entry.n == 0:
-        return
-    if quote_read(quote_slot(&e.quotes, source, symbol), &mine) == QUOTE_BUSY:
-        tally(e, C_BUSY)
-        return
+    cdef const IndexEntry* entry = index_at(&e.index, source, symbol)
+    cdef Quote other
+    cdef size_t d, with_source
+    cdef double then
+    cdef int i, known = 0, moved = 0
+    if (quote_limit_ns(leg) == 0 or now_ns - leg.recv_ns <= quote_pause_ns(leg)
+            or now_ns - leg.recv_ns <= FROZEN_AFTER_MS * 1_000_000):
+        return False
     for i in range(entry.n):
         d = entry.directions[i]
-        buy = e.index.buy_source[d]
-        if buy == source:
-            if quote_read(quote_slot(&e.quotes, e.index.sell_source[d], symbol),
-                          &other) == QUOTE_BUSY:
-                tally(e, C_BUSY)
-                continue
-            evaluate(e, d, symbol, &mine, &other, now_ns, True)
+        if e.index.buy_source[d] == source:
+            with_source, then = e.index.sell_source[d], anchor_of(e, d, symbol).of_sell
         else:
-            if quote_read(quote_slot(&e.quotes, buy, symbol), &other) == QUOTE_BUSY:
-                tally(e, C_BUSY)
-                continue
-            evaluate(e, d, symbol, &other, &mine, now_ns, True)
+            with_source, then = e.index.buy_source[d], anchor_of(e, d, symbol).of_buy
+        if (isnan(then)
+                or quote_read(quote_slot(&e.quotes, with_source, symbol), &other) == QUOTE_BUSY
+                or not tradable(&e.rule, with_source, &other, now_ns)):
+            continue
+        known += 1
+        moved += has_moved(then, &other)
+    return 2 * moved > known
 
 
-cdef void look(EngineCore* e, size_t d, size_t symbol, int64_t now_ns) noexcept nogil:
-    """One direction of a symbol, changed or not."""
-    cdef Quote buy, sell
-    if (quote_read(quote_slot(&e.quotes, e.index.buy_source[d], symbol), &buy) == QUOTE_BUSY
-            or quote_read(quote_slot(&e.quotes, e.index.sell_source[d], symbol),
-                          &sell) == QUOTE_BUSY):
+cdef inline bint has_moved(double then, const Quote* q) noexcept nogil:
+    """Whether the mid is far from what it was; then: twice that."""
+    cdef double now = q.bid_px + q.ask_px
+    cdef double way = fabs(now - then)
+    return (way > 2 * MOVED_SPREADS * (q.ask_px - q.bid_px)
+            and way * 10_000 > MOVED_BPS * now)
+
+
+cdef size_t compare(EngineCore* e, size_t source, size_t symbol, int64_t now_ns,
+                    size_t which) noexcept nogil:
+    """A source's quote against its counterparts; returns against how many.
+
+    which: CHANGED, all of them; SWEPT, those that sell; else the one of that direction. A busy slot
+    is left alone: its writer marks it dirty after the write, and if the writer died there is
+    nothing to see until it is healed.
+    """
+    cdef const IndexEntry* entry = index_at(&e.index, source, symbol)
+    cdef QuoteSlot* row = quote_slot(&e.quotes, 0, symbol)
+    cdef Quote mine, other
+    cdef size_t d, with_source, n = 0
+    cdef bint mine_stands, stands, buys, heard
+    cdef int i
+    if entry.n == 0:
+        return 0
+    if quote_read(row + source, &mine) == QUOTE_BUSY:
         tally(e, C_BUSY)
-        return
-    evaluate(e, d, symbol, &buy, &sell, now_ns, False)
+        return 0
+    mine_stands = tradable(&e.rule, source, &mine, now_ns)
+    heard = quote_limit_ns(&mine) != 0 and is_another(e, source, symbol, &mine)
+    if which != CHANGED and quote_limit_ns(&mine) != 0:
+        remember_all(e, source, symbol, heard, now_ns)
+    for i in range(entry.n):
+        d = entry.directions[i]
+        buys = e.index.buy_source[d] == source
+        if which != CHANGED and which != d and not (which == SWEPT and buys):
+            continue
+        n += 1
+        with_source = e.index.sell_source[d] if buys else e.index.buy_source[d]
+        if quote_read(row + with_source, &other) == QUOTE_BUSY:
+            tally(e, C_BUSY)
+            continue
+        stands = tradable(&e.rule, with_source, &other, now_ns)
+        if heard:
+            remember(anchor_of(e, d, symbol), buys, &other, stands)
+        evaluate(e, d, symbol, &mine if buys else &other, &other if buys else &mine, now_ns,
+                 which == CHANGED, stands and mine_stands)
+    return n
+
+
+cdef inline bint is_another(EngineCore* e, size_t source, size_t symbol,
+                            const Quote* q) noexcept nogil:
+    """Whether a quote is another one than at the last look: a slot may be marked as it was."""
+    cdef int64_t* heard_ns = e.heard_ns + symbol * e.quotes.n_sources + source
+    if heard_ns[0] == q.recv_ns:
+        return False
+    heard_ns[0] = q.recv_ns
+    return True
+
+
+cdef inline void remember(Anchor* a, bint of_sell, const Quote* q, bint stands) noexcept nogil:
+    """Keep where a leg stands, now that the other one was heard."""
+    cdef double mids = q.bid_px + q.ask_px if stands else NAN
+    if of_sell:
+        a.of_sell = mids
+    else:
+        a.of_buy = mids
+
+
+cdef void remember_all(EngineCore* e, size_t source, size_t symbol, bint heard,
+                       int64_t now_ns) noexcept nogil:
+    """Do so for every leg that one is compared with; not heard: for those of which none is known.
+
+    An update that was never marked, a source that is back, an engine or an index that is new.
+    """
+    cdef const IndexEntry* entry = index_at(&e.index, source, symbol)
+    cdef Quote other
+    cdef Anchor* a
+    cdef size_t d, with_source
+    cdef bint buys
+    cdef int i
+    for i in range(entry.n):
+        d = entry.directions[i]
+        buys = e.index.buy_source[d] == source
+        a = anchor_of(e, d, symbol)
+        if not (heard or isnan(a.of_sell if buys else a.of_buy)):
+            continue
+        with_source = e.index.sell_source[d] if buys else e.index.buy_source[d]
+        if quote_read(quote_slot(&e.quotes, with_source, symbol), &other) != QUOTE_BUSY:
+            remember(a, buys, &other, tradable(&e.rule, with_source, &other, now_ns))
 
 
 cdef size_t sweep_symbol(EngineCore* e, size_t symbol, int64_t now_ns) noexcept nogil:
     """Every direction of a symbol once, changed or not; returns how many."""
-    cdef const IndexEntry* entry
-    cdef size_t source, d, n = 0
-    cdef int i
+    cdef size_t source, n = 0
     for source in range(e.index.n_sources):
-        entry = index_at(&e.index, source, symbol)
-        for i in range(entry.n):
-            d = entry.directions[i]
-            if e.index.buy_source[d] != source:
-                continue
-            n += 1
-            look(e, d, symbol, now_ns)
+        n += compare(e, source, symbol, now_ns, SWEPT)
     return n
 
 
@@ -232,20 +325,23 @@ cdef void sweep(EngineCore* e, int64_t now_ns) noexcept nogil:
 cdef void confirm_all(EngineCore* e, int64_t now_ns) noexcept nogil:
     """Look again at spreads that have held for long enough without a tick of their own."""
     cdef uint32_t pair = confirm_due(e.confirm, now_ns)
+    cdef size_t d
     while pair != NO_PAIR:
-        look(e, pair // e.confirm.n_symbols, pair % e.confirm.n_symbols, now_ns)
+        d = pair // e.confirm.n_symbols
+        compare(e, e.index.buy_source[d], pair % e.confirm.n_symbols, now_ns, d)
         pair = confirm_due(e.confirm, now_ns)
 
 
 cdef void forget_others(EngineCore* e) noexcept nogil:
-    """Let no pair wait for its confirmation that the index has no more."""
+    """Let nothing stay that was known of a pair which the index has no more."""
     cdef size_t d, symbol, pair
-    for d in range(256):
-        if e.index.buy_source[d] == 255:
-            continue
+    for d in range(e.n_directions):
         for symbol in range(e.index.n_symbols):
+            if e.index.buy_source[d] != 255 and index_has(&e.index, d, symbol):
+                continue
+            anchor_of(e, d, symbol)[0] = Anchor(NAN, NAN)
             pair = d * e.index.n_symbols + symbol
-            if confirm_holds(e.confirm, pair) and not index_has(&e.index, d, symbol):
+            if e.confirm != NULL and confirm_holds(e.confirm, pair):
                 confirm_forget(e.confirm, pair)
 
 
@@ -257,7 +353,9 @@ cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
     for source in range(e.quotes.n_sources):
         taken = dirty_take(&e.dirty, source, symbols, TAKE)
         for i in range(taken):
-            evaluate_slot(e, source, symbols[i], now_ns)
+            tally(e, C_DIRTY)
+            if symbols[i] < e.index.n_symbols:      # the index may be smaller than the table
+                compare(e, source, symbols[i], now_ns, CHANGED)
         n += taken
     if e.confirm != NULL:
         confirm_all(e, now_ns)
@@ -356,12 +454,31 @@ cdef class Engine:
         e.rule.n_sources = quotes.table.n_sources
         e.control = control.words
         e.max_gross, e.min_notional = limit_at(max_gross_bps, 0.0), limit_at(min_notional, 0.0)
+        start_rule(&e.rule)
         e.rule.beat_limit_ns = limit_ns(beat_limit_s)
         e.sweep_ns = limit_ns(sweep_s)
         self._owned = (quotes, dirty, ring, active, health, control)
+        self._make_anchors(index)
         self.replace_index(index)
         if confirm_s:
             self._confirm(index, limit_ns(confirm_s))
+
+    def __dealloc__(self):
+        free(self.core.anchors)
+        free(self.core.heard_ns)
+
+    cdef _make_anchors(self, SourceSymbolIndex index):
+        cdef EngineCore* e = &self.core
+        e.n_directions = index.n_directions
+        e.anchors = <Anchor*>malloc(
+            max(1, index.index.n_symbols * e.n_directions) * sizeof(Anchor))
+        e.heard_ns = <int64_t*>calloc(
+            index.index.n_symbols * e.quotes.n_sources, sizeof(int64_t))
+        if e.anchors == NULL or e.heard_ns == NULL:
+            raise MemoryError
+        cdef size_t i
+        for i in range(index.index.n_symbols * e.n_directions):
+            e.anchors[i] = Anchor(NAN, NAN)
 
     cdef _confirm(self, SourceSymbolIndex index, int64_t wait_ns):
         cdef Confirmation confirmation = Confirmation(
@@ -388,8 +505,7 @@ cdef class Engine:
                 f"index: {index.n_directions} directions, {index.index.n_symbols} symbols, "
                 f"expected {self._index.n_directions} and {e.index.n_symbols} as before")
         self._index, e.index = index, index.index
-        if e.confirm != NULL:
-            forget_others(e)
+        forget_others(e)
 
     def set_rule(self, int direction, double fees_bps, double threshold_bps, double converge_bps):
         """Set the fees of both legs and the limits on net of one direction, in bps."""
@@ -403,10 +519,10 @@ cdef class Engine:
             fees_bps, limit_at(threshold_bps, fees_bps), limit_at(converge_bps, fees_bps))
 
     def set_stale(self, size_t source, double stale_after_s):
-        """Set the age after which a quote of the source is not tradable; 0 = no limit."""
+        """Set the age after which a quote of the source is not tradable; 600 s before it is set."""
         if source >= self.core.quotes.n_sources:
             raise TableFull(f"source id: {source}, expected below {self.core.quotes.n_sources}")
-        self.core.rule.stale_ns[source] = limit_ns(stale_after_s)
+        self.core.rule.stale_ns[source] = stale_limit_ns(stale_after_s)
 
     def observe(self, EdgeStats stats not None):
         """Feed every evaluation of a changed quote to `stats`, whatever the rules say of it."""

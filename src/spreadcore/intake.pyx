@@ -8,12 +8,14 @@ cimport cython
 from libc.math cimport isnan
 from libc.stdlib cimport calloc, free
 
+from spreadcore.cadence cimport cadence_heard, cadence_start
 from spreadcore.dirty cimport DirtySet
 from spreadcore.health cimport Health
 from spreadcore.layout cimport QuoteSlot
 from spreadcore.lines cimport LINE_BYTES, new_lines
-from spreadcore.quotes cimport Quotes
+from spreadcore.quotes cimport PAUSE_UNIT_NS, Quotes
 from spreadcore.symbols cimport names_forget, names_free, names_put
+from spreadcore.tradable cimport stale_limit_ns
 from spreadcore.layout import DECLINED, SOURCE_COUNTERS
 from spreadcore.errors import CoreError, TableFull
 
@@ -25,13 +27,14 @@ cdef size_t C_QUOTES = SOURCE_COUNTERS.index("quotes")
 cdef size_t C_REFRESHES = SOURCE_COUNTERS.index("refreshes")
 cdef size_t C_EMPTIED = SOURCE_COUNTERS.index("emptied")
 cdef size_t C_WAKES = SOURCE_COUNTERS.index("wakes")
+cdef size_t C_ID_RESTARTS = SOURCE_COUNTERS.index("id_restarts")
 cdef size_t C_DECLINED = SOURCE_COUNTERS.index("declined_other_channel")
 
 if len(DECLINED) != N_DECLINED or DECLINED[D_CROSSED] != "crossed":
     raise ImportError(f"intake: {len(DECLINED)} reasons in layout, expected {N_DECLINED}")
 
-if sizeof(SymbolState) != LINE_BYTES:
-    raise ImportError(f"intake: a symbol's state has {sizeof(SymbolState)} bytes, expected a line")
+if sizeof(SymbolState) != 2 * LINE_BYTES:
+    raise ImportError(f"intake: a symbol's state has {sizeof(SymbolState)} bytes, expected 2 lines")
 
 RESETS = {"never": RESET_NEVER, "is_one": RESET_IS_ONE, "newer_time": RESET_NEWER_TIME}
 
@@ -79,6 +82,21 @@ cdef inline bint is_old(const Intake* k, const SymbolState* s, const Fields* f) 
     return True
 
 
+cdef bint has_restarted(Intake* k, SymbolState* s, uint32_t link, const Fields* f,
+                        int64_t recv_ns) noexcept nogil:
+    """Whether a lower id is one of a new sequence."""
+    if recv_ns - s.last_id_ns < <int64_t>RESTART_S * 1_000_000_000:
+        if link != s.link or s.n_old == HANDED_OVER:
+            return False
+        s.n_old = s.n_old + 1 if s.n_old and f.update_id > s.old_id else 1
+        s.old_id = f.update_id
+        if s.n_old < RISING_IDS:
+            return False
+    s.id_restarts += 1
+    count(&k.health.counters[C_ID_RESTARTS], 1)
+    return True
+
+
 cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
                        int64_t recv_ns) noexcept nogil:
     cdef SymbolState* s
@@ -93,11 +111,15 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
         k.tops[symbol] = f[0]
     if isnan(s.qty_scale):
         return decline(k, D_NO_CONTRACT_SIZE)
-    if is_old(k, s, f):
+    if is_old(k, s, f) and not has_restarted(k, s, link, f, recv_ns):
         return decline(k, D_OLD_ID)
     again = f.update_id >= 0 and f.update_id == s.last_id and f.id_kind == s.id_kind
+    if s.link != link:
+        s.cadence.heard_ns = 0          # a pause is one of a socket
     s.link = link
     s.last_id = f.update_id
+    s.last_id_ns = recv_ns
+    s.n_old = 0
     s.id_kind = f.id_kind
     s.last_venue_ns = f.venue_ns
     slot = quote_slot(&k.quotes, k.source, symbol)
@@ -110,12 +132,16 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
         fault = D_BAD_PRICE
     if fault >= 0:
         quote_write_empty(slot, link)   # the old top is gone, whatever the new one is
+        s.cadence.heard_ns = 0
         mark(k, symbol, recv_ns)
         count(&k.health.counters[C_EMPTIED], 1)
         return decline(k, fault)
     q.venue_ns = f.venue_ns
     q.recv_ns = recv_ns
     q.flags = link
+    if k.cap:
+        cadence_heard(&s.cadence, recv_ns, k.cap)
+        q.flags |= s.cadence.word
     quote_write(slot, &q)
     s.last_recv_ns = recv_ns
     s.quotes += 1
@@ -142,11 +168,14 @@ cdef class FeedIntake:
     """Intake of one source; the caller holds the source's lease and is its only writer.
 
     id_reset: 'never', 'is_one' or 'newer_time' (which lower ids are a new sequence). keep_tops:
-    remember each symbol's last top of book in wire units, for venues that send deltas.
+    remember each symbol's last top of book in wire units, for venues that send deltas. learn_to_s:
+    for a source that says nothing while nothing changes, the longest that a pair may be silent;
+    for how long each may is learnt from its pauses and stands in its slot. 0: nothing is learnt.
     """
 
     def __cinit__(self, Region quotes not None, Region dirty not None, Region health not None,
-                  size_t source_id, str id_reset="never", bint keep_tops=False):
+                  size_t source_id, str id_reset="never", bint keep_tops=False,
+                  double learn_to_s=0.0):
         for region in (quotes, dirty, health):
             if not region.writable:
                 raise CoreError(f"{region.path}: mapped read-only, expected a writable mapping")
@@ -163,6 +192,8 @@ cdef class FeedIntake:
         self.intake.source = source_id
         self.intake.n_symbols = quotes.n_symbols
         self.intake.id_reset = RESETS[id_reset]
+        if learn_to_s:
+            self.intake.cap = <uint16_t>max(1, stale_limit_ns(learn_to_s) // PAUSE_UNIT_NS)
         self.intake.states = <SymbolState*>new_lines(
             quotes.n_symbols * sizeof(SymbolState))
         if keep_tops:
@@ -203,7 +234,9 @@ cdef class FeedIntake:
         s.multiplier, s.qty_scale = multiplier, qty_scale
         s.last_id = -1
         s.quotes = 0
+        s.id_restarts = 0
         s.known = 1
+        cadence_start(&s.cadence, self.intake.cap)
 
     def remove_symbol(self, size_t symbol):
         """Empty the slot, decline more quotes of the symbol, forget its name; wake the engine."""
@@ -283,8 +316,32 @@ cdef class FeedIntake:
             s = self._state(symbol)
             if s.known and s.link == old:
                 s.link = new
+                s.n_old = HANDED_OVER
                 n += 1
         return n
+
+    def subscribed_anew(self, uint32_t link, symbols, int64_t now_ns):
+        """Hear that a link has subscribed to these symbols once more: its ids may begin anew.
+
+        What it owns of them begins a new pause: it may not have been listening before.
+        """
+        cdef SymbolState* s
+        for symbol in symbols:
+            s = self._state(symbol)
+            if s.known and s.link == link:
+                s.last_id = -1
+                if s.cadence.heard_ns:
+                    s.cadence.heard_ns = now_ns
+
+    def id_restarts(self):
+        """Return how often each symbol's ids began anew though its socket went on; those above 0.
+
+        Since the symbol was added.
+        """
+        cdef size_t symbol
+        return {symbol: self.intake.states[symbol].id_restarts
+                for symbol in range(self.intake.n_symbols)
+                if self.intake.states[symbol].known and self.intake.states[symbol].id_restarts}
 
     def unheard(self):
         """Return the symbols that no open socket has written yet."""
@@ -316,21 +373,33 @@ cdef class FeedIntake:
         """Return when the symbol last had an accepted quote, 0 for never."""
         return self._state(symbol).last_recv_ns
 
-    def silent(self, int64_t since_ns):
-        """Return the symbols whose last accepted quote is older than since_ns.
+    def limit_s(self, size_t symbol):
+        """Return the age up to which the symbol's quotes are true, as learnt; 0: none is learnt."""
+        cdef SymbolState* s = self._state(symbol)
+        return self._own_ns(s) / 1e9 if self.intake.cap else 0.0
+
+    def silent(self, int64_t now_ns, double limit_s):
+        """Return the symbols without an accepted quote for limit_s, or for what is learnt of them.
 
         Not those that never had one, and not those whose socket has closed.
         """
         cdef size_t symbol
         cdef SymbolState* s
+        cdef int64_t limit_ns = stale_limit_ns(limit_s)
         found = []
         for symbol in range(self.intake.n_symbols):
             s = self.intake.states + symbol
-            if s.known and s.link and s.last_recv_ns and s.last_recv_ns < since_ns:
+            if self.intake.cap:
+                limit_ns = self._own_ns(s)
+            if s.known and s.link and s.last_recv_ns and now_ns - s.last_recv_ns > limit_ns:
                 found.append(symbol)
         return found
 
+    cdef int64_t _own_ns(self, const SymbolState* s) noexcept:
+        return <int64_t>(s.cadence.word >> 32 & 0xFFFF) * PAUSE_UNIT_NS
+
     def _empty(self, size_t symbol):
+        self.intake.states[symbol].cadence.heard_ns = 0
         quote_write_empty(quote_slot(&self.intake.quotes, self.source_id, symbol), 0)
         dirty_mark(&self.intake.dirty, self.source_id, symbol)
         count(&self.intake.health.counters[C_EMPTIED], 1)

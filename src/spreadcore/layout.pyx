@@ -48,12 +48,14 @@ SOURCE_COUNTERS = (
     "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
     "sockets", "reconnects", "takeovers", "silent_symbols", "resubscribes", "unanswered",
     "funding_polls", "funding_failed", "recording", "recorded", "unrecorded", "odd_times",
+    "id_restarts",
 ) + tuple(f"declined_{reason}" for reason in DECLINED) + tuple(
     f"fallback_{reason}" for reason in FALLBACK)
 
 ENGINE_COUNTERS = (
     "turns", "dirty", "pairs", "signals", "suspect", "untradable", "thin", "busy",
     "ring_full", "swept", "sleeps", "timeouts_with_work", "rearmed", "unconfirmed",
+    "frozen",
 )
 
 TRACKER_COUNTERS = (

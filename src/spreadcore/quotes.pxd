@@ -11,6 +11,7 @@ cdef enum:
     QUOTE_OK = SEQ_OK
     QUOTE_BUSY = SEQ_BUSY       # a writer was inside at every look, or is dead
     QUOTE_WORDS = 7
+    PAUSE_UNIT_NS = 10_000_000  # of the times in Quote.flags
 
 cdef inline void quote_write(QuoteSlot* slot, const Quote* q) noexcept nogil:
     seqlock_write(&slot.seq, <uint64_t*>&slot.quote, q, QUOTE_WORDS)
@@ -23,6 +24,13 @@ cdef inline int quote_read_at(const QuoteSlot* slot, Quote* q, uint64_t* at) noe
 cdef inline int quote_read(const QuoteSlot* slot, Quote* q) noexcept nogil:
     cdef uint64_t at
     return quote_read_at(slot, q, &at)
+
+# what a quote says of itself, where its source says nothing while nothing changes; else 0
+cdef inline int64_t quote_limit_ns(const Quote* q) noexcept nogil:
+    return <int64_t>(q.flags >> 32 & 0xFFFF) * PAUSE_UNIT_NS
+
+cdef inline int64_t quote_pause_ns(const Quote* q) noexcept nogil:
+    return <int64_t>(q.flags >> 48) * PAUSE_UNIT_NS
 
 cdef inline void quote_write_empty(QuoteSlot* slot, uint64_t flags) noexcept nogil:
     cdef Quote q = Quote(NAN, NAN, NAN, NAN, 0, 0, flags)

@@ -11,6 +11,13 @@ class QuoteTuple(NamedTuple):
     recv_ns: int
     flags: int
 
+    @property
+    def link(self) -> int: ...
+    @property
+    def limit_s(self) -> float: ...
+    @property
+    def pause_s(self) -> float: ...
+
 class Quotes:
     def __init__(self, region: Region) -> None: ...
     @property

@@ -22,6 +22,21 @@ class QuoteTuple(NamedTuple):
     recv_ns: int
     flags: int
 
+    @property
+    def link(self):
+        """The number of the socket that it came by."""
+        return self.flags & 0xFFFFFFFF
+
+    @property
+    def limit_s(self):
+        """The age up to which it may be true, as learnt; 0: its source's limit alone counts."""
+        return (self.flags >> 32 & 0xFFFF) * PAUSE_UNIT_NS / 1e9
+
+    @property
+    def pause_s(self):
+        """How long its pair is usually quiet at most; 0 where nothing is learnt."""
+        return (self.flags >> 48) * PAUSE_UNIT_NS / 1e9
+
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class Quotes:

@@ -1,14 +1,19 @@
-# When a quote may be traded on: its source's beat is young, it is not empty, and it is not older
-# than the source allows. One rule for the engine (which signals) and the tracker (which follows).
+# When a quote may be traded on: its source's beat is young, it is not empty, and it is older
+# neither than the source allows nor than it says of itself. One rule for the engine (which signals)
+# and the tracker (which follows).
 from libc.stdint cimport int64_t, uint32_t
 
 from spreadcore.atomics cimport load_acquire
 from spreadcore.layout cimport MAX_SOURCES, HealthSlot, Quote
+from spreadcore.quotes cimport quote_limit_ns
+
+cdef enum:
+    LONGEST_SILENCE_S = 600     # no quote is taken for true for longer
 
 cdef struct Tradable:
     const HealthSlot* sources   # slots of the sources, for their beats
-    int64_t stale_ns[MAX_SOURCES]   # by source; 0: no age limit per symbol
-    bint fresh[MAX_SOURCES]     # the source's beat is young, as of the last look
+    int64_t stale_ns[MAX_SOURCES]   # by source; never 0
+    int64_t limit_ns[MAX_SOURCES]   # the same as of the last look at beats; -1: no quote counts
     int64_t beat_limit_ns
     uint32_t n_sources
 
@@ -19,14 +24,31 @@ cdef inline int64_t limit_ns(double seconds) except -1:
         raise CoreError(f"time limit: {seconds} s, expected 0 to 9e9")
     return <int64_t>(seconds * 1e9)
 
+# the age limit of a source's quotes from Python
+cdef inline int64_t stale_limit_ns(double seconds) except -1:
+    if not 0 < seconds <= LONGEST_SILENCE_S:
+        from spreadcore.errors import CoreError
+        raise CoreError(f"age limit: {seconds} s, expected above 0 to {LONGEST_SILENCE_S}")
+    return <int64_t>(seconds * 1e9)
+
+# before limits are set and beats are looked at
+cdef inline void start_rule(Tradable* t) noexcept nogil:
+    cdef size_t source
+    for source in range(MAX_SOURCES):
+        t.limit_ns[source] = -1
+        t.stale_ns[source] = <int64_t>LONGEST_SILENCE_S * 1_000_000_000
+
 cdef inline void look_at_beats(Tradable* t, int64_t now_ns) noexcept nogil:
     cdef size_t source
     for source in range(t.n_sources):
-        t.fresh[source] = (
-            now_ns - <int64_t>load_acquire(&t.sources[source].beat_ns) < t.beat_limit_ns)
+        t.limit_ns[source] = (
+            t.stale_ns[source] if now_ns - <int64_t>load_acquire(&t.sources[source].beat_ns)
+            < t.beat_limit_ns else -1)
 
 cdef inline bint tradable(const Tradable* t, size_t source, const Quote* q,
                           int64_t now_ns) noexcept nogil:
-    if q.recv_ns == 0 or not t.fresh[source]:
+    cdef int64_t age_ns = now_ns - q.recv_ns
+    cdef int64_t own_ns = quote_limit_ns(q)
+    if q.recv_ns == 0 or age_ns > t.limit_ns[source]:
         return False
-    return t.stale_ns[source] == 0 or now_ns - q.recv_ns <= t.stale_ns[source]
+    return own_ns == 0 or age_ns <= own_ns

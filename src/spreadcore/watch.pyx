@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 from libc.string cimport memset
 
-from spreadcore.tradable cimport limit_ns
+from spreadcore.tradable cimport limit_ns, stale_limit_ns, start_rule
 
 from spreadcore.errors import TableFull
 
@@ -44,6 +44,7 @@ cdef class PairWatch:
     def __cinit__(self, Quotes quotes not None, Health health not None, *,
                   double beat_limit_s=2.0, stale_after_s=None):
         memset(&self.rule, 0, sizeof(Tradable))
+        start_rule(&self.rule)
         self.quotes, self.health = quotes, health
         self.rule.sources = health.slot(0)
         self.rule.n_sources = quotes.table.n_sources
@@ -52,11 +53,24 @@ cdef class PairWatch:
             if not 0 <= source < quotes.table.n_sources:
                 raise TableFull(
                     f"source id: {source}, expected below {quotes.table.n_sources}")
-            self.rule.stale_ns[<size_t>source] = limit_ns(seconds)
+            self.rule.stale_ns[<size_t>source] = stale_limit_ns(seconds)
 
     def look(self, int64_t now_ns):
         """Take the sources' beats as of now_ns; read() judges by the last look."""
         look_at_beats(&self.rule, now_ns)
+
+    def ages(self, size_t source, int64_t now_ns):
+        """Return the ages in ns of the source's quotes that are tradable, as of the last look."""
+        cdef Quote q
+        cdef size_t symbol
+        self.quotes.slot(source, 0)             # raises where there is none
+        ages = []
+        for symbol in range(self.quotes.table.n_symbols):
+            if quote_read(quote_slot(&self.quotes.table, source, symbol), &q) == QUOTE_BUSY:
+                continue
+            if tradable(&self.rule, source, &q, now_ns):
+                ages.append(now_ns - q.recv_ns)
+        return ages
 
     def read(self, size_t buy_source, size_t sell_source, size_t symbol, int64_t now_ns):
         """Return a PairTuple, or None while a writer is inside one of the two slots."""

@@ -46,7 +46,7 @@ class VenueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ws_url: str | tuple[str, ...] | None = None  # one, or several in order of preference
     rest_url: str | tuple[str, ...] | None = None
     taker_bps: float | None = None  # entry taker fee of your account tier
-    stale_after_s: float | None = None  # 0 = no age limit per symbol
+    stale_after_s: float | None = None  # an older quote is not tradable
 
 
 class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -448,6 +448,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 _FEE_MOST_BPS = 10_000.0  # the whole notional
 _FUNDING_AT_LEAST_S = 5  # a list of every perpetual is a heavy question
+_SILENT_AT_MOST_S = 600.0  # as in spreadcore.tradable
 _RELOAD_AT_LEAST_H = 0.1  # discovery asks every venue for everything
 _INSTANCE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -534,8 +535,12 @@ def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
                     refuse(f"venues.{name}.{field}", f"{url!r}, {expected}")
         if own.taker_bps is not None and not abs(own.taker_bps) <= _FEE_MOST_BPS:
             refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
-        if own.stale_after_s is not None and not own.stale_after_s >= 0:
-            refuse(f"venues.{name}.stale_after_s", f"{own.stale_after_s}, expected at least 0")
+        if own.stale_after_s is not None and not 0 < own.stale_after_s <= _SILENT_AT_MOST_S:
+            refuse(
+                f"venues.{name}.stale_after_s",
+                f"{own.stale_after_s}, expected above 0 to {_SILENT_AT_MOST_S:g}: no quote is "
+                "true for ever",
+            )
 
 
 def _check_tiers(config: Config, refuse: Callable[[str, str], None]) -> None:

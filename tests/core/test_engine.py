@@ -29,7 +29,8 @@ class Rig:
         self.instance = instance
         self.quotes, self.active = instance.quotes, instance.active
         self.ring, self.health, self.control = instance.ring, instance.health, instance.control
-        index = SourceSymbolIndex(3, options.pop("index_symbols", 64), DIRECTIONS)
+        n_sources, rows = options.pop("n_sources", 3), options.pop("rows", DIRECTIONS)
+        index = SourceSymbolIndex(n_sources, options.pop("index_symbols", 64), rows)
         for direction in directions:
             for symbol in symbols:
                 index.add(direction, symbol)
@@ -46,11 +47,16 @@ class Rig:
             self.health.beat(source, at)
 
     def put(self, source, bid, ask, *, at=T, qty=10.0, bid_qty=None, ask_qty=None, symbol=SYMBOL,
-            mark=True):  # fmt: skip
-        """Store a quote, and mark it unless the writer is to have died before."""
+            mark=True, limit_s=0.0, pause_s=0.0):  # fmt: skip
+        """Store a quote, and mark it unless the writer is to have died before.
+
+        limit_s, pause_s: what the feed has learnt of a pair whose source says nothing while nothing
+        changes.
+        """
+        flags = round(limit_s * 100) << 32 | round(pause_s * 100) << 48
         bid_qty = qty if bid_qty is None else bid_qty
         ask_qty = qty if ask_qty is None else ask_qty
-        self.quotes.write(source, symbol, bid, ask, bid_qty, ask_qty, 0, at)
+        self.quotes.write(source, symbol, bid, ask, bid_qty, ask_qty, 0, at, flags)
         if mark:
             self.instance.dirty.mark(source, symbol)
 
@@ -293,12 +299,33 @@ def test_a_quote_older_than_its_source_allows_is_not_traded_on(rig, old):
     assert 1 == len(rig.turn())  # at most 10 s: 10 s is allowed
 
 
-def test_no_limit_means_none(rig):
-    """Binance repeats nothing: a quiet pair's quote may be hours old."""
-    rig.engine.set_stale(PERP, 10.0)
-    rig.engine.set_stale(SPOT, 0.0)
-    rig.put(SPOT, 99.9, 100.0, at=T - 3 * 3600 * S)
+def test_no_quote_is_true_for_longer_than_ten_minutes(rig):
+    """Whatever is set: no limit means the longest."""
+    rig.put(SPOT, 99.9, 100.0, at=T - 600 * S - 1)
     rig.put(PERP, 101.0, 101.1, at=T)
+    assert [] == rig.turn()
+    rig.put(SPOT, 99.9, 100.0, at=T - 600 * S)
+    assert 1 == len(rig.turn())
+
+
+@pytest.mark.parametrize("own", [SPOT, PERP])
+def test_a_quote_older_than_it_says_itself_is_not_traded_on(rig, own):
+    prices = (99.9, 100.0) if own == SPOT else (101.0, 101.1)
+    rig.spread()
+    rig.put(own, *prices, at=T - 12 * S - 1, limit_s=12.0)
+    assert [] == rig.turn()
+    assert rig.counted("untradable") > 0
+    rig.put(own, *prices, at=T - 12 * S, limit_s=12.0)
+    assert 1 == len(rig.turn())
+
+
+@pytest.mark.parametrize(("own_s", "source_s"), [(20.0, 10.0), (10.0, 20.0)])
+def test_the_shorter_of_both_limits_counts(rig, own_s, source_s):
+    rig.engine.set_stale(SPOT, source_s)
+    rig.spread()
+    rig.put(SPOT, 99.9, 100.0, at=T - 10 * S - 1, limit_s=own_s)
+    assert [] == rig.turn()
+    rig.put(SPOT, 99.9, 100.0, at=T - 10 * S, limit_s=own_s)
     assert 1 == len(rig.turn())
 
 
@@ -307,16 +334,20 @@ def test_stale_limits_are_of_known_sources(rig):
         rig.engine.set_stale(3, 1.0)
 
 
-@pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf, 1e11])
-def test_a_time_limit_that_is_none_is_refused(instance, rig, seconds):
-    """A double beyond 64 bits of ns would become any number."""
-    with pytest.raises(CoreError, match="expected 0 to 9e9"):
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 600.1, math.nan, math.inf])
+def test_an_age_limit_is_one(instance, rig, seconds):
+    with pytest.raises(CoreError, match="age limit: .* s, expected above 0 to 600"):
         rig.engine.set_stale(SPOT, seconds)
+    with pytest.raises(CoreError, match="age limit: .* s, expected above 0 to 600"):
+        PairWatch(instance.quotes, instance.health, stale_after_s={0: seconds})
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf, 1e11])
+def test_a_time_limit_that_is_none_is_refused(instance, seconds):
+    """A double beyond 64 bits of ns would become any number."""
     for option in ("beat_limit_s", "sweep_s"):
         with pytest.raises(CoreError, match="expected 0 to 9e9"):
             Rig(instance, **{option: seconds})
-    with pytest.raises(CoreError, match="expected 0 to 9e9"):
-        PairWatch(instance.quotes, instance.health, stale_after_s={0: seconds})
 
 
 # -- not the same coin
@@ -682,10 +713,10 @@ def test_a_run_that_gathers_sleeps_less_often(rig, instance, children):
 
 
 def test_only_what_a_quote_triggered_is_timed(instance):
-    """A swept pair's quotes may be hours old, which says nothing of the engine's speed."""
+    """A swept pair's quotes may be minutes old, which says nothing of the engine's speed."""
     rig = Rig(instance, sweep_s=0.001, beat_limit_s=1e9)
     now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    rig.spread(at=now - 3600 * S, mark=False)
+    rig.spread(at=now - 500 * S, mark=False)
     rig.engine.run(0.05)
     assert SIGNALLED == rig.state
     assert [None] == rig.health.quantiles([rig.health.role("engine")], (0.5,))

@@ -30,11 +30,12 @@ def reason(name):
 class Feed:
     """An intake with the table around it, and one call with defaults."""
 
-    def __init__(self, instance, id_reset="never"):
+    def __init__(self, instance, id_reset="never", **options):
         self.instance = instance
         self.intake = FeedIntake(
-            *(instance.region(name) for name in ("quotes", "dirty", "health")), SOURCE, id_reset
-        )
+            *(instance.region(name) for name in ("quotes", "dirty", "health")), SOURCE, id_reset,
+            **options,
+        )  # fmt: skip
         self.intake.add_symbol(SYMBOL)
 
     def __call__(
@@ -295,6 +296,104 @@ def test_an_unknown_reset_rule_is_refused(instance):
         Feed(instance, "sometimes")
 
 
+# -- ids that begin anew
+
+
+@pytest.mark.parametrize("reset", ["never", "is_one", "newer_time"])
+def test_three_lower_ids_that_rise_are_a_new_sequence(instance, reset):
+    feed = Feed(instance, reset)
+    feed(update_id=1000)
+    assert [reason("old_id")] * 2 == [feed(update_id=n, bid=99.0) for n in (10, 11)]
+    assert 100.0 == feed.quote().bid_px
+    assert ACCEPTED == feed(update_id=12, bid=99.0)
+    assert 99.0 == feed.quote().bid_px
+    assert [ACCEPTED] * 3 == [feed(update_id=n) for n in (13, 14, 15)]
+    assert {SYMBOL: 1} == feed.intake.id_restarts()
+    assert 1 == feed.counters["id_restarts"]
+
+
+def test_single_old_ids_between_good_ones_stay_refused(feed):
+    for n in range(100):
+        assert ACCEPTED == feed(update_id=1000 + n, at=T + n * S)
+        assert [reason("old_id")] * 2 == [feed(update_id=10 + 2 * n + i) for i in (0, 1)]
+    assert {} == feed.intake.id_restarts()
+
+
+def test_old_ids_that_fall_or_repeat_are_no_sequence(feed):
+    feed(update_id=1000)
+    ids = (30, 29, 28, 28, 28, 29, 27, 28)
+    assert [reason("old_id")] * 8 == [feed(update_id=n, at=T + n) for n in ids]
+
+
+def test_after_five_seconds_without_an_id_a_lower_one_is_a_new_sequence(feed):
+    feed(update_id=1000)
+    assert reason("old_id") == feed(update_id=10, at=T + 5 * S - 1)
+    assert ACCEPTED == feed(update_id=10, at=T + 5 * S)
+    assert reason("old_id") == feed(update_id=9, at=T + 6 * S)
+
+
+def test_a_bad_frame_is_an_id_too(feed):
+    """A book that is one-sided for a while is not without ids."""
+    feed(update_id=1000)
+    feed(update_id=1001, bid=NAN, at=T + 4 * S)
+    assert reason("old_id") == feed(update_id=10, at=T + 6 * S)
+
+
+def test_a_socket_beside_the_owner_may_lag_by_a_burst(feed):
+    feed(link=2, update_id=1000)
+    assert [reason("old_id")] * 9 == [feed(link=1, update_id=n) for n in range(10, 19)]
+    assert reason("old_id") == feed(link=1, update_id=20, at=T + 5 * S - 1)
+    assert ACCEPTED == feed(link=1, update_id=21, at=T + 5 * S)
+
+
+def test_a_successor_that_was_handed_the_pair_may_lag_too(feed):
+    feed(link=1, update_id=1000)
+    feed.intake.hand_over(1, 2, [SYMBOL])
+    assert [reason("old_id")] * 9 == [feed(link=2, update_id=990 + n) for n in range(9)]
+    assert ACCEPTED == feed(link=2, update_id=1001)
+    assert [reason("old_id")] * 2 == [feed(link=2, update_id=n) for n in (10, 11)]
+    assert ACCEPTED == feed(link=2, update_id=12)  # its own ids, by now
+
+
+def test_an_id_from_the_future_is_got_over(feed):
+    """Such as a send time in another unit, where that is the id (MEXC before its versions)."""
+    feed(update_id=1_700_000_000_000)
+    feed(update_id=1_700_000_000_000_000, at=T + 1)
+    codes = [feed(update_id=1_700_000_000_001 + n, at=T + 2 + n) for n in range(4)]
+    assert [reason("old_id")] * 2 + [ACCEPTED] * 2 == codes
+
+
+def test_a_venue_time_from_the_future_is_got_over(instance):
+    """OKX: a lower id needs a later time, and one book came from next year."""
+    feed = Feed(instance, "newer_time")
+    feed(update_id=100, venue_ns=10**18)
+    codes = [feed(update_id=3 + n, venue_ns=1000 + n) for n in range(4)]
+    assert [reason("old_id")] * 2 + [ACCEPTED] * 2 == codes
+
+
+def test_a_new_subscription_of_the_owner_forgets_its_ids(feed):
+    feed.intake.add_symbol(6)
+    for symbol in (SYMBOL, 6):
+        feed(symbol=symbol, link=1, update_id=1000)
+    feed.intake.subscribed_anew(2, [SYMBOL], T)  # of another socket: it owns none of them
+    assert reason("old_id") == feed(link=1, update_id=10)
+    feed.intake.subscribed_anew(1, [SYMBOL], T)
+    assert ACCEPTED == feed(link=1, update_id=10)
+    assert reason("old_id") == feed(symbol=6, link=1, update_id=10)
+    assert {} == feed.intake.id_restarts()  # as told, not found out
+
+
+def test_a_symbol_that_comes_back_has_had_no_restarts(feed):
+    feed(update_id=1000)
+    for n in range(3):
+        feed(update_id=n)
+    assert {SYMBOL: 1} == feed.intake.id_restarts()
+    feed.intake.remove_symbol(SYMBOL)
+    assert {} == feed.intake.id_restarts()
+    feed.intake.add_symbol(SYMBOL)
+    assert {} == feed.intake.id_restarts()
+
+
 # -- links
 
 
@@ -373,7 +472,7 @@ def test_a_symbol_that_comes_back_starts_anew(feed):
     feed.intake.remove_symbol(SYMBOL)
     feed.intake.add_symbol(SYMBOL)
     assert 0 == feed.intake.last_recv_ns(SYMBOL)
-    assert [] == feed.intake.silent(2 * T)
+    assert [] == feed.intake.silent(2 * T, 1.0)
     assert ACCEPTED == feed(update_id=3)
 
 
@@ -398,24 +497,99 @@ def test_empty_all_empties_what_holds_a_quote_or_is_half_written(feed, instance)
 # -- silence
 
 
-def test_silent_names_what_has_not_ticked_since(feed):
+def test_silent_names_what_has_not_ticked_for_so_long(feed):
     feed.intake.add_symbol(6)
     feed.intake.add_symbol(7)
     feed(at=T)
     feed(symbol=6, at=T + 5 * S, link=2)
-    assert [] == feed.intake.silent(T)  # 7 never had one
-    assert [5] == feed.intake.silent(T + 1)
-    assert [5, 6] == feed.intake.silent(T + 9 * S)
+    assert [] == feed.intake.silent(T + 10 * S, 10.0)  # 7 never had one
+    assert [5] == feed.intake.silent(T + 10 * S + 1, 10.0)
+    assert [5, 6] == feed.intake.silent(T + 19 * S, 10.0)
     feed.intake.empty_link(2, True)
-    assert [5] == feed.intake.silent(T + 9 * S)  # 6: its socket has closed
+    assert [5] == feed.intake.silent(T + 19 * S, 10.0)  # 6: its socket has closed
 
 
 def test_a_refresh_ends_silence_and_a_bad_frame_does_not(feed):
     feed(update_id=1, at=T)
     feed(update_id=1, at=T + S)
-    assert [] == feed.intake.silent(T + S)
+    assert [] == feed.intake.silent(T + 2 * S, 1.0)
     feed(update_id=2, bid=NAN, at=T + 2 * S)
-    assert [SYMBOL] == feed.intake.silent(T + 2 * S)
+    assert [SYMBOL] == feed.intake.silent(T + 2 * S + 1, 1.0)
+
+
+# -- how much silence is health, learnt (the law is in laws/test_gate.py)
+
+
+def test_a_source_that_repeats_itself_learns_nothing(feed):
+    for n in range(100):
+        feed(link=7, at=T + n * S)
+    assert 7 == feed.quote().flags
+    assert 0.0 == feed.intake.limit_s(SYMBOL)
+
+
+def test_a_pair_may_be_silent_for_four_of_its_usual_pauses(instance):
+    feed = Feed(instance, learn_to_s=600.0)
+    assert 120.0 == feed.intake.limit_s(SYMBOL)  # nothing is known yet
+    feed(link=7)
+    assert (7, 120.0, 2.0) == (feed.quote().link, feed.quote().limit_s, feed.quote().pause_s)
+    at = T
+    for n in range(1, 17):
+        at += 5 * S
+        feed(link=7, at=at)
+        usual_s = 2.0 if n < 4 else 5.0
+        assert usual_s == feed.quote().pause_s
+        assert (120.0 if n < 16 else 20.0) == feed.quote().limit_s
+    assert [] == feed.intake.silent(at + 20 * S, 600.0)
+    assert [SYMBOL] == feed.intake.silent(at + 20 * S + 1, 600.0)
+    feed(link=7, at=(at := at + 100 * S))
+    assert 20.0 == feed.quote().limit_s  # one long pause is not usual
+    feed(link=7, at=(at := at + 90 * S))
+    assert (360.0, 90.0) == (feed.quote().limit_s, feed.quote().pause_s)
+
+
+@pytest.mark.parametrize(("pause_s", "cap_s", "limit_s"), [
+    (0.1, 600.0, 10.0), (2.5, 600.0, 10.0), (2.51, 600.0, 10.04), (149.0, 600.0, 596.0),
+    (151.0, 600.0, 600.0), (700.0, 600.0, 600.0), (0.1, 5.0, 5.0), (60.0, 100.0, 100.0),
+])  # fmt: skip
+def test_limits_lie_between_ten_seconds_and_the_sources(instance, pause_s, cap_s, limit_s):
+    feed = Feed(instance, learn_to_s=cap_s)
+    for n in range(40):
+        feed(at=T + round(n * pause_s * S))
+    assert limit_s == feed.quote().limit_s
+
+
+def test_an_age_limit_to_learn_up_to_is_one(instance):
+    for seconds in (-1.0, 601.0, NAN, INF):
+        with pytest.raises(CoreError, match="age limit: .* s, expected above 0 to 600"):
+            Feed(instance, learn_to_s=seconds)
+
+
+def test_what_another_socket_or_a_lost_one_leaves_out_is_no_pause(instance):
+    feed = Feed(instance, learn_to_s=600.0)
+    for n in range(17):
+        feed(link=1, at=T + n * S)
+    assert 10.0 == feed.quote().limit_s
+    for n in range(1, 9):  # each time a minute without a socket
+        feed.intake.empty_link(n, True)
+        feed(link=n + 1, at=T + n * 60 * S)
+    assert 10.0 == feed.quote().limit_s
+
+
+def test_a_new_subscription_begins_a_new_pause(instance):
+    """What came back by asking does not teach its silence; what stayed silent teaches the rest."""
+    feed = Feed(instance, learn_to_s=600.0)
+    for n in range(17):
+        feed(at=T + n * S)
+    for n in range(1, 5):
+        at = T + n * 1000 * S
+        feed.intake.subscribed_anew(1, [SYMBOL], at)
+        feed(at=at + S)
+    assert 10.0 == feed.quote().limit_s
+    for n in range(5, 7):
+        at = T + n * 1000 * S
+        feed.intake.subscribed_anew(1, [SYMBOL], at)
+        feed(at=at + 50 * S)
+    assert 200.0 == feed.quote().limit_s
 
 
 # -- flush

@@ -40,6 +40,27 @@ def test_nothing_is_tradable_before_a_look(watch):
     assert not watch.read(SPOT, PERP, SYMBOL, T).tradable
 
 
+def test_ages_are_those_of_tradable_quotes(watch, instance):
+    instance.quotes.write(PERP, 6, 1.0, 1.1, 1.0, 1.0, 0, T - 10 * S - 1)  # of its source's 10 s
+    instance.quotes.write(SPOT, 6, 1.0, 1.1, 1.0, 1.0, 0, T - 20 * S - 1, 2000 << 32)  # of its 20 s
+    instance.quotes.write(SPOT, 7, 1.0, 1.1, 1.0, 1.0, 0, T - 20 * S, 2000 << 32)
+    assert [] == watch.ages(SPOT, T)
+    watch.look(T)
+    assert [3, 20 * S] == watch.ages(SPOT, T)
+    assert [1] == watch.ages(PERP, T)
+    watch.look(T + 2 * S)
+    assert [] == watch.ages(SPOT, T + 2 * S)
+    with pytest.raises(TableFull):
+        watch.ages(3, T)
+
+
+def test_a_leg_is_judged_by_its_own_limit_too(watch, instance):
+    watch.look(T)
+    for age, stands in ((20 * S, True), (20 * S + 1, False)):
+        instance.quotes.write(SPOT, SYMBOL, 99.9, 100.0, 1.0, 2.0, 0, T - age, 2000 << 32)
+        assert stands == watch.read(SPOT, PERP, SYMBOL, T).tradable
+
+
 @pytest.mark.parametrize("empty", [SPOT, PERP])
 def test_an_empty_leg_has_no_edges(watch, instance, empty):
     instance.quotes.write_empty(empty, SYMBOL)

@@ -187,15 +187,8 @@ def taker_fee(config: Config, source: str) -> tuple[float, str]:
 
 
 def stale_after_s(config: Config) -> dict[int, float]:
-    """Return by source id the age after which a quote is not tradable, 0 = no limit."""
-    limits = {}
-    for name in config.sources:
-        own = config.venues.get(name)
-        spec = VENUES[name].spec
-        limits[SOURCE_BY_NAME[name].id] = (
-            spec.stale_after_s if own is None or own.stale_after_s is None else own.stale_after_s
-        )
-    return limits
+    """Return by source id the age after which a quote is not tradable, whatever is learnt of it."""
+    return {SOURCE_BY_NAME[name].id: VENUES[name].stale_after_s(config) for name in config.sources}
 
 
 def fees_bps(config: Config) -> dict[int, float]:

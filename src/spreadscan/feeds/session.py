@@ -9,6 +9,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from spreadcore.frames import FrameIntake
@@ -226,18 +227,22 @@ class Session:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), None if wait_ns is None else wait_ns / 1e9)
 
-    def resubscribe(self, symbols: Iterable[str], at_ns: int) -> None:
-        """Ask again for symbols: deltas came without a snapshot, or nothing came.
+    def resubscribe(
+        self, symbols: Iterable[str], at_ns: int, at_most: int | None = None
+    ) -> list[str]:
+        """Ask again for symbols: deltas came without a snapshot, or nothing came; return which.
 
         Each after 30 s, a minute, and so on, and only those of this socket that are not refused.
         """
         own = set(self.accepted)
         asked = self._requests.is_pending
-        again = [s for s in symbols if s in own and not asked(s) and self._is_due(s, at_ns)]
+        due = (s for s in symbols if s in own and not asked(s) and self._is_due(s, at_ns))
+        again = list(islice(due, at_most))
         for _ in again:
             self._sink.control("resubscribes")
         self._requests.resubscribe(again)
         self._news.set()
+        return again
 
     def _is_due(self, symbol: str, at_ns: int) -> bool:
         if symbol not in self._asked_again:

@@ -25,6 +25,7 @@ from spreadscan.feeds.funding import FundingPoll
 from spreadscan.feeds.overlap import Shard
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.shards import rooms, shards
+from spreadscan.feeds.silence import Silence
 from spreadscan.lists import Listed, Lists, changes
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
@@ -83,13 +84,11 @@ class FeedWorker:
         self._newest = newest or (lambda: lists)
         self._generation = lists.generation
         self._final: set[str] = set()  # refusals for good that were told
-        self._settings = config.venues.get(venue.name)
         self._listed = lists.sources[venue.name].subscribed
         self._ids: dict[str, int] = {}
         self._connects = connects_of(venue, config)
         self._next_link = 1
         self._shards: dict[Shard, asyncio.Task[None]] = {}
-        self._silent: set[int] = set()
         self._ended = asyncio.Event()  # a task has
         self.intake = FeedIntake(
             instance.region("quotes"),
@@ -98,6 +97,7 @@ class FeedWorker:
             self.source_id,
             venue.schema.id_reset,
             keep_tops=venue.schema.delta is not None,
+            learn_to_s=venue.learn_to_s(config),
         )
         self._decoder = FrameDecoder(venue.schema)
         self._recorder = Recorder(instance, venue.name, self.intake, config)
@@ -262,36 +262,11 @@ class FeedWorker:
         )
 
     async def _look_for_silence(self) -> None:
-        """Warn once per pair that is silent for longer than its source allows, and ask again.
-
-        Where silence is health only what never came is asked for again.
-        """
-        own = self._settings.stale_after_s if self._settings else None
-        limit_s = self.venue.spec.stale_after_s if own is None else own
+        look = Silence(self.venue, self._config, self.intake, self._ids, self.count)
         while True:
             await asyncio.sleep(_SILENCE_LOOK_S)
-            if not limit_s:
-                self._ask_again(set(), now_ns(), self._config.feeds.silent_socket_s)
-                continue
-            names = {row.symbol_id: row.symbol for row in self._listed}
-            silent = set(self.intake.silent(now_ns() - int(limit_s * 1e9)))
-            for symbol_id in sorted(silent - self._silent):
-                self.count("silent_symbols")
-                log.warning(
-                    "pair silent",
-                    extra=facts(source=self.venue.name, symbol=names[symbol_id], limit_s=limit_s),
-                )
-            self._silent = silent
-            self._ask_again(silent, now_ns(), limit_s)
-
-    def _ask_again(self, silent: set[int], now: int, limit_s: float) -> None:
-        """Subscribe anew to what fell silent, and to what never came: an ack is no proof."""
-        proven = {row.symbol_id for row in self._listed if row.state == "valid"}
-        unheard = proven.intersection(self.intake.unheard())
-        for session in (shard.sessions[-1] for shard in self._shards if shard.sessions):
-            if session.answered_ns and now - session.answered_ns > limit_s * 1e9:
-                wanting = silent | unheard
-                session.resubscribe([s for s in session.symbols if self._ids[s] in wanting], now)
+            newest = [shard.sessions[-1] for shard in self._shards if shard.sessions]
+            look.look(self._listed, newest, now_ns())
 
     # -- what sessions tell
 
@@ -348,8 +323,10 @@ class FeedWorker:
             extra=facts(source=self.venue.name, text=text[:200], wait_s=round(wait_s, 2)),
         )
 
-    def acknowledged(self, symbols: Sequence[str]) -> None:
+    def acknowledged(self, link: int, symbols: Sequence[str]) -> None:
         """Hear that a re-subscription was taken: the streams of these start anew."""
+        ids = [self._ids[symbol] for symbol in symbols if symbol in self._ids]
+        self.intake.subscribed_anew(link, ids, now_ns())
 
     def heard(self, symbols: Sequence[str], since_ns: int) -> set[str]:
         last_ns = self.intake.last_recv_ns
@@ -374,11 +351,13 @@ class _Sink:
         self.final = worker.final
         self.unanswered = worker.unanswered
         self.paused = worker.paused
-        self.acknowledged = worker.acknowledged
         self.heard = worker.heard
 
     def book(self, book: Book, recv_ns: int) -> bool:
         return self._worker.accept(self._link, book, recv_ns)
+
+    def acknowledged(self, symbols: Sequence[str]) -> None:
+        self._worker.acknowledged(self._link, symbols)
 
     def flush(self) -> None:
         self._worker.intake.flush(now_ns())

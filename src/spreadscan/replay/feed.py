@@ -15,6 +15,7 @@ from spreadcore.intake import FeedIntake
 from spreadcore.layout import DECLINED
 from spreadcore.wire.decoder import FrameDecoder
 
+from spreadscan.config import Config
 from spreadscan.errors import BadData
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.lists import Listed
@@ -48,8 +49,9 @@ class RecordedFeed:
     """A source of a recording as its feed was; listed: what it was subscribed to."""
 
     def __init__(
-        self, source: str, blocks: Iterator[Block], listed: tuple[Listed, ...], instance: Instance
-    ) -> None:
+        self, source: str, blocks: Iterator[Block], listed: tuple[Listed, ...],
+        instance: Instance, config: Config,
+    ) -> None:  # fmt: skip
         self.source = source
         self.source_id = SOURCE_BY_NAME[source].id
         self.position = 0  # bytes of its files read so far
@@ -58,6 +60,7 @@ class RecordedFeed:
         self.intake = FeedIntake(
             instance.region("quotes"), instance.region("dirty"), instance.region("health"),
             self.source_id, venue.schema.id_reset, keep_tops=venue.schema.delta is not None,
+            learn_to_s=venue.learn_to_s(config),
         )  # fmt: skip
         self.decoder = FrameDecoder(venue.schema)
         self._blocks = blocks

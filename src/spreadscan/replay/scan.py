@@ -96,7 +96,11 @@ class Scan:
             feed.source_id: feed
             for feed in (
                 RecordedFeed(
-                    name, recording.blocks(name), lists.sources[name].subscribed, self._instance
+                    name,
+                    recording.blocks(name),
+                    lists.sources[name].subscribed,
+                    self._instance,
+                    config,
                 )
                 for name in used
             )

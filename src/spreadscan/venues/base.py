@@ -47,7 +47,10 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     ping_kind: Literal["server", "client"]  # who sends pings; "client": an application message
     ping_every_s: float  # client: we send each; server: the venue's own interval
     pong_deadline_s: float  # without an answer (or a server ping) for this long: reconnect
-    stale_after_s: float  # a symbol silent for longer is not tradable; 0 = silence is health
+    stale_after_s: float  # a symbol silent for longer is not tradable
+    # an unchanged top is sent again before stale_after_s; if not, silence is health, and how much
+    # of it is learnt per pair, up to stale_after_s
+    repeats: bool = True
     topics_per_frame: int
     bytes_per_frame: int
     topics_per_socket: int
@@ -223,6 +226,16 @@ class Venue:
         """Return where it is asked, in order: the config's schemes and hosts, else the spec's."""
         own = config.venues.get(self.name)
         return listed(own.rest_url) if own and own.rest_url else self.spec.rest_urls
+
+    def stale_after_s(self, config: Config) -> float:
+        """Return the age from which no quote of it is tradable: the config's, else the spec's."""
+        own = config.venues.get(self.name)
+        limit_s = own.stale_after_s if own else None
+        return self.spec.stale_after_s if limit_s is None else limit_s
+
+    def learn_to_s(self, config: Config) -> float:
+        """Return up to which age limits per pair are learnt, 0 where the venue repeats itself."""
+        return 0.0 if self.spec.repeats else self.stale_after_s(config)
 
     def __str__(self) -> str:
         return self.spec.name

@@ -822,6 +822,7 @@ def test_deltas_without_a_snapshot_ask_for_one_once(transport: str) -> None:
         assert [("unsubscribe", b), ("subscribe", b)] == [x for x in asked[1:] if x[1] == b]
         assert ["AUSDT", "BUSDT"] == sorted(heard.anew)
         assert (2, 60) == (heard.controls["resubscribes"], heard.declines["no_snapshot"])
+        assert ["AUSDT", "BUSDT"] == heard.anew  # the answers to the first request are not told
         assert [(90, 2.0), (91, 5.0)] == [(b.update_id, b.bid_qty) for b in heard.books]
 
     run(main())

@@ -136,7 +136,7 @@ def test_quotes_are_stored_per_coin(
                 assert before < found.recv_ns <= now_ns()
                 stamped = bool(VENUES[name].schema.venue_ms)
                 assert (1_700_000_000_000_000_000 if stamped else 0) == found.venue_ns
-                assert 1 == found.flags  # the first socket of the feed
+                assert 1 == found.link  # the first socket of the feed
                 assert [5] == list(instance.dirty.take(worker.source_id))
                 assert 1 == counter(instance, name, "quotes")
                 # the end of the socket read wakes the engine and dates the latency
@@ -316,7 +316,7 @@ def test_a_silent_socket_is_emptied_and_replaced(
                 await keep_on.wait()
                 assert 10 <= counter(instance, "binance-spot", "emptied")
                 await until(lambda: instance.quotes.survey(0)[0] == 10)
-                assert 2 == quote(instance, "binance-spot", 3).flags
+                assert 2 == quote(instance, "binance-spot", 3).link
                 assert 0 == counter(instance, "binance-spot", "declined_old_id")
 
     exchange, keep_on = Exchange("binance-spot", None, on_open), asyncio.Event()
@@ -841,21 +841,62 @@ def test_a_pair_that_falls_silent_is_told_once_each_time(
     run(main())
 
 
-@pytest.mark.parametrize("stale_after_s", [None, 0.0])
-def test_where_silence_is_health_nobody_warns(
-    instance: Instance, stale_after_s: float | None, caplog: pytest.LogCaptureFixture
+def test_where_silence_is_health_a_quiet_pair_is_no_news(
+    instance: Instance, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Binance repeats nothing, so its table says 0; so may a config for anyone."""
-    name = "binance-spot" if stale_after_s is None else "bybit-spot"
+    name = "binance-spot"
 
     async def main() -> None:
         async with Exchange(name, None, sender(name, *frames_of(name, "AUSDT"))) as exchange:
-            config = config_of(name, exchange.url, stale_after_s=stale_after_s)
+            config = config_of(name, exchange.url)
             async with working(VENUES[name], config, lists_of(name, row(0, "AUSDT")), instance):
                 await until(lambda: not empty(quote(instance, name, 0)))
                 await asyncio.sleep(0.2)
         assert [] == messages(caplog, "pair silent")
 
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["binance-spot", "binance-futures", "mexc-spot"])
+def test_a_pair_that_falls_silent_is_asked_for_anew_and_its_ids_forgotten(
+    instance: Instance, transport: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its topic died, as one of a socket does; the venue counts from the beginning afterwards."""
+    caplog.set_level(logging.WARNING)
+
+    async def on_open(guest: Guest) -> None:
+        await until(lambda: guest.requests)
+        n = 0
+        while True:
+            n += 1
+            loud, quiet = book("LOUDUSDT", 1000 + n), book("QUIETUSDT", 1000 + n)
+            frames = [VENUES[name].render(loud)]
+            if n <= 20:
+                frames.append(VENUES[name].render(quiet))
+            if len(guest.requests) == 3 and not revived.is_set():
+                revived.set()
+                frames.append(VENUES[name].render(book("QUIETUSDT", 5)))
+            await guest.send(*frames, opcode=2 if name == "mexc-spot" else 1)
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with Exchange(name, None, on_open) as exchange:
+            config = config_of(name, exchange.url, transport, stale_after_s=0.3)
+            rows = row(0, "QUIETUSDT"), row(1, "LOUDUSDT")
+            venue = quick(name, frames_per_s=1_000.0)
+            async with working(venue, config, lists_of(name, *rows), instance):
+                await revived.wait()
+                await until(lambda: counter(instance, name, "quotes") > 40)
+                asked = exchange.guests[0].requests[1:]
+                assert all("QUIET" in json.dumps(r) or "quiet" in json.dumps(r) for r in asked)
+                # at once, though its ids had been higher; and not as what was found out
+                assert 0 == counter(instance, name, "declined_old_id")
+                assert 0 == counter(instance, name, "id_restarts")
+                assert now_ns() - quote(instance, name, 0).recv_ns < 10**10
+        (told,) = [m for m in messages(caplog, "pair silent") if m["symbol"] == "QUIET-USDT"][:1]
+        assert {"source": name, "symbol": "QUIET-USDT", "limit_s": 0.3} == told
+
+    revived = asyncio.Event()
     run(main())
 
 

@@ -190,6 +190,16 @@ def test_lost_when_a_quote_is_older_than_its_source_allows(market):
     assert ("LOST", "3.200000") == tuple(market.events()[1][c] for c in ("reason", "duration_s"))
 
 
+def test_lost_when_a_pair_is_silent_for_longer_than_it_ever_is(market):
+    """Its source says nothing while nothing changes: the limit stands in its quote."""
+    tracker = market.started()
+    market.signal(0, 40.0)
+    limit = 100 << 32  # a second
+    market.instance.quotes.write(MEXC_FUTURES, 0, 100.4, 100.5, 3.0, 4.0, 0, market.now, limit)
+    market.step(tracker, 16)
+    assert ("LOST", "3.200000") == tuple(market.events()[1][c] for c in ("reason", "duration_s"))
+
+
 def test_a_leg_that_comes_back_is_not_lost(market):
     tracker = market.started()
     market.signal(0, 40.0)
@@ -358,6 +368,8 @@ def test_three_hours_of_ticks_do_not_drift(market):
             market.now = late
             market.instance.health.beat(OKX_SPOT, late)
             market.instance.health.beat(MEXC_FUTURES, late)
+        if n % 1_000 == 1:  # or the quotes are older than any may be
+            market.spread(0, 40.0)
         tracker.tick(late)
     counters = market.counters()
     assert (54_000, 0) == (counters["ticks"], counters["ticks_skipped"])
