@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -46,7 +47,8 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
     now = now_ns()
     ids = {name: SOURCE_BY_NAME[name].id for name in config.sources}
     barred = barred_sources(config)
-    levels = {name: _source_levels(instance, name, now) for name in ids}
+    watch = pair_watch(instance, config, now)
+    levels = {name: _source_levels(instance, name, watch, now) for name in ids}
     run, minute, creation = (_counts(instance, ids, since, now) for since in _SINCE)
     sources = {
         name: levels[name] | counts | {"barred": barred.get(name)}
@@ -92,6 +94,7 @@ def _counts(instance: Instance, ids: Mapping[str, int], since: str, now: int) ->
             "tracked": tracked,
             "queued": queued,
             "suspect": engine["suspect"],
+            "frozen": engine["frozen"],
         },
         "tracks": {"opened": tracked} | {key: tracker[key] for key in _TRACKS},
         "engine": {key: engine[key] for key in _ENGINE},
@@ -140,15 +143,22 @@ def barred_sources(config: Config) -> dict[str, dict[str, str | None]]:
     return barred
 
 
-def _source_levels(instance: Instance, name: str, now: int) -> dict[str, Any]:
-    """Return a source's sockets, pairs, whether it is recorded, age of its newest quote."""
+def _source_levels(instance: Instance, name: str, watch: PairWatch, now: int) -> dict[str, Any]:
+    """Return a source's sockets, its pairs and their ages, whether it is recorded; as of now.
+
+    pairs: those with a quote that is tradable now, of whose ages age_ms is the median and oldest_ms
+    the highest; stale: those with one that is not, for its age or because the feed does not beat.
+    """
     source_id = SOURCE_BY_NAME[name].id
     counters = instance.health.counters(source_id)
-    quoted, newest_ns = instance.quotes.survey(source_id)
+    quoted, _ = instance.quotes.survey(source_id)
+    ages_ns = watch.ages(source_id, now)
     return {
         "sockets": counters["sockets"],
-        "age_ms": round((now - newest_ns) / 1e6, 1) if newest_ns else None,
-        "pairs": quoted,
+        "age_ms": round(statistics.median(ages_ns) / 1e6, 1) if ages_ns else None,
+        "oldest_ms": round(max(ages_ns) / 1e6, 1) if ages_ns else None,
+        "pairs": len(ages_ns),
+        "stale": max(0, quoted - len(ages_ns)),
         "recording": bool(counters["recording"]),
     }
 
@@ -171,11 +181,24 @@ def _source_counts(counters: Mapping[str, int]) -> dict[str, Any]:
         "reconnects": counters["reconnects"],
         "silent_symbols": counters["silent_symbols"],
         "unanswered": counters["unanswered"],
+        "id_restarts": counters["id_restarts"],
         "funding_polls": counters["funding_polls"],
         "funding_failed": counters["funding_failed"],
         "recorded": counters["recorded"],
         "unrecorded": counters["unrecorded"],
     }
+
+
+def pair_watch(instance: Instance, config: Config, now: int) -> PairWatch:
+    """Return what judges quotes as the engine does, by the beats as of now."""
+    watch = PairWatch(
+        instance.quotes,
+        instance.health,
+        beat_limit_s=config.engine.beat_limit_s,
+        stale_after_s=build.stale_after_s(config),
+    )
+    watch.look(now)
+    return watch
 
 
 def late_roles(instance: Instance, roles: Iterable[str], generation: int) -> dict[str, int]:
@@ -263,14 +286,8 @@ def live_spreads(
     quote_age_ms: of the older leg's quote.
     """
     opened_s, now_s = opened.read(), time.time()
-    watch = PairWatch(
-        instance.quotes,
-        instance.health,
-        beat_limit_s=config.engine.beat_limit_s,
-        stale_after_s=build.stale_after_s(config),
-    )
     now = now_ns()
-    watch.look(now)
+    watch = pair_watch(instance, config, now)
     fees = build.fees_bps(config)
     rows: list[dict[str, Any]] = []
     for direction_id, symbol_id, state in instance.active.not_free():

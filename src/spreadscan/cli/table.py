@@ -156,7 +156,7 @@ def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = 
     pace = "fallback" if rates is None else "quotes/s"
     title = f"sources; counts: {_minute(found)} / this run, since {_time(found)}"
     table = Table("source", "state", title=title, title_justify="left")
-    for name in ("sockets", "pairs", "quotes", pace, "age ms", "declined", "reconn."):
+    for name in ("sockets", "pairs", "stale", "quotes", pace, "age ms", "declined", "reconn."):
         table.add_column(name, justify="right")
     for name, source in found["sources"].items():
         state, age = found["roles"][name]["state"], source["age_ms"]
@@ -170,6 +170,7 @@ def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = 
             Text(state, style="" if state == "running" else "yellow"),
             str(source["sockets"]),
             str(source["pairs"]),
+            Text(str(source["stale"]), style="yellow" if source["stale"] else ""),
             both("quotes"),
             both("fallback") if rates is None else f"{rates[name]:,.0f}",
             "-" if age is None else f"{max(0.0, age):.0f}",
@@ -236,8 +237,8 @@ def run_line(found: Mapping[str, Any]) -> str:
     signals, tracks = found["signals"], found["tracks"]
     return (
         f"this run, since {_time(found)}: signals {signals['produced']} = tracked "
-        f"{signals['tracked']} + queued {signals['queued']}, suspect {signals['suspect']}; "
-        f"tracks open {tracks['open']}, {_ends(tracks)}"
+        f"{signals['tracked']} + queued {signals['queued']}, suspect {signals['suspect']}, frozen "
+        f"{signals['frozen']}; tracks open {tracks['open']}, {_ends(tracks)}"
     )
 
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from spreadcore.active import FREE, TRACKED
+from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
 
 from spreadscan.app.build import begin_run
 from spreadscan.app.status import OpenTimes, healthy, late_roles, live_spreads, status
@@ -51,6 +52,38 @@ def test_a_live_spread_has_its_funding_beside_net(instance, config):
     for row in rows:
         assert 82.0 == pytest.approx(row["net_bps"])  # both fees off, and nothing else
         assert not math.isnan(row["gross_bps"])
+
+
+def test_pairs_are_those_that_are_fresh(instance, config):
+    """One quote that is new says nothing of the source's other pairs."""
+    name = config.sources[DIRECTIONS[0].buy_source]
+    source_id, now = SOURCE_BY_NAME[name].id, now_ns()
+    ages_s = {0: 0.0, 1: 5.0, 2: 9.0, 3: 11.0, 4: 500.0}
+    for symbol, age_s in ages_s.items():
+        own = 1000 << 32  # 10 s, as learnt
+        at = now - round(age_s * 1e9)
+        instance.quotes.write(source_id, symbol, 99.9, 100.0, 3.0, 3.0, 0, at, own)
+    found = status(instance, config)["sources"][name]
+    assert (0, 5, None, None) == tuple(found[k] for k in ("pairs", "stale", "age_ms", "oldest_ms"))
+    instance.health.beat(source_id, now_ns())
+    shown = status(instance, config)
+    found = shown["sources"][name]
+    assert (3, 2) == (found["pairs"], found["stale"])
+    assert 5_000 <= found["age_ms"] < 9_000 <= found["oldest_ms"] < 11_000
+    table = next(t for t in status_tables(shown) if getattr(t, "title", "") == "sources")
+    cells = {column.header: [str(cell) for cell in column.cells] for column in table.columns}
+    at = config.sources.index(name)
+    assert ("3", "2") == (cells["pairs"][at], cells["stale"][at])
+
+
+def test_what_was_not_believed_is_counted_for_people(instance, config):
+    health = instance.health
+    health.add(health.role("engine"), ENGINE_COUNTERS.index("frozen"), 7)
+    health.add(SOURCE_BY_NAME["okx-spot"].id, SOURCE_COUNTERS.index("id_restarts"), 3)
+    found = status(instance, config)
+    assert 7 == found["signals"]["frozen"]
+    assert 3 == found["sources"]["okx-spot"]["id_restarts"]
+    assert any("frozen 7" in str(part) for part in status_tables(found))
 
 
 def test_the_live_table_shows_it(instance, config):
