@@ -884,9 +884,9 @@ def test_a_pair_that_falls_silent_is_asked_for_anew_and_its_ids_forgotten(
             config = config_of(name, exchange.url, transport, stale_after_s=0.3)
             rows = row(0, "QUIETUSDT"), row(1, "LOUDUSDT")
             venue = quick(name, frames_per_s=1_000.0)
-            async with working(venue, config, lists_of(name, *rows), instance):
+            async with working(venue, config, lists_of(name, *rows), instance) as worker:
                 await revived.wait()
-                await until(lambda: counter(instance, name, "quotes") > 40)
+                await until(lambda: worker.intake.written(0)[0] == 5)
                 asked = exchange.guests[0].requests[1:]
                 assert all("QUIET" in json.dumps(r) or "quiet" in json.dumps(r) for r in asked)
                 # at once, though its ids had been higher; and not as what was found out
