@@ -58,7 +58,7 @@ class Listing(Fake):
             case "object":
                 return page(b"{}")
             case "hang":
-                await asyncio.sleep(60)
+                await asyncio.sleep(5)  # longer than anyone waits here
         return None
 
     async def handshake(self, number: int, request: web.Request) -> web.Response | None:
