@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spreadcore.region import unlink
+from spreadcore.region import exists, unlink
 
 from spreadscan.tracker.columns import simulated_of
 
-from .conftest import ROOT, Simulators, spreadscan
+from .conftest import ROOT, Simulators, adopt, spreadscan
 
 
 def ran(folder: Path, sim: Simulators, name: str, seconds: float) -> dict[str, Any]:
@@ -30,7 +30,8 @@ def ran(folder: Path, sim: Simulators, name: str, seconds: float) -> dict[str, A
 def name() -> Any:
     made = f"test-{secrets.token_hex(4)}"
     yield made
-    unlink(made)
+    if exists(made):
+        unlink(made)
 
 
 def test_run_json_counts_its_own_run(
@@ -38,6 +39,7 @@ def test_run_json_counts_its_own_run(
 ) -> None:
     shutil.copytree(discovered, tmp_path / "generated")
     sim = simulators()
+    adopt(tmp_path / "generated", sim.config)
     first, second = (ran(tmp_path, sim, name, seconds) for seconds in (6.0, 3.0))
     quotes = [sum(s["quotes"] for s in found["sources"].values()) for found in (first, second)]
     total = sum(s["quotes"] for s in second["since_creation"]["sources"].values())
