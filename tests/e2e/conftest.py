@@ -140,27 +140,21 @@ def simulators(tmp_path: Path) -> Iterator[Callable[..., Simulators]]:
 @pytest.fixture(scope="session")
 def discovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder `generated/` of one discovery over simulators with the tests' seed."""
-    folder = tmp_path_factory.mktemp("discovered")
+    return discovery_in(tmp_path_factory.mktemp("discovered"), SEED, RATE)
+
+
+def discovery_in(folder: Path, seed: int, rate: float, *arguments: str) -> Path:
+    """Discover over simulators in a folder; return its `generated/`."""
     config = folder / "sim.toml"
     process = subprocess.Popen(
         [
-            sys.executable,
-            "-m",
-            "spreadscan",
-            "sim",
-            "--port",
-            "0",
-            "--seed",
-            str(SEED),
-            "--rate",
-            str(RATE),
-            "--write-config",
-            str(config),
+            sys.executable, "-m", "spreadscan", "sim", "--port", "0", "--seed", str(seed),
+            "--rate", str(rate), "--write-config", str(config), *arguments,
         ],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         env=environment(),
-    )
+    )  # fmt: skip
     try:
         until(config.exists, "the simulators' addresses")
         done = spreadscan("discover", "-c", str(config), cwd=folder)
