@@ -19,6 +19,12 @@ T = 10**12
 N = 300
 
 
+class Subscribed(Session):
+    """A session whose requests were answered an hour ago, and whose later ones wait."""
+
+    answered_ns = T - 3600 * S
+
+
 class Night:
     """N pairs of a source on one socket, each heard once a second until T."""
 
@@ -35,8 +41,7 @@ class Night:
             for n in range(20, -1, -1):
                 self.quote(i, T - n * S)
         self.heard, self.counted = Heard(), 0
-        self.session = Session(venue, list(ids), "ws://127.0.0.1:1/", self.heard, settings())
-        self.session.answered_ns = T - 3600 * S
+        self.session = Subscribed(venue, list(ids), "ws://127.0.0.1:1/", self.heard, settings())
         self.silence = Silence(venue, config, self.intake, ids, self._count)
 
     def _count(self, name: str) -> None:
