@@ -70,7 +70,9 @@ def test_pairs_are_those_that_are_fresh(instance, config):
     found = shown["sources"][name]
     assert (3, 2) == (found["pairs"], found["stale"])
     assert 5_000 <= found["age_ms"] < 9_000 <= found["oldest_ms"] < 11_000
-    table = next(t for t in status_tables(shown) if getattr(t, "title", "") == "sources")
+    table = next(
+        t for t in status_tables(shown) if (getattr(t, "title", "") or "").startswith("sources")
+    )
     cells = {column.header: [str(cell) for cell in column.cells] for column in table.columns}
     at = config.sources.index(name)
     assert ("3", "2") == (cells["pairs"][at], cells["stale"][at])
@@ -208,13 +210,15 @@ def test_counts_are_of_the_run_and_totals_are_named_so(instance, config):
     for counts in (found, found["last_minute"]):
         source = counts["sources"]["okx-spot"]
         assert (10, 1, 0) == (source["quotes"], source["declined"], source["reconnects"])
-        assert {"produced": 1, "tracked": 1, "queued": 0, "suspect": 0} == counts["signals"]
+        assert {"produced": 1, "tracked": 1, "queued": 0, "suspect": 0, "frozen": 0} == counts[
+            "signals"
+        ]
         assert (1, 1) == (counts["tracks"]["opened"], counts["tracks"]["converged"])
         assert 0 == counts["files"]["sync_errors"]
         assert 0 <= counts["seconds"] < 60
     total = found["since_creation"]
     assert 110 == total["sources"]["okx-spot"]["quotes"]
-    assert {"produced": 6, "tracked": 6, "queued": 0, "suspect": 7} == total["signals"]
+    assert {"produced": 6, "tracked": 6, "queued": 0, "suspect": 7, "frozen": 0} == total["signals"]
     assert (5, 9) == (total["tracks"]["converged"], total["files"]["untrusted_rows"])
     assert total["since"] <= found["since"]
     texts = [str(part) for part in status_tables(found)]
