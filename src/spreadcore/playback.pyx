@@ -178,7 +178,8 @@ cdef class Playback:
 
         OVER: all sources ended, and their feeds. BLOCK: `source` needs a block, or its end. HELD:
         as load() was asked. TICK: the next record is not before tick_ns, and nothing before it is
-        left to do. SIGNAL: the ring has a record. MESSAGE, EVENT: record() is Python's, then finish().
+        left to do. SIGNAL: the ring has a record. MESSAGE, EVENT: record() is Python's, then
+        finish().
         """
         cdef int64_t until = NEVER if tick_ns is None else tick_ns
         cdef int stop

@@ -1,4 +1,4 @@
-"""The README's first command in earnest, on lists as long and as odd as the venues' own."""
+"""The README's first command for real exchanges, on lists as long and as odd as the venues' own."""
 
 import secrets
 from collections.abc import Callable, Iterator
