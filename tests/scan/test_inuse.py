@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def test_settings_read_back_with_where_they_come_from(
 ) -> None:
     assert settings_in_use(instance) is None
     assert 0 == settings_stamp(instance)
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/spreadscan", "run", "--set", "a=b c"])
     monkeypatch.chdir(tmp_path)
     leave_settings(instance, CONFIG, ORIGINS)
     monkeypatch.chdir("/")
@@ -65,7 +67,7 @@ def test_settings_read_back_with_where_they_come_from(
     paths = found.config.paths
     assert (str(tmp_path / "my data"), "/srv/generated") == (paths.data, paths.generated)
     assert os.getpid() == found.pid
-    assert found.command.startswith("spreadscan ")
+    assert "spreadscan run --set 'a=b c'" == found.command
     assert settings_stamp(instance)
 
 
