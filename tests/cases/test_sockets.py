@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from cases.kit import COINS, TRANSPORTS, Case, Fake, case, environment, until, venue_symbol
+from e2e.conftest import adopt
 from scan.net import raw_server as raw
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
@@ -206,12 +207,12 @@ def test_a_close_frame_without_a_code_is_answered_as_the_protocol_allows(
 
     with case(tmp_path, Fake("bybit-futures"), Fake("okx-spot"), extra=extra(transport)) as it:
         assert 0 == it.run("discover").returncode
-        with (
-            raw_server(serve) as url,
-            it.scanning("--no-discover", "--set", f'venues.bybit-futures.ws_url="{url}"'),
-        ):
-            until(lambda: answers, "an answer to the close")
-            until(lambda: "closed by the venue (without a code)" in it.log(), "the log")
+        with raw_server(serve) as url:
+            by_hand = ("--set", f'venues.bybit-futures.ws_url="{url}"')
+            adopt(it.folder / "generated", it.config, by_hand)
+            with it.scanning("--no-discover", *by_hand):
+                until(lambda: answers, "an answer to the close")
+                until(lambda: "closed by the venue (without a code)" in it.log(), "the log")
     assert set(answers) <= {b"", (1000).to_bytes(2, "big")}
 
 
