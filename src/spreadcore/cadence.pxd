@@ -14,8 +14,7 @@ cdef enum:
     KNOWN_AFTER = 16            # pauses until the limit is learnt, and at least so many a bucket
     GUESSED_AFTER = 4           # pauses until the usual pause is: only a doubt hangs on it
     LIMIT_PAUSES = 4            # usual pauses that a pair may be silent for
-    SHORTEST_LIMIT = 1_000      # in PAUSE_UNIT_NS: 10 s
-    UNKNOWN_LIMIT = 12_000      # 120 s, before enough is known
+    UNKNOWN_LIMIT = 12_000      # in PAUSE_UNIT_NS: 120 s, before enough is known
     UNKNOWN_PAUSE = 200         # 2 s: what nothing is known of is soon doubted
     LONGEST_PAUSE = 0xFFFF
     BUCKET_S = 600
@@ -29,24 +28,25 @@ cdef struct Cadence:            # 48 bytes
     uint16_t before[2]          # of the one before
     uint32_t n                  # pauses in this bucket
 
-cdef inline void cadence_start(Cadence* c, uint16_t cap) noexcept nogil:
+cdef inline void cadence_start(Cadence* c, uint16_t floor, uint16_t cap) noexcept nogil:
     c.heard_ns = c.turn_ns = 0
     c.longest[0] = c.longest[1] = c.before[0] = c.before[1] = 0
     c.n, c.longer_ns = 0, -1
-    cadence_tell(c, cap)
+    cadence_tell(c, floor, cap)
 
 # the pair was heard at now_ns
-cdef inline void cadence_heard(Cadence* c, int64_t now_ns, uint16_t cap) noexcept nogil:
+cdef inline void cadence_heard(Cadence* c, int64_t now_ns, uint16_t floor,
+                               uint16_t cap) noexcept nogil:
     cdef int64_t since_ns = c.heard_ns
     c.heard_ns = now_ns
     if since_ns == 0:
         return
     c.n += 1
     if now_ns - since_ns > c.longer_ns or now_ns >= c.turn_ns:
-        cadence_learn(c, now_ns - since_ns, now_ns, cap)
+        cadence_learn(c, now_ns - since_ns, now_ns, floor, cap)
 
 cdef inline void cadence_learn(Cadence* c, int64_t pause_ns, int64_t now_ns,
-                               uint16_t cap) noexcept nogil:
+                               uint16_t floor, uint16_t cap) noexcept nogil:
     cdef int64_t units = (pause_ns + PAUSE_UNIT_NS - 1) // PAUSE_UNIT_NS
     cdef uint16_t pause = <uint16_t>(0 if units < 0 else
                                      units if units < LONGEST_PAUSE else LONGEST_PAUSE)
@@ -62,7 +62,7 @@ cdef inline void cadence_learn(Cadence* c, int64_t pause_ns, int64_t now_ns,
             c.before[0], c.before[1] = c.longest[0], c.longest[1]
             c.longest[0] = c.longest[1] = 0
             c.n, c.turn_ns = 0, now_ns + <int64_t>BUCKET_S * 1_000_000_000
-    cadence_tell(c, cap)
+    cadence_tell(c, floor, cap)
     if c.longer_ns >= 0:
         c.longer_ns = <int64_t>c.longest[1] * PAUSE_UNIT_NS
 
@@ -73,15 +73,15 @@ cdef inline uint16_t cadence_usual(const Cadence* c) noexcept nogil:
         usual = c.longest[1]
     return c.before[1] if c.before[1] > usual else usual
 
-cdef inline void cadence_tell(Cadence* c, uint16_t cap) noexcept nogil:
+cdef inline void cadence_tell(Cadence* c, uint16_t floor, uint16_t cap) noexcept nogil:
     cdef uint32_t usual = cadence_usual(c)
     cdef uint32_t limit = UNKNOWN_LIMIT
     if c.longer_ns >= 0:
         limit = LIMIT_PAUSES * usual
-        if limit < SHORTEST_LIMIT:
-            limit = SHORTEST_LIMIT
     elif c.n < GUESSED_AFTER:
         usual = UNKNOWN_PAUSE
+    if limit < floor:
+        limit = floor
     if limit > cap:
         limit = cap
     c.word = <uint64_t>limit << 32 | <uint64_t>usual << 48

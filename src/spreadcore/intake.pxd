@@ -64,6 +64,7 @@ cdef struct Intake:
     uint32_t n_symbols
     IdReset id_reset
     uint16_t cap                # of limits that are learnt, in PAUSE_UNIT_NS; 0: none is learnt
+    uint16_t floor              # of them, too: the shortest
     uint64_t n_unflushed        # quotes marked since the last flush
     int64_t oldest_recv_ns      # of those
 

@@ -16,6 +16,7 @@ class FeedIntake:
         id_reset: str = "never",
         keep_tops: bool = False,
         learn_to_s: float = 0.0,
+        learn_from_s: float = 10.0,
     ) -> None: ...
     @property
     def source_id(self) -> int: ...

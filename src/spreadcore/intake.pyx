@@ -140,7 +140,7 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
     q.recv_ns = recv_ns
     q.flags = link
     if k.cap:
-        cadence_heard(&s.cadence, recv_ns, k.cap)
+        cadence_heard(&s.cadence, recv_ns, k.floor, k.cap)
         q.flags |= s.cadence.word
     quote_write(slot, &q)
     s.last_recv_ns = recv_ns
@@ -171,11 +171,12 @@ cdef class FeedIntake:
     remember each symbol's last top of book in wire units, for venues that send deltas. learn_to_s:
     for a source that says nothing while nothing changes, the longest that a pair may be silent;
     for how long each may is learnt from its pauses and stands in its slot. 0: nothing is learnt.
+    learn_from_s: the shortest limit that is learnt.
     """
 
     def __cinit__(self, Region quotes not None, Region dirty not None, Region health not None,
                   size_t source_id, str id_reset="never", bint keep_tops=False,
-                  double learn_to_s=0.0):
+                  double learn_to_s=0.0, double learn_from_s=10.0):
         for region in (quotes, dirty, health):
             if not region.writable:
                 raise CoreError(f"{region.path}: mapped read-only, expected a writable mapping")
@@ -194,6 +195,7 @@ cdef class FeedIntake:
         self.intake.id_reset = RESETS[id_reset]
         if learn_to_s:
             self.intake.cap = <uint16_t>max(1, stale_limit_ns(learn_to_s) // PAUSE_UNIT_NS)
+            self.intake.floor = <uint16_t>(stale_limit_ns(learn_from_s) // PAUSE_UNIT_NS)
         self.intake.states = <SymbolState*>new_lines(
             quotes.n_symbols * sizeof(SymbolState))
         if keep_tops:
@@ -236,7 +238,7 @@ cdef class FeedIntake:
         s.quotes = 0
         s.id_restarts = 0
         s.known = 1
-        cadence_start(&s.cadence, self.intake.cap)
+        cadence_start(&s.cadence, self.intake.floor, self.intake.cap)
 
     def remove_symbol(self, size_t symbol):
         """Empty the slot, decline more quotes of the symbol, forget its name; wake the engine."""

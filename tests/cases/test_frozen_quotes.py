@@ -1,6 +1,7 @@
 """A pair that is halted says nothing more, and where silence is health its quote would stand.
 
-Every source that repeats nothing; the other leg goes on and moves away.
+Every source that repeats nothing, or only about once a minute; the other leg goes on and moves
+away.
 """
 
 import json
@@ -15,6 +16,7 @@ HALTED = [
     ("binance-spot", "bybit-futures", 1.02, "picows"),
     ("binance-futures", "bybit-spot", 0.98, "aiohttp"),
     ("mexc-spot", "bybit-futures", 1.02, "picows"),
+    ("okx-spot", "binance-futures", 1.02, "picows"),
 ]
 
 

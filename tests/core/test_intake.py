@@ -558,10 +558,22 @@ def test_limits_lie_between_ten_seconds_and_the_sources(instance, pause_s, cap_s
     assert limit_s == feed.quote().limit_s
 
 
+def test_of_a_source_that_repeats_itself_only_the_usual_pause_is_learnt(instance):
+    """Its limit stands from the first quote on, whatever is learnt."""
+    feed = Feed(instance, learn_to_s=75.0, learn_from_s=75.0)
+    for n in range(40):
+        feed(at=T + n * S)
+        assert (75.0, 2.0 if n < 4 else 1.0) == (feed.quote().limit_s, feed.quote().pause_s)
+    assert [] == feed.intake.silent(T + (39 + 75) * S, 75.0)
+    assert [SYMBOL] == feed.intake.silent(T + (39 + 75) * S + 1, 75.0)
+
+
 def test_an_age_limit_to_learn_up_to_is_one(instance):
     for seconds in (-1.0, 601.0, NAN, INF):
         with pytest.raises(CoreError, match="age limit: .* s, expected above 0 to 600"):
             Feed(instance, learn_to_s=seconds)
+        with pytest.raises(CoreError, match="age limit: .* s, expected above 0 to 600"):
+            Feed(instance, learn_to_s=600.0, learn_from_s=seconds)
 
 
 def test_what_another_socket_or_a_lost_one_leaves_out_is_no_pause(instance):

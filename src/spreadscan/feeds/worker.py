@@ -98,6 +98,7 @@ class FeedWorker:
             venue.schema.id_reset,
             keep_tops=venue.schema.delta is not None,
             learn_to_s=venue.learn_to_s(config),
+            learn_from_s=venue.learn_from_s(config),
         )
         self._decoder = FrameDecoder(venue.schema)
         self._recorder = Recorder(instance, venue.name, self.intake, config)

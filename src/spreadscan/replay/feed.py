@@ -61,6 +61,7 @@ class RecordedFeed:
             instance.region("quotes"), instance.region("dirty"), instance.region("health"),
             self.source_id, venue.schema.id_reset, keep_tops=venue.schema.delta is not None,
             learn_to_s=venue.learn_to_s(config),
+            learn_from_s=venue.learn_from_s(config),
         )  # fmt: skip
         self.decoder = FrameDecoder(venue.schema)
         self._blocks = blocks

@@ -49,7 +49,7 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     pong_deadline_s: float  # without an answer (or a server ping) for this long: reconnect
     stale_after_s: float  # a symbol silent for longer is not tradable
     # an unchanged top is sent again before stale_after_s; if not, silence is health, and how much
-    # of it is learnt per pair, up to stale_after_s
+    # of it is learnt per pair, up to stale_after_s. Above 10 s a pair's usual pause is learnt, too
     repeats: bool = True
     topics_per_frame: int
     bytes_per_frame: int
@@ -234,13 +234,23 @@ class Venue:
         return self.spec.stale_after_s if limit_s is None else limit_s
 
     def learn_to_s(self, config: Config) -> float:
-        """Return up to which age limits per pair are learnt, 0 where the venue repeats itself."""
-        return 0.0 if self.spec.repeats else self.stale_after_s(config)
+        """Return up to which age limits per pair are learnt, 0 where nothing is to be learnt.
+
+        That is where the venue repeats itself as soon as any limit that is learnt would end.
+        """
+        limit_s = self.stale_after_s(config)
+        return 0.0 if self.spec.repeats and limit_s <= _LEARNT_FROM_S else limit_s
+
+    def learn_from_s(self, config: Config) -> float:
+        """Return the shortest limit that is learnt: where it repeats itself its own, so that of
+        its pauses only doubts come."""
+        return self.stale_after_s(config) if self.spec.repeats else _LEARNT_FROM_S
 
     def __str__(self) -> str:
         return self.spec.name
 
 
+_LEARNT_FROM_S = 10.0
 _MISSING = "missing_field"
 _NAME = re.compile(r"""[^\s"',\\]{1,64}""").fullmatch
 # 1000 to 1,000,000,000, or 1M, before what is no number alone; a further 0 is a part of the number
