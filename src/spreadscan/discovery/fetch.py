@@ -26,7 +26,8 @@ _PAST_S = 0.01  # timers may end a little early, and within a ban nothing is sen
 class Fetched:
     """What one source lists. error: why it lists nothing; skipped: rows left out, by reason.
 
-    incomplete: those of them that lack something, name -> what.
+    incomplete: those of them that lack something, name -> what. torn: a page that was announced
+    had no row.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class Fetched:
         self.skipped: Counter[str] = Counter()
         self.incomplete: dict[str, str] = {}
         self.error = ""
+        self.torn = False
 
 
 async def fetch(
@@ -41,7 +43,7 @@ async def fetch(
 ) -> Fetched:
     """Return the source's pairs that trade now. Never raises for what a venue can do.
 
-    at_least: a shorter list is asked for again, too, but is taken in the end.
+    at_least: a shorter list is asked for again, too, but is taken in the end, as is a torn one.
     """
     settings, bans = config.discovery, bans_of(config)
     endpoints = Endpoints(venue.name, venue.rest_urls(config), bans)
@@ -56,7 +58,7 @@ async def fetch(
             found.error = _incomplete(venue.name, found.instruments, settings.majors)
             if found.error:
                 found.instruments.clear()
-            elif len(found.instruments) >= at_least:
+            elif len(found.instruments) >= at_least and not found.torn:
                 return found
         except TimeoutError:
             within = f"{venue.name}: no whole list within {settings.list_limit_s:g} s"
@@ -105,6 +107,7 @@ async def _pages(
         found.instruments += page.instruments
         found.skipped.update(page.skipped)
         found.incomplete |= page.incomplete
+        found.torn |= bool(cursor) and not (page.instruments or page.skipped)
         cursor = page.cursor
         if cursor in seen:  # '' after the last page; a venue may also repeat itself
             return

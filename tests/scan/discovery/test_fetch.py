@@ -123,6 +123,18 @@ def test_a_missing_second_page_begins_the_list_anew(slept: list[float]) -> None:
     assert "HTTP 500" in found.error
 
 
+@pytest.mark.parametrize("comes", [True, False])
+def test_an_empty_second_page_is_asked_again_and_taken_in_the_end(
+    slept: list[float], comes: bool
+) -> None:
+    first, empty = Reply(bybit_page("x", "A")), Reply(bybit_page(""))
+    second = Reply(bybit_page("", "B")) if comes else empty
+    found, asked = fetched("bybit-futures", first, empty, first, second, first, second)
+    names, pauses = (["AUSDT", "BUSDT"], [0.5]) if comes else (["AUSDT"], [0.5, 1.0])
+    assert (names, "", pauses) == (names_of(found), found.error, slept)
+    assert 2 + 2 * len(pauses) == len(asked)
+
+
 def test_rows_of_a_try_that_failed_are_counted_once(slept: list[float]) -> None:
     page = json.loads(bybit_page("x", "A"))
     page["result"]["list"].append({})
