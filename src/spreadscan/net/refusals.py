@@ -35,12 +35,19 @@ _TOO_FREQUENT = re.compile(rb"too (frequent|many)|(rate|request) limit", re.IGNO
 # centre's region.
 _PLACE = rb"(countr(y|ies)|regions?|jurisdictions?|territor(y|ies))"
 _REGION = re.compile(
+    rb"(?<!\bat )(?<!choose )(?<!select )(?<!change )"
     rb"\b(your|restricted|prohibited|unsupported|sanctioned)( current| geographic)?"
-    rb" (" + _PLACE + rb"|locations?)\b(?! *[:=])"
+    rb" (" + _PLACE + rb"|locations?|areas?)\b(?! *[:=])"
     rb"|\b(available|allowed|permitted|supported|offered|block(ed)?|bann?ed|restricted|prohibited"
     rb"|service|access|users?|residents?|citizens?)\b( \w+){0,4}? (in|from|to|for|the|of)"
-    rb" (the |this |that |these |certain |some |a )?(following )?" + _PLACE + rb"\b(?! *[:=])"
-    rb"|\bgeo-?(block|restrict|fenc)\w*|\b(geographic\w*|regional|country) (restriction|block)s?\b"
+    rb" (the |this |that |these |certain |some |a )?(following )?"
+    + _PLACE
+    + rb"\b(?! *[:=]| [a-z]+-[a-z]+-?\d)"
+    rb"|\b(in|from) (an? |any )" + _PLACE + rb"(/\w+)? (where|that|which)\b"
+    rb"|\bcountry (is |was )?(not (allowed|permitted|supported)|blocked|bann?ed|restricted)\b"
+    rb"|\b(from this|in (certain|some|these)) locations?\b"
+    rb"|\bgeo[-_ ]?(ip[-_ ]?)?(block|restrict|fenc)\w*"
+    rb"|\b(geographic\w*|regional|country) (restriction|block)s?\b"
     rb"|\bregulatory (restriction|requirement)s?\b"
     rb"|\b(in|from) the (united states|u\.s|united kingdom|european union)\b",
     re.IGNORECASE,
@@ -147,7 +154,7 @@ def is_html(headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def _limited(url: str, status: int, after_s: float, *, grows: bool = False) -> RateLimited:
-    words = f"{url}: HTTP {status}, retry after {after_s:g} s"
+    words = f"{url}: HTTP {status}, retry after {after_s:g} s{' or more' * grows}"
     return RateLimited(words, after_s, grows=grows)
 
 

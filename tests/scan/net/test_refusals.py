@@ -29,6 +29,13 @@ REGION = {
     "jurisdiction": b"We do not offer this product to users in this jurisdiction.",
     "geo": b"Forbidden: geo-blocked",
     "named": b"This service is not available in the United States.",
+    "where": b"You are accessing from a country/region where we do not provide service",
+    "area": b"The service is not provided in your area due to local regulations",
+    "locations": b"unavailable in certain locations, including yours",
+    "this location": b"access from this location is prohibited",
+    "code": b'{"code":403,"msg":"country not allowed"}',
+    "geoip": b"GeoIP blocked",
+    "geo code": b'{"error":"geo_blocked"}',
     "shouted": b"ACCESS FROM\tYOUR&nbsp;COUNTRY IS NOT ALLOWED",
 }
 PASSING = {
@@ -40,6 +47,9 @@ PASSING = {
     b"var country='US', region = 'eu';</script></head><body>Checking your browser</body></html>",
     "waf": b"<html><body>403 Forbidden. Request 77, region: us-east-1, location: FRA</body></html>",
     "json": b'{"code":-1,"msg":"forbidden"}',
+    "region of theirs": b"Service temporarily unavailable in the region eu-west-1, try again later",
+    "region at work": b"The server at your region is busy, retry",
+    "portal": b"Please choose your region and language. 403 Forbidden",
     "script": b"<script>// access from your country is counted",
     "attribute": b'<div data-note="not available in your country">Access denied, try later</div>',
 }
@@ -60,6 +70,7 @@ def test_any_other_403_is_waited_out_and_the_wait_grows(name: str, asked: Asked)
         error = refusal("https://x/y", 403, headers, PASSING[name], asked)
         assert isinstance(error, RateLimited)
         assert (60.0, True) == (error.after_s, error.grows)
+        assert str(error).endswith("HTTP 403, retry after 60 s or more")
 
 
 def test_a_451_is_a_block_whatever_it_says() -> None:
