@@ -168,7 +168,7 @@ def _source_counts(counters: Mapping[str, int]) -> dict[str, Any]:
 
     declined: refused by a decoder or the gate. fallback: read by the reference decoder, since the
     compiled one leaves it control messages and what is rare. unrecorded: frames that a recording
-    had to go without.
+    had to go without. odd_times: quotes whose venue time was no Unix ms.
     """
     declined = {reason: counters[f"declined_{reason}"] for reason in DECLINED}
     fallback = {reason: counters[f"fallback_{reason}"] for reason in FALLBACK}
@@ -182,6 +182,7 @@ def _source_counts(counters: Mapping[str, int]) -> dict[str, Any]:
         "silent_symbols": counters["silent_symbols"],
         "unanswered": counters["unanswered"],
         "id_restarts": counters["id_restarts"],
+        "odd_times": counters["odd_times"],
         "funding_polls": counters["funding_polls"],
         "funding_failed": counters["funding_failed"],
         "recorded": counters["recorded"],

@@ -270,8 +270,8 @@ def _count_lines(found: Mapping[str, Any]) -> list[str]:
     return [
         run_line(found),
         f"{_minute(found)}: signals {minute['signals']['tracked']}, "
-        f"suspect {minute['signals']['suspect']}; {_ends(minute['tracks'])}; "
-        f"p50/p99 {_latencies(minute)}",
+        f"suspect {minute['signals']['suspect']}, frozen {minute['signals']['frozen']}; "
+        f"{_ends(minute['tracks'])}; p50/p99 {_latencies(minute)}",
     ]
 
 

@@ -82,10 +82,14 @@ def test_what_was_not_believed_is_counted_for_people(instance, config):
     health = instance.health
     health.add(health.role("engine"), ENGINE_COUNTERS.index("frozen"), 7)
     health.add(SOURCE_BY_NAME["okx-spot"].id, SOURCE_COUNTERS.index("id_restarts"), 3)
+    health.add(SOURCE_BY_NAME["okx-spot"].id, SOURCE_COUNTERS.index("odd_times"), 5)
     found = status(instance, config)
     assert 7 == found["signals"]["frozen"]
-    assert 3 == found["sources"]["okx-spot"]["id_restarts"]
-    assert any("frozen 7" in str(part) for part in status_tables(found))
+    okx = found["sources"]["okx-spot"]
+    assert (3, 5) == (okx["id_restarts"], okx["odd_times"])
+    shown = "\n".join(map(str, status_tables(found)))
+    # of the run and of its last minute
+    assert 2 == shown.count("frozen 7")
 
 
 def test_the_live_table_shows_it(instance, config):
