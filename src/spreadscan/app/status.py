@@ -284,7 +284,7 @@ def live_spreads(
     """Return the pairs being tracked now, best net first; sizes in USDT at the touch.
 
     funding_bps: what the perpetual's seller receives next, None where it is not known.
-    quote_age_ms: of the older leg's quote.
+    quote_age_ms: of the older leg's quote. Where a leg has none that is None, edges and size NaN.
     """
     opened_s, now_s = opened.read(), time.time()
     now = now_ns()
@@ -299,6 +299,9 @@ def live_spreads(
         if pair is None:
             continue
         funding_bps = instance.funding.bps(direction.sell_source, symbol_id, now)
+        ages_ns = pair.buy_age_ns, pair.sell_age_ns  # -1: empty
+        sizes = pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
+        whole = min(ages_ns) >= 0
         rows.append(
             {
                 "direction": direction.name,
@@ -308,10 +311,8 @@ def live_spreads(
                 "gross_bps": pair.gross_bps,
                 "net_bps": pair.gross_bps - fees[direction_id],
                 "funding_bps": None if math.isnan(funding_bps) else funding_bps,
-                "size_usdt": min(
-                    pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
-                ),
-                "quote_age_ms": max(0, pair.buy_age_ns, pair.sell_age_ns) / 1e6,
+                "size_usdt": min(sizes) if whole else math.nan,
+                "quote_age_ms": max(ages_ns) / 1e6 if whole else None,
                 "tradable": pair.tradable,
                 "age_s": now_s - opened_s.get((direction_id, symbol_id), now_s),
             }

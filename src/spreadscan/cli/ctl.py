@@ -45,7 +45,7 @@ def ctl_status(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
         from spreadscan.cli.table import status_tables
 
         console = Console()
-        for table in status_tables(found):
+        for table in status_tables(found, console.width):
             console.print(table)
     sys.exit(0 if healthy(found) else EXIT_DEGRADED)
 
@@ -157,9 +157,9 @@ def top(files: Any, settings: Any, instance: Any, seconds: float | None, once: b
 
     attached = attach(files, settings, instance, "reader")
 
-    def reread() -> tuple[Config, dict[str, Any]]:
+    def reread() -> tuple[Instance, Config, dict[str, Any]]:
         found = attach(files, settings, instance, "reader")
-        return found.config, settings_of(found)
+        return found.instance, found.config, settings_of(found)
 
     table = LiveTable(
         attached.instance, attached.config, settings=settings_of(attached), reread=reread

@@ -1,5 +1,6 @@
 """The live table of `demo` and `top`: sources, spreads, latencies. Plain lines in a pipe."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,13 +24,14 @@ from spreadscan.lists import Failure, load
 _EVERY_S = 0.5
 _LINE_EVERY_S = 5.0
 _TOP = 12
+_WIDE = 112  # columns; below, tables go without frames and the counts of the run
 
 
 class LiveTable:
     """Reads an instance twice a second and shows it; writes nothing to it.
 
-    settings: those in use, as `ctl status` tells them. reread: gives both anew once a scanner that
-    was started meanwhile has left others.
+    settings: those in use, as `ctl status` tells them. reread: gives all three anew once a scanner
+    that was started meanwhile has left others: it may have made the instance anew, too.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class LiveTable:
         title: str = "spreadscan",
         plain: bool = False,
         settings: Mapping[str, Any] | None = None,
-        reread: Callable[[], tuple[Config, Mapping[str, Any]]] | None = None,
+        reread: Callable[[], tuple[Instance, Config, Mapping[str, Any]]] | None = None,
     ) -> None:
         self._instance = instance
         self._config = config
@@ -81,18 +83,22 @@ class LiveTable:
         rates = self._rates(found)
         spreads = live_spreads(self._instance, self._config, self._names, self._opened)
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
-        return Group(
-            Text(
-                f"{self._title}: instance {found['instance']}, "
-                f"generation {found['generation']}{left}",
-                style="bold",
-            ),
-            sources_table(found, rates),
-            self._spreads_table(spreads),
+        title = Text(
+            f"{self._title}: instance {found['instance']}, generation {found['generation']}{left}",
+            style="bold",
+        )
+        sources = sources_table(found, rates, self._console.width)
+        below = [
             *[Text(line) for line in _count_lines(found)],
             *_settings_lines(self._settings),
             *_troubles(found),
-        )
+        ]
+        n_rows = _TOP
+        if self._console.is_terminal:  # what does not fit is cut off, and troubles are at the end
+            rest = Group(title, sources, self._spreads_table([]), *below)
+            taken = len(self._console.render_lines(rest, pad=False))
+            n_rows = min(_TOP, max(1, self._console.height - taken - 1))
+        return Group(title, sources, self._spreads_table(spreads, n_rows), *below)
 
     def _lines(self) -> None:
         found = self._look()
@@ -104,15 +110,17 @@ class LiveTable:
             + "; ".join(_count_lines(found))
             + "".join(f"; {line}" for line in _troubles(found))
             + "".join(
-                f"; best {r['direction']} {r['symbol']} net {r['net_bps']:.1f} bps" for r in best
+                f"; best {r['direction']} {r['symbol']} net {_bps(r['net_bps'])} bps" for r in best
             )
         )
 
     def _look(self) -> dict[str, Any]:
-        if self._reread and (stamp := settings_stamp(self._instance)) != self._stamp:
+        stamp = settings_stamp(self._instance)
+        if self._reread and stamp not in (0, self._stamp):  # 0: being made anew
             self._stamp = stamp
-            self._config, self._settings = self._reread()
+            self._instance, self._config, self._settings = self._reread()
             self._opened = OpenTimes(self._instance, self._config.paths.data)
+            self._named = -1
         found = status(self._instance, self._config)
         if found["generation"] != self._named:
             self._named = found["generation"]
@@ -126,63 +134,89 @@ class LiveTable:
         last_ns, last = self._last
         self._last = now, quotes
         seconds = max((now - last_ns) / 1e9, 1e-9)
-        return {name: (n - last.get(name, n)) / seconds for name, n in quotes.items()}
+        # below 0 where another run began meanwhile, whose counts begin anew
+        return {name: max(0, n - last.get(name, n)) / seconds for name, n in quotes.items()}
 
-    def _spreads_table(self, spreads: Sequence[Mapping[str, Any]]) -> Table:
+    def _spreads_table(self, spreads: Sequence[Mapping[str, Any]], n_rows: int = _TOP) -> Table:
         title = f"live spreads: {len(spreads)}" + (
-            f", best {_TOP} by net" if len(spreads) > _TOP else ""
+            f", best {n_rows} by net" if len(spreads) > n_rows else ""
         )
-        table = Table("direction", "pair", title=title, title_justify="left")
+        table = _table(title, self._console.width)
+        table.add_column("direction", no_wrap=True)
+        table.add_column("pair", no_wrap=True)
         for name in ("gross bps", "net bps", "funding bps", "size USDT", "age s", "quote ms"):
             table.add_column(name, justify="right")
-        for row in spreads[:_TOP]:
-            style = "" if row["tradable"] else "dim"
+        for row in spreads[:n_rows]:
+            style, age = "" if row["tradable"] else "dim", row["quote_age_ms"]
             table.add_row(
                 row["direction"],
                 row["symbol"],
-                f"{row['gross_bps']:.1f}",
-                f"{row['net_bps']:.1f}",
+                _bps(row["gross_bps"]),
+                _bps(row["net_bps"]),
                 "-" if row["funding_bps"] is None else f"{row['funding_bps']:+.1f}",
-                f"{row['size_usdt']:,.0f}",
+                "-" if math.isnan(row["size_usdt"]) else f"{row['size_usdt']:,.0f}",
                 f"{row['age_s']:.0f}",
-                f"{row['quote_age_ms']:,.0f}",
+                "-" if age is None else f"{age:,.0f}",
                 style=style,
             )
         return table
 
 
-def sources_table(found: Mapping[str, Any], rates: Mapping[str, float] | None = None) -> Table:
-    """Return the table of sources of a status; rates take the place of the fallback frames."""
+def sources_table(
+    found: Mapping[str, Any], rates: Mapping[str, float] | None = None, width: int = _WIDE
+) -> Table:
+    """Return the table of sources of a status; rates take the place of the fallback frames.
+
+    Where it is narrow, the counts of the run make room: a name that is cut off says nothing.
+    """
+    wide = width >= _WIDE
+    run = f" / this run, since {_time(found)}" if wide else ""
+    table = _table(f"sources; counts: {_minute(found)}{run}", width)
+    table.add_column("source", no_wrap=True)
+    table.add_column("state")
     pace = "fallback" if rates is None else "quotes/s"
-    title = f"sources; counts: {_minute(found)} / this run, since {_time(found)}"
-    table = Table("source", "state", title=title, title_justify="left")
     for name in ("sockets", "pairs", "stale", "quotes", pace, "age ms", "declined", "reconn."):
-        table.add_column(name, justify="right")
+        if wide or name != pace:
+            table.add_column(name, justify="right")
     for name, source in found["sources"].items():
         state, age = found["roles"][name]["state"], source["age_ms"]
         last = found["last_minute"]["sources"][name]
 
-        def both(key: str, last: Any = last, run: Any = source) -> str:
-            return f"{last[key]:,} / {run[key]:,}"
+        def counts(key: str, last: Any = last, run: Any = source) -> str:
+            return f"{last[key]:,} / {run[key]:,}" if wide else f"{last[key]:,}"
 
+        at_pace = counts("fallback") if rates is None else f"{rates[name]:,.0f}"
         table.add_row(
             name,
             Text(state, style="" if state == "running" else "yellow"),
             str(source["sockets"]),
             str(source["pairs"]),
             Text(str(source["stale"]), style="yellow" if source["stale"] else ""),
-            both("quotes"),
-            both("fallback") if rates is None else f"{rates[name]:,.0f}",
+            counts("quotes"),
+            *([at_pace] if wide else []),
             "-" if age is None else f"{max(0.0, age):.0f}",
-            both("declined"),
-            both("reconnects"),
+            counts("declined"),
+            counts("reconnects"),
         )
     return table
 
 
-def status_tables(found: Mapping[str, Any]) -> list[Any]:
+def _table(title: str, width: int) -> Table:
+    """Return an empty table, without a frame where there is no room for one."""
+    if width >= _WIDE:
+        return Table(title=title, title_justify="left")
+    return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+
+
+def _bps(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1f}"
+
+
+def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
     """Return everything that `ctl status` prints for people."""
-    roles = Table("role", "state", title="roles", title_justify="left")
+    roles = _table("roles", width)
+    roles.add_column("role", no_wrap=True)
+    roles.add_column("state")
     for name in ("pid", "beat ms ago", "restarts in run", "generation"):
         roles.add_column(name, justify="right")
     for name, role in found["roles"].items():
@@ -197,7 +231,7 @@ def status_tables(found: Mapping[str, Any]) -> list[Any]:
         )
     return [
         roles,
-        sources_table(found),
+        sources_table(found, width=width),
         *[Text(line) for line in (*_count_lines(found), _creation_line(found))],
         *_recording_line(found),
         *_settings_lines(found.get("settings")),

@@ -4,6 +4,7 @@ import math
 import time
 
 import pytest
+from rich.console import Console
 from spreadcore.active import FREE, TRACKED
 from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
 
@@ -15,6 +16,7 @@ from spreadscan.config import Config, Paths
 from spreadscan.discovery import outcome
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import RateLimited, RegionBlocked
+from spreadscan.inuse import leave_settings
 from spreadscan.lists import Failure
 from spreadscan.net.bans import bans_of
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
@@ -257,3 +259,47 @@ def test_the_live_table_shows_the_age_of_the_older_quote(instance, config):
     cells = {column.header: list(column.cells) for column in shown.columns}
     at = cells["pair"].index("A-USDT")
     assert 7_000 <= float(cells["quote ms"][at].replace(",", "")) < 60_000
+
+
+def test_a_leg_without_a_quote_has_no_age_and_no_number(instance, config):
+    direction = DIRECTIONS[0]
+    for symbol in (0, 1):
+        instance.quotes.write_empty(direction.sell_source, symbol)
+    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    assert {None} == {row["quote_age_ms"] for row in rows}
+    shown = LiveTable(instance, config)._spreads_table(rows)
+    cells = {column.header: set(column.cells) for column in shown.columns}
+    for name in ("gross bps", "net bps", "size USDT", "quote ms"):
+        assert {"-"} == cells[name]
+
+
+def test_the_live_table_follows_an_instance_that_was_made_anew(instance, config, make_instance):
+    """Its name and its settings' place are the same, its counts are in other memory."""
+    count(instance, 6, quotes=100)
+    table = LiveTable(instance, config, reread=lambda: (anew, config, {}))
+    assert 100 == table._look()["sources"]["okx-spot"]["quotes"]
+    anew = make_instance(n_sources=8, n_symbols=128, n_directions=12, force=True)
+    count(anew, 6, quotes=7)
+    assert 100 == table._look()["sources"]["okx-spot"]["quotes"]  # nobody runs there yet
+    leave_settings(anew, config, {})
+    found = table._look()
+    assert 7 == found["sources"]["okx-spot"]["quotes"]
+    assert 0 == table._rates(found)["okx-spot"]  # not below
+
+
+def test_a_narrow_screen_cuts_no_name_and_no_trouble_off(instance, config, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    for symbol in range(2, 30):
+        for source in (DIRECTIONS[0].buy_source, DIRECTIONS[0].sell_source):
+            instance.quotes.write(source, symbol, 99.9, 100.0, 3.0, 3.0, 0, now_ns())
+        instance.active.move(DIRECTIONS[0].id, symbol, FREE, TRACKED)
+    table = LiveTable(instance, config)
+    table._console = Console(force_terminal=True, color_system=None)
+    lines = table._console.render_lines(table._page(float("inf")), pad=False)
+    text = ["".join(part.text for part in line) for line in lines]
+    assert len(text) <= 24
+    for name in config.sources:
+        assert any(line.startswith(f"{name} ") for line in text)
+    assert any(line.startswith("not running: ") for line in text)
+    assert any(line.startswith(DIRECTIONS[0].name) for line in text)
