@@ -41,6 +41,25 @@ class JsonLines(logging.Formatter):
             return json.dumps(row, default=str, skipkeys=True)
 
 
+class Lines(logging.Formatter):
+    """A line for people: the phrase, then the facts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told: dict[str, object] = getattr(record, "facts", {})
+        text = ", ".join(f"{key} {value}" for key, value in told.items())
+        return super().format(record) + (f": {text}" if text else "")
+
+
+def warn_on_stderr() -> None:
+    """Tell warnings to people, until start_logging(): not without their facts, as Python does."""
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.WARNING)
+        handler.setFormatter(Lines())
+        root.addHandler(handler)
+
+
 class Logging:
     """Handle to a process's logging; stop() writes what is queued and lets go of the file."""
 

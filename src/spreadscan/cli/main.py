@@ -4,6 +4,7 @@ import click
 
 from spreadscan import __version__
 from spreadscan.cli.options import SentenceGroup
+from spreadscan.logs import warn_on_stderr
 
 
 class LazyGroup(SentenceGroup):
@@ -50,6 +51,7 @@ def main() -> None:
 
     Exit codes: 0 ok, 1 failed, 2 usage or config, 3 degraded.
     """
+    warn_on_stderr()
 
 
 def ctl_main() -> None:
