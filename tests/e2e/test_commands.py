@@ -221,3 +221,28 @@ def test_a_mixed_set_is_refused(folder: Path, discovered: Path, name: str) -> No
     (folder / "generated" / "directions.bin").write_bytes(b"SPRDDIR1\0\0\0\0")
     done = spreadscan("run", "--no-discover", "--instance", name, cwd=folder)
     sentence(done, 1, "directions.bin", "generation 1")
+
+
+@pytest.mark.parametrize("file", ["signals-20261120.csv", "snapshots-20261120-11.csv"])
+def test_a_run_on_data_of_another_version_begins_nothing(
+    folder: Path, discovered: Path, name: str, file: str
+) -> None:
+    """The tracker would refuse it too, beside feeds that go on for nobody."""
+    shutil.copytree(discovered, folder / "generated")
+    (folder / "data").mkdir()
+    kind = file.partition("-")[0]
+    (folder / "data" / file).write_text(f"# spreadscan {kind} v2; older\ntime\n")
+    done = spreadscan("run", "--instance", name, "--seconds", "1", cwd=folder)
+    sentence(done, 1, f"{file}: begins '# spreadscan {kind} v2', expected", "export --data FOLDER")
+    assert 1 == len(done.stderr.splitlines())
+    assert not exists(name)
+
+
+def test_warnings_of_a_command_without_a_log_say_of_what(folder: Path) -> None:
+    rest = "venues.bybit-spot.rest_url=['http://127.0.0.1:9','http://127.0.0.1:10']"
+    done = spreadscan(
+        "discover", "--plan", "--set", rest, "--set", "discovery.tries=1",
+        "--set", "discovery.list_limit_s=1", cwd=folder,
+    )  # fmt: skip
+    told = [line for line in done.stderr.splitlines() if line.startswith("address given up")]
+    assert any("bybit-spot" in line and "http://127.0.0.1:9" in line for line in told), done.stderr

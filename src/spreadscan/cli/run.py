@@ -19,6 +19,7 @@ from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import Lists, Metadata, differences, load, read_metadata, refuse_foreign
 from spreadscan.locks import TRACKER, FolderLock
 from spreadscan.logs import start_logging
+from spreadscan.tracker import SIGNALS, SNAPSHOTS, refuse_strangers
 from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import old_facts
@@ -81,6 +82,7 @@ def _run(
     found: Loaded, folder: FolderLock, layout: str, seconds: float | None, no_discover: bool
 ) -> int:
     config = found.config
+    refuse_strangers(config.paths.data, (SIGNALS, SNAPSHOTS))
     build.wait_until_free(config)
     if exists(config.instance):
         build.open_instance(config, "reader")  # one that nobody can use is told before discovery

@@ -5,8 +5,8 @@ can be read back, also while they grow, with `read_rows(path, SIGNALS)` and `SNA
 """
 
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.files import read_rows
+from spreadscan.tracker.files import read_rows, refuse_strangers
 from spreadscan.tracker.loop import run
 from spreadscan.tracker.tracker import Tracker
 
-__all__ = ["SIGNALS", "SNAPSHOTS", "Tracker", "read_rows", "run"]
+__all__ = ["SIGNALS", "SNAPSHOTS", "Tracker", "read_rows", "refuse_strangers", "run"]

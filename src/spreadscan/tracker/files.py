@@ -8,7 +8,7 @@ that were not to be appended to the first.
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
@@ -121,6 +121,17 @@ def text_size(path: str | Path) -> int:
         return zstandard.frame_content_size(head)
     except zstandard.ZstdError:
         return -1
+
+
+def refuse_strangers(folder: str | Path, kinds: Iterable[Format]) -> None:
+    """Raise BadData where the newest file of a kind is of another version or not ours.
+
+    For whoever starts a tracker: it would find out once feeds and engine run. Cheap: one file.
+    """
+    for kind in kinds:
+        for file in data_files(folder, kind)[-1:] if Path(folder).is_dir() else ():
+            for _ in read_blocks(file.path, kind):
+                break
 
 
 def read_blocks(
