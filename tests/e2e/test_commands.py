@@ -12,7 +12,7 @@ from spreadcore.region import create, exists, unlink
 
 from e2e.conftest import ROOT, Scanner, Simulators, adopt, spreadscan, until
 from spreadscan.lists import load
-from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 
 pytestmark = pytest.mark.e2e
 
@@ -246,3 +246,24 @@ def test_warnings_of_a_command_without_a_log_say_of_what(folder: Path) -> None:
     )  # fmt: skip
     told = [line for line in done.stderr.splitlines() if line.startswith("address given up")]
     assert any("bybit-spot" in line and "http://127.0.0.1:9" in line for line in told), done.stderr
+
+
+def test_a_run_counts_the_pairs_of_its_own_directions(
+    folder: Path, discovered: Path, name: str
+) -> None:
+    """The set may be of more sources than are in use."""
+    shutil.copytree(discovered, folder / "generated")
+    sources = ("binance-spot", "okx-futures")
+    settings = [f"sources={json.dumps(sources)}"]
+    settings += [f"venues.{s}.{url}://127.0.0.1:9" for s in sources
+                 for url in ("ws_url=ws", "rest_url=http")]  # fmt: skip
+    given = [x for setting in settings for x in ("--set", setting)]
+    (folder / "empty.toml").touch()
+    adopt(folder / "generated", folder / "empty.toml", given)
+    done = spreadscan(
+        "run", "--no-discover", "--instance", name, "--seconds", "0.1", "--layout", "single",
+        *given, cwd=folder,
+    )  # fmt: skip
+    direction = next(d for d in DIRECTIONS if d.name == "binance->okx")
+    n_pairs = len(load(discovered).pairs[direction.id])
+    assert f"2 sources, {n_pairs} pairs in 1 direction; data" in done.stderr

@@ -140,11 +140,13 @@ def _say(line: str) -> None:
 
 def _say_running(config: Config, lists: Lists, layout: str, no_timer: bool) -> None:
     sources = build.active_sources(config, lists)
-    pairs = sum(len(p) for p in lists.pairs.values())
+    directions = config.enabled_directions
+    pairs = sum(len(lists.pairs.get(direction.id, ())) for direction in directions)
+    plural = "" if len(directions) == 1 else "s"
     click.echo(
         f"running ({layout}): {len(sources)} sources, {pairs} pairs in "
-        f"{len(config.enabled_directions)} directions; data in {config.paths.data}/, "
-        f"logs in {config.paths.logs}/; Ctrl-C ends it",
+        f"{len(directions)} direction{plural}; data in {config.paths.data}/, logs in "
+        f"{config.paths.logs}/; Ctrl-C ends it",
         err=True,
     )
     for source in config.sources:
