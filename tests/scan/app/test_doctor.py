@@ -454,6 +454,7 @@ def test_a_set_that_lacks_a_source_is_found(tmp_path: Path) -> None:
     write_set(folder, generation=3, unix_ns=time.time_ns(), **facts | {"origin": None})
     check = examined(config)["machine", "generated"]
     assert "of another market (it does not say from which hosts it is)" in check.found
+    assert "`spreadscan discover` writes it anew" == check.advice  # no scanner asks for these hosts
     write_set(folder, generation=4, unix_ns=time.time_ns(), **facts)
     outcome.note(config, refused="too few")
     assert "the last discovery was refused: too few" in (

@@ -170,7 +170,9 @@ def generated(config: Config) -> Check:
         "generated",
         not troubles,
         "; ".join([f"generation {lists.generation}, {len(lists.names)} ids", *troubles]),
-        "a running scanner asks again by itself; `spreadscan discover` does so now",
+        "`spreadscan discover` writes it anew"
+        if foreign
+        else "a running scanner asks again by itself; `spreadscan discover` does so now",
     )
 
 
