@@ -11,6 +11,7 @@ from spreadcore import Instance
 from spreadcore.region import create, exists, unlink
 
 from e2e.conftest import ROOT, Scanner, Simulators, adopt, spreadscan, until
+from spreadscan.app.build import WRITABLE
 from spreadscan.lists import load
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 
@@ -208,8 +209,10 @@ def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path,
         "made anew with 8 x 1024 x 12"
     ) in done.stderr
     assert 1024 == Instance(name).region("control").n_symbols
+    Instance(name, writable=WRITABLE["ctl"]).control.pause = True
     again = spreadscan(*command, cwd=folder)
     assert (0, False) == (again.returncode, "made anew" in again.stderr), again.stderr
+    assert ("paused since before" in again.stderr, "paused" in done.stderr) == (True, False)
     assert 2 == Instance(name).region("control").generation
     unlink(name)
     assert 0 == spreadscan(*command, cwd=folder).returncode

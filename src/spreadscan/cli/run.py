@@ -149,6 +149,8 @@ def _say_running(config: Config, lists: Lists, layout: str, no_timer: bool) -> N
         f"{config.paths.logs}/; Ctrl-C ends it",
         err=True,
     )
+    if build.open_instance(config, "reader").control.pause:
+        click.echo("paused since before: no new signals until `spreadscan ctl resume`", err=True)
     for source in config.sources:
         if source in lists.failed:
             again = "" if no_timer else f"; asked again in about {config.discovery.again_s:g} s"
