@@ -9,6 +9,7 @@ from spreadcore.region import exists
 
 from e2e.conftest import ROOT, spreadscan
 from e2e.oracle import event_rows
+from spreadscan.cli.demo import _say
 from spreadscan.types import SOURCES
 
 pytestmark = pytest.mark.e2e
@@ -63,3 +64,17 @@ def its_files_can_be_exported_and_drawn(folder: Path, tracked: int, still_open: 
     assert (tracked, still_open) == (told["signals"], told["ends"]["OPEN"])
     assert told["shown"]
     assert (folder / told["page"]).stat().st_size > 100_000
+
+
+def test_what_an_earlier_demo_left_open_is_none_of_its_signals(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tracks = {"opened": 41, "converged": 16, "expired": 0, "lost": 26, "delisted": 0, "open": 25}
+    summary = {"sources": {}, "signals": {"produced": 41}, "tracks": tracks, "files": []}
+    summary |= {"pss_mb": 1.0, "cpu_pct": 1.0}
+    _say(summary)
+    assert "41 signals and 26 spreads that an earlier demo left open, of which 16 converged" in (
+        capsys.readouterr().out
+    )
+    _say(summary | {"tracks": tracks | {"lost": 0}})
+    assert "41 signals, of which 16 converged" in capsys.readouterr().out

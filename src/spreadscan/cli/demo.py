@@ -115,10 +115,13 @@ def _demo_toml() -> str:
 def _say(summary: dict[str, Any]) -> None:
     sources, signals, tracks = summary["sources"], summary["signals"], summary["tracks"]
     quotes = sum(s["quotes"] for s in sources.values())
+    seen = sum(tracks[key] for key in ("converged", "expired", "lost", "delisted", "open"))
+    before = seen - tracks["opened"]  # the tracker takes up what an earlier demo left open
+    left = f" and {before} spreads that an earlier demo left open" if before > 0 else ""
     delivering = sum(bool(s["quotes"]) for s in sources.values())
     click.echo(
         f"\n{delivering} of {len(sources)} sources delivered {quotes:,} quotes; "
-        f"{signals['produced']} signals, of which {tracks['converged']} converged, "
+        f"{signals['produced']} signals{left}, of which {tracks['converged']} converged, "
         f"{tracks['expired']} expired, {tracks['lost']} were lost and {tracks['open']} were open "
         f"at the end; {summary['pss_mb']:.0f} MB, {summary['cpu_pct']:.0f} % of one core "
         "(simulators and table apart)"
