@@ -44,7 +44,10 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Purpose(NamedTuple):
-    """What a folder is held for. setting: names the folder; advice: what to do where it is held."""
+    """What a folder is held for. setting: names the folder; advice: what to do where it is held.
+
+    {of} in the advice stands for the option that names the holder's instance.
+    """
 
     name: str
     setting: str
@@ -52,7 +55,9 @@ class Purpose(NamedTuple):
 
 
 TRACKER = Purpose(
-    "tracker", "paths.data", "end that one (`spreadscan ctl stop`), or set another paths.data"
+    "tracker",
+    "paths.data",
+    "end that one (`spreadscan ctl stop{of}`), or set another paths.data",
 )
 DISCOVERY = Purpose(
     "discovery", "paths.generated", "let that one end first, or set another paths.generated"
@@ -111,10 +116,12 @@ class FolderLock:
 
     def refusal(self, after_s: float) -> ConfigError:
         """Return what is said where it was not free for so long."""
+        holder = self.holder()
+        of = f" --instance {holder.instance}" if holder else ""
         return ConfigError(
             f"{self._purpose.setting}: {self.path.parent}: the {self._purpose.name} of "
-            f"{self.holder() or 'an unknown process'} holds it, expected it free within "
-            f"{after_s:g} s: {self._purpose.advice}"
+            f"{holder or 'an unknown process'} holds it, expected it free within {after_s:g} s: "
+            f"{self._purpose.advice.format(of=of)}"
         )
 
     def close(self) -> None:

@@ -148,7 +148,8 @@ def test_second_writers_are_refused(
         done = spreadscan(*arguments, *common, cwd=scan.folder)
         sentence(done, 2, role, "already running", pids[role])
     done = spreadscan("run", "--no-discover", *common, cwd=scan.folder)
-    held = (f"instance '{scan.name}'", f"pid {pids['supervisor']} ", "since", "holds it")
+    stop = f"`spreadscan ctl stop --instance {scan.name}`"  # the holder, not another's scanner
+    held = (f"instance '{scan.name}'", f"pid {pids['supervisor']} ", "since", "holds it", stop)
     sentence(done, 2, "paths.data", *held)
     # nor under another name on this folder, nor under this name on another
     other = spreadscan(
@@ -164,7 +165,7 @@ def test_second_writers_are_refused(
     assert not exists(f"{scan.name}-2")
     (scan.folder / "elsewhere").mkdir()
     other = spreadscan("run", "--no-discover", *common, cwd=scan.folder / "elsewhere")
-    sentence(other, 2, "in use by supervisor", "ctl stop")
+    sentence(other, 2, "in use by supervisor", stop)
     forced = spreadscan("init", "--force", "--instance", scan.name, cwd=scan.folder)
     sentence(forced, 2, "in use by")
     assert scan.process.poll() is None

@@ -134,7 +134,7 @@ def refuse_live(config: Config) -> None:
     if live := held_roles(instance):
         raise ConfigError(
             f"instance {config.instance!r}: in use by {', '.join(live)}, expected nobody: "
-            "`spreadscan ctl stop` first"
+            f"`spreadscan ctl stop --instance {config.instance}` first"
         )
 
 
