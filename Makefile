@@ -13,12 +13,14 @@ SOURCES := $(wildcard $(foreach end,pyx pxd h,src/spreadcore/*.$(end) src/spread
 demo: .make/dev
 	$(BIN)/spreadscan demo --seconds $(SECONDS) $(ARGS)
 
-# what looks at time or at two processors alone does so alone; bad days are mostly waited for
+# bad days are mostly waited for, the long ones first; what looks at time or at two processors alone
+# does so alone
+LONG := tests/e2e/test_bad_day.py tests/e2e/test_real_size.py
 test: .make/dev
 	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/stress \
 		--ignore=tests/cases tests $(ARGS)
-	$(BIN)/pytest -n 4 --dist worksteal tests/cases $(ARGS)
-	$(BIN)/pytest tests/e2e tests/stress $(ARGS)
+	$(BIN)/pytest -n 4 --dist worksteal $(LONG) tests/cases $(ARGS)
+	$(BIN)/pytest $(LONG:%=--ignore=%) tests/e2e tests/stress $(ARGS)
 
 # what the suite does for seconds, for minutes
 soak: .make/dev
