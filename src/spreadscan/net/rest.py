@@ -14,6 +14,7 @@ from spreadscan.errors import (
     RateLimited,
     Refused,
     Retry,
+    SpreadError,
     VenueDown,
 )
 from spreadscan.net.bans import Bans
@@ -59,9 +60,10 @@ async def ask(
 
     Where parse raises RateLimited (a 200 answer may say "too many", too), the wait is the longer
     of its own and what the answer tells. Seconds are a limit of that path alone; a minute or more
-    is kept as a ban of the host, like that of a 429.
+    is kept as a ban of the host, like that of a 429. A 429 that tells no time waits for what parse
+    makes of its body, where it knows the words.
     """
-    body, headers = await _answer(session, url, timeout_s, bans)
+    body, headers = await _answer(session, url, timeout_s, bans, parse)
     try:
         return parse(body)
     except RateLimited as error:
@@ -72,7 +74,11 @@ async def ask(
 
 
 async def _answer(
-    session: aiohttp.ClientSession, url: str, timeout_s: float, bans: Bans | None
+    session: aiohttp.ClientSession,
+    url: str,
+    timeout_s: float,
+    bans: Bans | None,
+    parse: Callable[[bytes], object] | None = None,
 ) -> tuple[bytes, Mapping[str, str]]:
     if bans:
         bans.check(url)
@@ -84,10 +90,11 @@ async def _answer(
                 body += part
                 if len(body) > MAX_BODY_BYTES:
                     break
-            error = refusal(
-                url, answer.status, answer.headers, bytes(body[:LOOK_BYTES]), "rest_url"
-            )
+            look = bytes(body[:LOOK_BYTES])
+            error = refusal(url, answer.status, answer.headers, look, "rest_url")
             if error:
+                if parse and answer.status == 429 and not told_s(answer.headers, look):
+                    error = _by_its_words(url, look, parse) or error
                 if bans and isinstance(error, RateLimited):  # a block is for this run only
                     bans.note(url, error)
                 raise error
@@ -102,6 +109,17 @@ async def _answer(
         raise NotTrusted(f"{url}: TLS: {_words(error)}") from None
     except (aiohttp.ClientError, OSError) as error:
         raise ConnectionLost(f"{url}: {_words(error)}") from None
+
+
+def _by_its_words(url: str, body: bytes, parse: Callable[[bytes], object]) -> RateLimited | None:
+    """Return the limit that the body of a 429 is in the venue's table, None for one unknown."""
+    try:
+        parse(body)
+    except RateLimited as error:
+        return RateLimited(f"{url}: HTTP 429 ({error})", error.after_s) if error.after_s else None
+    except SpreadError:
+        pass  # no answer that the table knows: the 429 speaks for itself
+    return None
 
 
 async def ask_any(

@@ -26,6 +26,7 @@ from spreadscan.errors import (
 from spreadscan.net import rest
 from spreadscan.net.bans import Bans
 from spreadscan.net.refusals import retry_after_s
+from spreadscan.venues import VENUES
 
 JSON = "application/json"
 
@@ -184,6 +185,36 @@ def test_a_limit_of_seconds_in_a_good_answer_is_none(tmp_path: Path) -> None:
     bans = Bans(tmp_path)
     assert 9.0 == ask(answer("200 OK", b"{}", "Retry-After: 9"), 3.0, bans)
     assert [] == bans.all()
+
+
+@pytest.mark.parametrize(
+    ("source", "body", "wait_s"),
+    [
+        ("okx-spot", b'{"code":"50011","msg":"Too Many Requests","data":[]}', 3.0),
+        ("okx-futures", b'{"code":"50061","msg":"too many","data":[]}', 3.0),
+        ("mexc-futures", b'{"success":false,"code":510,"message":"too frequent"}', 3.0),
+        ("bybit-spot", b'{"retCode":10006,"retMsg":"Too many visits","result":{}}', 3.0),
+        ("okx-spot", b'{"code":"0","data":[]}', 60.0),  # no word of a limit: as any 429
+        ("okx-spot", b"<html>slow down</html>", 60.0),
+        ("binance-spot", b"", 60.0),
+    ],
+)
+def test_a_429_without_a_time_waits_by_its_own_words(
+    source: str, body: bytes, wait_s: float
+) -> None:
+    """Seconds, where the venue's table knows them; a minute would cost discovery the source."""
+
+    async def main(*headers: str) -> None:
+        reply = answer("429 Too Many Requests", body, *headers)
+        async with Server(reply) as server, aiohttp.ClientSession() as session:
+            await rest.ask(session, server.url + "/x", 5.0, VENUES[source].instruments)
+
+    with pytest.raises(RateLimited) as caught:
+        run(main())
+    assert wait_s == caught.value.after_s
+    with pytest.raises(RateLimited) as caught:
+        run(main("Retry-After: 17"))
+    assert 17.0 == caught.value.after_s
 
 
 def test_asking_gives_what_the_reader_makes_of_the_body() -> None:
