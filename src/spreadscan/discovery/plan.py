@@ -12,9 +12,10 @@ from spreadscan.config import Config
 from spreadscan.discovery.discover import Progress, fetch_all
 from spreadscan.discovery.ids import comparable
 from spreadscan.discovery.normalise import normalise
+from spreadscan.discovery.origin import origin_of
 from spreadscan.feeds.plan import SocketPlan, plan
 from spreadscan.feeds.shards import batches, shards
-from spreadscan.lists import Lists, load
+from spreadscan.lists import Lists, differences, load
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import VenueSpec
 
@@ -69,8 +70,13 @@ async def make_plan(config: Config, progress: Progress) -> Plan:
 
 
 def _generated(config: Config) -> Lists | None:
+    """Return the set that is there, None where there is none or a run would discover anew."""
     folder = Path(config.paths.generated)
-    return load(folder) if (folder / "metadata.json").exists() else None
+    if not (folder / "metadata.json").exists():
+        return None
+    lists = load(folder)
+    foreign = any(found.foreign for found in differences(lists.origin, origin_of(config)))
+    return None if foreign else lists
 
 
 async def _source(name: str, symbols: Sequence[str], error: str) -> SourcePlan:

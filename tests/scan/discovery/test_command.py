@@ -266,6 +266,10 @@ def test_the_plan_of_the_venues_lists_and_then_of_the_set(moving: Market, tmp_pa
     okx = listed["sources"]["okx-spot"]
     assert (2, 1, 2) == (okx["pairs"], okx["feed"]["sockets"], okx["feed"]["topics_per_socket"])
     assert okx["limits"]["connects_per_s"] > 0
+    foreign = spreadscan(  # a run would ask the venues anew, and so does a plan
+        "discover", "--plan", "--json", "-c", "sim.toml", "--set", 'universe.include=["ETH-*"]'
+    )
+    assert (3, None) == (foreign.exit_code, json.loads(foreign.stdout)["generation"])
     shown = spreadscan("discover", "--plan", "-c", "sim.toml")
     assert "feeds, of generation 1" in shown.stdout
     assert "binance-futures" in shown.stdout
