@@ -10,15 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import uvloop
 
 from spreadscan.sim import Market, SimServer
-from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.tls import make_context
 from spreadscan.types import SOURCE_BY_NAME, Book
 
@@ -33,17 +32,9 @@ WITHIN_S = 20.0
 
 @contextmanager
 def serving(market: Market, *sources: str, tls_ca: Path | None = None) -> Iterator[SimServer]:
-    """Serve from a thread: the clients block.
-
-    pybit has no place yet for a first book that arrives within a fraction of a millisecond.
-    """
+    """Serve from a thread: the clients block."""
     tls = make_context(tls_ca, "localhost") if tls_ca else None
-    rules = {
-        name: replace(PROTOCOLS[name].rules, first_push_s=0.2)
-        for name in sources
-        if name.startswith("bybit")
-    }
-    server = SimServer(market, host="localhost", sources=sources, rules=rules, tls=tls)
+    server = SimServer(market, host="localhost", sources=sources, tls=tls)
     loop, started = uvloop.new_event_loop(), threading.Event()
 
     async def main() -> None:
@@ -61,6 +52,55 @@ def serving(market: Market, *sources: str, tls_ca: Path | None = None) -> Iterat
     finally:
         loop.call_soon_threadsafe(ended.set)
         thread.join(WITHIN_S)
+        loop.close()
+
+
+@contextmanager
+def far_away(url: str) -> Iterator[str]:
+    """Give an address from which every answer takes its time, as over a real line.
+
+    pybit remembers a request only after it has sent it: an answer within a fraction of a
+    millisecond ends it.
+    """
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    loop, started, ended = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    at: list[int] = []
+
+    async def line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(host, port)
+
+        async def carry(
+            source: asyncio.StreamReader, sink: asyncio.StreamWriter, after_s: float
+        ) -> None:
+            while data := await source.read(1 << 16):
+                await asyncio.sleep(after_s)
+                sink.write(data)
+            sink.close()
+
+        await asyncio.gather(
+            carry(reader, there_writer, 0.0),
+            carry(there_reader, writer, 0.05),
+            return_exceptions=True,
+        )
+
+    async def main() -> None:
+        server = await asyncio.start_server(line, "localhost", 0)
+        at.append(server.sockets[0].getsockname()[1])
+        started.set()
+        await ended.wait()
+        server.close()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(main(),), daemon=True)
+    thread.start()
+    assert started.wait(WITHIN_S)
+    try:
+        yield url.replace(f":{port}", f":{at[0]}")
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(WITHIN_S)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
 
@@ -278,11 +318,12 @@ def test_bybit(still: Market, name: str, monkeypatch: pytest.MonkeyPatch) -> Non
                 ask(category=category, symbol="NOPEUSDT")
 
         got: list[Any] = []
-        monkeypatch.setattr(unified_trading, "PUBLIC_WSS", ws_url)
-        socket = unified_trading.WebSocket(testnet=False, channel_type=category)
-        socket.orderbook_stream(1, one, got.append)
-        until(lambda: got, "a book")
-        socket.exit()
+        with far_away(ws_url) as url:
+            monkeypatch.setattr(unified_trading, "PUBLIC_WSS", url)
+            socket = unified_trading.WebSocket(testnet=False, channel_type=category)
+            socket.orderbook_stream(1, one, got.append)
+            until(lambda: got, "a book")
+            socket.exit()
     data = got[0]["data"]
     assert (one, book.bid_px, book.ask_px) == (
         data["s"], float(data["b"][0][0]), float(data["a"][0][0]),

@@ -322,7 +322,7 @@ def test_three_sources_that_fail_to_list_write_nothing(
             Rest(BROKEN[kind]) as rest,
         ):
             venues = {name: break_rest(kind, rest.url) for name in broken}
-            config = config_for(folder, server, venues=venues, rest_timeout_s=0.5)
+            config = config_for(folder, server, venues=venues, rest_timeout_s=2.0)
             with pytest.raises(VenueDown) as caught:
                 await discover(config)
             said = str(caught.value)
