@@ -225,7 +225,8 @@ class Session:
         self._news.clear()
         wait_ns = self._requests.wait_ns(now_ns())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), None if wait_ns is None else wait_ns / 1e9)
+            async with asyncio.timeout(None if wait_ns is None else wait_ns / 1e9):
+                await self._news.wait()
 
     def resubscribe(
         self, symbols: Iterable[str], at_ns: int, at_most: int | None = None

@@ -152,7 +152,8 @@ class FeedWorker:
             await self._take(self._newest())
             self._recorder.look()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), self._config.feeds.beat_ms / 1e3)
+                async with asyncio.timeout(self._config.feeds.beat_ms / 1e3):
+                    await self._ended.wait()
             self._ended.clear()
             for task in (*self._shards.values(), silence):
                 if task.done():

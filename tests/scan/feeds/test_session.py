@@ -463,6 +463,34 @@ def test_a_socket_that_quotes_lives_without_answers(transport: str) -> None:
     run(main())
 
 
+def test_a_socket_ends_at_whatever_moment_it_is_told_to(transport: str) -> None:
+    """Also in the turn of the loop in which its sender, who waits for a time, has got news."""
+
+    async def chatter(guest: Guest) -> None:
+        while True:
+            await guest.send(VENUES["binance-spot"].render(book("AUSDT")))
+            await asyncio.sleep(0.02)
+
+    async def main(turns: int) -> None:
+        async with Exchange("binance-spot", lambda request: None, chatter) as exchange:
+            feeds = settings(transport, ack_timeout_s=0.1)
+            wanted = ["AUSDT", "BUSDT"]
+            session = Session(VENUES["binance-spot"], wanted, exchange.url, Heard(), feeds)
+            async with living(session) as task:
+                # asked in vain, and again in vain: the third time is a wait away
+                await until(lambda: exchange.guests and len(exchange.guests[0].requests) == 2)
+                await asyncio.sleep(0.11)
+                session.add([])
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task], timeout=5.0)
+                assert task.done()
+
+    for turns in range(6):
+        run(main(turns))
+
+
 @pytest.mark.parametrize("name", ["okx-spot", "mexc-spot"])
 def test_a_topic_that_is_never_answered_is_asked_for_alone_and_costs_no_socket(
     transport: str, name: str

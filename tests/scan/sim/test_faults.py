@@ -347,7 +347,8 @@ def test_rest_faults(lab: Any) -> None:
             assert (await fourth.json())["code"] == "0"
         async with faulty(lab, "okx-spot", script.Hang(source="*", hang_s=60)) as (_, ask):
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(ask(), 0.2)
+                async with asyncio.timeout(0.2):
+                    await ask()
 
     lab.run(go())
 
