@@ -59,7 +59,7 @@ class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after_ack_s: float = 30.0  # a batch ends this long after its last ack
     no_new_s: float = 10.0  # or after this long without a newly valid symbol
     batch_limit_s: float = 90.0  # or this long after its start, connect and all
-    keep_h: float = 24.0  # a source without a list keeps its pairs of before for this long
+    keep_h: float = 24.0  # a failed list, or a halted pair, keeps its place for this long
     again_s: float = 300.0  # discovery that failed, or a source in it, is made again; doubles
     refresh_h: float = 12.0  # `run` discovers again at start when the set is older
     majors: tuple[str, ...] = ("BTC", "ETH", "SOL", "XRP")  # a list without one is not whole

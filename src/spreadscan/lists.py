@@ -33,7 +33,8 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
     quiet: listed, but silent during validation, in silent_runs of them in a row; kept.
     quarantined: perhaps another coin under the same ticker; quoted for people to look at and for
-    open spreads to end, in no direction.
+    open spreads to end, in no direction. traded: of a halted pair, UTC of the last list that had
+    it as trading; "" of all others.
     """
 
     symbol_id: int
@@ -41,6 +42,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     reason: str = ""
     silent_runs: int = 0
+    traded: str = ""
     instrument: Instrument
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from cases.kit import COINS, TRANSPORTS, Case, Fake, case, until
+from cases.kit import COINS, TRANSPORTS, Case, Fake, case, until, venue_symbol
 from spreadscan.lists import load
-from spreadscan.types import DIRECTIONS, Book
+from spreadscan.sim.pages.filters import with_halts
+from spreadscan.types import DIRECTIONS, SOURCES, Book
 
 QUICK = "discovery.no_new_s = 1.0"
 LIMITED = {  # what each venue says in a body with status 200
@@ -211,6 +212,65 @@ def test_the_running_scanner_asks_again_by_itself(
         fakes[0].how = ""
         until(lambda: 0 == it.run("ctl", "status").returncode, "a discovery of its own")
         assert {} == it.status()["lists"]["failed"]
+        scan.terminate()
+        assert 0 == scan.wait(15)
+
+
+class Halting(Fake):
+    """A source that halts pairs: its list says so in its own words, and they quote no more."""
+
+    def halt(self, *coins: str) -> None:
+        self.mute = {venue_symbol(self.name, coin) for coin in coins}
+
+    def body(self, page_: str, whole: bytes) -> bytes:
+        return with_halts(self.name, whole, self.mute) if page_ == "instruments" else whole
+
+
+def test_pairs_that_halt_keep_their_place_and_their_counterparts(tmp_path: Path) -> None:
+    """Every source halts another coin; a discovery in the middle of it changes nothing."""
+    coins = {s.name: coin for s, coin in zip(SOURCES, list(COINS)[4:], strict=True)}
+    fakes = {name: Halting(name) for name in coins}
+    with case(tmp_path, *fakes.values(), extra=QUICK) as it, it.scanning() as scan:
+        until(lambda: it.status().get("generation") and quoting(it), "quotes of every pair")
+        before = load(tmp_path / "generated")
+        for name, coin in coins.items():
+            fakes[name].halt(coin)
+        for generation in (2, 3):
+            done = it.run("ctl", "reload", "--json")
+            assert (0, generation) == (done.returncode, json.loads(done.stdout)["generation"])
+            lists = load(tmp_path / "generated")
+            assert (before.names, before.pairs) == (lists.names, lists.pairs)
+            for name, coin in coins.items():
+                rows = {row.symbol: row for row in lists.sources[name].symbols}
+                halted = rows.pop(f"{coin}-USDT")
+                assert ("quiet", 0, before.written) == (
+                    halted.state, halted.silent_runs, halted.traded
+                )  # fmt: skip
+                assert "listed" in halted.reason
+                assert {("valid", "")} == {(row.state, row.traded) for row in rows.values()}
+        for fake in fakes.values():  # the feed's stays: each discovery had one
+            assert 1 + 3 == sum(h.what == "handshake" for h in fake.heard)
+        fakes["okx-spot"].mute = set()
+        fakes["okx-spot"].px["ATOM-USDT"] *= 0.98
+        until(lambda: any("ATOM-USDT" in row for row in it.opens()), "the end of a halt")
+        for fake in fakes.values():
+            fake.mute = set()
+        assert 0 == it.run("ctl", "reload").returncode
+        lists = load(tmp_path / "generated")
+        rows = [row for source in lists.sources.values() for row in source.symbols]
+        assert {("valid", "")} == {(row.state, row.traded) for row in rows}
+        # a row taken away is the end, but where that is what a halt looks like
+        for fake in fakes.values():
+            if fake.name != "okx-spot":
+                fake.listing = [row for row in fake.listing if row.base != "DOGE"]
+        assert 0 == it.run("ctl", "reload").returncode
+        lists = load(tmp_path / "generated")
+        have = {
+            name
+            for name, source in lists.sources.items()
+            if any(row.symbol == "DOGE-USDT" for row in source.symbols)
+        }
+        assert {"bybit-spot", "bybit-futures", "okx-spot"} == have
         scan.terminate()
         assert 0 == scan.wait(15)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, get_args
@@ -19,7 +19,7 @@ from spreadscan.discovery.fetch import Fetched, fetch
 from spreadscan.discovery.guards import least_of, refuse_shrunk, refuse_too_few
 from spreadscan.discovery.ids import NONE, Comparable, Ids, assign_ids, comparable, ids_before
 from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
-from spreadscan.discovery.keep import kept_lists, listed_at
+from spreadscan.discovery.keep import kept_lists, known_pairs, listed_at, traded_at
 from spreadscan.discovery.normalise import direction_pairs, normalise
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.report import IN_NO_DIRECTION, Result, SourceResult, report_text
@@ -42,6 +42,8 @@ from spreadscan.locks import DISCOVERY, FolderLock
 from spreadscan.net import rest
 from spreadscan.types import DIRECTIONS, Instrument
 from spreadscan.venues import VENUES
+
+NOTHING_KNOWN: Mapping[str, Mapping[str, Instrument]] = {}
 
 
 class Progress(Protocol):
@@ -122,28 +124,35 @@ async def _discover(
     previous = _same_market(previous, origin)
     in_use = _in_use(config)
     guard = None if accept_shrink else previous
-    fetched = await fetch_all(config, progress, guard)
+    standing = None if fresh else previous
+    known = known_pairs(config, standing, time.time())
+    fetched = await fetch_all(config, progress, guard, known)
     listed = _listed(config, fetched, guard)
     lost = {s: f.error for s, f in fetched.items() if f.error}
-    as_before = kept_lists(config, lost, None if fresh else previous, time.time())
-    spelled = read_before(None if fresh else previous)
+    as_before = kept_lists(config, lost, standing, time.time())
+    spelled = read_before(standing)
+    halted = {s: f.halted | f.absent for s, f in fetched.items() if not f.error}
     rows = {
-        s: as_before.get(s, f.instruments)
+        s: as_before[s] if s in as_before else [*f.instruments, *(known[s][v] for v in halted[s])]
         for s, f in fetched.items()
         if s in as_before or not f.error
     }
-    everything, dropped = normalise(rows, config.universe, spelled)
+    everything, dropped = normalise(rows, config.universe, spelled, halted)
     usable = comparable(config, everything)
     _match(config, usable, progress)
     unix_s = int(time.time())
     before = NONE if fresh else _ids_before(previous, in_use, unix_s)
     # before the sockets, too: running out of ids must not cost the validation
     assign_ids(usable.names, before, unix_s)
-    asked = {s: rows for s, rows in usable.kept.items() if s not in as_before}
+    asked = {
+        s: {n: i for n, i in rows.items() if i.venue_symbol not in halted[s]}
+        for s, rows in usable.kept.items()
+        if s not in as_before
+    }
     validations = await _validate_all(config, asked, progress)
     refuse_too_few(
         config,
-        {s for s, v in validations.items() if v.proven or not usable.kept[s]},
+        {s for s, v in validations.items() if v.proven or not asked[s]},
         {s: v.error or "no valid update" for s, v in validations.items()},
         "quote",
     )
@@ -154,8 +163,9 @@ async def _discover(
     numbers = assign_ids(usable.names, before, unix_s)
     ids = numbers.in_use
     held = open_legs(config, before.names)
-    found = judge(kept, validations, confirmed, previous, held, failed)
-    sources = {s: _source_list(s, kept[s], found[s], ids) for s in kept}
+    found = judge(kept, validations, confirmed, previous, held, failed, halted)
+    since = _traded(standing, as_before, halted)
+    sources = {s: _source_list(s, kept[s], found[s], ids, since.get(s, {})) for s in kept}
     final = direction_pairs(config, {s: _compared(listed, held) for s, listed in sources.items()})
     now_unix_ns = time.time_ns()
     from_lists = {s: iso_utc(now_unix_ns) for s in asked} | {
@@ -255,16 +265,21 @@ def _ids_before(previous: Lists | None, in_use: ListsInUse | None, unix_s: int) 
 
 
 async def fetch_all(
-    config: Config, progress: Progress, previous: Lists | None = None
+    config: Config,
+    progress: Progress,
+    previous: Lists | None = None,
+    known: Mapping[str, Mapping[str, Instrument]] = NOTHING_KNOWN,
 ) -> dict[str, Fetched]:
     """Return what every enabled source lists, asked side by side.
 
-    A list that is far shorter than in `previous` is asked for again before it is believed.
+    A list that is far shorter than in `previous` is asked for again before it is believed. known:
+    by source, as in fetch().
     """
     async with rest.client() as session:
 
         async def one(name: str) -> Fetched:
-            found = await fetch(session, VENUES[name], config, least_of(previous, name))
+            at_least, pairs = least_of(previous, name), known.get(name, {})
+            found = await fetch(session, VENUES[name], config, at_least, pairs)
             progress.fetched(name, len(found.instruments), found.error)
             return found
 
@@ -280,11 +295,29 @@ def _listed(
 
     VenueDown where too few sources answered, or a list lost its pairs since `previous`.
     """
-    listed = {s: len(f.instruments) for s, f in fetched.items() if not f.error}
+    # halted pairs are no loss; absent ones may be
+    listed = {s: len(f.instruments) + len(f.halted) for s, f in fetched.items() if not f.error}
     errors = {s: f.error for s, f in fetched.items()}
     refuse_too_few(config, set(listed), errors, "list their pairs")
     refuse_shrunk(previous, listed)
     return listed
+
+
+def _traded(
+    previous: Lists | None, as_before: Collection[str], halted: Mapping[str, Collection[str]]
+) -> dict[str, dict[str, str]]:
+    """Return since when a pair of a source has not been listed as trading, by venue symbol."""
+    if previous is None:
+        return {}
+    return {
+        source: {
+            row.instrument.venue_symbol: traded_at(previous, source, row)
+            for row in listed.symbols
+            if row.instrument.venue_symbol in halted.get(source, ())
+            or (source in as_before and row.traded)
+        }
+        for source, listed in previous.sources.items()
+    }
 
 
 def _match(config: Config, usable: Comparable, progress: Progress) -> None:
@@ -325,6 +358,7 @@ def _source_list(
     rows: Mapping[str, Instrument],
     found: Mapping[str, Verdict],
     ids: Mapping[str, int],
+    traded: Mapping[str, str],
 ) -> SourceList:
     return SourceList(
         source=source,
@@ -335,6 +369,7 @@ def _source_list(
                 state=found[name].state,
                 reason=found[name].reason,
                 silent_runs=found[name].silent_runs,
+                traded=traded.get(rows[name].venue_symbol, ""),
                 instrument=rows[name],
             )
             for name in sorted(rows, key=lambda name: ids[name])

@@ -7,11 +7,12 @@ again from its first page after a pause, until the tries or the time of the sour
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import aiohttp
 
 from spreadscan.config import Config
+from spreadscan.discovery.keep import absent, halted
 from spreadscan.errors import RateLimited, Refused, Retry, Skip
 from spreadscan.net import rest
 from spreadscan.net.bans import Bans, bans_of
@@ -19,6 +20,7 @@ from spreadscan.net.endpoints import Endpoints
 from spreadscan.types import Instrument
 from spreadscan.venues.base import Venue
 
+NOTHING: Mapping[str, Instrument] = {}
 _MAX_PAGES = 100
 _PAST_S = 0.01  # timers may end a little early, and within a ban nothing is sent
 
@@ -26,24 +28,32 @@ _PAST_S = 0.01  # timers may end a little early, and within a ban nothing is sen
 class Fetched:
     """What one source lists. error: why it lists nothing; skipped: rows left out, by reason.
 
-    incomplete: those of them that lack something, name -> what. torn: a page that was announced
-    had no row.
+    incomplete: those of them that lack something, name -> what. halted: pairs known from before
+    that are listed, but do not trade now, venue symbol -> why; absent: those without a row, where
+    that may mean the same. torn: a page that was announced had no row.
     """
 
     def __init__(self) -> None:
         self.instruments: list[Instrument] = []
         self.skipped: Counter[str] = Counter()
         self.incomplete: dict[str, str] = {}
+        self.halted: dict[str, str] = {}
+        self.absent: dict[str, str] = {}
         self.error = ""
         self.torn = False
 
 
 async def fetch(
-    session: aiohttp.ClientSession, venue: Venue, config: Config, at_least: int = 0
+    session: aiohttp.ClientSession,
+    venue: Venue,
+    config: Config,
+    at_least: int = 0,
+    known: Mapping[str, Instrument] = NOTHING,
 ) -> Fetched:
     """Return the source's pairs that trade now. Never raises for what a venue can do.
 
     at_least: a shorter list is asked for again, too, but is taken in the end, as is a torn one.
+    known: the pairs of before by venue symbol, of which those that are halted are told.
     """
     settings, bans = config.discovery, bans_of(config)
     endpoints = Endpoints(venue.name, venue.rest_urls(config), bans)
@@ -54,11 +64,12 @@ async def fetch(
         wait_s = _pause_s(settings.backoff_ms, attempt)
         try:
             async with asyncio.timeout(end_s - time.monotonic()):
-                await _pages(session, venue, config, endpoints, bans, found)
-            found.error = _incomplete(venue.name, found.instruments, settings.majors)
+                await _pages(session, venue, config, endpoints, bans, found, known)
+            bases = {known[symbol].base for symbol in found.halted}
+            found.error = _incomplete(venue.name, found.instruments, bases, settings.majors)
             if found.error:
                 found.instruments.clear()
-            elif len(found.instruments) >= at_least and not found.torn:
+            elif len(found.instruments) + len(found.halted) >= at_least and not found.torn:
                 return found
         except TimeoutError:
             within = f"{venue.name}: no whole list within {settings.list_limit_s:g} s"
@@ -94,10 +105,12 @@ async def _pages(
     endpoints: Endpoints,
     bans: Bans,
     found: Fetched,
+    known: Mapping[str, Instrument],
 ) -> None:
     """Fill `found` page by page. Raises for what is no list."""
     timeout_s = config.discovery.rest_timeout_s
     cursor, seen = "", {""}
+    left_out: dict[str, str] = {}
     for _ in range(_MAX_PAGES):
         request = venue.instruments_request(cursor)
         # an error may stand in the body of a 200 answer, too
@@ -107,19 +120,26 @@ async def _pages(
         found.instruments += page.instruments
         found.skipped.update(page.skipped)
         found.incomplete |= page.incomplete
+        left_out |= page.left_out
         found.torn |= bool(cursor) and not (page.instruments or page.skipped)
         cursor = page.cursor
         if cursor in seen:  # '' after the last page; a venue may also repeat itself
+            listed = {i.venue_symbol for i in found.instruments}
+            found.halted = halted(left_out, known.keys() - listed)
+            if not venue.spec.lists_halted:
+                found.absent = absent(known.keys() - listed - left_out.keys())
             return
         seen.add(cursor)
     raise Refused(f"{venue.name}: more than {_MAX_PAGES} pages")  # again would be as many
 
 
-def _incomplete(source: str, rows: Sequence[Instrument], majors: Sequence[str]) -> str:
+def _incomplete(
+    source: str, rows: Sequence[Instrument], halted_bases: Collection[str], majors: Sequence[str]
+) -> str:
     """Return why this cannot be the whole list, '' where it may be."""
     if not rows:  # an outage, not a venue that delisted everything
         return f"{source}: lists no pair that trades, expected some"
-    bases = {row.base for row in rows}
+    bases = {row.base for row in rows}.union(halted_bases)
     missing = [coin for coin in majors if coin not in bases]
     if not missing:
         return ""

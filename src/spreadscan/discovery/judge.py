@@ -43,12 +43,14 @@ def judge(
     previous: Lists | None,
     open_legs: frozenset[Leg] = frozenset(),
     failed: Mapping[str, str] | None = None,
+    halted: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, dict[str, Verdict]]:
     """Return per source: pair -> verdict. open_legs stand in spreads that are open.
 
     failed: why a source gave no list, or no quote of any pair; its pairs are what they were.
+    halted: pairs that do not trade now, by source: venue symbol -> why; they are quiet.
     """
-    before, failed = listed_before(previous), failed or {}
+    before, failed, halted = listed_before(previous), failed or {}, halted or {}
     doubted = {leg for leg, row in before.items() if _is_doubted(row)}
     mids = mids_of(kept, {s: v.mids for s, v in validations.items()})
     apart = strangers(mids, confirmed, doubted)
@@ -65,6 +67,10 @@ def judge(
                 verdict = Verdict("quarantined", _CONFIRMED)
             elif leg in apart:
                 verdict = Verdict("quarantined", apart[leg])
+            elif why := halted.get(source, {}).get(instrument.venue_symbol):
+                verdict = _unheard(why, instrument, was, leg in confirmed.same)
+                if verdict.state == "valid":
+                    verdict = Verdict("quiet", why, verdict.silent_runs)
             elif source in failed:
                 verdict = _unheard(failed[source], instrument, was, leg in confirmed.same)
             else:

@@ -1,16 +1,17 @@
-"""What stays of a source that fails: its pairs of the set before, as that had them, for a day.
+"""What stays of the set before, for a day: the pairs of a source that fails, and those that halt.
 
-A list that does not come says nothing of the pairs in it, and their feed may be healthy.
+A list that does not come says nothing of the pairs in it, and their feed may be healthy. A pair
+that is halted comes back, and its counterparts at the other sources are healthy.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from spreadscan.config import Config
-from spreadscan.lists import Lists
+from spreadscan.lists import Listed, Lists
 from spreadscan.types import Instrument
 from spreadscan.venues.base import split_multiplier
 
@@ -30,6 +31,48 @@ def kept_lists(
         if source in previous.sources
         and _age_h(listed_at(previous, source), unix_s) < config.discovery.keep_h
     }
+
+
+# reasons to leave out a row that say nothing for good, besides what it lacks
+_PASSING = ("not_trading", "spot_not_allowed", "hidden")
+
+
+def known_pairs(
+    config: Config, previous: Lists | None, unix_s: float
+) -> dict[str, dict[str, Instrument]]:
+    """Return by source the pairs that are kept where they are halted now, by venue symbol.
+
+    That is what was listed as trading within discovery.keep_h, as it was listed.
+    """
+    if previous is None:
+        return {}
+    return {
+        source: {
+            row.instrument.venue_symbol: _as_listed(row.instrument)
+            for row in listed.symbols
+            if _age_h(traded_at(previous, source, row), unix_s) < config.discovery.keep_h
+        }
+        for source, listed in previous.sources.items()
+    }
+
+
+def halted(left_out: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
+    """Return which known pairs the rows left out of a list are halts of, and why."""
+    return {
+        symbol: f"listed as {why.partition(': ')[0]}"
+        for symbol, why in left_out.items()
+        if symbol in known and (why in _PASSING or ": " in why)
+    }
+
+
+def absent(known: Collection[str]) -> dict[str, str]:
+    """Return why known pairs are kept that a list without halted ones does not have."""
+    return dict.fromkeys(known, "not listed: halted or gone")
+
+
+def traded_at(previous: Lists, source: str, row: Listed) -> str:
+    """Return the UTC time of the last list that had a pair of a set as trading."""
+    return row.traded or listed_at(previous, source)
 
 
 def listed_at(previous: Lists, source: str) -> str:

@@ -9,16 +9,22 @@ from spreadscan.discovery.units import NOTHING, Read, literal
 from spreadscan.lists import NAME_BYTES_MAX
 from spreadscan.types import SOURCES, Instrument
 
+NONE_HALTED: Mapping[str, Collection[str]] = {}
+
 
 def normalise(
-    listed: Mapping[str, Sequence[Instrument]], universe: Universe, before: Read = NOTHING
+    listed: Mapping[str, Sequence[Instrument]],
+    universe: Universe,
+    before: Read = NOTHING,
+    halted: Mapping[str, Collection[str]] = NONE_HALTED,
 ) -> tuple[dict[str, dict[str, Instrument]], dict[str, Counter[str]]]:
     """Return (per source: shared name -> instrument, rows left out by reason).
 
     A coin read from a name (1000PEPE, LUNA2) holds where some source writes the coin otherwise,
     bare or with another number; else the listed base is the coin: 1000X may be a name, and who
     all write it so are comparable as they are. One that was read as a multiple before stays one.
-    Two listings of one coin on one source: the one with the smaller multiplier stays.
+    Two listings of one coin on one source: the one with the smaller multiplier stays, and one that
+    trades before one that is halted (by source, venue symbols).
     """
     written: dict[str, set[str]] = {}
     for i in (i for rows in listed.values() for i in rows):
@@ -27,7 +33,9 @@ def normalise(
     dropped: dict[str, Counter[str]] = {}
     for source, rows in listed.items():
         kept[source], dropped[source] = {}, Counter()
-        for instrument in sorted(rows, key=lambda i: (i.multiplier, i.renamed, i.venue_symbol)):
+        last = halted.get(source, ())
+        order = [(i.venue_symbol in last, i.multiplier, i.renamed, i.venue_symbol) for i in rows]
+        for _, instrument in sorted(zip(order, rows, strict=True), key=lambda row: row[0]):
             alone = len(written[instrument.base]) == 1
             known = instrument.listed_base in before.as_multiples
             if instrument.renamed and alone and not known:

@@ -60,6 +60,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     connects_per_5min: int
     taker_bps: float  # base tier, for orders by API: that is how spreads are traded
     validate_batch: int  # symbols per validation socket in discovery
+    # whether a pair that is halted stays in the list, with a status; False: its row is left out
+    lists_halted: bool = True
     ids_per_request: Literal["one", "many"] = "many"  # "one": acks carry no id, one in flight
     # what a refusal that names topics is about: those, or the whole request they stood in
     refuses: Literal["topic", "request"] = "topic"
@@ -168,7 +170,12 @@ class InstrumentPage(NamedTuple):
     instruments: list[Instrument]
     skipped: dict[str, int]  # reason -> rows
     cursor: str
-    incomplete: dict[str, str]  # symbol, or "row 7" -> what it lacks
+    left_out: dict[str, str]  # symbol, or "row 7" -> reason; ": " and what it lacks may follow
+
+    @property
+    def incomplete(self) -> dict[str, str]:
+        """Return those left out that lack something."""
+        return {name: why for name, why in self.left_out.items() if ": " in why}
 
 
 class RestRequest(NamedTuple):
@@ -396,7 +403,7 @@ def read_rows(
     """
     kept: dict[str, Instrument] = {}
     skipped: dict[str, int] = {}
-    incomplete: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     for number, row in enumerate(rows):
         got = read(row) if type(row) is dict else f"{_MISSING}: it is no object"
         if isinstance(got, Instrument):
@@ -404,11 +411,10 @@ def read_rows(
                 kept[got.venue_symbol] = got
                 continue
             got = "duplicate"
-        reason, _, what = got.partition(": ")
+        reason = got.partition(": ")[0]
         skipped[reason] = skipped.get(reason, 0) + 1
-        if what:
-            incomplete[_row_name(row) or f"row {number}"] = got
-    return InstrumentPage(list(kept.values()), skipped, cursor, incomplete)
+        left_out.setdefault(_row_name(row) or f"row {number}", got)
+    return InstrumentPage(list(kept.values()), skipped, cursor, left_out)
 
 
 def _row_name(row: Any) -> str:

@@ -204,7 +204,7 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
     if not (row.get("quoteAsset") == row.get("marginAsset") == "USDT"):
         return "not_usdt"
     if row.get("status") != "TRADING":
-        return "not_trading"
+        return "delisted" if row.get("status") in ("CLOSE", "DELIVERED") else "not_trading"
     contract_type = row.get("contractType")
     if contract_type != "PERPETUAL":
         return "tradfi" if contract_type == "TRADIFI_PERPETUAL" else "not_perpetual"

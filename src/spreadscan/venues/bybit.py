@@ -62,6 +62,7 @@ SPOT_SPEC = VenueSpec(
     name="bybit-spot",
     exchange="bybit",
     refuses="request",
+    lists_halted=False,
     market="spot",
     ws_urls=("wss://stream.bybit.com/v5/public/spot",),
     rest_urls=("https://api.bybit.com", "https://api.bytick.com"),
@@ -196,7 +197,7 @@ def _refused(row: dict[str, Any]) -> str:
     if row.get("status") == "PreLaunch" or row.get("isPreListing") is True:
         return "pre_market"
     if row.get("status") != "Trading":
-        return "not_trading"
+        return "delisted" if row.get("status") == "Closed" else "not_trading"
     kind = label(row.get("symbolType"))
     return "" if kind in _COIN_TYPES else _OTHER_TYPES.get(kind, "unknown_symbol_type")
 

@@ -212,8 +212,9 @@ def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
         return "not_usdt"
     side_type = label(row.get("tradeSideType"))
     # "ENABLED" is what lists of before 2025 say for "1"; side type 4 is closed.
-    if label(row.get("status")) not in ("1", "ENABLED") or side_type == "4":
-        return "not_trading"
+    status = label(row.get("status"))
+    if status not in ("1", "ENABLED") or side_type == "4":
+        return "delisted" if status == "3" else "not_trading"
     if "xStock" in label(row.get("fullName")) or _in_plate(row.get("conceptPlates"), "stock"):
         return "tokenised_stock"
     base, multiplier = split_multiplier(listed_base)
@@ -242,8 +243,8 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
         return "missing_field: state or quoteCoin"
     if not (row.get("quoteCoin") == row.get("settleCoin") == "USDT"):
         return "not_usdt"
-    if label(row.get("state")) != "0":
-        return "not_trading"
+    if (state := label(row.get("state"))) != "0":
+        return "delisted" if state in ("2", "3") else "not_trading"
     if row.get("isHidden") is True:
         return "hidden"
     if label(row.get("futureType", 1)) != "1":  # lists of before dated contracts lack it

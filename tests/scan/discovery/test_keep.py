@@ -1,10 +1,13 @@
 """A source that fails keeps its pairs and directions of the set before, for a day, and is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import msgspec
+import orjson
 import pytest
 
 from scan.discovery.kit import (
@@ -18,10 +21,11 @@ from scan.discovery.kit import (
     with_listings,
     without,
 )
-from spreadscan.config import Config, Discovery, VenueSettings
+from spreadscan.config import Config, Discovery, Universe, VenueSettings
 from spreadscan.discovery import Result, discover
-from spreadscan.discovery.keep import kept_lists
-from spreadscan.discovery.units import literal
+from spreadscan.discovery.keep import halted, kept_lists, known_pairs
+from spreadscan.discovery.normalise import normalise
+from spreadscan.discovery.units import NOTHING, literal
 from spreadscan.errors import VenueDown
 from spreadscan.lists import Failure, Listed, Lists, SourceList, load
 from spreadscan.sim import Market
@@ -244,3 +248,115 @@ def test_a_halted_major_keeps_the_list_of_before(moving: Market, tmp_path: Path)
     result = run(again(halted, tmp_path, {}))
     assert "but not XRP" in result.sources[LOST].error
     assert first.directions == result.directions
+
+
+# -- pairs that halt
+
+
+def test_which_rows_left_out_are_halts() -> None:
+    left_out = {
+        "A": "not_trading", "B": "hidden", "C": "spot_not_allowed", "D": "missing_field: tick",
+        "E": "delisted", "F": "not_usdt", "G": "pre_market", "H": "duplicate", "I": "not_trading",
+    }  # fmt: skip
+    assert set("ABCD") == set(halted(left_out, set("ABCDEFGH")))
+    assert "listed as missing_field" == halted(left_out, "D")["D"]
+
+
+@pytest.mark.parametrize(
+    ("traded", "age_h", "is_kept"),
+    [
+        ("", 0.0, True),
+        ("", 23.9, True),
+        ("", 24.1, False),
+        ("2026-11-20T00:00:00Z", 11.9, True),
+        ("2026-11-20T00:00:00Z", 12.1, False),
+        ("what", 0.0, False),
+    ],
+)
+def test_a_pair_is_kept_for_a_day_after_it_was_listed_as_trading(
+    traded: str, age_h: float, is_kept: bool
+) -> None:
+    previous = a_set()
+    one, other = previous.sources[LOST].symbols
+    one = msgspec.structs.replace(one, traded=traded)
+    sources = {LOST: SourceList(source=LOST, symbols=(one, other))}
+    previous = msgspec.structs.replace(previous, sources=sources)
+    known = known_pairs(Config(), previous, WHEN_S + 3600 * age_h)
+    assert is_kept == (one.instrument.venue_symbol in known[LOST])
+    assert {} == known_pairs(Config(), None, WHEN_S)
+
+
+HALTED = "binance-futures"
+
+
+async def with_halted(
+    market: Market, folder: Path, coins: Sequence[str], status: str, **options: Any
+) -> Result:
+    """Discover while binance-futures lists these coins with a status."""
+    async with simulated(market) as server:
+        async with aiohttp.ClientSession() as session:
+            urls = server.endpoints()
+            async with session.get(urls[HALTED][0] + "/fapi/v1/exchangeInfo") as answer:
+                page = await answer.json()
+        for row in page["symbols"]:
+            if row["baseAsset"] in coins:
+                row["status"] = status
+        async with Rest(Reply(orjson.dumps(page))) as rest:
+            venues = {HALTED: VenueSettings(rest_url=rest.url, ws_url=urls[HALTED][1])}
+            options = {"include": FEW, "no_new_s": 0.5} | options
+            return await discover(config_for(folder, server, venues=venues, **options))
+
+
+@pytest.mark.parametrize("coins", [("1000PEPE",), ("BTC",), ("BTC", "ETH", "1000PEPE")])
+def test_halted_pairs_keep_what_they_had(
+    moving: Market, tmp_path: Path, coins: tuple[str, ...]
+) -> None:
+    """A major, too; and however many: a halt is no list that shrank."""
+    first = run(again(moving, tmp_path, {}))
+    before = load(tmp_path / "generated")
+    for _ in range(4):  # it was asked for nothing, so its silence is not counted
+        result = run(with_halted(moving, tmp_path, coins, "SETTLING"))
+        assert (first.directions, {}) == (result.directions, result.failed)
+        lists = load(tmp_path / "generated")
+        assert (before.names, before.pairs) == (lists.names, lists.pairs)
+        rows = {row.instrument.listed_base: row for row in lists.sources[HALTED].symbols}
+        assert {"quiet"} == {rows[coin].state for coin in coins}
+        assert {before.written} == {rows[coin].traded for coin in coins}
+    run(again(moving, tmp_path, {HALTED: WRONG["503"]}))  # nor does it get younger by that
+    rows = {
+        row.instrument.listed_base: row
+        for row in load(tmp_path / "generated").sources[HALTED].symbols
+    }
+    assert {before.written} == {rows[coin].traded for coin in coins}
+
+
+def test_a_halt_is_no_shrunk_list(moving: Market, tmp_path: Path) -> None:
+    """Half of a venue's pairs are halted at once."""
+    options = {"include": ("*",), "sources": (HALTED, "binance-spot", "okx-spot")}
+    run(again(moving, tmp_path, {}, **options))
+    before = load(tmp_path / "generated")
+    coins = [row.instrument.listed_base for row in before.sources[HALTED].symbols][::2]
+    result = run(with_halted(moving, tmp_path, coins, "BREAK", **options))
+    assert {} == result.failed
+    assert before.listed[HALTED] == load(tmp_path / "generated").listed[HALTED]
+
+
+def test_a_pair_that_is_delisted_or_halted_for_too_long_goes(
+    moving: Market, tmp_path: Path
+) -> None:
+    run(again(moving, tmp_path, {}))
+    for status, keep_h in (("CLOSE", 24.0), ("SETTLING", 0.0)):
+        run(with_halted(moving, tmp_path, ["1000PEPE"], status, keep_h=keep_h))
+        rows = load(tmp_path / "generated").sources[HALTED].symbols
+        assert "1000PEPE" not in {row.instrument.listed_base for row in rows}
+        run(again(moving, tmp_path, {}))
+
+
+def test_what_trades_goes_before_what_is_halted() -> None:
+    """A contract that is replaced by another one of the same coin."""
+    old, new = listed("PEPE"), listed("1000PEPE")
+    rows = {"a": [old, new], "b": [listed("PEPE")]}
+    for last, stays in (({}, old), ({"a": {old.venue_symbol}}, new)):
+        kept, dropped = normalise(rows, Universe(include=("*",)), NOTHING, last)
+        assert stays == kept["a"]["PEPE-USDT"]
+        assert {"duplicate": 1} == dropped["a"]
