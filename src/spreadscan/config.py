@@ -47,6 +47,7 @@ class VenueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rest_url: str | tuple[str, ...] | None = None
     taker_bps: float | None = None  # entry taker fee of your account tier
     stale_after_s: float | None = None  # an older quote is not tradable
+    confirm_within_s: float | None = None  # as [audit], for this source
 
 
 class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +83,19 @@ class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silent_socket_s: float = 60.0  # no quote on a socket of ten pairs or more: a new one
     take_over_s: float = 10.0  # a successor has to quote within this long beside the old socket
     funding_every_s: float = 60.0  # between looks at the perpetuals' funding; 0 = never
+
+
+class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asking the venues whether silent quotes still stand."""
+
+    enabled: bool = False
+    every_s: float = 15.0  # between rounds: one answer about all books of a source
+    confirm_within_s: float = 60.0  # a quote is true if heard or confirmed within this long
+    ask_after_s: float = (
+        5.0  # no signal on an older leg before its venue was asked; 0 = asks nothing
+    )
+    answer_within_s: float = 2.0  # the venue's answer is waited for so long
+    unproven: Literal["drop", "signal"] = "drop"  # without one: no signal, or one that is marked
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,6 +175,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tiers: dict[str, dict[str, float]] = {}  # by name: taker fee in bps by source
     discovery: Discovery = Discovery()
     feeds: Feeds = Feeds()
+    audit: Audit = Audit()
     engine: Engine = Engine()
     directions: dict[str, DirectionSettings] = {}  # by name: "okx->mexc"
     tracker: Tracker = Tracker()
@@ -429,6 +444,10 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "feeds.silent_socket_s": (0.001, _MOST),
     "feeds.take_over_s": (0.001, _MOST),
     "feeds.funding_every_s": (0, 3_600),
+    "audit.every_s": (5, 3_600),
+    "audit.confirm_within_s": (1, 600),
+    "audit.ask_after_s": (0, 600),
+    "audit.answer_within_s": (0.05, 60),
     "engine.spin_us": (-1, _MOST),
     "engine.park_ms": (0.001, 1_000),
     "engine.coalesce_us": (0, 100_000),
@@ -535,12 +554,14 @@ def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
                     refuse(f"venues.{name}.{field}", f"{url!r}, {expected}")
         if own.taker_bps is not None and not abs(own.taker_bps) <= _FEE_MOST_BPS:
             refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
-        if own.stale_after_s is not None and not 0 < own.stale_after_s <= _SILENT_AT_MOST_S:
-            refuse(
-                f"venues.{name}.stale_after_s",
-                f"{own.stale_after_s}, expected above 0 to {_SILENT_AT_MOST_S:g}: no quote is "
-                "true for ever",
-            )
+        for key in ("stale_after_s", "confirm_within_s"):
+            seconds = getattr(own, key)
+            if seconds is not None and not 0 < seconds <= _SILENT_AT_MOST_S:
+                refuse(
+                    f"venues.{name}.{key}",
+                    f"{seconds}, expected above 0 to {_SILENT_AT_MOST_S:g}: no quote is true for "
+                    "ever",
+                )
 
 
 def _check_tiers(config: Config, refuse: Callable[[str, str], None]) -> None:
