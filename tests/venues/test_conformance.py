@@ -857,7 +857,7 @@ SKIPS = [
     ("binance-futures", {"underlyingType": "KR_EQUITY"}, "tradfi"),
     ("bybit-spot", {"quoteCoin": "USDC"}, "not_usdt"),
     ("bybit-spot", {"status": "PreLaunch"}, "pre_market"),
-    ("bybit-spot", {"status": "Closed"}, "not_trading"),
+    ("bybit-spot", {"status": "Closed"}, "delisted"),
     ("bybit-spot", {"symbolType": "xstocks", "xstockMultiplier": "0.1"}, "tokenised_stock"),
     ("bybit-spot", {"symbolType": "something new"}, "unknown_symbol_type"),
     ("bybit-spot", {"baseCoin": ""}, "missing_field"),
