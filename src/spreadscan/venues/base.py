@@ -74,16 +74,20 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     time_path: str  # a GET of this on the REST host is cheap and gives the venue's clock,
     time_key: str  # Unix ms under these dotted keys and indexes
 
+    @property
+    def facts(self) -> dict[str, Facts]:
+        """Return where each of its tables is from, by what it holds."""
+        return {
+            "fees": self.fees,
+            "addresses": self.addresses,
+            "limits": self.limits,
+            "REST limits": self.rest,
+        }
+
 
 def old_facts(spec: VenueSpec, today: date) -> str:
     """Return in one sentence which tables of a venue are too old to be relied on; '' for none."""
-    tables = {
-        "fees": spec.fees,
-        "addresses": spec.addresses,
-        "limits": spec.limits,
-        "REST limits": spec.rest,
-    }
-    old = {name: facts for name, facts in tables.items() if facts.is_old(today)}
+    old = {name: facts for name, facts in spec.facts.items() if facts.is_old(today)}
     if not old:
         return ""
     told = ", ".join(f"{name} of {facts.checked}" for name, facts in old.items())
@@ -274,7 +278,7 @@ class AuditPages:
     ask_at_once: int = 1
     older_by_s: float  # an answer may show what the sockets told so long before it
     rows_tell_time: bool = False  # row_ns is when that touch stood, else it says nothing
-    trading_only: bool = False  # a symbol that a complete answer lacks is not trading
+    trading_only: bool = False  # whom a complete answer to tickers_request lacks does not trade
     status_every_s: float  # between reads of the instrument list for statuses
     push: StatusPush | None = None
     maintenance_request: RestRequest | None = None
@@ -356,7 +360,7 @@ _INF = float("inf")
 _MISSING = "missing_field"
 # What the sockets' decoders take for a number; float() takes "1_0", " 1", "nan" and more
 is_decimal = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
-_NAME = re.compile(r"""[^\s"',\\]{1,64}""").fullmatch
+_NAME = re.compile(r"""[^ "',\\]{1,64}""").fullmatch  # of printable text: no other blanks
 # 1000 to 1,000,000,000, or 1M, before what is no number alone; a further 0 is a part of the number
 _PREFIX = re.compile(r"^(10{3,9}|1M)(?!0)(?=.*\D)")
 _SUFFIX = re.compile(r"(?<=\D)(10{3,9})$")
