@@ -155,7 +155,8 @@ def test_a_rest_body_raises_what_its_code_asks_for(source: str, code: str, kind:
     pace = PACE.get(source) or PACE[source.partition("-")[0]]
     expected = VenueDown if kind != "final" else Refused
     venue = VENUES[source]
-    for parse in filter(None, (venue.instruments, venue.funding)):
+    parsers = (venue.instruments, venue.funding, venue.audit.tickers, venue.audit.maintenance)
+    for parse in filter(None, parsers):
         with pytest.raises((RateLimited, VenueDown, Refused), match=f"{code} said") as caught:
             parse(body(source, code))
         assert (RateLimited if code in pace.split() else expected) is type(caught.value)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
-import orjson
 
 from spreadscan.config import Config, listed
 from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument, Market
 from spreadscan.venues.answers import UNSURE, Meaning
+from spreadscan.venues.values import MISSING_FIELD, name_in, page_object, small_number, unix_ms
 
 FACTS_LAST_DAYS = 90  # venues change fees and addresses a few times a year
 
@@ -44,6 +45,7 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     addresses: Facts  # what ws_urls, rest_urls and paths are from
     limits: Facts  # pings, topics, bytes, frames, connects, silence
     fees: Facts  # taker_bps
+    rest: Facts  # rest_limit and the weights of requests
     ping_kind: Literal["server", "client"]  # who sends pings; "client": an application message
     ping_every_s: float  # client: we send each; server: the venue's own interval
     pong_deadline_s: float  # without an answer (or a server ping) for this long: reconnect
@@ -58,6 +60,9 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_hour: int = 0  # subscribe and unsubscribe requests on one socket; 0 = any number
     connects_per_s: float
     connects_per_5min: int
+    # (weight, seconds) that a REST host takes from one address; where each path has a limit of its
+    # own, the lowest that is met often. Sources of one host and one limit share it
+    rest_limit: tuple[int, float]
     taker_bps: float  # base tier, for orders by API: that is how spreads are traded
     validate_batch: int  # symbols per validation socket in discovery
     # whether a pair that is halted stays in the list, with a status; False: its row is left out
@@ -69,11 +74,20 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     time_path: str  # a GET of this on the REST host is cheap and gives the venue's clock,
     time_key: str  # Unix ms under these dotted keys and indexes
 
+    @property
+    def facts(self) -> dict[str, Facts]:
+        """Return where each of its tables is from, by what it holds."""
+        return {
+            "fees": self.fees,
+            "addresses": self.addresses,
+            "limits": self.limits,
+            "REST limits": self.rest,
+        }
+
 
 def old_facts(spec: VenueSpec, today: date) -> str:
     """Return in one sentence which tables of a venue are too old to be relied on; '' for none."""
-    tables = {"fees": spec.fees, "addresses": spec.addresses, "limits": spec.limits}
-    old = {name: facts for name, facts in tables.items() if facts.is_old(today)}
+    old = {name: facts for name, facts in spec.facts.items() if facts.is_old(today)}
     if not old:
         return ""
     told = ", ".join(f"{name} of {facts.checked}" for name, facts in old.items())
@@ -179,14 +193,96 @@ class InstrumentPage(NamedTuple):
 
 
 class RestRequest(NamedTuple):
-    """One GET: path on one of the spec's rest_urls, query string already escaped ('' for none)."""
+    """One GET: path on one of the spec's rest_urls, query string already escaped ('' for none).
+
+    weight: what it costs of the spec's rest_limit.
+    """
 
     path: str
     query: str = ""
+    weight: int = 1
 
     def url(self, host: str) -> str:
         """Return the whole address on a host (scheme://name[:port])."""
         return f"{host.rstrip('/')}{self.path}" + (f"?{self.query}" if self.query else "")
+
+
+class Ticker(NamedTuple):
+    """The touch of one symbol in a REST answer, in wire units; symbol is the venue's own.
+
+    A side that the venue does not show is 0.0: missing, null, "", 0, below it, or no finite number.
+    A crossed row keeps its prices. row_ns: the row's own Unix time in ns, 0 where it has none.
+    """
+
+    symbol: str
+    bid_px: float
+    ask_px: float
+    row_ns: int = 0
+
+
+class StatusChange(NamedTuple):
+    """What a venue pushes of one symbol's status, changed or not; word: the venue's own for it."""
+
+    symbol: str
+    trading: bool
+    word: str
+
+
+class Maintenance(NamedTuple):
+    """Maintenance that a venue announces and that concerns market data or trading of a source.
+
+    begin_ns, end_ns: Unix, 0 where it does not say. title and what (the services) are printable.
+    """
+
+    state: Literal["scheduled", "ongoing"]
+    title: str
+    begin_ns: int
+    end_ns: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusPush:
+    """A channel that pushes the status of every symbol as it changes, on a socket of its own.
+
+    subscribe() -> text frames, to be sent once the socket is open.
+    ping(request_id) -> text frame every spec.ping_every_s, None where the server pings.
+    read(frame) -> what it says of symbols, [] for any other frame. Never raises.
+    """
+
+    path: str = ""  # on the host of the quotes; "" = the very address of these
+    subscribe: Callable[[], list[str]]
+    ping: Callable[[int], str | None]
+    read: Callable[[bytes], list[StatusChange]]
+
+    def url(self, ws_url: str) -> str:
+        """Return where its socket is opened, given one of Venue.ws_urls."""
+        return urlunsplit((*urlsplit(ws_url)[:2], self.path, "", "")) if self.path else ws_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPages:
+    """What a source is asked to learn whether its silent quotes are still true.
+
+    tickers(payload) -> the rows of tickers_request and of ask_request; rows without a usable
+        symbol are left out. Raises as Venue.instruments does; BadFrame for an answer of which no
+        row has a symbol and a price's key. An empty list is a valid answer.
+    ask_request(venue_symbols) -> about 1 to ask_at_once symbols.
+    maintenance(payload) -> what is scheduled or ongoing; raises likewise. It speaks of the whole
+        exchange where only one of its sources has it.
+    """
+
+    tickers_request: RestRequest  # every symbol in one answer
+    tickers: Callable[[bytes], list[Ticker]]
+    ask_request: Callable[[Sequence[str]], RestRequest]
+    ask_at_once: int = 1
+    older_by_s: float  # an answer may show what the sockets told so long before it
+    rows_tell_time: bool = False  # row_ns is when that touch stood, else it says nothing
+    trading_only: bool = False  # whom a complete answer to tickers_request lacks does not trade
+    status_every_s: float  # between reads of the instrument list for statuses
+    push: StatusPush | None = None
+    maintenance_request: RestRequest | None = None
+    maintenance: Callable[[bytes], list[Maintenance]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +299,7 @@ class Venue:
     classify(frame) -> Control of a frame that is no quote, None if it is neither (data of
         another channel, or garbage). Never raises.
     render(book) -> the data frame that the venue would send (bytes; binary for protobuf).
+    audit: what it is asked beside the sockets, and what its answers say.
     funding_request, funding(payload): one GET that lists every perpetual's next funding payment,
         and what it says of each that has one; None on spot. Raises as instruments() does.
     """
@@ -217,6 +314,7 @@ class Venue:
     ping: Callable[[int], str | None]
     classify: Callable[[bytes], Control | None]
     render: Callable[[Book], bytes]
+    audit: AuditPages
     funding_request: RestRequest | None = None
     funding: Callable[[bytes], list[FundingRate]] | None = None
 
@@ -258,8 +356,6 @@ class Venue:
 
 
 _LEARNT_FROM_S = 10.0
-_MISSING = "missing_field"
-_NAME = re.compile(r"""[^\s"',\\]{1,64}""").fullmatch
 # 1000 to 1,000,000,000, or 1M, before what is no number alone; a further 0 is a part of the number
 _PREFIX = re.compile(r"^(10{3,9}|1M)(?!0)(?=.*\D)")
 _SUFFIX = re.compile(r"(?<=\D)(10{3,9})$")
@@ -292,65 +388,18 @@ def decimal_text(value: float) -> str:
     return text.removesuffix(".0")
 
 
-def positive_float(text: object) -> float:
-    """Return a number from a venue's decimal text, 0.0 where it is absent or not a number."""
-    if not isinstance(text, (str, int, float)) or isinstance(text, bool):
-        return 0.0
-    try:
-        value = float(text)
-    except ValueError:
-        return 0.0
-    return value if 0.0 < value < float("inf") else 0.0
-
-
-def json_object(frame: bytes | memoryview) -> dict[str, Any] | None:
-    """Return the JSON object that frame is, None for anything else. Never raises."""
-    try:
-        value = orjson.loads(frame)
-    except ValueError:
-        return None
-    return value if type(value) is dict else None
-
-
-def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
-    """Return the JSON object of a REST answer; BadFrame shows only how the body begins."""
-    page = json_object(payload)
-    if page is None:
-        raise BadFrame(f"{what}: found {payload[:60]!r}, expected a JSON object")
-    return page
-
-
 def time_ms(spec: VenueSpec, payload: bytes) -> int:
     """Return the Unix ms that a venue's answer to time_path says. BadFrame where it has none."""
     value: Any = page_object(payload, f"{spec.name} time")
     try:
         for key in spec.time_key.split("."):
             value = value[int(key)] if isinstance(value, list) else value[key]
-        found = _unix_ms(value)
+        found = unix_ms(value)
     except (LookupError, TypeError, ValueError):
         found = 0
     if not found:
         raise BadFrame(f"{spec.name} time: found {payload[:60]!r}, expected {spec.time_key} in ms")
     return found
-
-
-def label(value: object) -> str:
-    """Return text as it is and a whole number as its digits: ids, codes; '' for the rest."""
-    if type(value) is str:
-        return value
-    return str(value) if type(value) is int else ""
-
-
-def name_in(row: dict[str, Any], key: str) -> str:
-    """Return a symbol's or coin's name; '' where it is absent or no name.
-
-    Any script will do, but no blanks, quotes, commas, backslashes or invisible characters:
-    names go into requests, CSV rows and screens as they are.
-    """
-    value = row.get(key)
-    if type(value) is not str or not value.isprintable() or not _NAME(value):
-        return ""
-    return value
 
 
 def read_funding(
@@ -366,31 +415,10 @@ def read_funding(
         if type(row) is not dict:
             continue
         symbol = name_in(row, symbol_key)
-        rate, next_ms = _small_number(row.get(rate_key)), _unix_ms(row.get(next_ms_key))
+        rate, next_ms = small_number(row.get(rate_key)), unix_ms(row.get(next_ms_key))
         if symbol and rate is not None and next_ms:
             found.append(FundingRate(symbol, rate, next_ms * 1_000_000))
     return found
-
-
-def _small_number(text: object) -> float | None:
-    if type(text) not in (str, int, float):
-        return None
-    try:
-        value = float(text)  # type: ignore[arg-type]
-    except (ValueError, OverflowError):
-        return None
-    return value if -1.0 < value < 1.0 else None
-
-
-def _unix_ms(text: object) -> int:
-    digits = label(text)
-    # 13 digits reach the year 2286; in ns they still fit 64 bits
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 13 else 0
-
-
-def lacks(row: dict[str, Any], *keys: str) -> str:
-    """Return why a row without one of these names is left out, '' where it has them all."""
-    return next((f"{_MISSING}: {key}" for key in keys if not name_in(row, key)), "")
 
 
 def read_rows(
@@ -405,7 +433,7 @@ def read_rows(
     skipped: dict[str, int] = {}
     left_out: dict[str, str] = {}
     for number, row in enumerate(rows):
-        got = read(row) if type(row) is dict else f"{_MISSING}: it is no object"
+        got = read(row) if type(row) is dict else f"{MISSING_FIELD}: it is no object"
         if isinstance(got, Instrument):
             if got.venue_symbol not in kept:
                 kept[got.venue_symbol] = got

@@ -13,10 +13,17 @@ rest-api.md) and developers.binance.com/docs/derivatives/usds-margined-futures.
    lastFundingRate is what nextFundingTime will bring; dated contracts have "" and 0.
 7. Futures bookTicker comes from the routed host path /public; "st" is 1 for USD-M and 2 for
    COIN-M, which the same socket may carry. "!bookTicker" mixes both, every 5 s: never used.
+8. REST bookTicker: on spot a pair that does not trade shows four zeros, or no row at all with
+   symbolStatus=TRADING; one unknown name among symbols= refuses the whole request. Futures rows
+   tell their time.
+9. "!contractInfo" comes from the host path /market; a push may be of brackets alone, with the
+   status that was. Spot has no such channel. The system's status is a flag for all markets, and
+   only api.binance.com tells it.
 """
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import orjson
@@ -34,27 +41,37 @@ from spreadscan.venues.answers import (
     meaning,
     rest_error,
 )
+from spreadscan.venues.audit import ask_one, read_statuses, read_tickers
 from spreadscan.venues.base import (
     Ack,
+    AuditPages,
     BookSchema,
     Control,
     Event,
     Facts,
     InstrumentPage,
+    Maintenance,
     Match,
     Refusal,
     RestRequest,
+    StatusChange,
+    StatusPush,
+    Ticker,
     Venue,
     VenueSpec,
     decimal_text,
+    read_funding,
+    read_rows,
+    split_multiplier,
+)
+from spreadscan.venues.values import (
     json_object,
     label,
     lacks,
     page_object,
+    page_rows,
     positive_float,
-    read_funding,
-    read_rows,
-    split_multiplier,
+    printable,
 )
 
 SPOT_SPEC = VenueSpec(
@@ -72,6 +89,7 @@ SPOT_SPEC = VenueSpec(
     addresses=Facts("https://github.com/binance/binance-spot-api-docs", "2026-11-20"),
     limits=Facts("https://github.com/binance/binance-spot-api-docs", "2026-11-20"),
     fees=Facts("https://www.binance.com/en/fee/trading", "2026-11-29"),
+    rest=Facts("https://github.com/binance/binance-spot-api-docs", "2026-11-29"),
     ping_kind="server",
     ping_every_s=20.0,
     pong_deadline_s=60.0,
@@ -83,6 +101,7 @@ SPOT_SPEC = VenueSpec(
     frames_per_s=4.0,
     connects_per_s=5.0,
     connects_per_5min=300,
+    rest_limit=(6_000, 60.0),
     taker_bps=10.0,
     validate_batch=200,
     socket_life_s=86_400.0,
@@ -102,9 +121,13 @@ FUTURES_SPEC = msgspec.structs.replace(
         "https://developers.binance.com/docs/derivatives/usds-margined-futures", "2026-11-20"
     ),
     fees=Facts("https://www.binance.com/en/fee/futureFee", "2026-11-29"),
+    rest=Facts(
+        "https://developers.binance.com/docs/derivatives/usds-margined-futures", "2026-11-29"
+    ),
     ping_every_s=180.0,
     pong_deadline_s=600.0,
     frames_per_s=8.0,
+    rest_limit=(2_400, 60.0),
     taker_bps=5.0,
 )
 
@@ -144,11 +167,12 @@ ANSWERS = (
     Row(FINAL, ("-1002", "-1011", "-1016", "-1099", "-2015", "403")),
 )
 
-FUNDING_REQUEST = RestRequest("/fapi/v1/premiumIndex")
+FUNDING_REQUEST = RestRequest("/fapi/v1/premiumIndex", weight=10)
+_SPOT_TICKERS, _FUTURES_TICKERS = "/api/v3/ticker/bookTicker", "/fapi/v1/ticker/bookTicker"
 
 
 def spot_instruments_request(cursor: str) -> RestRequest:
-    return RestRequest("/api/v3/exchangeInfo", "showPermissionSets=false")
+    return RestRequest("/api/v3/exchangeInfo", "showPermissionSets=false", 20)
 
 
 def futures_instruments_request(cursor: str) -> RestRequest:
@@ -174,16 +198,46 @@ def futures_instruments(payload: bytes) -> InstrumentPage:
 
 
 def funding(payload: bytes) -> list[FundingRate]:
-    if payload.lstrip()[:1] == b"[":
-        try:
-            rows: list[Any] = orjson.loads(payload)
-        except ValueError as error:
-            raise BadFrame(f"binance funding: {error}, expected JSON") from None
-        return read_funding(rows, "symbol", "lastFundingRate", "nextFundingTime")
-    page = page_object(payload, "binance funding")
+    rows = page_rows(payload, "binance", ANSWERS, "funding")
+    return read_funding(rows, "symbol", "lastFundingRate", "nextFundingTime")
+
+
+def tickers(payload: bytes) -> list[Ticker]:
+    rows = page_rows(payload, "binance", ANSWERS, "tickers")
+    return read_tickers(rows, "binance tickers", "symbol", "bidPrice", "askPrice", "time")
+
+
+def spot_ask_request(venue_symbols: Sequence[str]) -> RestRequest:
+    # Without symbolStatus: a pair that is halted answers, by zeros.
+    names = quote(orjson.dumps(list(venue_symbols)).decode(), safe="")
+    return RestRequest(_SPOT_TICKERS, f"symbols={names}", 4)
+
+
+def maintenance(payload: bytes) -> list[Maintenance]:
+    page = page_object(payload, "binance system status")
+    status = label(page.get("status"))
+    if status == "1":
+        title = printable(label(page.get("msg")), 200)
+        return [Maintenance("ongoing", title, 0, 0, "all services")]
+    if status == "0":
+        return []
     if "code" in page:
         raise rest_error("binance", ANSWERS, label(page["code"]), label(page.get("msg")))
-    raise BadFrame("binance funding: found an object, expected a list")
+    raise BadFrame(f"binance system status: found {payload[:60]!r}, expected status 0 or 1")
+
+
+def push_subscribe() -> list[str]:
+    return ['{"method":"SUBSCRIBE","params":["!contractInfo"],"id":1}']
+
+
+def read_push(frame: bytes) -> list[StatusChange]:
+    message = json_object(frame) or {}
+    event = message.get("data", message)
+    if type(event) is not dict or event.get("e") != "contractInfo":
+        return []
+    if label(event.get("st")) not in ("", "1"):  # COIN-M
+        return []
+    return read_statuses(event, "s", "cs", "TRADING")
 
 
 def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
@@ -311,6 +365,27 @@ def futures_render(book: Book) -> bytes:
     ).encode()
 
 
+SPOT_AUDIT = AuditPages(
+    tickers_request=RestRequest(_SPOT_TICKERS, "symbolStatus=TRADING", 4),
+    tickers=tickers,
+    ask_request=spot_ask_request,
+    ask_at_once=100,  # a URL of under 3 kB
+    older_by_s=5.0,  # "some delay is normal", without a number
+    trading_only=True,
+    status_every_s=600.0,  # every answer about all books tells who trades
+    maintenance_request=RestRequest("/sapi/v1/system/status"),
+    maintenance=maintenance,
+)
+FUTURES_AUDIT = AuditPages(
+    tickers_request=RestRequest(_FUTURES_TICKERS, weight=5),
+    tickers=tickers,
+    ask_request=ask_one(_FUTURES_TICKERS, "symbol", weight=2),
+    older_by_s=5.0,
+    rows_tell_time=True,
+    status_every_s=180.0,  # of a pause without settlement nobody says that it is pushed
+    push=StatusPush(path="/market/stream", subscribe=push_subscribe, ping=ping, read=read_push),
+)
+
 SPOT = Venue(
     spec=SPOT_SPEC,
     schema=SPOT_BOOK,
@@ -322,6 +397,7 @@ SPOT = Venue(
     ping=ping,
     classify=classify,
     render=spot_render,
+    audit=SPOT_AUDIT,
 )
 FUTURES = Venue(
     spec=FUTURES_SPEC,
@@ -334,6 +410,7 @@ FUTURES = Venue(
     ping=ping,
     classify=classify,
     render=futures_render,
+    audit=FUTURES_AUDIT,
     funding_request=FUNDING_REQUEST,
     funding=funding,
 )

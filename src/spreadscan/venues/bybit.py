@@ -13,10 +13,14 @@ ws/connect, market/instrument).
 6. The time of the engine, "cts", stands at top level; frames of 2023 have only "ts".
 7. tickers lists the funding of every linear contract; "" and "0" for dated ones.
 8. A rate-limited REST answer is an HTTP 200 with a retCode and no list.
+9. Tickers have a time for the whole answer only, and other trailing zeros than the stream. Of a
+   contract or pair that does not trade the instrument lists have no row; nothing is pushed.
+10. system/status lists completed maintenance, too, and that of the demo (env 2).
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -35,28 +39,28 @@ from spreadscan.venues.answers import (
     meaning,
     rest_error,
 )
+from spreadscan.venues.audit import ask_one, read_maintenance, read_tickers
 from spreadscan.venues.base import (
     Ack,
+    AuditPages,
     BookSchema,
     Control,
     Facts,
     InstrumentPage,
+    Maintenance,
     Match,
     Pong,
     Refusal,
     RestRequest,
+    Ticker,
     Venue,
     VenueSpec,
     decimal_text,
-    json_object,
-    label,
-    lacks,
-    page_object,
-    positive_float,
     read_funding,
     read_rows,
     split_multiplier,
 )
+from spreadscan.venues.values import json_object, label, lacks, page_object, positive_float
 
 SPOT_SPEC = VenueSpec(
     name="bybit-spot",
@@ -71,6 +75,7 @@ SPOT_SPEC = VenueSpec(
     addresses=Facts("https://bybit-exchange.github.io/docs/v5/ws/connect", "2026-11-20"),
     limits=Facts("https://bybit-exchange.github.io/docs/v5/ws/connect", "2026-11-20"),
     fees=Facts("https://www.bybit.com/en/help-center/article/Trading-Fee-Structure", "2026-11-29"),
+    rest=Facts("https://bybit-exchange.github.io/docs/v5/rate-limit", "2026-11-29"),
     ping_kind="client",
     ping_every_s=20.0,
     pong_deadline_s=30.0,
@@ -81,6 +86,7 @@ SPOT_SPEC = VenueSpec(
     frames_per_s=20.0,
     connects_per_s=5.0,
     connects_per_5min=500,
+    rest_limit=(600, 5.0),
     taker_bps=10.0,
     validate_batch=50,
 )
@@ -144,7 +150,12 @@ _NAMED_TOPIC = re.compile(r"[\[,:]\s*([A-Za-z]+\.[^\s,\[\]]+)")
 
 _DIRECTIONS = {"subscribe": True, "unsubscribe": False}
 
-FUNDING_REQUEST = RestRequest("/v5/market/tickers", "category=linear")
+_TICKERS = "/v5/market/tickers"
+FUNDING_REQUEST = RestRequest(_TICKERS, "category=linear")
+
+# system/status: 4 is pushes to an account, 3 and 4 of the products are options and spreads
+_SERVICES = {"1": "trading", "2": "trading", "3": "trading", "5": "market data"}
+_PRODUCTS = {"linear": "1", "spot": "2"}
 
 
 def spot_instruments_request(cursor: str) -> RestRequest:
@@ -178,7 +189,55 @@ def funding(payload: bytes) -> list[FundingRate]:
     return read_funding(rows, "symbol", "fundingRate", "nextFundingTime")
 
 
+def spot_tickers(payload: bytes) -> list[Ticker]:
+    return _read_tickers(payload, "spot")
+
+
+def futures_tickers(payload: bytes) -> list[Ticker]:
+    return _read_tickers(payload, "linear")
+
+
+def _read_tickers(payload: bytes, category: str) -> list[Ticker]:
+    result = _result(payload, "tickers")
+    # The two markets share their symbols: the one's prices would look like the other's, wrong.
+    found = label(result.get("category", category))
+    if found != category:
+        raise BadFrame(f"bybit tickers: found category {found[:20]!r}, expected {category!r}")
+    return read_tickers(result["list"], "bybit tickers", "symbol", "bid1Price", "ask1Price")
+
+
+def spot_maintenance(payload: bytes) -> list[Maintenance]:
+    return _read_maintenance(payload, "spot")
+
+
+def futures_maintenance(payload: bytes) -> list[Maintenance]:
+    return _read_maintenance(payload, "linear")
+
+
+def _read_maintenance(payload: bytes, category: str) -> list[Maintenance]:
+    def services(row: dict[str, Any]) -> str:
+        products, kinds = _labels(row.get("product")), _labels(row.get("serviceTypes"))
+        if products and _PRODUCTS[category] not in products:
+            return ""
+        if not kinds:
+            return "services not named"
+        return ", ".join(dict.fromkeys(_SERVICES[kind] for kind in kinds if kind in _SERVICES))
+
+    what = "system status"
+    return read_maintenance(_result(payload, what)["list"], f"bybit {what}", services)
+
+
+def _labels(values: object) -> list[str]:
+    return sorted(map(label, values)) if type(values) is list else []
+
+
 def _rows(payload: bytes, what: str = "instruments") -> tuple[list[Any], str]:
+    result = _result(payload, what)
+    return result["list"], label(result.get("nextPageCursor"))
+
+
+def _result(payload: bytes, what: str) -> dict[str, Any]:
+    """Return what an answer holds, a list of rows under 'list' in it."""
     page = page_object(payload, what)
     code = label(page.get("retCode"))
     if code not in ("", "0"):
@@ -186,7 +245,7 @@ def _rows(payload: bytes, what: str = "instruments") -> tuple[list[Any], str]:
     result = page.get("result")
     if type(result) is not dict or type(result.get("list")) is not list:
         raise BadFrame(f"bybit {what}: found no list 'result.list', expected one")
-    return result["list"], label(result.get("nextPageCursor"))
+    return result
 
 
 def _refused(row: dict[str, Any]) -> str:
@@ -312,6 +371,23 @@ def _side(px: float, qty: float) -> str:
     return f'[["{decimal_text(px)}","{decimal_text(qty)}"]]' if px == px else "[]"
 
 
+SPOT_AUDIT = AuditPages(
+    tickers_request=RestRequest(_TICKERS, "category=spot"),
+    tickers=spot_tickers,
+    ask_request=ask_one(_TICKERS, "symbol", "category=spot&"),
+    older_by_s=5.0,  # nothing published
+    status_every_s=180.0,
+    maintenance_request=RestRequest("/v5/system/status"),
+    maintenance=spot_maintenance,
+)
+FUTURES_AUDIT = replace(
+    SPOT_AUDIT,
+    tickers_request=RestRequest(_TICKERS, "category=linear"),
+    tickers=futures_tickers,
+    ask_request=ask_one(_TICKERS, "symbol", "category=linear&"),
+    maintenance=futures_maintenance,
+)
+
 SPOT = Venue(
     spec=SPOT_SPEC,
     schema=BOOK,
@@ -323,6 +399,7 @@ SPOT = Venue(
     ping=ping,
     classify=classify,
     render=render,
+    audit=SPOT_AUDIT,
 )
 FUTURES = Venue(
     spec=FUTURES_SPEC,
@@ -335,6 +412,7 @@ FUTURES = Venue(
     ping=ping,
     classify=classify,
     render=render,
+    audit=FUTURES_AUDIT,
     funding_request=FUNDING_REQUEST,
     funding=funding,
 )

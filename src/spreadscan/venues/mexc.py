@@ -10,60 +10,45 @@ Spot:
    since 2026-06. A wrapper without body and a side of empty strings both occur.
 2. 30 topics a socket; the 31st may be acknowledged and never sends.
 3. Every answer has id 0: one request in flight. A partial refusal has code 0, too.
-4. isSpotTradingAllowed means "by API" and is false for majors that trade and stream.
 Futures:
-5. No best-bid-offer channel carries sizes; depth.full does, about every 300 ms.
-6. Sizes are contracts. Prices and sizes are JSON numbers, at times in exponent form.
-7. Answers carry neither id nor (for success) the contract: first data is the confirmation.
-8. funding_rate without a contract lists all of them (20 requests / 2 s).
-9. Client pings are needed even while data flows: without them the server closes at 60 s.
-10. Since 2026-06-01 an order by API pays 8 bps as taker, one on the web 4 (three parties cite the
+4. No best-bid-offer channel carries sizes; depth.full does, about every 300 ms.
+5. Sizes are contracts. Prices and sizes are JSON numbers, at times in exponent form.
+6. Answers carry neither id nor (for success) the contract: first data is the confirmation.
+7. Client pings are needed even while data flows: without them the server closes at 60 s.
+8. Since 2026-06-01 an order by API pays 8 bps as taker, one on the web 4 (three parties cite the
    announcement of 2026-05; the announcement itself was not read).
+9. sub.contract without a contract pushes the definition of each that changes, its state among it.
+
+What REST pages answer is in mexc_rest.py.
 """
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import orjson
 
-from spreadscan.errors import BadFrame
-from spreadscan.types import Book, FundingRate, Instrument
-from spreadscan.venues.answers import (
-    BUSY,
-    FINAL,
-    LIMITED,
-    REQUEST,
-    TOPICS,
-    Meaning,
-    Row,
-    meaning,
-    rest_error,
-)
+from spreadscan.types import Book
+from spreadscan.venues import mexc_rest
+from spreadscan.venues.answers import meaning
+from spreadscan.venues.audit import read_statuses
 from spreadscan.venues.base import (
     Ack,
+    AuditPages,
     BookSchema,
     Control,
     Facts,
-    InstrumentPage,
     Match,
     Pong,
     Refusal,
-    RestRequest,
+    StatusChange,
+    StatusPush,
     Venue,
     VenueSpec,
     decimal_text,
-    json_object,
-    label,
-    lacks,
-    name_in,
-    page_object,
-    positive_float,
-    read_funding,
-    read_rows,
-    split_multiplier,
 )
+from spreadscan.venues.mexc_rest import FUTURES_ANSWERS, SPOT_ANSWERS
+from spreadscan.venues.values import json_object, label
 
 SPOT_SPEC = VenueSpec(
     name="mexc-spot",
@@ -76,6 +61,7 @@ SPOT_SPEC = VenueSpec(
     addresses=Facts("https://www.mexc.com/api-docs/spot-v3/introduction", "2026-11-20"),
     limits=Facts("https://www.mexc.com/api-docs/spot-v3/introduction", "2026-11-20"),
     fees=Facts("https://www.mexc.com/fee", "2026-11-29"),
+    rest=Facts("https://www.mexc.com/api-docs/spot-v3/introduction", "2026-11-29"),
     ping_kind="client",
     ping_every_s=15.0,
     pong_deadline_s=30.0,
@@ -87,6 +73,7 @@ SPOT_SPEC = VenueSpec(
     frames_per_s=20.0,
     connects_per_s=5.0,
     connects_per_5min=300,
+    rest_limit=(300, 10.0),  # older pages say 500
     taker_bps=5.0,
     validate_batch=30,
     ids_per_request="one",
@@ -103,11 +90,13 @@ FUTURES_SPEC = msgspec.structs.replace(
     addresses=Facts("https://mexcdevelop.github.io/apidocs/contract_v1_en/", "2026-11-20"),
     limits=Facts("https://mexcdevelop.github.io/apidocs/contract_v1_en/", "2026-11-20"),
     fees=Facts("https://www.mexc.com/fee", "2026-11-29"),
+    rest=Facts("https://mexcdevelop.github.io/apidocs/contract_v1_en/", "2026-11-29"),
     stale_after_s=10.0,
     repeats=True,
     topics_per_frame=1,
     topics_per_socket=150,
-    taker_bps=8.0,  # see 10
+    rest_limit=(20, 2.0),
+    taker_bps=8.0,  # see 8
     socket_life_s=0.0,
 )
 
@@ -134,146 +123,11 @@ FUTURES_BOOK = BookSchema(
     update_id=("data.version",),
 )
 
-# "Blocked!" is said of channels that are no more, of topics too many, and of the moment: a few
-# tries tell which. The codes are those of the REST pages; the spot socket sends 0 and words.
-SPOT_ANSWERS = (
-    Row(Meaning("passing", tries=4), words=r"blocked"),
-    Row(LIMITED, ("429", "510")),
-    Row(BUSY, ("500", "501", "503", "504", "604", "801")),
-    Row(TOPICS, ("10007", "30014", "-1121")),
-    Row(REQUEST, ("400", "513", "700004")),
-    Row(FINAL, ("401", "402", "403", "406", "511", "700006", "700007")),
-)
-FUTURES_ANSWERS = (
-    Row(LIMITED, ("429", "510")),
-    Row(BUSY, ("500", "501", "503", "504", "604", "801")),
-    Row(TOPICS, ("1001",)),
-    Row(REQUEST, ("513", "600")),
-    Row(FINAL, ("401", "402", "403", "406", "511")),
-)
-
 _TOPIC = "spot@public.aggre.bookTicker.v3.api.pb@10ms@"
 _REFUSED = re.compile(r"Not Subscribed successfully!\s*\[([^\]]*)\]")
 _ACCEPTED = re.compile(r"Subscribed successful!\s*\[([^\]]*)\]")
 _CONTRACT = re.compile(r"Contract \[([^\]]+)\]")
-
-
-FUNDING_REQUEST = RestRequest("/api/v1/contract/funding_rate")
-
-
-def spot_instruments_request(cursor: str) -> RestRequest:
-    return RestRequest("/api/v3/exchangeInfo")
-
-
-def futures_instruments_request(cursor: str) -> RestRequest:
-    return RestRequest("/api/v1/contract/detail")
-
-
-def spot_instruments(payload: bytes) -> InstrumentPage:
-    page = page_object(payload)
-    rows = page.get("symbols")
-    if type(rows) is list:
-        return read_rows(rows, _spot_instrument)
-    code = label(page.get("code"))
-    if code not in ("", "0"):
-        raise rest_error("mexc", SPOT_ANSWERS, code, label(page.get("msg")))
-    raise BadFrame("mexc instruments: found no list 'symbols', expected one")
-
-
-def futures_instruments(payload: bytes) -> InstrumentPage:
-    return read_rows(_futures_rows(payload, "instruments"), _futures_instrument)
-
-
-def funding(payload: bytes) -> list[FundingRate]:
-    rows = _futures_rows(payload, "funding")
-    return read_funding(rows, "symbol", "fundingRate", "nextSettleTime")
-
-
-def _futures_rows(payload: bytes, what: str) -> list[Any]:
-    page = page_object(payload, what)
-    code = label(page.get("code"))
-    if page.get("success") is False or code not in ("", "0"):
-        raise rest_error("mexc", FUTURES_ANSWERS, code, label(page.get("message")))
-    rows = page.get("data")
-    if type(rows) is dict:  # one contract asked for by name, or pushed
-        rows = [rows]
-    if type(rows) is not list:
-        raise BadFrame(f"mexc {what}: found no list 'data', expected one")
-    return rows
-
-
-def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
-    symbol, listed_base = name_in(row, "symbol"), name_in(row, "baseAsset")
-    if not (symbol and listed_base):
-        return lacks(row, "symbol", "baseAsset")
-    if "status" not in row or "quoteAsset" not in row:
-        return "missing_field: status or quoteAsset"
-    if row.get("quoteAsset") != "USDT":
-        return "not_usdt"
-    side_type = label(row.get("tradeSideType"))
-    # "ENABLED" is what lists of before 2025 say for "1"; side type 4 is closed.
-    status = label(row.get("status"))
-    if status not in ("1", "ENABLED") or side_type == "4":
-        return "delisted" if status == "3" else "not_trading"
-    if "xStock" in label(row.get("fullName")) or _in_plate(row.get("conceptPlates"), "stock"):
-        return "tokenised_stock"
-    base, multiplier = split_multiplier(listed_base)
-    tick_digits = row.get("quotePrecision", row.get("quoteAssetPrecision"))
-    return Instrument(
-        venue_symbol=symbol,
-        base=base,
-        listed_base=listed_base,
-        quote="USDT",
-        multiplier=multiplier,
-        tick=_decimal_step(tick_digits),
-        lot_step=_decimal_step(row.get("baseAssetPrecision")),
-        min_qty=positive_float(row.get("baseSizePrecision")),
-        min_notional=positive_float(row.get("quoteAmountPrecision")),
-        # Side types 2 and 3 allow buying or selling alone: seen, but never traded by us.
-        api_tradable=row.get("isSpotTradingAllowed") is True and side_type in ("", "1"),
-    )
-
-
-def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
-    symbol, listed_base = name_in(row, "symbol"), name_in(row, "baseCoin")
-    contract_size = positive_float(row.get("contractSize"))
-    if not (symbol and listed_base and contract_size):
-        return lacks(row, "symbol", "baseCoin") or "missing_field: contractSize"
-    if "state" not in row or "quoteCoin" not in row:
-        return "missing_field: state or quoteCoin"
-    if not (row.get("quoteCoin") == row.get("settleCoin") == "USDT"):
-        return "not_usdt"
-    if (state := label(row.get("state"))) != "0":
-        return "delisted" if state in ("2", "3") else "not_trading"
-    if row.get("isHidden") is True:
-        return "hidden"
-    if label(row.get("futureType", 1)) != "1":  # lists of before dated contracts lack it
-        return "not_perpetual"
-    if _in_plate(row.get("conceptPlate"), "tradfi"):
-        return "tradfi"
-    base, multiplier = split_multiplier(listed_base)
-    return Instrument(
-        venue_symbol=symbol,
-        base=base,
-        listed_base=listed_base,
-        quote="USDT",
-        contract_size=contract_size,
-        multiplier=multiplier,
-        tick=positive_float(row.get("priceUnit")),
-        lot_step=positive_float(row.get("volUnit")),
-        min_qty=positive_float(row.get("minVol")),
-        max_qty=positive_float(row.get("limitMaxVol", row.get("maxVol"))),
-        api_tradable=row.get("apiAllowed") is True,
-    )
-
-
-def _in_plate(plates: object, word: str) -> bool:
-    return type(plates) is list and any(word in label(p).lower() for p in plates)
-
-
-def _decimal_step(digits: object) -> float:
-    text = label(digits)
-    return float(f"1e-{text}") if re.fullmatch("[0-9]{1,2}", text) else 0.0
+_STATES = {"0": "enabled", "1": "delivery", "2": "delivered", "3": "offline", "4": "paused"}
 
 
 def spot_topic(venue_symbol: str) -> str:
@@ -360,6 +214,17 @@ def futures_classify(frame: bytes) -> Control | None:
     return Refusal(text, "", named, (), meaning(FUTURES_ANSWERS, "", text))
 
 
+def push_subscribe() -> list[str]:
+    return ['{"method":"sub.contract"}']
+
+
+def read_push(frame: bytes) -> list[StatusChange]:
+    message = json_object(frame) or {}
+    if message.get("channel") != "push.contract":
+        return []
+    return read_statuses(message.get("data"), "symbol", "state", "0", _STATES)
+
+
 def spot_render(book: Book) -> bytes:
     """Return the protobuf wrapper with its ticker; a missing side's fields are left out.
 
@@ -415,29 +280,47 @@ def _side(px: float, qty: float) -> str:
     return f"[[{decimal_text(px)},{decimal_text(qty)},1]]" if px == px else "[]"
 
 
+SPOT_AUDIT = AuditPages(
+    tickers_request=mexc_rest.SPOT_TICKERS_REQUEST,
+    tickers=mexc_rest.spot_tickers,
+    ask_request=mexc_rest.spot_ask_request,
+    older_by_s=10.0,  # nothing published
+    status_every_s=300.0,
+)
+FUTURES_AUDIT = AuditPages(
+    tickers_request=mexc_rest.FUTURES_TICKERS_REQUEST,
+    tickers=mexc_rest.futures_tickers,
+    ask_request=mexc_rest.futures_ask_request,
+    older_by_s=10.0,  # nothing published; the ticker stream is 2.75 s apart
+    status_every_s=300.0,
+    push=StatusPush(subscribe=push_subscribe, ping=futures_ping, read=read_push),
+)
+
 SPOT = Venue(
     spec=SPOT_SPEC,
     schema=SPOT_BOOK,
-    instruments_request=spot_instruments_request,
-    instruments=spot_instruments,
+    instruments_request=mexc_rest.spot_instruments_request,
+    instruments=mexc_rest.spot_instruments,
     topic=spot_topic,
     subscribe=spot_subscribe,
     unsubscribe=spot_unsubscribe,
     ping=spot_ping,
     classify=spot_classify,
     render=spot_render,
+    audit=SPOT_AUDIT,
 )
 FUTURES = Venue(
     spec=FUTURES_SPEC,
     schema=FUTURES_BOOK,
-    instruments_request=futures_instruments_request,
-    instruments=futures_instruments,
+    instruments_request=mexc_rest.futures_instruments_request,
+    instruments=mexc_rest.futures_instruments,
     topic=futures_topic,
     subscribe=futures_subscribe,
     unsubscribe=futures_unsubscribe,
     ping=futures_ping,
     classify=futures_classify,
     render=futures_render,
-    funding_request=FUNDING_REQUEST,
-    funding=funding,
+    audit=FUTURES_AUDIT,
+    funding_request=mexc_rest.FUNDING_REQUEST,
+    funding=mexc_rest.funding,
 )

@@ -13,10 +13,16 @@ Docs (checked 2026-11-20): www.okx.com/docs-v5/en (public data, order book chann
 7. funding-rate takes instId=ANY for every swap (10 requests / 2 s). fundingTime is the next
    payment, nextFundingTime the one after it.
 8. Notice 64008 comes about a minute before the server closes the socket.
+9. Tickers: a missing side is "", ts is when the row was made. Limits over REST are per path and
+   address, 20 requests in 2 s at the paths that are asked often; system/status takes one in 5 s.
+10. The instruments channel of the same socket pushes rows whose state changed; those that leave
+   become "expired". An initial list may come (until 2026-09-30 it did).
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -34,30 +40,31 @@ from spreadscan.venues.answers import (
     meaning,
     rest_error,
 )
+from spreadscan.venues.audit import ask_one, read_maintenance, read_statuses, read_tickers
 from spreadscan.venues.base import (
     Ack,
+    AuditPages,
     BookSchema,
     Control,
     Event,
     Facts,
     InstrumentPage,
+    Maintenance,
     Match,
     Pong,
     Refusal,
     RestRequest,
+    StatusChange,
+    StatusPush,
+    Ticker,
     Venue,
     VenueSpec,
     decimal_text,
-    json_object,
-    label,
-    lacks,
-    name_in,
-    page_object,
-    positive_float,
     read_funding,
     read_rows,
     split_multiplier,
 )
+from spreadscan.venues.values import json_object, label, lacks, name_in, page_object, positive_float
 
 SPOT_SPEC = VenueSpec(
     name="okx-spot",
@@ -70,6 +77,7 @@ SPOT_SPEC = VenueSpec(
     addresses=Facts("https://www.okx.com/docs-v5/en/", "2026-11-29"),
     limits=Facts("https://www.okx.com/docs-v5/en/", "2026-11-20"),
     fees=Facts("https://www.okx.com/fees", "2026-11-29"),
+    rest=Facts("https://www.okx.com/docs-v5/en/", "2026-11-29"),
     ping_kind="client",
     ping_every_s=15.0,
     pong_deadline_s=25.0,
@@ -81,6 +89,7 @@ SPOT_SPEC = VenueSpec(
     requests_per_hour=480,
     connects_per_s=3.0,
     connects_per_5min=900,
+    rest_limit=(20, 2.0),  # see 9
     taker_bps=10.0,
     validate_batch=100,
 )
@@ -120,7 +129,18 @@ _RESTART_NOTICE = "64008"
 _NAMED_TOPIC = re.compile(r"channel\s*:\s*([^\s,]+)\s*,\s*instId\s*:\s*([^\s,]+)")
 
 
-FUNDING_REQUEST = RestRequest("/api/v5/public/funding-rate", "instId=ANY")
+FUNDING_REQUEST = RestRequest("/api/v5/public/funding-rate", "instId=ANY", 2)
+_TICKER = "/api/v5/market/ticker"
+
+# system/status; 6, 7, 10 and 11 are block, bot, spread and copy trading
+_SERVICES = {
+    "0": "WebSocket",
+    "5": "trading",
+    "8": "trading, by accounts",
+    "9": "trading, by products",
+    "99": "others, such as some instruments",
+}
+_OTHER_SERVICES = {"6", "7", "10", "11"}
 
 
 def spot_instruments_request(cursor: str) -> RestRequest:
@@ -141,6 +161,36 @@ def futures_instruments(payload: bytes) -> InstrumentPage:
 
 def funding(payload: bytes) -> list[FundingRate]:
     return read_funding(_rows(payload, "funding"), "instId", "fundingRate", "fundingTime")
+
+
+def tickers(payload: bytes) -> list[Ticker]:
+    rows = _rows(payload, "tickers")
+    return read_tickers(rows, "okx tickers", "instId", "bidPx", "askPx", "ts")
+
+
+def maintenance(payload: bytes) -> list[Maintenance]:
+    rows = _rows(payload, "system status")
+    return read_maintenance(rows, "okx system status", _services)
+
+
+def _services(row: dict[str, Any]) -> str:
+    kind = label(row.get("serviceType"))
+    if kind in _OTHER_SERVICES:
+        return ""
+    return _SERVICES.get(kind, f"service {kind[:10]}" if kind.isdigit() else "services not named")
+
+
+def push_subscribe(inst_type: str) -> list[str]:
+    args = [{"channel": "instruments", "instType": inst_type}]
+    return [orjson.dumps({"id": "1", "op": "subscribe", "args": args}).decode()]
+
+
+def read_push(frame: bytes) -> list[StatusChange]:
+    message = json_object(frame) or {}
+    arg = message.get("arg")
+    if type(arg) is not dict or arg.get("channel") != "instruments":
+        return []
+    return read_statuses(message.get("data"), "instId", "state", "live")
 
 
 def _rows(payload: bytes, what: str = "instruments") -> list[Any]:
@@ -284,6 +334,23 @@ def _side(px: float, qty: float) -> str:
     return f'[["{decimal_text(px)}","{decimal_text(qty)}","0","1"]]' if px == px else "[]"
 
 
+SPOT_AUDIT = AuditPages(
+    tickers_request=RestRequest("/api/v5/market/tickers", "instType=SPOT"),
+    tickers=tickers,
+    ask_request=ask_one(_TICKER, "instId"),
+    older_by_s=5.0,
+    rows_tell_time=True,
+    status_every_s=300.0,
+    push=StatusPush(subscribe=partial(push_subscribe, "SPOT"), ping=ping, read=read_push),
+    maintenance_request=RestRequest("/api/v5/system/status", weight=20),
+    maintenance=maintenance,
+)
+FUTURES_AUDIT = replace(
+    SPOT_AUDIT,
+    tickers_request=RestRequest("/api/v5/market/tickers", "instType=SWAP"),
+    push=StatusPush(subscribe=partial(push_subscribe, "SWAP"), ping=ping, read=read_push),
+)
+
 SPOT = Venue(
     spec=SPOT_SPEC,
     schema=BOOK,
@@ -295,6 +362,7 @@ SPOT = Venue(
     ping=ping,
     classify=classify,
     render=render,
+    audit=SPOT_AUDIT,
 )
 FUTURES = Venue(
     spec=FUTURES_SPEC,
@@ -307,6 +375,7 @@ FUTURES = Venue(
     ping=ping,
     classify=classify,
     render=render,
+    audit=FUTURES_AUDIT,
     funding_request=FUNDING_REQUEST,
     funding=funding,
 )

@@ -33,7 +33,8 @@ from typing import Any
 
 from spreadscan.errors import BadFrame
 from spreadscan.types import Book, Delta
-from spreadscan.venues.base import BookSchema, Match, Venue, json_object
+from spreadscan.venues.base import BookSchema, Match, Venue
+from spreadscan.venues.values import is_decimal, json_object
 
 FRAME_BYTES_MAX = 1 << 20
 
@@ -43,7 +44,6 @@ _MS_MAX = _ID_MAX // 1_000_000
 _NS_PER_S = 1_000_000_000
 _DATES_NS = range(1_420_070_400 * _NS_PER_S, 2_208_988_800 * _NS_PER_S)  # 2015 to 2040
 _NS_PER_UNIT = (1_000_000, _NS_PER_S, 1000, 1)  # ms first
-_is_number = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _is_whole = re.compile(r"[0-9]{1,19}").fullmatch
 
 _Steps = tuple[str | int, ...]
@@ -367,7 +367,7 @@ def _time(getters: list[_Getter], tree: Any, root: Any) -> tuple[int, bool]:
 def _number(value: Any) -> float:
     kind = type(value)
     if kind is str:
-        if _is_number(value):
+        if is_decimal(value):
             return float(value)
         if not value:
             return _NAN
