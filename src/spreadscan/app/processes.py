@@ -56,8 +56,6 @@ def preload(config: Config) -> None:
     if config.feeds.loop == "uvloop":
         import_module("uvloop")
     import_module(f"spreadscan.net.{config.feeds.transport}_socket")
-    if config.feeds.funding_every_s:
-        import_module("spreadscan.net.rest")
 
 
 def run_role(
