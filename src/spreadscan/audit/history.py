@@ -41,8 +41,8 @@ class History:
         day = iso_utc(self._since_ns)[:10].replace("-", "")
         for source, counts in self._tallies().items():
             row = {
-                "from": iso_utc(self._since_ns),
-                "to": iso_utc(unix_ns),
+                "begin": iso_utc(self._since_ns),
+                "end": iso_utc(unix_ns),
                 "source": source,
                 **{name: str(counts[name]) for name in COUNTED},
             }

@@ -143,7 +143,7 @@ class Judge:
         self._trading_only = pages.trading_only
         self._pairs: dict[int, Pair] = {}
         self._doubts: dict[int, _Doubt] = {}
-        self._halted: set[int] = set()  # by what the venue says of its status
+        self._halted: dict[int, int] = {}  # by status, and as of when
         self._missing: dict[int, int] = {}  # by absence, and as of when
         self._n_rows = 0  # of the last answer that was whole, or that stands for the venue now
         self._n_short = 0
@@ -162,7 +162,7 @@ class Judge:
         gone = [i for i, pair in was.items() if self._pairs.get(i) != pair]
         for symbol_id in gone:
             self._doubts.pop(symbol_id, None)
-            self._halted.discard(symbol_id)
+            self._halted.pop(symbol_id, None)
             self._missing.pop(symbol_id, None)
         return [Verdict(symbol_id, "none") for symbol_id in gone]
 
@@ -171,13 +171,13 @@ class Judge:
         if symbol_id not in self._pairs or trading != self.is_halted(symbol_id):
             if not trading and symbol_id in self._missing:  # known, and now for a better reason
                 del self._missing[symbol_id]
-                self._halted.add(symbol_id)
+                self._halted[symbol_id] = at_ns
             return None
         if trading:
-            self._halted.discard(symbol_id)
+            self._halted.pop(symbol_id, None)
             self._missing.pop(symbol_id, None)
             return Verdict(symbol_id, "none")
-        self._halted.add(symbol_id)
+        self._halted[symbol_id] = at_ns
         self._doubts.pop(symbol_id, None)
         return Verdict(symbol_id, "not_trading", at_ns=at_ns)
 
@@ -185,7 +185,7 @@ class Judge:
         """Judge all pairs by an answer about all; before, after: at the request and now."""
         found = Judgement(whole=self._is_whole(answer.rows), lagging=self._is_lagging(answer.lag))
         if not found.lagging:
-            found.verdicts += self._present_again(answer, after)
+            found.verdicts += self._trading_again(answer, after)
         findings = [
             (pair, self._look(pair, answer, before, after))
             for pair in self._pairs.values()
@@ -297,14 +297,20 @@ class Judge:
 
     # -- whole answers
 
-    def _present_again(self, answer: Answer, after: Table) -> list[Verdict]:
-        """Return what clears the pairs that were missing and have a book, or are heard, again."""
+    def _trading_again(self, answer: Answer, after: Table) -> list[Verdict]:
+        """Return what clears pairs that were missing and have a book, or are heard, again.
+
+        Where only what trades has a row, a row speaks of the status, too.
+        """
         again = []
-        for symbol_id, since_ns in list(self._missing.items()):
+        for symbol_id, since_ns in [*self._missing.items(), *self._halted.items()]:
             row = answer.rows.get(self._pairs[symbol_id].symbol)
+            shown = row is not None and has_book(row) and answer.sent_ns > since_ns
             heard = after.get(symbol_id, NOTHING).recv_ns > since_ns
-            if heard or (row and has_book(row)):
-                del self._missing[symbol_id]
+            missing = symbol_id in self._missing
+            if (missing and (shown or heard)) or (self._trading_only and shown):
+                self._missing.pop(symbol_id, None)
+                self._halted.pop(symbol_id, None)
                 again.append(Verdict(symbol_id, "none"))
         return again
 

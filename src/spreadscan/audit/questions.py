@@ -6,6 +6,7 @@ looks again. Where nothing comes in time nothing is written: the engine counts i
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +87,7 @@ class Asked:
     async def _ask(self, ids: Sequence[int]) -> None:
         try:
             async with asyncio.timeout(self._within_s), self._slots:
-                await self._answer(ids)
+                await self._each(ids)
         except (TimeoutError, Retry, Refused, Skip) as error:
             if not self._failing:
                 reason = str(error) or f"no answer within {self._within_s:g} s"
@@ -99,6 +100,17 @@ class Asked:
             self._failing = False
         finally:
             self._in_flight.difference_update(ids)
+
+    async def _each(self, ids: Sequence[int]) -> None:
+        """Ask about all; where one of several is refused, and all with it, about each alone."""
+        try:
+            await self._answer(ids)
+        except Refused:
+            if len(ids) == 1:
+                raise
+            for symbol_id in ids:
+                with contextlib.suppress(Refused):
+                    await self._answer([symbol_id])
 
     async def _answer(self, ids: Sequence[int]) -> None:
         source = self._source

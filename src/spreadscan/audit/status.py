@@ -40,6 +40,7 @@ class StatusRead:
         self._failing = False
         self._mass = False  # the read before would have halted most
         self._n_rows = 0  # of the list before
+        self._newly_absent = False  # in the last list
         self._absent: dict[str, int] = {}  # since when, of those that were not in the list before
 
     async def run(self) -> None:
@@ -70,8 +71,7 @@ class StatusRead:
         trading = [symbol for symbol, why in ours.items() if not why]
         take_statuses(source, [(symbol, True) for symbol in trading])
         take_statuses(source, [(symbol, False) for symbol in halted])
-        waiting = self._absent.keys() - halted
-        return _AGAIN_S if waiting else source.pages.status_every_s
+        return _AGAIN_S if self._newly_absent else source.pages.status_every_s
 
     async def _read(self, venue: Venue) -> dict[str, str]:
         """Return the symbols of the whole list and why they do not trade, '' for those that do."""
@@ -97,6 +97,7 @@ class StatusRead:
             majors or rows
         )
         self._n_rows = len(rows)
+        self._newly_absent = False
         if not whole:
             return set()
         was, self._absent = self._absent, {}
@@ -106,6 +107,7 @@ class StatusRead:
             since_ns = was.get(symbol)
             if since_ns is None or (held and held.recv_ns > since_ns):
                 self._absent[symbol] = now
+                self._newly_absent |= since_ns is None
             else:
                 self._absent[symbol] = since_ns
                 gone.add(symbol)
