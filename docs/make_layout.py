@@ -17,6 +17,9 @@ DEFAULT = {"n_sources": 8, "n_symbols": 4096, "n_directions": 12}
 
 BODIES = {
     "quotes": "`QuoteSlot[n_symbols, n_sources]`",
+    "audit": "`AuditFigures[n_sources]`; `VerdictSlot[n_symbols, n_sources]`",
+    "questions": "as `dirty`: what the engine asks the audit",
+    "acts": "as `dirty`: verdicts of the audit for feeds to act on",
     "dirty": "`WakeLines`; per source its summary words, padded to whole lines; per source its "
     "leaf words, padded to whole lines. Bit s of leaf word w is symbol 64 w + s; summary bit w "
     "is leaf word w",
@@ -28,7 +31,9 @@ BODIES = {
     "funding": "`FundingSlot[n_symbols, n_sources]`",
 }
 # FIELDS has the fields of the inner one by their offset in the outer one
-INNER = {"QuoteSlot": "Quote", "FundingSlot": "Funding", "Mark": "MarkBody"}
+INNER = {
+    "QuoteSlot": "Quote", "FundingSlot": "Funding", "VerdictSlot": "Verdict", "Mark": "MarkBody",
+}  # fmt: skip
 FIELD = re.compile(r"^    (\w+) (\w+)(\[\w+\])? *(?:# (.*))?$")
 
 
@@ -109,6 +114,9 @@ def page() -> str:
                 ("counters of a source", numbered(layout.SOURCE_COUNTERS)),
                 ("counters of the engine", numbered(layout.ENGINE_COUNTERS)),
                 ("counters of the tracker", numbered(layout.TRACKER_COUNTERS)),
+                ("verdicts", numbered(layout.VERDICTS)),
+                ("reasons not to judge", numbered(layout.NOT_JUDGED)),
+                ("figures of the audit", numbered(layout.AUDIT_FIGURES)),
             ],
         ),
     ]

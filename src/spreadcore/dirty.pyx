@@ -1,4 +1,4 @@
-"""The dirty set as a Python object: mark, take, wake, park.
+"""A set of marks as a Python object: mark, take, wake, park. One is of the quotes that changed.
 
 Feeds mark through intake.pyx and the engine takes through the C functions of dirty.pxd (whose
 head comment is the argument for correctness). This face serves the tracker, tests and tools.
@@ -6,15 +6,20 @@ head comment is the argument for correctness). This face serves the tracker, tes
 cimport cython
 from spreadcore.layout cimport leaf_words, padded_words, summary_words
 from spreadcore.errors import CoreError, TableFull
+from spreadcore.layout import MARKED
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class DirtySet:
-    """Bitmaps and wake word of a mapped `dirty` section; marking needs a writable mapping."""
+    """Bitmaps and wake word of a section of layout.MARKED; marking needs a writable mapping.
+
+    One process takes; any may mark.
+    """
 
     def __cinit__(self, Region region not None):
-        if region.section != "dirty":
-            raise CoreError(f"dirty set: section {region.section!r}, expected 'dirty'")
+        if region.section not in MARKED:
+            raise CoreError(
+                f"dirty set: section {region.section!r}, expected one of {', '.join(MARKED)}")
         cdef size_t n_symbols = region.header().n_symbols
         cdef char* body = region.body()
         cdef Dirty* d = &self.dirty

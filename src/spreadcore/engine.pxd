@@ -2,11 +2,12 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from spreadcore.active cimport Active
+from spreadcore.audit cimport AuditTable
 from spreadcore.confirm cimport Confirm
-from spreadcore.dirty cimport Dirty
+from spreadcore.dirty cimport Dirty, DirtySet
 from spreadcore.edgestats cimport Edges
 from spreadcore.index cimport Index, SourceSymbolIndex
-from spreadcore.layout cimport ControlWords, HealthSlot
+from spreadcore.layout cimport MAX_SOURCES, ControlWords, HealthSlot
 from spreadcore.limits cimport Limit
 from spreadcore.quotes cimport QuoteTable
 from spreadcore.ring cimport Ring
@@ -24,6 +25,20 @@ cdef struct Anchor:             # twice the mids (bid + ask) of a pair's legs; N
     double of_sell              # as it was when the buy leg was heard last
     double of_buy               # as it was when the sell leg was
 
+cdef enum Proof:                # that a leg still stands; a spread's is that of its worse leg
+    PROVEN = 0
+    UNPROVEN = 1                # its venue was asked and has not answered in time
+    WAITING = 2
+    CONTRADICTED = 3            # its venue says otherwise
+
+cdef struct Asking:             # of the audit about legs that are old
+    Dirty questions
+    int64_t* asked_ns           # symbol * n_sources + source; below 0: counted unproven since
+    int64_t after_ns[MAX_SOURCES]   # a younger leg needs no proof; 0: none of the source does
+    int64_t answer_ns           # an answer is waited for so long
+    bint unproven_signals       # and then the signal leaves all the same, marked
+    size_t n_asked              # since the last wake
+
 cdef struct EngineCore:
     QuoteTable quotes
     Dirty dirty
@@ -39,6 +54,7 @@ cdef struct EngineCore:
     size_t n_directions
     DirectionRule rules[256]
     Tradable rule               # as of this turn
+    Asking asking
     Limit max_gross             # bps
     Limit min_notional          # at the touch, both legs, quote currency
     int64_t sweep_ns            # the whole table is looked at once per this long; 0 = never
@@ -60,3 +76,4 @@ cdef class Engine:
 
     cdef _make_anchors(self, SourceSymbolIndex index)
     cdef _confirm(self, SourceSymbolIndex index, int64_t wait_ns)
+    cdef _ask(self, AuditTable audit, DirtySet questions)

@@ -9,6 +9,16 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from spreadcore.active cimport ACTIVE_FREE, ACTIVE_REARM, ACTIVE_SIGNALLED, ActiveTable, active_byte
+from spreadcore.audit cimport (
+    VERDICT_ACCUSED,
+    VERDICT_CONFIRMED,
+    VERDICT_NOT_TRADING,
+    VERDICT_WRONG,
+    AuditTable,
+    is_about,
+    verdict_kind,
+    verdict_read,
+)
 from spreadcore.atomics cimport (
     cas8,
     load8_acquire,
@@ -31,13 +41,15 @@ from spreadcore.dirty cimport (
     PARK_WOKEN,
     PARK_WORK,
     DirtySet,
+    dirty_mark,
     dirty_park,
     dirty_take,
+    dirty_wake,
 )
 from spreadcore.edgestats cimport EdgeStats, edges_add
 from spreadcore.health cimport Health, count, histogram_add
 from spreadcore.index cimport IndexEntry, SourceSymbolIndex, index_at, index_has
-from spreadcore.layout cimport Quote, QuoteSlot, Signal
+from spreadcore.layout cimport Quote, QuoteSlot, Signal, Verdict
 from spreadcore.limits cimport at_least, at_most, below, limit_at
 from spreadcore.quotes cimport (
     QUOTE_BUSY,
@@ -60,6 +72,7 @@ cdef enum:
     FROZEN_AFTER_MS = 500       # no leg is doubted that was heard since
     MOVED_SPREADS = 4           # a source has moved by so many of its own spreads,
     MOVED_BPS = 5               # and by this: a locked book has none
+    ASK_AGAIN_S = 10            # about a leg that has not been proven
 
 cdef enum:                      # beyond the directions
     CHANGED = 256
@@ -67,9 +80,11 @@ cdef enum:                      # beyond the directions
 
 cdef enum:                      # in the order of layout.ENGINE_COUNTERS
     C_TURNS, C_DIRTY, C_PAIRS, C_SIGNALS, C_SUSPECT, C_UNTRADABLE, C_THIN, C_BUSY, C_RING_FULL,
-    C_SWEPT, C_SLEEPS, C_TIMEOUTS_WITH_WORK, C_REARMED, C_UNCONFIRMED, C_FROZEN, N_ENGINE_COUNTERS
+    C_SWEPT, C_SLEEPS, C_TIMEOUTS_WITH_WORK, C_REARMED, C_UNCONFIRMED, C_FROZEN, C_ASKED,
+    C_UNPROVEN, C_CONTRADICTED, N_ENGINE_COUNTERS
 
-if len(ENGINE_COUNTERS) != N_ENGINE_COUNTERS or ENGINE_COUNTERS[C_FROZEN] != "frozen":
+if (len(ENGINE_COUNTERS) != N_ENGINE_COUNTERS
+        or ENGINE_COUNTERS[C_CONTRADICTED] != "contradicted"):
     raise ImportError("engine: counters differ from layout.ENGINE_COUNTERS")
 
 
@@ -86,6 +101,7 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
     """
     cdef uint8_t* byte = active_byte(&e.active, d, symbol)
     cdef size_t pair
+    cdef int proof
     if not holds(e, d, symbol, buy, sell, byte, now_ns, changed, stands):
         if e.confirm != NULL:
             pair = d * e.index.n_symbols + symbol
@@ -106,7 +122,13 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
             or is_frozen(e, e.index.sell_source[d], symbol, sell, now_ns)):
         tally(e, C_FROZEN)
         return
-    signal(e, d, symbol, buy, sell, byte, now_ns, changed)
+    proof = max(prove(e, e.index.buy_source[d], symbol, buy, now_ns),
+                prove(e, e.index.sell_source[d], symbol, sell, now_ns))
+    if proof == CONTRADICTED:
+        tally(e, C_CONTRADICTED)
+    if proof > UNPROVEN or (proof == UNPROVEN and not e.asking.unproven_signals):
+        return
+    signal(e, d, symbol, buy, sell, byte, now_ns, changed, proof)
     if e.confirm != NULL:
         confirm_forget(e.confirm, pair)
 
@@ -140,7 +162,7 @@ cdef bint holds(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const 
 
 
 cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
-                 uint8_t* byte, int64_t now_ns, bint changed) noexcept nogil:
+                 uint8_t* byte, int64_t now_ns, bint changed, int proof) noexcept nogil:
     cdef Signal s
     # the byte first: a kill between the two leaves a byte that the tracker can find and free,
     # never a record whose pair could signal twice
@@ -149,6 +171,7 @@ cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const
     memset(&s, 0, sizeof(Signal))
     s.at_ns = now_ns
     signal_ages(&s, buy.recv_ns, sell.recv_ns)
+    s.older_leg |= (proof == UNPROVEN) << 1
     s.buy_px, s.sell_px = buy.ask_px, sell.bid_px
     s.buy_qty, s.sell_qty = buy.ask_qty, sell.bid_qty
     s.symbol_id, s.direction_id = <unsigned short>symbol, <unsigned char>d
@@ -160,6 +183,50 @@ cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const
     if changed and e.n_noted < NOTED:   # a swept pair's age says nothing of our speed
         e.noted_recv_ns[e.n_noted] = s.recv_ns
         e.n_noted += 1
+
+
+cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg,
+               int64_t now_ns) noexcept nogil:
+    """Whether a leg still stands: its age says so, or its venue, who is asked where it must be.
+
+    The answer is a verdict and a dirty bit, so nothing waits here.
+    """
+    cdef int64_t after_ns = e.asking.after_ns[source]
+    cdef int64_t* asked_ns
+    cdef int64_t since_ns
+    cdef Verdict v
+    if after_ns == 0 or now_ns - leg.recv_ns <= after_ns:
+        return PROVEN
+    v = verdict_read(&e.rule.verdicts, source, symbol)
+    if verdict_kind(&v) == VERDICT_NOT_TRADING:
+        return CONTRADICTED
+    if is_about(&v, leg.recv_ns):
+        if verdict_kind(&v) == VERDICT_CONFIRMED and now_ns - v.at_ns <= after_ns:
+            return PROVEN
+        if verdict_kind(&v) == VERDICT_ACCUSED or verdict_kind(&v) == VERDICT_WRONG:
+            return CONTRADICTED
+    asked_ns = e.asking.asked_ns + symbol * e.quotes.n_sources + source
+    since_ns = asked_ns[0] if asked_ns[0] >= 0 else -asked_ns[0]
+    # what was asked about an earlier quote says nothing of this one
+    if (since_ns <= leg.recv_ns + after_ns
+            or now_ns - since_ns > <int64_t>ASK_AGAIN_S * 1_000_000_000):
+        asked_ns[0] = now_ns
+        dirty_mark(&e.asking.questions, source, symbol)
+        e.asking.n_asked += 1
+        tally(e, C_ASKED)
+        return WAITING
+    if now_ns - since_ns < e.asking.answer_ns:
+        return WAITING
+    if asked_ns[0] > 0:             # once a question
+        asked_ns[0] = -since_ns
+        tally(e, C_UNPROVEN)
+    return UNPROVEN
+
+
+cdef inline void send_questions(EngineCore* e) noexcept nogil:
+    if e.asking.n_asked:
+        dirty_wake(&e.asking.questions)
+        e.asking.n_asked = 0
 
 
 cdef inline Anchor* anchor_of(EngineCore* e, size_t d, size_t symbol) noexcept nogil:
@@ -189,7 +256,7 @@ cdef bint is_frozen(EngineCore* e, size_t source, size_t symbol, const Quote* le
             with_source, then = e.index.buy_source[d], anchor_of(e, d, symbol).of_buy
         if (isnan(then)
                 or quote_read(quote_slot(&e.quotes, with_source, symbol), &other) == QUOTE_BUSY
-                or not tradable(&e.rule, with_source, &other, now_ns)):
+                or not tradable(&e.rule, with_source, symbol, &other, now_ns)):
             continue
         known += 1
         moved += has_moved(then, &other)
@@ -223,7 +290,7 @@ cdef size_t compare(EngineCore* e, size_t source, size_t symbol, int64_t now_ns,
     if quote_read(row + source, &mine) == QUOTE_BUSY:
         tally(e, C_BUSY)
         return 0
-    mine_stands = tradable(&e.rule, source, &mine, now_ns)
+    mine_stands = tradable(&e.rule, source, symbol, &mine, now_ns)
     heard = quote_limit_ns(&mine) != 0 and is_another(e, source, symbol, &mine)
     if which != CHANGED and quote_limit_ns(&mine) != 0:
         remember_all(e, source, symbol, heard, now_ns)
@@ -237,7 +304,7 @@ cdef size_t compare(EngineCore* e, size_t source, size_t symbol, int64_t now_ns,
         if quote_read(row + with_source, &other) == QUOTE_BUSY:
             tally(e, C_BUSY)
             continue
-        stands = tradable(&e.rule, with_source, &other, now_ns)
+        stands = tradable(&e.rule, with_source, symbol, &other, now_ns)
         if heard:
             remember(anchor_of(e, d, symbol), buys, &other, stands)
         evaluate(e, d, symbol, &mine if buys else &other, &other if buys else &mine, now_ns,
@@ -284,7 +351,7 @@ cdef void remember_all(EngineCore* e, size_t source, size_t symbol, bint heard,
             continue
         with_source = e.index.sell_source[d] if buys else e.index.buy_source[d]
         if quote_read(quote_slot(&e.quotes, with_source, symbol), &other) != QUOTE_BUSY:
-            remember(a, buys, &other, tradable(&e.rule, with_source, &other, now_ns))
+            remember(a, buys, &other, tradable(&e.rule, with_source, symbol, &other, now_ns))
 
 
 cdef size_t sweep_symbol(EngineCore* e, size_t symbol, int64_t now_ns) noexcept nogil:
@@ -360,6 +427,7 @@ cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
     if e.confirm != NULL:
         confirm_all(e, now_ns)
     sweep(e, now_ns)
+    send_questions(e)
     tally(e, C_TURNS)
     return n
 
@@ -371,6 +439,7 @@ cdef size_t engine_scan(EngineCore* e, int64_t now_ns) noexcept nogil:
     for symbol in range(e.index.n_symbols):
         n += sweep_symbol(e, symbol, now_ns)
     e.swept_at_ns = now_ns
+    send_questions(e)
     return n
 
 
@@ -431,14 +500,16 @@ cdef class Engine:
     min_notional: quote currency at the touch that both legs need. beat_limit_s: a source
     silent for longer is not tradable. sweep_s: period of the sweep, 0 = no sweep. confirm_s:
     how long a spread must have stood at or above its threshold, on tradable legs, before it
-    signals; 0 = it signals at once.
+    signals; 0 = it signals at once. audit: whose confirmations count, and whom set_audit() lets it
+    ask; what it asks it marks in questions, which is given with it.
     """
 
     def __cinit__(self, Quotes quotes not None, DirtySet dirty not None,
                   SignalRing ring not None, ActiveTable active not None, Health health not None,
                   Control control not None, SourceSymbolIndex index not None, *,
                   double max_gross_bps=3000.0, double min_notional=0.0, double beat_limit_s=2.0,
-                  double sweep_s=1.0, double confirm_s=0.0):
+                  double sweep_s=1.0, double confirm_s=0.0, AuditTable audit=None,
+                  DirtySet questions=None):
         cdef EngineCore* e = &self.core
         memset(e, 0, sizeof(EngineCore))
         for owner in (dirty, ring, active, health):
@@ -462,10 +533,13 @@ cdef class Engine:
         self.replace_index(index)
         if confirm_s:
             self._confirm(index, limit_ns(confirm_s))
+        if audit is not None:
+            self._ask(audit, questions)
 
     def __dealloc__(self):
         free(self.core.anchors)
         free(self.core.heard_ns)
+        free(self.core.asking.asked_ns)
 
     cdef _make_anchors(self, SourceSymbolIndex index):
         cdef EngineCore* e = &self.core
@@ -485,6 +559,19 @@ cdef class Engine:
             index.n_directions, index.index.n_symbols, wait_ns)
         self._owned += (confirmation,)
         self.core.confirm = &confirmation.confirm
+
+    cdef _ask(self, AuditTable audit, DirtySet questions):
+        cdef EngineCore* e = &self.core
+        if questions is None or not questions.region.writable:
+            raise CoreError("engine: an audit, expected a writable mapping of questions with it")
+        for owner in (audit, questions):
+            self._owned[0].region.check_same(owner.region)
+        e.rule.verdicts, e.asking.questions = audit.verdicts, questions.dirty
+        e.asking.asked_ns = <int64_t*>calloc(
+            <size_t>e.quotes.n_symbols * e.quotes.n_sources, sizeof(int64_t))
+        if e.asking.asked_ns == NULL:
+            raise MemoryError
+        self._owned += (audit, questions)
 
     def replace_index(self, SourceSymbolIndex index not None):
         """Compare the pairs of another index from the next turn on; not beside a running turn.
@@ -523,6 +610,24 @@ cdef class Engine:
         if source >= self.core.quotes.n_sources:
             raise TableFull(f"source id: {source}, expected below {self.core.quotes.n_sources}")
         self.core.rule.stale_ns[source] = stale_limit_ns(stale_after_s)
+
+    def set_audit(self, size_t source, double confirm_within_s, double ask_after_s=0.0):
+        """Let confirmations of the source's quotes hold for confirm_within_s.
+
+        ask_after_s: no signal leaves on a leg older than that which has not been confirmed within
+        it; the audit is asked. 0: nothing is asked. CoreError without an audit.
+        """
+        if source >= self.core.quotes.n_sources:
+            raise TableFull(f"source id: {source}, expected below {self.core.quotes.n_sources}")
+        if self.core.asking.asked_ns == NULL:
+            raise CoreError(f"source {source}: limits of an audit, expected an engine with one")
+        self.core.rule.confirm_ns[source] = stale_limit_ns(confirm_within_s)
+        self.core.asking.after_ns[source] = limit_ns(ask_after_s)
+
+    def set_answer(self, double within_s, bint unproven_signals=False):
+        """Wait for an answer of the audit for within_s; then no signal leaves, or a marked one."""
+        self.core.asking.answer_ns = limit_ns(within_s)
+        self.core.asking.unproven_signals = unproven_signals
 
     def observe(self, EdgeStats stats not None):
         """Feed every evaluation of a changed quote to `stats`, whatever the rules say of it."""

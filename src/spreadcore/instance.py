@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from spreadcore.active import ActiveTable
+from spreadcore.audit import AuditTable
 from spreadcore.control import Control
 from spreadcore.dirty import DirtySet
 from spreadcore.funding import FundingRates
@@ -67,6 +68,18 @@ class Instance:
     def funding(self) -> FundingRates:
         return FundingRates(self.region("funding"))
 
+    @cached_property
+    def audit(self) -> AuditTable:
+        return AuditTable(self.region("audit"))
+
+    @cached_property
+    def questions(self) -> DirtySet:
+        return DirtySet(self.region("questions"))
+
+    @cached_property
+    def acts(self) -> DirtySet:
+        return DirtySet(self.region("acts"))
+
     @property
     def superseded(self) -> bool:
         """True once a newer instance took this name."""
@@ -82,8 +95,9 @@ class Instance:
 
     def close(self) -> None:
         """Unmap everything. BufferError while views or other core objects are alive."""
-        for name in ("quotes", "dirty", "ring", "active", "health", "control", "funding"):
-            self.__dict__.pop(name, None)
+        for name, kind in list(vars(type(self)).items()):
+            if isinstance(kind, cached_property):
+                self.__dict__.pop(name, None)
         for region in list(self._regions.values()):
             region.close()
         self._regions.clear()

@@ -30,6 +30,10 @@ cdef enum:
     RESTART_S = 5
     HANDED_OVER = 0xFF          # in n_old: the owner did not write the last id
 
+cdef enum:                      # in SymbolState.known; 0: not of this feed
+    KNOWN = 1
+    HALTED = 2                  # its venue does not trade it: quotes are declined
+
 cdef enum IdReset:
     RESET_NEVER = 0
     RESET_IS_ONE = 1            # id 1 restarts the sequence
@@ -44,7 +48,7 @@ cdef struct SymbolState:
     uint64_t quotes             # accepted since the symbol was added
     uint32_t link               # owner of the slot, 0 = nobody
     uint8_t id_kind
-    uint8_t known               # 1: subscribed by this feed
+    uint8_t known               # KNOWN or HALTED: subscribed by this feed
     uint8_t n_old               # lower ids in a row from the owner that rise, or HANDED_OVER
     uint8_t pad0
     int64_t last_id_ns          # when last_id was taken

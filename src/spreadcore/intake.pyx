@@ -21,7 +21,7 @@ from spreadcore.errors import CoreError, TableFull
 
 cdef enum:
     D_OTHER_CHANNEL, D_BAD_FRAME, D_UNKNOWN_SYMBOL, D_NO_CONTRACT_SIZE, D_NO_SNAPSHOT,
-    D_OLD_ID, D_ONE_SIDED, D_BAD_PRICE, D_CROSSED, N_DECLINED
+    D_OLD_ID, D_ONE_SIDED, D_BAD_PRICE, D_CROSSED, D_NOT_TRADING, N_DECLINED
 
 cdef size_t C_QUOTES = SOURCE_COUNTERS.index("quotes")
 cdef size_t C_REFRESHES = SOURCE_COUNTERS.index("refreshes")
@@ -30,7 +30,7 @@ cdef size_t C_WAKES = SOURCE_COUNTERS.index("wakes")
 cdef size_t C_ID_RESTARTS = SOURCE_COUNTERS.index("id_restarts")
 cdef size_t C_DECLINED = SOURCE_COUNTERS.index("declined_other_channel")
 
-if len(DECLINED) != N_DECLINED or DECLINED[D_CROSSED] != "crossed":
+if len(DECLINED) != N_DECLINED or DECLINED[D_NOT_TRADING] != "not_trading":
     raise ImportError(f"intake: {len(DECLINED)} reasons in layout, expected {N_DECLINED}")
 
 if sizeof(SymbolState) != 2 * LINE_BYTES:
@@ -104,8 +104,9 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
     cdef Quote q
     cdef int fault
     cdef bint again
-    if symbol >= k.n_symbols or not k.states[symbol].known:
-        return decline(k, D_UNKNOWN_SYMBOL)
+    if symbol >= k.n_symbols or k.states[symbol].known != KNOWN:
+        return decline(k, D_NOT_TRADING if symbol < k.n_symbols
+                       and k.states[symbol].known == HALTED else D_UNKNOWN_SYMBOL)
     s = k.states + symbol
     if k.tops != NULL:
         k.tops[symbol] = f[0]
@@ -237,7 +238,7 @@ cdef class FeedIntake:
         s.last_id = -1
         s.quotes = 0
         s.id_restarts = 0
-        s.known = 1
+        s.known = KNOWN
         cadence_start(&s.cadence, self.intake.floor, self.intake.cap)
 
     def remove_symbol(self, size_t symbol):
@@ -250,6 +251,40 @@ cdef class FeedIntake:
             s.link = 0
             s.last_recv_ns = 0
             dirty_wake(&self.intake.dirty)
+
+    def halt_symbol(self, size_t symbol):
+        """Empty the slot and decline quotes until resume_symbol(); return whether it was not so.
+
+        The pair stays subscribed. Wakes the engine.
+        """
+        cdef SymbolState* s = self._state(symbol)
+        if s.known != KNOWN:
+            return False
+        self._empty(symbol)
+        s.known = HALTED
+        dirty_wake(&self.intake.dirty)
+        return True
+
+    def resume_symbol(self, size_t symbol):
+        """Accept quotes of a halted symbol again; return whether it was halted."""
+        cdef SymbolState* s = self._state(symbol)
+        if s.known != HALTED:
+            return False
+        s.known = KNOWN
+        return True
+
+    def empty_quote(self, size_t symbol, int64_t recv_ns):
+        """Empty the slot if it still holds the quote received then; return whether it did.
+
+        Wakes the engine.
+        """
+        cdef SymbolState* s = self._state(symbol)
+        if not s.known or quote_slot(
+                &self.intake.quotes, self.source_id, symbol).quote.recv_ns != recv_ns:
+            return False
+        self._empty(symbol)
+        dirty_wake(&self.intake.dirty)
+        return True
 
     def accept(self, size_t symbol, uint32_t link, double bid_px, double bid_qty, double ask_px,
                double ask_qty, int64_t venue_ns, int64_t update_id, uint8_t id_kind,

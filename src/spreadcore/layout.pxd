@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    LAYOUT_VERSION = 3
+    LAYOUT_VERSION = 4
     MAX_SOURCES = 64
     MAX_SYMBOLS = 16384
     MAX_DIRECTIONS = 255
@@ -13,6 +13,7 @@ cdef enum:
     N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^42 ns
     N_MARKS = 8                 # of a health slot
     N_OTHER_ROLES = 8           # health slots after the sources: engine, tracker, supervisor, ...
+    N_FIGURES = 32              # u64 figures that the audit tells of a source
 
 cdef struct Header:             # first 64 bytes of every section file
     uint64_t magic              # written last at creation: a half-made file is not attachable
@@ -58,7 +59,7 @@ cdef struct Signal:             # one ring record, one line
     double sell_qty             # coins at that bid
     uint16_t symbol_id
     uint8_t direction_id
-    uint8_t older_leg           # whose quote is the older one: 0 buy, 1 sell
+    uint8_t older_leg           # bit 0: whose quote is older, 0 buy, 1 sell; bit 1: unproven
     uint32_t older_age_ms       # of that quote at at_ns, whole ms; at most 2^32 - 1
 
 cdef struct RingLines:          # 128 bytes after the header; then capacity records
@@ -111,6 +112,18 @@ cdef struct ControlWords:       # after the header; one line per word
     uint8_t _pad2[56]
     uint64_t stop               # 1: everyone ends
     uint8_t _pad3[56]
+
+cdef struct AuditFigures:       # one per source, at the begin of the audit section
+    uint64_t words[N_FIGURES]   # names in layout.AUDIT_FIGURES
+
+cdef struct Verdict:            # 24 bytes, guarded by VerdictSlot.seq
+    int64_t recv_ns             # receive time of the quote that it is about; 0: of none
+    int64_t at_ns               # CLOCK_BOOTTIME as of which it is so
+    uint64_t word               # bits 0-7: layout.VERDICTS; 8-15: layout.NOT_JUDGED, last round
+
+cdef struct VerdictSlot:        # half a line, after the figures; index symbol * n_sources + source
+    uint64_t seq                # odd while its one writer is inside
+    Verdict verdict
 
 # bytes of `n` words of 8, padded to whole lines
 cdef inline size_t padded_words(size_t n) noexcept nogil:

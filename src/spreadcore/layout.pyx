@@ -8,10 +8,14 @@ from hashlib import blake2b
 MAGIC = int.from_bytes(b"SPREADC1", "little")
 VERSION = LAYOUT_VERSION
 LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_directions": MAX_DIRECTIONS}
-SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control", "funding")
+SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control", "funding", "audit",
+            "questions", "acts")
+# marks of (source, symbol) and a wake word: quotes that changed, questions of the engine to the
+# audit, verdicts of the audit for feeds to act on
+MARKED = ("dirty", "questions", "acts")
 
 # roles after the sources, in health-slot order
-OTHER_ROLES = ("engine", "tracker", "supervisor", "discover", "server")
+OTHER_ROLES = ("engine", "tracker", "supervisor", "discover", "server", "audit")
 
 STATES = ("off", "starting", "running", "degraded", "stopping")
 
@@ -29,6 +33,7 @@ DECLINED = (
     "one_sided",
     "bad_price",         # not finite or not above zero
     "crossed",           # bid above ask
+    "not_trading",       # the venue halts the pair, by its status
 )
 
 # why the compiled decoder left a frame to the reference decoder; `fallback` counters stand so
@@ -48,20 +53,69 @@ SOURCE_COUNTERS = (
     "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
     "sockets", "reconnects", "takeovers", "silent_symbols", "resubscribes", "unanswered",
     "funding_polls", "funding_failed", "recording", "recorded", "unrecorded", "odd_times",
-    "id_restarts",
+    "id_restarts", "found_wrong", "halts",
 ) + tuple(f"declined_{reason}" for reason in DECLINED) + tuple(
     f"fallback_{reason}" for reason in FALLBACK)
 
 ENGINE_COUNTERS = (
     "turns", "dirty", "pairs", "signals", "suspect", "untradable", "thin", "busy",
     "ring_full", "swept", "sleeps", "timeouts_with_work", "rearmed", "unconfirmed",
-    "frozen",
+    "frozen", "asked", "unproven", "contradicted",
 )
 
 TRACKER_COUNTERS = (
     "opened", "converged", "expired", "lost", "delisted", "open", "rows", "ticks",
     "ticks_skipped", "recovered", "orphans_freed", "torn_lines", "write_errors", "sync_errors",
-    "untrusted_rows",
+    "untrusted_rows", "unproven", "not_trading",
+)
+
+# what the audit says of the quote in a slot
+VERDICTS = (
+    "none",
+    "confirmed",         # it stood at the venue
+    "accused",           # one answer of the venue differs
+    "wrong",             # two do
+    "not_trading",       # the pair is halted, whatever its slot holds
+)
+# why a round could not judge a quote
+NOT_JUDGED = (
+    "",
+    "moved",             # it changed while the answer was under way
+    "young",             # it differs, but is younger than the answer may be old
+    "no_row",            # the answer does not have the pair
+    "no_book",           # the venue shows no two-sided book
+    "lagging",           # the answer is too old
+    "incomplete",        # the answer is not whole
+    "too_many",          # it accuses too many pairs at once to be believed
+    "no_answer",         # the venue could not be asked
+)
+
+# per source: levels of the last round, then counts since the instance was created
+AUDIT_FIGURES = (
+    "round_ns",          # CLOCK_BOOTTIME of the request whose answer was judged last, 0 = none yet
+    "audited",           # pairs that hold a quote
+    "agreed",            # of them: confirmed by the venue, or quoted while it answered
+    "not_judged",        # of them: neither this nor accused
+    "accused",
+    "halted",            # pairs that do not trade
+    "oldest_ns",         # the oldest of the times as of which the confirmed ones stood
+    "lag_ns",            # how old the answer was
+    "failing_ns",        # since when no round has been judged, 0 = the last one was
+    "below_ns",          # since when fewer than 99 % of those judged agreed, 0 = they do
+    "rounds",
+    "failed",            # rounds without a usable answer
+    "lagging",           # rounds whose answer was too old
+    "incomplete",        # rounds whose answer was not whole
+    "too_many",          # rounds that accused too many at once
+    "wrong",             # quotes found wrong
+    "halts",
+    "questions",
+    "answers",           # questions that got an answer in time
+    "requests",
+    "status_reads",
+    "status_pushes",
+    "funding_polls",
+    "funding_failed",
 )
 
 # counters that say how much there is now; the others only rise
@@ -196,6 +250,17 @@ cdef list _funding_fields():
     ]
 
 
+cdef list _verdict_fields():
+    cdef VerdictSlot s
+    cdef char* o = <char*>&s
+    return [
+        ("seq", <char*>&s.seq - o, sizeof(s.seq)),
+        ("recv_ns", <char*>&s.verdict.recv_ns - o, sizeof(s.verdict.recv_ns)),
+        ("at_ns", <char*>&s.verdict.at_ns - o, sizeof(s.verdict.at_ns)),
+        ("word", <char*>&s.verdict.word - o, sizeof(s.verdict.word)),
+    ]
+
+
 _check_size("Header", sizeof(Header), LINE)
 _check_size("QuoteSlot", sizeof(QuoteSlot), LINE)
 _check_size("Signal", sizeof(Signal), LINE)
@@ -206,6 +271,9 @@ _check_size("HealthSlot", sizeof(HealthSlot),
             LINE + 8 * N_COUNTERS + 8 * N_BUCKETS + N_MARKS * sizeof(Mark))
 _check_size("ControlWords", sizeof(ControlWords), 4 * LINE)
 _check_size("FundingSlot", sizeof(FundingSlot), LINE // 2)
+_check_size("VerdictSlot", sizeof(VerdictSlot), LINE // 2)
+if len(AUDIT_FIGURES) > N_FIGURES:
+    raise ImportError(f"layout: {len(AUDIT_FIGURES)} figures, expected at most {N_FIGURES}")
 
 FIELDS = tuple(
     _fields_of("Header", _header_fields())
@@ -217,12 +285,14 @@ FIELDS = tuple(
     + _fields_of("Mark", _mark_fields())
     + _fields_of("ControlWords", _control_fields())
     + _fields_of("FundingSlot", _funding_fields())
+    + _fields_of("VerdictSlot", _verdict_fields())
 )
 # Names are part of the layout: a counter that moved is a layout that changed.
 LAYOUT_HASH = int.from_bytes(
     blake2b(
         repr((VERSION, FIELDS, SECTIONS, OTHER_ROLES, STATES, ACTIVE_STATES,
-              SOURCE_COUNTERS, ENGINE_COUNTERS, TRACKER_COUNTERS)).encode(),
+              SOURCE_COUNTERS, ENGINE_COUNTERS, TRACKER_COUNTERS, VERDICTS, NOT_JUDGED,
+              AUDIT_FIGURES)).encode(),
         digest_size=8,
     ).digest(),
     "little",
@@ -234,7 +304,7 @@ def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_dire
     cdef size_t body
     if section == "quotes":
         body = sizeof(QuoteSlot) * n_sources * n_symbols
-    elif section == "dirty":
+    elif section in MARKED:
         body = sizeof(WakeLines) + n_sources * (
             padded_words(summary_words(n_symbols)) + padded_words(leaf_words(n_symbols)))
     elif section == "signals":
@@ -247,6 +317,8 @@ def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_dire
         body = sizeof(ControlWords)
     elif section == "funding":
         body = sizeof(FundingSlot) * n_sources * n_symbols
+    elif section == "audit":
+        body = sizeof(AuditFigures) * n_sources + sizeof(VerdictSlot) * n_sources * n_symbols
     else:
         raise ValueError(f"section: {section!r}, expected one of {', '.join(SECTIONS)}")
     return sizeof(Header) + body

@@ -14,6 +14,7 @@ class SignalTuple(NamedTuple):
     direction_id: int
     buy_age_ms: int
     sell_age_ms: int
+    unproven: bool = False
 
 class SignalRing:
     def __init__(self, region: Region) -> None: ...

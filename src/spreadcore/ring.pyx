@@ -15,7 +15,8 @@ from spreadcore.errors import CoreError, RingFull, TableFull
 class SignalTuple(NamedTuple):
     """One signal: prices per coin, sizes in coins, ns on CLOCK_BOOTTIME.
 
-    recv_ns: of the younger quote. Ages: of each leg's quote at at_ns, whole ms.
+    recv_ns: of the younger quote. Ages: of each leg's quote at at_ns, whole ms. unproven: on a leg
+    whose venue was asked whether it still stands, and did not answer in time.
     """
 
     sequence: int
@@ -29,6 +30,7 @@ class SignalTuple(NamedTuple):
     direction_id: int
     buy_age_ms: int
     sell_age_ms: int
+    unproven: bool = False
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
@@ -100,11 +102,12 @@ cdef class SignalRing:
         if ring_peek(&self.ring, &s) == RING_EMPTY:
             return None
         cdef int64_t younger_ms = max(s.at_ns - s.recv_ns, 0) // 1_000_000
+        cdef bint sell_is_older = s.older_leg & 1
         return SignalTuple(
             s.sequence, s.at_ns, s.recv_ns, s.buy_px, s.sell_px, s.buy_qty, s.sell_qty,
             s.symbol_id, s.direction_id,
-            younger_ms if s.older_leg else s.older_age_ms,
-            s.older_age_ms if s.older_leg else younger_ms)
+            younger_ms if sell_is_older else s.older_age_ms,
+            s.older_age_ms if sell_is_older else younger_ms, bool(s.older_leg & 2))
 
     def advance(self):
         """Let go of the record that peek() gave; CoreError when there is none."""

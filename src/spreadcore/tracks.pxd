@@ -15,6 +15,8 @@ cdef enum:
     END_CONVERGED = 1
     END_EXPIRED = 2
     END_LOST = 3
+    END_NOT_TRADING = 4
+    END_UNPROVEN = 5
 
 cdef struct Track:
     RowHead head

@@ -7,6 +7,8 @@ from spreadcore.watch import PairTuple, PairWatch
 CONVERGED: Final[int]
 EXPIRED: Final[int]
 LOST: Final[int]
+NOT_TRADING: Final[int]
+UNPROVEN: Final[int]
 
 class Looked(NamedTuple):
     rows: bytes

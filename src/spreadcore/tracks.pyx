@@ -7,10 +7,19 @@ from typing import NamedTuple
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
+from spreadcore.audit cimport (
+    VERDICT_NOT_TRADING,
+    VERDICT_WRONG,
+    Verdicts,
+    verdict_kind,
+    verdict_read,
+)
 from spreadcore.funding cimport FundingRates, funding_bps
+from spreadcore.layout cimport Verdict
 from spreadcore.limits cimport below, limit_at
 from spreadcore.quotes cimport QUOTE_BUSY
 from spreadcore.rows cimport ROW_MAX, TIME_BYTES, age_ms, put_row, set_head
+from spreadcore.tradable cimport Tradable
 from spreadcore.trackstats cimport stats_from, stats_look, stats_tuple
 from spreadcore.watch cimport Pair, PairWatch, look_at_beats, pair_read, pair_size, pair_tuple
 
@@ -19,9 +28,11 @@ from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple
 
 CONVERGED, EXPIRED, LOST = END_CONVERGED, END_EXPIRED, END_LOST
+NOT_TRADING, UNPROVEN = END_NOT_TRADING, END_UNPROVEN
 
 cdef enum:
     FIRST_CAPACITY = 64         # tracks; doubles
+    PROVEN_AFTER_S = 120        # an opening quote is found wrong within it, or has been replaced
 
 
 class Looked(NamedTuple):
@@ -53,6 +64,30 @@ cdef int end_of(Track* t, const Pair* pair, int64_t now_ns, int64_t expire_after
     if t.bad_since_ns >= 0 and now_ns - t.bad_since_ns >= lost_after_ns:
         return END_LOST
     return END_NONE
+
+
+# why the audit ends a track, or END_NONE: a leg is halted, or the quote that it was opened on was
+# wrong. That one was in the slot before it opened, and still when the venue was asked.
+cdef int audited_end(const Verdicts* v, size_t source, size_t symbol,
+                     int64_t opened_ns) noexcept nogil:
+    cdef Verdict found = verdict_read(v, source, symbol)
+    cdef int kind = verdict_kind(&found)
+    if kind == VERDICT_NOT_TRADING:
+        return END_NOT_TRADING
+    if kind == VERDICT_WRONG and found.recv_ns <= opened_ns <= found.at_ns:
+        return END_UNPROVEN
+    return END_NONE
+
+
+cdef int audited(const Tradable* rule, const Track* t, bint stands, int64_t now_ns) noexcept nogil:
+    cdef int reason
+    if rule.verdicts.figures == NULL or (
+            stands and now_ns - t.opened_ns > <int64_t>PROVEN_AFTER_S * 1_000_000_000):
+        return END_NONE
+    reason = audited_end(&rule.verdicts, t.buy_source, t.symbol, t.opened_ns)
+    if reason == END_NONE:
+        reason = audited_end(&rule.verdicts, t.sell_source, t.symbol, t.opened_ns)
+    return reason
 
 
 cdef class TrackTable:
@@ -168,7 +203,9 @@ cdef class TrackTable:
                         &self._funding.table, t.sell_source, t.symbol, now_ns)
                     at = put_row(at, &t.head, when, found, now_ns, received)
                     n_rows += 1
-            reason = end_of(t, found, now_ns, self._expire_after_ns, self._lost_after_ns)
+            reason = audited(&self._watch.rule, t, found != NULL and pair.tradable, now_ns)
+            if reason == END_NONE:
+                reason = end_of(t, found, now_ns, self._expire_after_ns, self._lost_after_ns)
             if reason != END_NONE:
                 t.state = TRACK_ENDED
                 ended.append((slot, reason, pair_tuple(found, now_ns) if found != NULL else None))

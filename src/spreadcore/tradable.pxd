@@ -1,9 +1,13 @@
-# When a quote may be traded on: its source's beat is young, it is not empty, and it is older
-# neither than the source allows nor than it says of itself. One rule for the engine (which signals)
-# and the tracker (which follows).
+# When a quote may be traded on: its source's beat is young, it is not empty, and either it is older
+# neither than the source allows nor than it says of itself, or its venue has stood by it since. One
+# rule for the engine (which signals) and the tracker (which follows).
+#
+# While rounds of the audit come, no quote of the source is true for longer than the time within
+# which it would have been confirmed; without them what is learnt has to do.
 from libc.stdint cimport int64_t, uint32_t
 
 from spreadcore.atomics cimport load_acquire
+from spreadcore.audit cimport Verdicts, is_confirmed, last_round_ns
 from spreadcore.layout cimport MAX_SOURCES, HealthSlot, Quote
 from spreadcore.quotes cimport quote_limit_ns
 
@@ -15,6 +19,8 @@ cdef struct Tradable:
     int64_t stale_ns[MAX_SOURCES]   # by source; never 0
     int64_t limit_ns[MAX_SOURCES]   # the same as of the last look at beats; -1: no quote counts
     int64_t beat_limit_ns
+    Verdicts verdicts           # of the audit; figures NULL: there is none
+    int64_t confirm_ns[MAX_SOURCES]     # a confirmation holds for so long; 0: there is no audit
     uint32_t n_sources
 
 # a time limit from Python; a double beyond 64 bits of ns would become any number
@@ -37,18 +43,26 @@ cdef inline void start_rule(Tradable* t) noexcept nogil:
     for source in range(MAX_SOURCES):
         t.limit_ns[source] = -1
         t.stale_ns[source] = <int64_t>LONGEST_SILENCE_S * 1_000_000_000
+        t.confirm_ns[source] = 0
+    t.verdicts.figures = NULL
 
 cdef inline void look_at_beats(Tradable* t, int64_t now_ns) noexcept nogil:
     cdef size_t source
+    cdef int64_t limit
     for source in range(t.n_sources):
-        t.limit_ns[source] = (
-            t.stale_ns[source] if now_ns - <int64_t>load_acquire(&t.sources[source].beat_ns)
-            < t.beat_limit_ns else -1)
+        limit = t.stale_ns[source]
+        if now_ns - <int64_t>load_acquire(&t.sources[source].beat_ns) >= t.beat_limit_ns:
+            limit = -1
+        elif (t.verdicts.figures != NULL and t.confirm_ns[source] < limit
+                and now_ns - last_round_ns(&t.verdicts, source) <= t.confirm_ns[source]):
+            limit = t.confirm_ns[source]
+        t.limit_ns[source] = limit
 
-cdef inline bint tradable(const Tradable* t, size_t source, const Quote* q,
+cdef inline bint tradable(const Tradable* t, size_t source, size_t symbol, const Quote* q,
                           int64_t now_ns) noexcept nogil:
     cdef int64_t age_ns = now_ns - q.recv_ns
     cdef int64_t own_ns = quote_limit_ns(q)
-    if q.recv_ns == 0 or age_ns > t.limit_ns[source]:
-        return False
-    return own_ns == 0 or age_ns <= own_ns
+    if age_ns <= t.limit_ns[source] and (own_ns == 0 or age_ns <= own_ns):
+        return q.recv_ns != 0
+    return (t.verdicts.figures != NULL and q.recv_ns != 0 and t.limit_ns[source] >= 0
+            and is_confirmed(&t.verdicts, source, symbol, q, now_ns, t.confirm_ns[source]))

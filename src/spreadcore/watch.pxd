@@ -2,6 +2,7 @@
 from libc.math cimport NAN
 from libc.stdint cimport int64_t
 
+from spreadcore.audit cimport AuditTable
 from spreadcore.health cimport Health
 from spreadcore.layout cimport Quote
 from spreadcore.quotes cimport QUOTE_BUSY, QUOTE_OK, Quotes, QuoteTable, quote_read, quote_slot
@@ -26,8 +27,8 @@ cdef inline int pair_read(const QuoteTable* t, const Tradable* rule, size_t buy_
     if p.buy.recv_ns != 0 and p.sell.recv_ns != 0:
         p.gross_bps = gross_bps(p.buy.ask_px, p.sell.bid_px)
         p.exit_bps = exit_bps(p.buy.bid_px, p.sell.ask_px)
-    p.tradable = (tradable(rule, buy_source, &p.buy, now_ns)
-                  and tradable(rule, sell_source, &p.sell, now_ns))
+    p.tradable = (tradable(rule, buy_source, symbol, &p.buy, now_ns)
+                  and tradable(rule, sell_source, symbol, &p.sell, now_ns))
     return QUOTE_OK
 
 # what could be taken at the touch, in quote currency: the smaller of the two notionals
@@ -42,4 +43,5 @@ cdef class PairWatch:
     cdef:
         Quotes quotes
         Health health
+        AuditTable audit        # None: no quote is ever confirmed
         Tradable rule

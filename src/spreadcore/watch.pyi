@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from spreadcore.audit import AuditTable
 from spreadcore.health import Health
 from spreadcore.quotes import Quotes
 
@@ -27,6 +28,8 @@ class PairWatch:
         *,
         beat_limit_s: float = 2.0,
         stale_after_s: Mapping[int, float] | None = None,
+        audit: AuditTable | None = None,
+        confirm_within_s: Mapping[int, float] | None = None,
     ) -> None: ...
     def look(self, now_ns: int) -> None: ...
     def ages(self, source: int, now_ns: int) -> list[int]: ...

@@ -39,10 +39,14 @@ cdef pair_tuple(const Pair* p, int64_t now_ns):
 
 
 cdef class PairWatch:
-    """Reader of pairs. beat_limit_s as the engine has it; stale_after_s by source id."""
+    """Reader of pairs. beat_limit_s as the engine has it; stale_after_s by source id.
+
+    audit: with it, quotes that it confirmed within confirm_within_s (by source id) count, too.
+    """
 
     def __cinit__(self, Quotes quotes not None, Health health not None, *,
-                  double beat_limit_s=2.0, stale_after_s=None):
+                  double beat_limit_s=2.0, stale_after_s=None, AuditTable audit=None,
+                  confirm_within_s=None):
         memset(&self.rule, 0, sizeof(Tradable))
         start_rule(&self.rule)
         self.quotes, self.health = quotes, health
@@ -54,6 +58,14 @@ cdef class PairWatch:
                 raise TableFull(
                     f"source id: {source}, expected below {quotes.table.n_sources}")
             self.rule.stale_ns[<size_t>source] = stale_limit_ns(seconds)
+        if audit is not None:
+            quotes.region.check_same(audit.region)
+            self.audit, self.rule.verdicts = audit, audit.verdicts
+        for source, seconds in (confirm_within_s or {}).items():
+            if not 0 <= source < quotes.table.n_sources:
+                raise TableFull(
+                    f"source id: {source}, expected below {quotes.table.n_sources}")
+            self.rule.confirm_ns[<size_t>source] = stale_limit_ns(seconds)
 
     def look(self, int64_t now_ns):
         """Take the sources' beats as of now_ns; read() judges by the last look."""
@@ -68,7 +80,7 @@ cdef class PairWatch:
         for symbol in range(self.quotes.table.n_symbols):
             if quote_read(quote_slot(&self.quotes.table, source, symbol), &q) == QUOTE_BUSY:
                 continue
-            if tradable(&self.rule, source, &q, now_ns):
+            if tradable(&self.rule, source, symbol, &q, now_ns):
                 ages.append(now_ns - q.recv_ns)
         return ages
 

@@ -458,7 +458,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "audit.every_s": (1, 300),
     "audit.confirm_within_s": (1, 600),
     "audit.ask_after_s": (0, 600),
-    "audit.answer_within_s": (0.1, 60),
+    "audit.answer_within_s": (0.05, 60),
     "audit.funding_every_s": (0, 3_600),
     "engine.spin_us": (-1, _MOST),
     "engine.park_ms": (0.001, 1_000),
@@ -566,18 +566,14 @@ def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
                     refuse(f"venues.{name}.{field}", f"{url!r}, {expected}")
         if own.taker_bps is not None and not abs(own.taker_bps) <= _FEE_MOST_BPS:
             refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
-        if own.stale_after_s is not None and not 0 < own.stale_after_s <= _SILENT_AT_MOST_S:
-            refuse(
-                f"venues.{name}.stale_after_s",
-                f"{own.stale_after_s}, expected above 0 to {_SILENT_AT_MOST_S:g}: no quote is "
-                "true for ever",
-            )
-        within_s = own.confirm_within_s
-        if within_s is not None and not 1 <= within_s <= _SILENT_AT_MOST_S:
-            refuse(
-                f"venues.{name}.confirm_within_s",
-                f"{within_s}, expected 1 to {_SILENT_AT_MOST_S:g}",
-            )
+        for key in ("stale_after_s", "confirm_within_s"):
+            seconds = getattr(own, key)
+            if seconds is not None and not 0 < seconds <= _SILENT_AT_MOST_S:
+                refuse(
+                    f"venues.{name}.{key}",
+                    f"{seconds}, expected above 0 to {_SILENT_AT_MOST_S:g}: no quote is true for "
+                    "ever",
+                )
 
 
 def _check_tiers(config: Config, refuse: Callable[[str, str], None]) -> None:

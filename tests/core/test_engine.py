@@ -143,7 +143,7 @@ def test_a_signal_says_what_could_be_traded(rig):
     rig.put(SPOT, 99.9, 100.0, at=T - 2_999_999, bid_qty=1.0, ask_qty=7.0)
     rig.put(PERP, 101.0, 101.1, at=T - 1_000_000, bid_qty=8.0, ask_qty=1.0)
     [signal] = rig.turn(T)
-    assert (0, T, T - 1_000_000, 100.0, 101.0, 7.0, 8.0, SYMBOL, 0, 2, 1) == tuple(signal)
+    assert (0, T, T - 1_000_000, 100.0, 101.0, 7.0, 8.0, SYMBOL, 0, 2, 1, False) == tuple(signal)
     assert SIGNALLED == rig.state
     assert 1 == rig.counted("signals")
 

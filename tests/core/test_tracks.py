@@ -9,7 +9,7 @@ import pytest
 from spreadcore import Instance, region
 from spreadcore.errors import CoreError, LayoutMismatch, TableFull
 from spreadcore.spread import edge_gross_bps
-from spreadcore.tracks import CONVERGED, EXPIRED, LOST, TrackTable
+from spreadcore.tracks import CONVERGED, EXPIRED, LOST, NOT_TRADING, UNPROVEN, TrackTable
 from spreadcore.trackstats import StatsReader, StatsTuple
 from spreadcore.watch import PairWatch
 
@@ -389,3 +389,51 @@ def test_a_row_that_makes_no_sense_is_counted_and_left_out(market):
     for row in (b"id,\n", b"id," + b"," * 15 + b"\n", good.replace(b",1\n", b",2\n"),
                 good.replace(b",100.0,", b",,")):  # fmt: skip
         assert 1 == StatsReader([(b"id", FEES, start, T, 0)], grid_ns=GRID).read(row)
+
+
+# -- ends by the audit
+
+
+def audited(instance):
+    watch = PairWatch(
+        instance.quotes, instance.health, audit=instance.audit,
+        confirm_within_s={SPOT: 60.0, PERP: 60.0},
+    )  # fmt: skip
+    table = TrackTable(
+        watch, instance.funding, grid_ns=GRID, gap_ns=GAP, expire_after_ns=10 * EXPIRE,
+        lost_after_ns=LOSE,
+    )  # fmt: skip
+    market = Market(instance)
+    market.watch, market.table = watch, table
+    market.beat(T)
+    return market
+
+
+@pytest.mark.parametrize("leg", [SPOT, PERP])
+@pytest.mark.parametrize(("verdict", "reason"), [
+    (("halt", T + S), NOT_TRADING),
+    (("find_wrong", T, T + S), UNPROVEN),  # the quote of the opening, still there a second later
+    (("find_wrong", T - S, T + S), UNPROVEN),
+    (("find_wrong", T - S, T - 1), None),  # of before: another quote stood there by then
+    (("find_wrong", T + 1, T + S), None),  # came later: the opening was on another one
+    (("accuse", T, T + S), None),
+    (("confirm", T, T + S), None),
+])  # fmt: skip
+def test_the_audit_ends_a_track(make_instance, leg, verdict, reason):
+    market = audited(make_instance(n_sources=3, n_symbols=128, n_directions=1))
+    market.spread(7, 40.0, T)
+    market.add(7, T)
+    kind, *facts = verdict
+    getattr(market.instance.audit, kind)(leg, 7, *facts)
+    found = market.look(T + S).ended
+    assert ([reason] if reason else []) == [why for _, why, _ in found]
+
+
+def test_a_track_that_has_stood_for_minutes_is_ended_by_a_halt_once_its_leg_is_gone(make_instance):
+    market = audited(make_instance(n_sources=3, n_symbols=128, n_directions=1))
+    market.spread(7, 40.0, T)
+    market.add(7, T - 121 * S)
+    market.instance.audit.halt(SPOT, 7, T)
+    assert [] == market.look(T).ended  # the feed has not heard of it yet
+    market.instance.quotes.write_empty(SPOT, 7)
+    assert [NOT_TRADING] == [why for _, why, _ in market.look(T + GRID).ended]

@@ -14,7 +14,7 @@ from spreadcore.lease import lease_held
 from spreadcore.region import create, exists, instance_dir
 
 from spreadscan.clock import UtcClock, now_ns
-from spreadscan.config import Capacity, Config
+from spreadscan.config import Capacity, Config, VenueSettings
 from spreadscan.errors import ConfigError
 from spreadscan.feeds.worker import FeedWorker
 from spreadscan.inuse import held_roles
@@ -199,6 +199,19 @@ def stale_after_s(config: Config) -> dict[int, float]:
     return {SOURCE_BY_NAME[name].id: VENUES[name].stale_after_s(config) for name in config.sources}
 
 
+def confirm_within_s(config: Config) -> dict[int, float]:
+    """Return by source id for how long a confirmation holds; nothing without an audit."""
+    if not config.audit.enabled:
+        return {}
+    own = {name: config.venues.get(name, VenueSettings()) for name in config.sources}
+    return {
+        SOURCE_BY_NAME[name].id: config.audit.confirm_within_s
+        if venue.confirm_within_s is None
+        else venue.confirm_within_s
+        for name, venue in own.items()
+    }
+
+
 def fees_bps(config: Config) -> dict[int, float]:
     """Return by direction id the entry taker fees of both legs together."""
     return {
@@ -237,7 +250,13 @@ def listed_ids(lists: Lists) -> dict[int, frozenset[int]]:
 def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
     """Return a tracker that has recovered what the files say is open."""
     tracker = Tracker(
-        instance, config, lists.names, fees_bps(config), stale_after_s(config), utc=UtcClock()
+        instance,
+        config,
+        lists.names,
+        fees_bps(config),
+        stale_after_s(config),
+        confirm_within_s(config),
+        utc=UtcClock(),
     )
     tracker.recover(now_ns())
     relist(tracker, lists)
@@ -294,6 +313,8 @@ def make_engine(config: Config, index: SourceSymbolIndex, instance: Instance) ->
         beat_limit_s=settings.beat_limit_s,
         sweep_s=settings.sweep_s,
         confirm_s=settings.confirm_ms / 1e3,
+        audit=instance.audit if config.audit.enabled else None,
+        questions=instance.questions if config.audit.enabled else None,
     )
     fees = fees_bps(config)
     for direction in config.enabled_directions:
@@ -301,6 +322,9 @@ def make_engine(config: Config, index: SourceSymbolIndex, instance: Instance) ->
         engine.set_rule(direction.id, fees[direction.id], threshold, converge)
     for source_id, seconds in stale_after_s(config).items():
         engine.set_stale(source_id, seconds)
+    for source_id, seconds in confirm_within_s(config).items():
+        engine.set_audit(source_id, seconds, config.audit.ask_after_s)
+    engine.set_answer(config.audit.answer_within_s, config.audit.unproven == "signal")
     return engine
 
 

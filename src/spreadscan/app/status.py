@@ -197,6 +197,8 @@ def pair_watch(instance: Instance, config: Config, now: int) -> PairWatch:
         instance.health,
         beat_limit_s=config.engine.beat_limit_s,
         stale_after_s=build.stale_after_s(config),
+        audit=instance.audit if config.audit.enabled else None,
+        confirm_within_s=build.confirm_within_s(config),
     )
     watch.look(now)
     return watch

@@ -5,25 +5,18 @@ the intake) is counted, told of once, and subscribed anew. So is one that was ac
 came. The feed starts it; reads the intake and asks sessions, knows no sockets.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from spreadcore.intake import FeedIntake
 
 from spreadscan.config import Config
+from spreadscan.feeds.lines import MINUTE_NS, Lines
 from spreadscan.feeds.session import Session
 from spreadscan.lists import Listed
-from spreadscan.logs import facts
 from spreadscan.venues.base import Venue
 
-log = logging.getLogger(__name__)
-
-_MINUTE_NS = 60_000_000_000
 # Where silence is health a night makes hundreds of pairs silent, and asking proves nothing.
 _ASKED_PER_MINUTE = 20
-_LINES_PER_MINUTE = 5
-_NAMED = 3  # of those told together
 
 
 class Silence:
@@ -48,8 +41,8 @@ class Silence:
         self._asked_ns: dict[str, int] = {}
         self._asked_from_ns = 0
         self._left_to_ask = 0
-        self._silences = _Lines("pair silent", "pairs silent", venue.name)
-        self._beginnings = _Lines("ids began anew", "ids of pairs began anew", venue.name)
+        self._silences = Lines("pair silent", "pairs silent", venue.name)
+        self._beginnings = Lines("ids began anew", "ids of pairs began anew", venue.name)
 
     def look(self, rows: Sequence[Listed], sessions: Iterable[Session], now_ns: int) -> None:
         """Look at the pairs that are listed, as of now; sessions: those that may be asked."""
@@ -79,7 +72,7 @@ class Silence:
         self, silent: set[int], unheard: set[int], sessions: Iterable[Session], now_ns: int
     ) -> None:
         """Subscribe anew to what fell silent, and to what never came: an ack is no proof."""
-        if now_ns - self._asked_from_ns >= _MINUTE_NS:
+        if now_ns - self._asked_from_ns >= MINUTE_NS:
             self._asked_from_ns, self._left_to_ask = now_ns, _ASKED_PER_MINUTE
         for session in sessions:
             if not session.answered_ns:
@@ -100,31 +93,3 @@ class Silence:
 
     def _of(self, session: Session, symbol_ids: set[int]) -> list[str]:
         return [symbol for symbol in session.symbols if self._ids[symbol] in symbol_ids]
-
-
-class _Lines:
-    """Log lines about pairs: a few a minute one by one, the others together."""
-
-    def __init__(self, one: str, many: str, source: str) -> None:
-        self._one, self._many, self._source = one, many, source
-        self._from_ns = 0
-        self._left = 0
-        self._waiting: list[dict[str, Any]] = []
-
-    def tell(self, rows: Sequence[dict[str, Any]], now_ns: int) -> None:
-        """Tell of rows, each with its symbol, now or when the next minute begins."""
-        if now_ns - self._from_ns >= _MINUTE_NS:
-            self._from_ns, self._left = now_ns, _LINES_PER_MINUTE
-        self._waiting += rows
-        if len(self._waiting) <= self._left:
-            for row in self._waiting:
-                log.warning(self._one, extra=facts(source=self._source, **row))
-            self._left -= len(self._waiting)
-        elif self._left:
-            named = ", ".join(row["symbol"] for row in self._waiting[:_NAMED])
-            told = facts(source=self._source, pairs=len(self._waiting), first=named)
-            log.warning(self._many, extra=told)
-            self._left = 0
-        else:
-            return
-        self._waiting = []

@@ -21,6 +21,7 @@ from spreadcore.wire.decoder import FrameDecoder
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import Halt
+from spreadscan.feeds.acts import Acts
 from spreadscan.feeds.overlap import Shard
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.shards import rooms, shards
@@ -90,6 +91,11 @@ class FeedWorker:
             learn_to_s=venue.learn_to_s(config),
             learn_from_s=venue.learn_from_s(config),
         )
+        self._acts = (
+            Acts(venue.name, self.source_id, self.intake, instance, self.count)
+            if config.audit.enabled
+            else None
+        )
         self._decoder = FrameDecoder(venue.schema)
         self._recorder = Recorder(instance, venue.name, self.intake, config)
 
@@ -124,6 +130,9 @@ class FeedWorker:
             if self._instance.superseded:
                 raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
             await self._take(self._newest())
+            if self._acts:
+                names = {row.symbol_id: row.symbol for row in self._listed}
+                self._acts.look(self._ids, names, self._newest_sessions(), now_ns())
             self._recorder.look()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.feeds.beat_ms / 1e3):
@@ -166,6 +175,8 @@ class FeedWorker:
         i = row.instrument
         self.intake.add_symbol(row.symbol_id, i.multiplier, i.qty_scale, i.venue_symbol)
         self._ids[i.venue_symbol] = row.symbol_id
+        if self._acts:
+            self._acts.begin(row.symbol_id)
 
     def _share_out(self, symbols: Sequence[str]) -> None:
         sizes = [len(shard.symbols) for shard in self._shards]
@@ -241,8 +252,10 @@ class FeedWorker:
         look = Silence(self.venue, self._config, self.intake, self._ids, self.count)
         while True:
             await asyncio.sleep(_SILENCE_LOOK_S)
-            newest = [shard.sessions[-1] for shard in self._shards if shard.sessions]
-            look.look(self._listed, newest, now_ns())
+            look.look(self._listed, self._newest_sessions(), now_ns())
+
+    def _newest_sessions(self) -> list[Session]:
+        return [shard.sessions[-1] for shard in self._shards if shard.sessions]
 
     # -- what sessions tell
 

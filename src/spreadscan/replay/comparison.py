@@ -8,7 +8,7 @@ from rich.text import Text
 from spreadscan.replay.against import Signal
 from spreadscan.replay.outcome import Outcome
 from spreadscan.replay.report import Sheet, show_sheets
-from spreadscan.tracker.track import WRITTEN
+from spreadscan.tracker.track import UNAUDITED
 
 _DECLINED = "declined_"
 
@@ -72,7 +72,7 @@ def _tracks(outcomes: Sequence[Outcome]) -> Sheet:
     detailed = len(outcomes) == 1
     columns = (
         *(["<recording"] if several else []), *(f"<{key}" for key in keys), "signals",
-        *(reason.lower() for reason in WRITTEN), "open", "profit s",
+        *(reason.lower() for reason in UNAUDITED), "open", "profit s",
         *([] if detailed else ["<most time in profit"]),
     )  # fmt: skip
     rows = []
@@ -84,7 +84,7 @@ def _tracks(outcomes: Sequence[Outcome]) -> Sheet:
                 *([outcome.recording] if several else []),
                 *(outcome.settings.get(key, "-") for key in keys),
                 f"{outcome.signals:,}",
-                *(f"{outcome.ended[reason]:,}" for reason in WRITTEN),
+                *(f"{outcome.ended[reason]:,}" for reason in UNAUDITED),
                 f"{outcome.open:,}",
                 f"{outcome.profit_s:,.1f}",
                 *([] if detailed else [told]),

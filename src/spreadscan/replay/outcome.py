@@ -9,7 +9,7 @@ from spreadscan.replay.against import Against
 from spreadscan.replay.scan import Played
 from spreadscan.tracker import SIGNALS, read_rows
 from spreadscan.tracker.files import data_files
-from spreadscan.tracker.track import WRITTEN
+from spreadscan.tracker.track import UNAUDITED
 
 _BEST = 5
 
@@ -74,7 +74,7 @@ def read_outcome(folder: Path) -> Found:
     ranked = sorted(totals.values(), key=lambda t: (-t.profit_s, -t.peak_net_bps, t.symbol))
     return Found(
         signals=signals,
-        ended={reason: reasons[reason] for reason in WRITTEN},
+        ended={reason: reasons[reason] for reason in UNAUDITED},
         profit_s=round(sum(total.profit_s for total in totals.values()), 6),
         best=tuple(ranked[:_BEST]),
     )

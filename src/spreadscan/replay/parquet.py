@@ -9,7 +9,7 @@ from spreadscan.export.schema import arrow_type, stored
 from spreadscan.export.write import write
 from spreadscan.replay.outcome import Outcome
 from spreadscan.tracker.columns import Column
-from spreadscan.tracker.track import WRITTEN
+from spreadscan.tracker.track import UNAUDITED
 
 _FIXED = (
     Column("recording", "text", "name of its folder"),
@@ -17,7 +17,7 @@ _FIXED = (
     Column("frames", "integer", "played, events of links among them"),
     Column("span_s", "s", "of the recorded clock"),
     Column("signals", "integer", "tracks that were opened"),
-    *(Column(reason.lower(), "integer", f"tracks that ended as {reason}") for reason in WRITTEN),
+    *(Column(reason.lower(), "integer", f"tracks that ended as {reason}") for reason in UNAUDITED),
     Column("open", "integer", "tracks without an end when the recording ended"),
     Column("profit_s", "s", "time in profit of all ended tracks"),
     Column("best_direction", "text", "of the pair with the most time in profit"),

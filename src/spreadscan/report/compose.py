@@ -16,7 +16,7 @@ from spreadscan.report.history import History, load
 from spreadscan.report.page import Chart, Shown, number, pairs_table, render
 from spreadscan.report.theme import save_png, style, svg
 from spreadscan.tracker import SIGNALS
-from spreadscan.tracker.track import RESERVED
+from spreadscan.tracker.track import BY_AUDIT
 
 Progress = Callable[[int, int], None]  # bytes of text done, and in all
 
@@ -138,7 +138,7 @@ def _numbers(history: History, out: Path) -> Made:
         ends={
             reason: n
             for reason in figures.ENDS
-            if (n := int(np.sum(tracks.reason == reason))) or reason not in RESERVED
+            if (n := int(np.sum(tracks.reason == reason))) or reason not in BY_AUDIT
         },
         pairs=len({*zip(tracks.pair, tracks.direction, strict=True)}),
         first=_minute(tracks.opened_s[0]) if len(tracks) else "",

@@ -71,7 +71,8 @@ _STATS = "CLOSE, GAP: "
 _AGED = "`time`, whole ms since it was received; CLOSE: of the last look"
 _WORST = "of OPEN and every look that found one"
 _ENDS = (
-    "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED (reserved: UNPROVEN, NOT_TRADING); GAP: DOWN, LATE"
+    "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED, NOT_TRADING, UNPROVEN; GAP: DOWN, LATE; "
+    "OPEN: UNPROVEN, where a leg's venue did not answer, else empty"
 )
 
 _SIGNALS = (

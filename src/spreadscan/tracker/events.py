@@ -80,6 +80,7 @@ class EventRows:
             gross_bps=bps(gross),
             net_bps=bps(net),
             funding_bps=bps(funding),
+            reason="UNPROVEN" if signal.unproven else "",
         )
 
     def gap(self, late: Late, now_ns: int, reason: str) -> Event:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from spreadcore.funding import FundingRates
-from spreadcore.tracks import CONVERGED, EXPIRED, LOST, TrackTable
+from spreadcore.tracks import CONVERGED, EXPIRED, LOST, NOT_TRADING, UNPROVEN, TrackTable
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple, PairWatch
 
@@ -14,10 +14,13 @@ from spreadscan.types import DIRECTIONS
 
 Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-RESERVED: tuple[Reason, ...] = ("UNPROVEN", "NOT_TRADING")  # for readers: nothing writes them yet
-WRITTEN = tuple(reason for reason in REASONS if reason not in RESERVED)
+BY_AUDIT: tuple[Reason, ...] = ("UNPROVEN", "NOT_TRADING")  # shown only where there are any
+UNAUDITED = tuple(reason for reason in REASONS if reason not in BY_AUDIT)
 Pair = tuple[int, int]  # direction_id, symbol_id
-_ENDS: Mapping[int, Reason] = {CONVERGED: "CONVERGED", EXPIRED: "EXPIRED", LOST: "LOST"}
+_ENDS: Mapping[int, Reason] = {
+    CONVERGED: "CONVERGED", EXPIRED: "EXPIRED", LOST: "LOST", NOT_TRADING: "NOT_TRADING",
+    UNPROVEN: "UNPROVEN",
+}  # fmt: skip
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _GAP_NS = 5_000_000_000  # a track without a row for longer gets a GAP row
 _EVER_S = 1e9  # 31 years; limits may be infinite

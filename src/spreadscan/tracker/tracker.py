@@ -35,6 +35,7 @@ from spreadscan.types import DIRECTIONS
 log = logging.getLogger(__name__)
 
 _COUNTER = {name: i for i, name in enumerate(TRACKER_COUNTERS)}
+_NO_AUDIT: Mapping[int, float] = {}
 _MAX_WAITING = 100_000  # snapshot rows kept while the disk refuses them, some 15 MB
 
 
@@ -57,6 +58,7 @@ class Tracker:
         symbols: Sequence[str],
         fees_bps: Mapping[int, float],
         stale_after_s: Mapping[int, float],
+        confirm_within_s: Mapping[int, float] = _NO_AUDIT,
         *,
         utc: Utc | None = None,
         folder: str = "",
@@ -77,6 +79,8 @@ class Tracker:
             instance.health,
             beat_limit_s=config.engine.beat_limit_s,
             stale_after_s=stale_after_s,
+            audit=instance.audit if confirm_within_s else None,
+            confirm_within_s=confirm_within_s,
         )
         self._funding = instance.funding
         self._tracks = Tracks(watch, self._funding, config)

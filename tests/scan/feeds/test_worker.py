@@ -760,6 +760,7 @@ def test_garbage_is_counted_by_reason_while_the_socket_lives(
         "one_sided": 1,
         "bad_price": 1,
         "crossed": 1,
+        "not_trading": 0,
     }
 
     async def main() -> None:

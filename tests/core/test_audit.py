@@ -1,0 +1,296 @@
+"""Verdicts of an audit: what readers make of them, and what the engine asks."""
+
+import pytest
+from spreadcore.audit import AuditTable, VerdictTuple
+from spreadcore.errors import CoreError, TableFull
+from spreadcore.intake import FeedIntake
+from spreadcore.layout import AUDIT_FIGURES, DECLINED, NOT_JUDGED
+from spreadcore.watch import PairWatch
+
+from core.test_engine import MS, PERP, SPOT, SYMBOL, Rig, S, T
+
+NONE = VerdictTuple("none", "", 0, 0)
+CONFIRM_S, ASK_S, ANSWER_S = 60.0, 5.0, 2.0
+
+
+# -- the table
+
+
+def test_a_verdict_reads_back(make_instance):
+    instance = make_instance(n_sources=3, n_symbols=64, n_directions=1)
+    audit = instance.audit
+    assert NONE == audit.read(2, 63)
+    for act, kind in (
+        (audit.confirm, "confirmed"), (audit.accuse, "accused"), (audit.find_wrong, "wrong"),
+    ):  # fmt: skip
+        act(2, 63, T, T + 1)
+        assert VerdictTuple(kind, "", T, T + 1) == audit.read(2, 63)
+        audit.not_judged(2, 63, "moved")  # takes nothing away
+        assert VerdictTuple(kind, "moved", T, T + 1) == audit.read(2, 63)
+    audit.halt(2, 63, T)
+    assert VerdictTuple("not_trading", "", 0, T) == audit.read(2, 63)
+    audit.clear(2, 63)
+    assert NONE == audit.read(2, 63)
+    assert NONE == audit.read(1, 63)
+    with pytest.raises(CoreError, match="reason: 'why', expected one of moved, "):
+        audit.not_judged(0, 0, "why")
+    for ids in ((3, 0), (0, 64)):
+        with pytest.raises(TableFull, match="expected below 3 and 64"):
+            audit.confirm(*ids, T, T)
+
+
+def test_a_snapshot_has_every_verdict(make_instance):
+    instance = make_instance(n_sources=2, n_symbols=8, n_directions=1)
+    instance.audit.confirm(1, 3, T, T + 5)
+    raw = bytearray(32 * 16)
+    instance.audit.snapshot_into(raw)
+    words = memoryview(raw).cast("q")
+    assert (T, T + 5, 1) == tuple(words[4 * 7 + 1 : 4 * 7 + 4])
+    assert 3 == sum(word != 0 for word in words) - 1  # and its seq
+    with pytest.raises(CoreError, match="buffer of 3 bytes, expected 512"):
+        instance.audit.snapshot_into(bytearray(3))
+
+
+def test_figures_are_by_source(make_instance):
+    audit = make_instance(n_sources=2, n_symbols=8, n_directions=1).audit
+    for n, name in enumerate(AUDIT_FIGURES, 1):
+        audit.set(1, name, n)
+        audit.add(1, name, 100)
+    assert {name: 100 + n for n, name in enumerate(AUDIT_FIGURES, 1)} == audit.figures(1)
+    assert {0} == set(audit.figures(0).values())
+    with pytest.raises(CoreError, match="figure: 'x', expected one of round_ns"):
+        audit.add(1, "x")
+
+
+def test_only_the_audit_may_write(make_instance):
+    from spreadcore import Instance
+
+    made = make_instance(n_sources=2, n_symbols=8, n_directions=1)
+    audit = AuditTable(Instance(made.name).region("audit"))
+    assert NONE == audit.read(0, 0)
+    for act in (lambda: audit.confirm(0, 0, T, T), lambda: audit.add(0, "rounds")):
+        with pytest.raises(CoreError, match="mapped read-only"):
+            act()
+
+
+# -- what is tradable
+
+
+@pytest.mark.parametrize(
+    ("verdict", "age_s", "limit_s", "round_age_s", "expected"),
+    [
+        # (kind, of this quote, as of so many s ago)
+        (None, 59.0, 0.0, 10.0, True),
+        (None, 61.0, 0.0, 10.0, False),  # nobody confirmed it
+        (None, 100.0, 0.0, 61.0, True),  # no round of late: the source's own 120 s
+        (None, 121.0, 0.0, 61.0, False),
+        (None, 15.0, 10.0, 10.0, False),  # what is learnt of it holds on
+        (("confirm", True, 59.0), 500.0, 10.0, 10.0, True),
+        (("confirm", True, 61.0), 500.0, 10.0, 10.0, False),
+        (("confirm", False, 1.0), 500.0, 10.0, 10.0, False),  # an earlier quote was
+        (("accuse", True, 1.0), 500.0, 0.0, 10.0, False),
+        (("find_wrong", True, 1.0), 500.0, 0.0, 10.0, False),
+        (("accuse", True, 1.0), 30.0, 0.0, 10.0, True),  # accused is not proven
+        (("confirm", True, 59.0), 500.0, 10.0, 100.0, True),
+    ],
+)
+def test_heard_or_confirmed(make_instance, verdict, age_s, limit_s, round_age_s, expected):
+    instance = make_instance(n_sources=3, n_symbols=64, n_directions=1)
+    recv_ns = T - int(age_s * S)
+    for source in (SPOT, PERP):
+        instance.health.beat(source, T)
+    instance.quotes.write(PERP, SYMBOL, 100.0, 101.0, 1.0, 1.0, 0, T)
+    flags = int(limit_s * 100) << 32
+    instance.quotes.write(SPOT, SYMBOL, 99.0, 100.0, 1.0, 1.0, 0, recv_ns, flags)
+    instance.audit.set(SPOT, "round_ns", T - int(round_age_s * S))
+    if verdict:
+        kind, same, ago_s = verdict
+        of_ns = recv_ns if same else recv_ns - 1
+        getattr(instance.audit, kind)(SPOT, SYMBOL, of_ns, T - int(ago_s * S))
+    watch = PairWatch(
+        instance.quotes, instance.health, stale_after_s={SPOT: 120.0}, audit=instance.audit,
+        confirm_within_s={SPOT: CONFIRM_S},
+    )  # fmt: skip
+    watch.look(T)
+    assert expected == watch.read(SPOT, PERP, SYMBOL, T).tradable
+
+
+def test_a_confirmation_is_no_beat(make_instance):
+    instance = make_instance(n_sources=3, n_symbols=64, n_directions=1)
+    instance.health.beat(PERP, T)
+    instance.health.beat(SPOT, T - 3 * S)
+    instance.quotes.write(PERP, SYMBOL, 100.0, 101.0, 1.0, 1.0, 0, T)
+    instance.quotes.write(SPOT, SYMBOL, 99.0, 100.0, 1.0, 1.0, 0, T - 4 * S)
+    instance.audit.confirm(SPOT, SYMBOL, T - 4 * S, T)
+    watch = PairWatch(
+        instance.quotes, instance.health, audit=instance.audit, confirm_within_s={SPOT: CONFIRM_S}
+    )
+    watch.look(T)
+    assert not watch.read(SPOT, PERP, SYMBOL, T).tradable
+
+
+# -- asked before told
+
+
+class Asking(Rig):
+    """An engine with an audit; the spot leg is `age_s` old when the spread comes."""
+
+    def __init__(self, make_instance, signals=False, **options):
+        instance = make_instance(n_sources=3, n_symbols=64, n_directions=3)
+        super().__init__(instance, audit=instance.audit, questions=instance.questions, **options)
+        self.audit = instance.audit
+        for source in (SPOT, PERP):
+            self.engine.set_audit(source, CONFIRM_S, ASK_S)
+        self.engine.set_answer(ANSWER_S, signals)
+
+    def come(self, age_s, at=T):
+        """The spread comes with a tick of the perpetual; returns the signals."""
+        self.old_ns = at - int(age_s * S)
+        self.put(SPOT, 99.9, 100.0, at=self.old_ns)
+        return self.tick(at)
+
+    def tick(self, at):
+        self.beat(at)
+        self.put(PERP, 101.0, 101.1, at=at)
+        return self.turn(at)
+
+    def answer(self, at):
+        """The audit's dirty bit; returns the signals."""
+        self.beat(at)
+        self.instance.dirty.mark(SPOT, SYMBOL)
+        return self.turn(at)
+
+    def asked(self):
+        return self.instance.questions.take(SPOT), self.instance.questions.take(PERP)
+
+
+@pytest.fixture
+def asking(make_instance):
+    return Asking(make_instance)
+
+
+def test_a_young_leg_is_not_asked_about(asking):
+    assert 1 == len(asking.come(ASK_S))
+    assert ([], []) == asking.asked()
+
+
+def test_an_old_leg_is_asked_about_once_and_signals_with_the_answer(asking):
+    assert [] == asking.come(5.001)
+    assert ([SYMBOL], []) == asking.asked()
+    assert [] == asking.tick(T + S)
+    assert ([], []) == asking.asked()
+    asking.audit.confirm(SPOT, SYMBOL, asking.old_ns, T + S)
+    [signal] = asking.answer(T + S + MS)
+    assert (False, 6) == (signal.unproven, signal.buy_age_ms // 1000)
+    assert (1, 0) == (asking.counted("asked"), asking.counted("unproven"))
+
+
+def test_a_round_that_confirmed_it_lately_is_an_answer(asking):
+    asking.audit.confirm(SPOT, SYMBOL, T - 100 * S, T - int(ASK_S * S))
+    assert 1 == len(asking.come(100.0))
+    assert ([], []) == asking.asked()
+
+
+@pytest.mark.parametrize("kind", ["accuse", "find_wrong", "halt"])
+def test_what_the_venue_contradicts_does_not_signal(asking, kind):
+    asking.come(10.0)
+    named = () if kind == "halt" else (asking.old_ns,)
+    getattr(asking.audit, kind)(SPOT, SYMBOL, *named, T)
+    assert [] == asking.answer(T + MS)
+    assert [] == asking.tick(T + 30 * S)
+    assert (2, 0) == (asking.counted("contradicted"), asking.counted("unproven"))
+
+
+@pytest.mark.parametrize("signals", [False, True])
+def test_without_an_answer_in_time(make_instance, signals):
+    asking = Asking(make_instance, signals)
+    asking.come(10.0)
+    assert [] == asking.tick(T + int(ANSWER_S * S) - 1)
+    found = asking.tick(T + int(ANSWER_S * S))
+    assert ([True] if signals else []) == [signal.unproven for signal in found]
+    assert signals == (asking.tick(T + 3 * S) == [] and bool(found))
+    assert 1 == asking.counted("unproven")  # counted once a question
+    if not signals:  # it is asked again, and the answer of then counts
+        asking.asked()
+        assert [] == asking.tick(T + 10 * S + 1)
+        assert ([SYMBOL], []) == asking.asked()
+        asking.audit.confirm(SPOT, SYMBOL, asking.old_ns, T + 10 * S)
+        assert 1 == len(asking.answer(T + 11 * S))
+
+
+def test_a_question_is_about_one_quote(asking):
+    """A quote that came after the question has not been asked about."""
+    asking.come(10.0)
+    asking.asked()
+    asking.put(SPOT, 99.9, 100.0, at=T + S)  # too young to be asked about, and the spread is told
+    asking.active.move(0, SYMBOL, 0, 2)
+    asking.turn(T + S)
+    asking.active.move(0, SYMBOL, 2, 0)
+    assert [] == asking.tick(T + 7 * S)  # old again, within the ten seconds of the first question
+    assert ([SYMBOL], []) == asking.asked()
+    assert 0 == asking.counted("unproven")
+
+
+def test_both_legs_are_asked_about_at_once(asking):
+    asking.put(SPOT, 99.9, 100.0, at=T - 10 * S)
+    asking.put(PERP, 101.0, 101.1, at=T - 8 * S)
+    assert [] == asking.turn(T)
+    assert ([SYMBOL], [SYMBOL]) == asking.asked()
+    asking.audit.confirm(SPOT, SYMBOL, T - 10 * S, T)
+    assert [] == asking.answer(T + MS)
+    asking.audit.confirm(PERP, SYMBOL, T - 8 * S, T)
+    assert 1 == len(asking.answer(T + MS))
+
+
+def test_an_engine_without_an_audit_asks_nothing(rig_without_audit):
+    rig = rig_without_audit
+    rig.put(SPOT, 99.9, 100.0, at=T - 50 * S)
+    rig.put(PERP, 101.0, 101.1)
+    assert 1 == len(rig.turn())
+    with pytest.raises(CoreError, match="expected an engine with one"):
+        rig.engine.set_audit(SPOT, CONFIRM_S)
+
+
+@pytest.fixture
+def rig_without_audit(make_instance):
+    return Rig(make_instance(n_sources=3, n_symbols=64, n_directions=3))
+
+
+# -- the gate
+
+
+def test_a_halted_symbol_is_emptied_and_declined_until_it_trades(make_instance):
+    instance = make_instance(n_sources=3, n_symbols=64, n_directions=1)
+    region = instance.region
+    intake = FeedIntake(region("quotes"), region("dirty"), region("health"), SPOT)
+    intake.add_symbol(SYMBOL)
+    not_trading = -1 - DECLINED.index("not_trading")
+
+    def accept(at):
+        return intake.accept(SYMBOL, 1, 99.0, 1.0, 100.0, 1.0, 0, at, 0, at)
+
+    assert 0 == accept(T)
+    assert intake.halt_symbol(SYMBOL)
+    assert not intake.halt_symbol(SYMBOL)
+    assert not_trading == accept(T + 1)
+    assert 0 == instance.quotes.read(SPOT, SYMBOL).recv_ns
+    assert intake.resume_symbol(SYMBOL)
+    assert not intake.resume_symbol(SYMBOL)
+    assert 0 == accept(T + 2)
+    assert not intake.empty_quote(SYMBOL, T)  # another stands there now
+    assert intake.empty_quote(SYMBOL, T + 2)
+    assert not intake.empty_quote(SYMBOL, T + 2)
+    assert 0 == accept(T + 3)
+    assert -1 - DECLINED.index("unknown_symbol") == intake.accept(
+        SYMBOL + 1, 1, 99.0, 1.0, 100.0, 1.0, 0, T, 0, T
+    )
+    assert 1 == instance.health.counters(SPOT)["declined_not_trading"]
+    intake.halt_symbol(SYMBOL)
+    intake.remove_symbol(SYMBOL)
+    intake.add_symbol(SYMBOL)  # a pair that comes anew is not halted by what was
+    assert 0 == accept(T + 4)
+
+
+def test_reasons_that_a_round_could_not_judge_are_words():
+    assert "" == NOT_JUDGED[0]
+    assert len(set(NOT_JUDGED)) == len(NOT_JUDGED)
