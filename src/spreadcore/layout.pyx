@@ -52,7 +52,7 @@ FALLBACK = (
 SOURCE_COUNTERS = (
     "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
     "sockets", "reconnects", "takeovers", "silent_symbols", "resubscribes", "unanswered",
-    "funding_polls", "funding_failed", "recording", "recorded", "unrecorded", "odd_times",
+    "recording", "recorded", "unrecorded", "odd_times",
     "id_restarts", "found_wrong", "halts",
 ) + tuple(f"declined_{reason}" for reason in DECLINED) + tuple(
     f"fallback_{reason}" for reason in FALLBACK)

@@ -47,7 +47,7 @@ class VenueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rest_url: str | tuple[str, ...] | None = None
     taker_bps: float | None = None  # entry taker fee of your account tier
     stale_after_s: float | None = None  # an older quote is not tradable
-    confirm_within_s: float | None = None  # as [audit], for this source
+    confirm_within_s: float | None = None  # as in [audit]
 
 
 class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,20 +82,18 @@ class Feeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     beat_ms: float = 250.0
     silent_socket_s: float = 60.0  # no quote on a socket of ten pairs or more: a new one
     take_over_s: float = 10.0  # a successor has to quote within this long beside the old socket
-    funding_every_s: float = 60.0  # between looks at the perpetuals' funding; 0 = never
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Asking the venues whether silent quotes still stand."""
+    """Asking the venues over REST whether silent quotes are still true."""
 
-    enabled: bool = False
-    every_s: float = 15.0  # between rounds: one answer about all books of a source
-    confirm_within_s: float = 60.0  # a quote is true if heard or confirmed within this long
-    ask_after_s: float = (
-        5.0  # no signal on an older leg before its venue was asked; 0 = asks nothing
-    )
-    answer_within_s: float = 2.0  # the venue's answer is waited for so long
-    unproven: Literal["drop", "signal"] = "drop"  # without one: no signal, or one that is marked
+    enabled: bool = True
+    every_s: float = 15.0  # between rounds of a source, about
+    confirm_within_s: float = 60.0  # a quote neither heard nor confirmed for longer is not tradable
+    ask_after_s: float = 5.0  # a spread on an older leg waits for an answer; 0 = asks nothing
+    answer_within_s: float = 2.0  # for so long
+    unproven: Literal["drop", "signal"] = "drop"  # what becomes of it without an answer
+    funding_every_s: float = 60.0  # between looks at the perpetuals' funding; 0 = never
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +142,7 @@ class Cpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feeds: tuple[int, ...] = ()
     engine: tuple[int, ...] = ()
     tracker: tuple[int, ...] = ()
+    audit: tuple[int, ...] = ()
     supervisor: tuple[int, ...] = ()
 
 
@@ -375,8 +374,21 @@ def _field_type(struct: Any, key: str, path: str, origin: str) -> Any:
         return inner
     fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
     if key not in fields:
+        if there := _elsewhere(key):
+            raise ConfigError(f"{origin}: unknown key {path!r}, did you mean {there!r}?")
         raise _unknown(path, key, list(fields), origin)
     return fields[key]
+
+
+def _elsewhere(key: str) -> str:
+    """Return where the key of that very name stands, '' where it is no key or one of several."""
+    found = [
+        f"{section.name}.{key}"
+        for section in msgspec.structs.fields(Config)
+        if isinstance(section.type, type) and issubclass(section.type, msgspec.Struct)
+        if key in section.type.__struct_fields__
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _unknown(path: str, key: str, known: Sequence[str], origin: str) -> ConfigError:
@@ -443,11 +455,11 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "feeds.beat_ms": (1, _MOST),
     "feeds.silent_socket_s": (0.001, _MOST),
     "feeds.take_over_s": (0.001, _MOST),
-    "feeds.funding_every_s": (0, 3_600),
-    "audit.every_s": (5, 3_600),
+    "audit.every_s": (1, 300),
     "audit.confirm_within_s": (1, 600),
     "audit.ask_after_s": (0, 600),
     "audit.answer_within_s": (0.05, 60),
+    "audit.funding_every_s": (0, 3_600),
     "engine.spin_us": (-1, _MOST),
     "engine.park_ms": (0.001, 1_000),
     "engine.coalesce_us": (0, 100_000),
@@ -492,7 +504,7 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
     waits = config.discovery.backoff_ms
     if not waits or not all(0 <= wait <= _MOST for wait in waits):
         refuse("discovery.backoff_ms", f"{list(waits)}, expected one or more waits of 0 or more")
-    for role in ("feeds", "engine", "tracker", "supervisor"):
+    for role in ("feeds", "engine", "tracker", "audit", "supervisor"):
         if any(number < 0 for number in getattr(config.cpu, role)):
             refuse(f"cpu.{role}", f"{list(getattr(config.cpu, role))}, expected numbers from 0")
     if not config.feeds.beat_ms <= config.engine.beat_limit_s * 500:
@@ -501,10 +513,10 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
             f"{config.feeds.beat_ms}, expected at most half of engine.beat_limit_s "
             f"({config.engine.beat_limit_s} s)",
         )
-    if 0 < config.feeds.funding_every_s < _FUNDING_AT_LEAST_S:
+    if 0 < config.audit.funding_every_s < _FUNDING_AT_LEAST_S:
         refuse(
-            "feeds.funding_every_s",
-            f"{config.feeds.funding_every_s}, expected 0 or at least {_FUNDING_AT_LEAST_S}",
+            "audit.funding_every_s",
+            f"{config.audit.funding_every_s}, expected 0 or at least {_FUNDING_AT_LEAST_S}",
         )
     if 0 < config.discovery.reload_h < _RELOAD_AT_LEAST_H:
         refuse(

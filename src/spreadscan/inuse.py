@@ -1,4 +1,4 @@
-"""What a running scanner leaves beside its instance, for whoever attaches: settings and lists.
+"""What a running scanner leaves beside its instance, for whoever attaches: settings and more.
 
 Files of the instance's folder, which nobody else may enter, readable by their owner alone and
 replaced whole. They say nothing once nothing runs: a scanner that starts writes them anew.
@@ -9,10 +9,10 @@ import shlex
 import sys
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from spreadcore import Instance
@@ -31,7 +31,8 @@ from spreadscan.lists import Lists, Origin
 
 _SETTINGS = "settings.toml"
 _LISTS = "lists.json"
-ROLES = ("supervisor", "tracker", "engine", *ALL_SOURCES)
+_MAINTENANCE = "maintenance.json"
+ROLES = ("supervisor", "tracker", "engine", "audit", *ALL_SOURCES)
 
 
 class InUse(NamedTuple):
@@ -57,6 +58,20 @@ class ListsInUse(msgspec.Struct, frozen=True, kw_only=True):
     retired: frozenset[int]
     retired_unix_s: dict[int, int]
     origin: Origin | None = None
+
+
+class Announced(msgspec.Struct, frozen=True, kw_only=True):
+    """Maintenance that a venue announces. begin_ns, end_ns: Unix, 0 where it does not say.
+
+    source: through which it was learnt; it may speak of the whole exchange. what: the services.
+    """
+
+    source: str
+    state: Literal["scheduled", "ongoing"]
+    title: str
+    begin_ns: int
+    end_ns: int
+    what: str
 
 
 def held_roles(instance: Instance) -> list[str]:
@@ -147,6 +162,19 @@ def lists_in_use(instance: Instance) -> ListsInUse | None:
     with suppress(OSError, msgspec.DecodeError):
         return msgspec.json.decode(Path(instance.directory, _LISTS).read_bytes(), type=ListsInUse)
     return None
+
+
+def leave_maintenance(instance: Instance, announced: Sequence[Announced]) -> None:
+    """Leave what the venues announce."""
+    _replace(Path(instance.directory, _MAINTENANCE), msgspec.json.encode(announced))
+
+
+def maintenance_announced(instance: Instance) -> list[Announced]:
+    """Return what the venues announced when they were asked last; nothing where it is not known."""
+    path = Path(instance.directory, _MAINTENANCE)
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(path.read_bytes(), type=list[Announced])
+    return []
 
 
 def _text(value: object) -> str:

@@ -59,6 +59,7 @@ TRACKER = Purpose(
     "paths.data",
     "end that one (`spreadscan ctl stop{of}`), or set another paths.data",
 )
+AUDIT = Purpose("audit", TRACKER.setting, TRACKER.advice)
 DISCOVERY = Purpose(
     "discovery", "paths.generated", "let that one end first, or set another paths.generated"
 )

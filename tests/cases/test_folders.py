@@ -21,7 +21,7 @@ from cases.kit import Case, Fake, case, until
 from spreadscan.lists import load
 
 SOURCES = ("okx-spot", "okx-futures", "bybit-spot", "bybit-futures")
-QUICK = "discovery.no_new_s = 0.5\ndiscovery.after_ack_s = 2.0\nfeeds.funding_every_s = 0.0"
+QUICK = "discovery.no_new_s = 0.5\ndiscovery.after_ack_s = 2.0\naudit.funding_every_s = 0.0"
 
 
 class Slow(Fake):

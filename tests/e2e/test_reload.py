@@ -31,7 +31,7 @@ MORE = ("binance-spot", "binance-futures", *FEW)
 # tracks stay open, and the only sockets of a feed are its own
 STEADY = (
     "--set", "engine.converge_bps=-3000", "--set", "tracker.expire_after_s=3600",
-    "--set", "feeds.funding_every_s=0",
+    "--set", "audit.funding_every_s=0",
 )  # fmt: skip
 
 

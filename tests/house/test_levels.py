@@ -22,6 +22,7 @@ LEVELS = {
     "spreadscan.net": 1,
     "spreadscan.recordings": 1,
     "spreadscan.venues": 2,
+    "spreadscan.audit": 3,
     "spreadscan.feeds": 3,
     "spreadscan.discovery": 4,
     "spreadscan.tracker": 4,

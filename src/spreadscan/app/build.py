@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 from spreadcore import Instance
@@ -19,12 +20,16 @@ from spreadscan.feeds.worker import FeedWorker
 from spreadscan.inuse import held_roles
 from spreadscan.lists import Lists
 from spreadscan.reload import Reload
-from spreadscan.tracker import Tracker
+from spreadscan.tracker import AUDIT, Tracker
+from spreadscan.tracker.journal import LineFile
 from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 
+if TYPE_CHECKING:
+    from spreadscan.audit.worker import AuditWorker
+
 WRITABLE = {
-    "feed": ("quotes", "dirty", "health", "funding", "acts"),
+    "feed": ("quotes", "dirty", "health", "acts"),
     "engine": ("dirty", "signals", "active", "health", "questions"),
     "tracker": ("dirty", "signals", "active", "health"),
     "audit": ("dirty", "health", "funding", "audit", "questions", "acts"),
@@ -228,6 +233,20 @@ def make_feed(config: Config, reload: Reload, source: str, instance: Instance) -
     return FeedWorker(VENUES[source], config, reload.lists, instance, reload.look)
 
 
+def make_audit(config: Config, reload: Reload, instance: Instance) -> "AuditWorker":
+    """Return the audit, with its history in the data folder. The caller holds that for it."""
+    # with an HTTP client of some 10 MB, which no other role needs
+    from spreadscan.audit.worker import AuditWorker
+
+    market = "true" if config.simulated else "false"
+    rows = LineFile(config.paths.data, AUDIT, lambda *_: None, fsync=False, simulated=market)
+
+    def write(day: str, row: Mapping[str, str]) -> bool:
+        return rows.write(day, AUDIT.row(row).encode(), 1)
+
+    return AuditWorker(config, reload.lists, instance, reload.look, write)
+
+
 def listed_ids(lists: Lists) -> dict[int, frozenset[int]]:
     """Return by source id the symbols that the source lists, whatever became of their proof."""
     return {
@@ -359,5 +378,6 @@ def roles_of(config: Config, lists: Lists, layout: str) -> Mapping[str, tuple[in
     return {
         "tracker": cpu.tracker,
         "engine": cpu.engine,
+        **({"audit": cpu.audit} if config.audit.enabled else {}),
         **dict.fromkeys(active_sources(config, lists), cpu.feeds),
     }

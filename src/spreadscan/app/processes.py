@@ -22,7 +22,7 @@ from spreadscan.config import Config
 from spreadscan.errors import ConfigError, Halt, SpreadError
 from spreadscan.inuse import leave_settings
 from spreadscan.lists import Lists
-from spreadscan.locks import TRACKER, FolderLock
+from spreadscan.locks import AUDIT, TRACKER, FolderLock
 from spreadscan.logs import facts, start_logging
 from spreadscan.reload import Reload
 from spreadscan.types import SOURCE_BY_NAME
@@ -56,8 +56,6 @@ def preload(config: Config) -> None:
     if config.feeds.loop == "uvloop":
         import_module("uvloop")
     import_module(f"spreadscan.net.{config.feeds.transport}_socket")
-    if config.feeds.funding_every_s:
-        import_module("spreadscan.net.rest")
 
 
 def run_role(
@@ -160,6 +158,20 @@ def _tracker(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     lease.close()
 
 
+def _audit(role: str, config: Config, lists: Lists, alone: Alone) -> None:
+    instance = build.open_instance(config, "audit")
+    lease = _lease(instance, "audit", alone)
+    build.begin_run(instance, [instance.health.role("audit")])
+    folder = FolderLock(config.paths.data, AUDIT, config.instance)
+    folder.take(build.HANDOVER_S)
+    try:
+        stop, reload = StopFlag(instance), Reload(config, lists, instance)
+        run_async(config, build.make_audit(config, reload, instance).run(stop))
+    finally:
+        folder.close()
+    lease.close()
+
+
 async def _track(tracker: tracker_room.Tracker, reload: Reload, stop: Stop) -> None:
     try:
         await tracker_room.run(tracker, stop, build.relisting(tracker, reload))
@@ -171,8 +183,15 @@ def _single(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     """Every worker in this one process: the engine in a thread, the others on one loop."""
     instance = build.open_instance(config, "single")
     sources = build.active_sources(config, lists)
-    leases = [_lease(instance, name, alone) for name in ("tracker", "engine", *sources)]
-    run_async(config, _single_main(config, lists, instance, sources, StopFlag(instance)))
+    audit = ("audit",) if config.audit.enabled else ()
+    leases = [_lease(instance, name, alone) for name in ("tracker", "engine", *audit, *sources)]
+    folder = FolderLock(config.paths.data, AUDIT, config.instance)
+    if audit:
+        folder.take(build.HANDOVER_S)
+    try:
+        run_async(config, _single_main(config, lists, instance, sources, StopFlag(instance)))
+    finally:
+        folder.close()
     for lease in leases:
         lease.close()
 
@@ -193,6 +212,8 @@ async def _single_main(
         asyncio.to_thread(engine.run, stop_all),
         *(build.make_feed(config, reload, s, instance).run(stop_all) for s in sources),
     ]
+    if config.audit.enabled:
+        workers.append(build.make_audit(config, reload, instance).run(stop_all))
     try:
         tasks = [asyncio.create_task(worker) for worker in workers]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -206,5 +227,6 @@ async def _single_main(
 _MAINS: dict[str, Callable[[str, Config, Lists, Alone], None]] = {
     "engine": _engine,
     "tracker": _tracker,
+    "audit": _audit,
     "single": _single,
 }

@@ -183,8 +183,6 @@ def _source_counts(counters: Mapping[str, int]) -> dict[str, Any]:
         "unanswered": counters["unanswered"],
         "id_restarts": counters["id_restarts"],
         "odd_times": counters["odd_times"],
-        "funding_polls": counters["funding_polls"],
-        "funding_failed": counters["funding_failed"],
         "recorded": counters["recorded"],
         "unrecorded": counters["unrecorded"],
     }

@@ -40,6 +40,7 @@ _COMMANDS = {
     "feed": ("run", "feed"),
     "engine": ("run", "engine"),
     "tracker": ("run", "tracker"),
+    "audit": ("run", "audit"),
     "config": ("setup", "config"),
 }
 

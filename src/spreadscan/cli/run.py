@@ -1,4 +1,4 @@
-"""`spreadscan run` and the single workers `feed`, `engine` and `tracker`."""
+"""`spreadscan run` and the single workers `feed`, `engine`, `tracker` and `audit`."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import Lists, Metadata, differences, load, read_metadata, refuse_foreign
 from spreadscan.locks import TRACKER, FolderLock
 from spreadscan.logs import start_logging
-from spreadscan.tracker import SIGNALS, SNAPSHOTS, refuse_strangers
+from spreadscan.tracker import AUDIT, SIGNALS, SNAPSHOTS, refuse_strangers
 from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import old_facts
@@ -50,7 +50,7 @@ def run(
     no_discover: bool,
     as_json: bool,
 ) -> None:
-    """Run the scanner: feeds, engine and tracker, restarted when they die.
+    """Run the scanner: feeds, engine, tracker and audit, restarted when they die.
 
     Discovers first when generated/ is missing, older than discovery.refresh_h, or of other hosts,
     another universe or other settings, and anew every discovery.reload_h, within minutes where a
@@ -82,7 +82,7 @@ def _run(
     found: Loaded, folder: FolderLock, layout: str, seconds: float | None, no_discover: bool
 ) -> int:
     config = found.config
-    refuse_strangers(config.paths.data, (SIGNALS, SNAPSHOTS))
+    refuse_strangers(config.paths.data, (SIGNALS, SNAPSHOTS, AUDIT))
     build.wait_until_free(config)
     if exists(config.instance):
         build.open_instance(config, "reader")  # one that nobody can use is told before discovery
@@ -235,3 +235,10 @@ def engine(files: Any, settings: Any, instance: Any) -> None:
 def tracker(files: Any, settings: Any, instance: Any) -> None:
     """Run the tracker alone, until Ctrl-C."""
     _one_worker("tracker", files, settings, instance)
+
+
+@click.command()
+@config_options
+def audit(files: Any, settings: Any, instance: Any) -> None:
+    """Run the audit alone: ask the venues whether the table's quotes still stand, until Ctrl-C."""
+    _one_worker("audit", files, settings, instance)

@@ -15,7 +15,8 @@ from spreadscan.config import Config
 from spreadscan.discovery.keep import absent, halted
 from spreadscan.errors import RateLimited, Refused, Retry, Skip
 from spreadscan.net import rest
-from spreadscan.net.bans import Bans, bans_of
+from spreadscan.net.bans import Bans, bans_of, state_folder
+from spreadscan.net.budget import Budget
 from spreadscan.net.endpoints import Endpoints
 from spreadscan.types import Instrument
 from spreadscan.venues.base import Venue
@@ -57,6 +58,7 @@ async def fetch(
     """
     settings, bans = config.discovery, bans_of(config)
     endpoints = Endpoints(venue.name, venue.rest_urls(config), bans)
+    budget = Budget(state_folder(config), venue.spec.rest_limit)
     end_s = time.monotonic() + settings.list_limit_s
     found = Fetched()
     for attempt in range(1, settings.tries + 1):
@@ -64,7 +66,7 @@ async def fetch(
         wait_s = _pause_s(settings.backoff_ms, attempt)
         try:
             async with asyncio.timeout(end_s - time.monotonic()):
-                await _pages(session, venue, config, endpoints, bans, found, known)
+                await _pages(session, venue, config, endpoints, bans, budget, found, known)
             bases = {known[symbol].base for symbol in found.halted}
             found.error = _incomplete(venue.name, found.instruments, bases, settings.majors)
             if found.error:
@@ -104,6 +106,7 @@ async def _pages(
     config: Config,
     endpoints: Endpoints,
     bans: Bans,
+    budget: Budget,
     found: Fetched,
     known: Mapping[str, Instrument],
 ) -> None:
@@ -115,8 +118,9 @@ async def _pages(
         request = venue.instruments_request(cursor)
         # an error may stand in the body of a 200 answer, too
         page = await rest.ask_any(
-            session, endpoints, request.url, timeout_s, venue.instruments, bans
-        )
+            session, endpoints, request.url, timeout_s, venue.instruments, bans, budget,
+            request.weight,
+        )  # fmt: skip
         found.instruments += page.instruments
         found.skipped.update(page.skipped)
         found.incomplete |= page.incomplete

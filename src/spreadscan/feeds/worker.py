@@ -23,7 +23,6 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import Halt
 from spreadscan.feeds.acts import Acts
-from spreadscan.feeds.funding import FundingPoll
 from spreadscan.feeds.overlap import Shard
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.shards import rooms, shards
@@ -31,10 +30,8 @@ from spreadscan.feeds.silence import Silence
 from spreadscan.lists import Listed, Lists, changes
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
-from spreadscan.net.bans import bans_of, file_name, state_folder
-from spreadscan.net.connects import Connects
-from spreadscan.net.endpoints import Endpoints
-from spreadscan.net.ratelimit import SharedLimit
+from spreadscan.net.bans import bans_of
+from spreadscan.net.connects import Connects, shared_connects
 from spreadscan.recordings import Opcode, Verdicts, took_over
 from spreadscan.recordings.recorder import Recorder
 from spreadscan.types import SOURCE_BY_NAME, Book
@@ -49,16 +46,9 @@ _ACT_EVERY_S = 0.1  # looks at verdicts of the audit
 
 
 def connects_of(venue: Venue, config: Config) -> Connects:
-    """Return the leave to open sockets; all that connect to one host keep its limit together.
-
-    These are the shards of a source, other sources of the host, and discovery beside them.
-    """
-    bans, windows = bans_of(config), connect_windows(venue.spec)
-
-    def limit_of(host: str) -> SharedLimit:
-        return SharedLimit(state_folder(config) / f"connects-{file_name(host)}", *windows)
-
-    return Connects(Endpoints(venue.name, venue.ws_urls(config), bans), limit_of, bans)
+    """Return the leave to open sockets of a venue."""
+    windows = connect_windows(venue.spec)
+    return shared_connects(venue.name, venue.ws_urls(config), windows, config)
 
 
 def connect_windows(spec: VenueSpec) -> tuple[tuple[int, float], tuple[int, float]]:
@@ -126,30 +116,14 @@ class FeedWorker:
         looks = [self._start(self._look_for_silence())]
         if self._acts:
             looks.append(self._start(self._act(self._acts)))
-        beside = self._poll_funding()
         try:
             await self._beat(stop, looks)
         finally:
-            await _cancel(*self._shards.values(), *looks, *beside)
+            await _cancel(*self._shards.values(), *looks)
             self.intake.empty_all()
             self._recorder.stop()
             health.set(self.source_id, _COUNTER["sockets"], 0)
             health.beat(self.source_id, now_ns(), "off")
-
-    def _poll_funding(self) -> list[asyncio.Task[None]]:
-        """Start the poll where there is one; whatever becomes of it, the feed goes on."""
-        if self.venue.funding is None or not self._config.feeds.funding_every_s or not self._ids:
-            return []
-        rates = self._instance.funding
-        poll = FundingPoll(self.venue, self._config, self._ids, rates, self.count)
-        task = asyncio.create_task(poll.run())
-        task.add_done_callback(self._funding_ended)
-        return [task]
-
-    def _funding_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            self.count("funding_failed")
-            log.error("funding poll ended", extra=facts(source=self.venue.name), exc_info=error)
 
     async def _beat(self, stop: Callable[[], bool], looks: Sequence[asyncio.Task[None]]) -> None:
         health, sockets = self._instance.health, _COUNTER["sockets"]
@@ -201,7 +175,7 @@ class FeedWorker:
         """Let quotes of a pair into the table."""
         i = row.instrument
         self.intake.add_symbol(row.symbol_id, i.multiplier, i.qty_scale, i.venue_symbol)
-        self._ids[i.venue_symbol] = row.symbol_id  # the poll of funding has this very dict
+        self._ids[i.venue_symbol] = row.symbol_id
         if self._acts:
             self._acts.begin(row.symbol_id)
 

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
+from spreadscan.config import Config
 from spreadscan.errors import RateLimited
 from spreadscan.logs import facts
-from spreadscan.net.bans import Bans, host_of
+from spreadscan.net.bans import Bans, bans_of, file_name, host_of, state_folder
 from spreadscan.net.endpoints import Endpoints
-from spreadscan.net.ratelimit import RateLimit
+from spreadscan.net.ratelimit import RateLimit, SharedLimit
 
 log = logging.getLogger(__name__)
 
@@ -73,3 +74,20 @@ class Connects:
         if host not in self._limits:
             self._limits[host] = self._limit_of(host)
         return self._limits[host]
+
+
+def shared_connects(
+    source: str, urls: Sequence[str], windows: Sequence[tuple[int, float]], config: Config
+) -> Connects:
+    """Return the leave to open sockets of a source; all that connect to one host keep its limit
+    together.
+
+    These are the shards of a source, other sources of the host, discovery and the audit beside
+    them. windows: what the venue allows, for a RateLimit.
+    """
+    bans = bans_of(config)
+
+    def limit_of(host: str) -> SharedLimit:
+        return SharedLimit(state_folder(config) / f"connects-{file_name(host)}", *windows)
+
+    return Connects(Endpoints(source, urls, bans), limit_of, bans)

@@ -1,5 +1,6 @@
 """GET with the venue's ways of saying no sorted by what to do next. aiohttp underneath."""
 
+import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -18,6 +19,7 @@ from spreadscan.errors import (
     VenueDown,
 )
 from spreadscan.net.bans import Bans
+from spreadscan.net.budget import Budget
 from spreadscan.net.endpoints import Endpoints
 from spreadscan.net.refusals import LOOK_BYTES, refusal, told_s
 from spreadscan.net.resolver import LastGoodResolver
@@ -27,11 +29,13 @@ T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024 * 1024
 USER_AGENT = "spreadscan"
 _BAN_FROM_S = 60.0
+_BESIDE_FROM_BYTES = 32 * 1024  # larger bodies are parsed in a thread: others wait for the loop
+_KEEP_S = 30.0  # longer than from one round of the audit to the next: a handshake costs CPU
 
 
 def client(*traces: aiohttp.TraceConfig) -> aiohttp.ClientSession:
     """Return a session for get(); the caller closes it."""
-    connector = aiohttp.TCPConnector(resolver=LastGoodResolver())
+    connector = aiohttp.TCPConnector(resolver=LastGoodResolver(), keepalive_timeout=_KEEP_S)
     headers = {"User-Agent": USER_AGENT}
     return aiohttp.ClientSession(connector=connector, headers=headers, trace_configs=[*traces])
 
@@ -61,10 +65,12 @@ async def ask(
     Where parse raises RateLimited (a 200 answer may say "too many", too), the wait is the longer
     of its own and what the answer tells. Seconds are a limit of that path alone; a minute or more
     is kept as a ban of the host, like that of a 429. A 429 that tells no time waits for what parse
-    makes of its body, where it knows the words.
+    makes of its body, where it knows the words. parse gets large bodies in a thread.
     """
     body, headers = await _answer(session, url, timeout_s, bans, parse)
     try:
+        if len(body) >= _BESIDE_FROM_BYTES:
+            return await asyncio.to_thread(parse, body)
         return parse(body)
     except RateLimited as error:
         error.after_s = max(error.after_s, told_s(headers, body[:LOOK_BYTES]))
@@ -129,16 +135,21 @@ async def ask_any(
     timeout_s: float,
     parse: Callable[[bytes], T],
     bans: Bans,
+    budget: Budget,
+    weight: int = 1,
 ) -> T:
     """Return what ask() gives at the address in use; where that fails, at the next, each once.
 
-    url_at: gives the whole URL on an address. Where all fail, raises what asks for another try
-    rather than what refuses for good.
+    url_at: gives the whole URL on an address, called when its request leaves. budget: is waited
+    for, with the weight of each request. Where all fail, raises what asks for another try rather
+    than what refuses for good.
     """
     errors: list[Retry | Refused] = []
     for _ in endpoints.urls:
         address = endpoints.pick()
         try:
+            bans.check(address)
+            await budget.take(address, weight)
             return await ask(session, url_at(address), timeout_s, parse, bans)
         except (Retry, Refused) as error:
             errors.append(error)

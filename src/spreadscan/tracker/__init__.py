@@ -4,9 +4,9 @@
 can be read back, also while they grow, with `read_rows(path, SIGNALS)` and `SNAPSHOTS`.
 """
 
-from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
+from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.tracker.files import read_rows, refuse_strangers
 from spreadscan.tracker.loop import run
 from spreadscan.tracker.tracker import Tracker
 
-__all__ = ["SIGNALS", "SNAPSHOTS", "Tracker", "read_rows", "refuse_strangers", "run"]
+__all__ = ["AUDIT", "SIGNALS", "SNAPSHOTS", "Tracker", "read_rows", "refuse_strangers", "run"]

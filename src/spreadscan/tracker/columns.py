@@ -140,6 +140,30 @@ _SNAPSHOTS = (
     Column("tradable", "0 or 1", "both legs could be traded on: what statistics rest on"),
 )
 
+_AUDIT = (
+    Column("begin", _TIME, "of what the row counts: begin of the hour, or of the run"),
+    Column("end", _TIME, "end of that"),
+    Column("source", "text", "who was audited"),
+    Column("rounds", "integer", "answers about all books that came and could be read"),
+    Column("failed", "integer", "rounds without one"),
+    Column("lagging", "integer", "of the rounds: the answer was too old to say anything"),
+    Column("incomplete", "integer", "of the rounds: the answer may not be whole"),
+    Column("too_many", "integer", "of the rounds: too much differed at once to be believed"),
+    Column("audited", "integer", "quotes that stood, summed over the rounds"),
+    Column("agreed", "integer", "of these: as at their venue, or heard meanwhile"),
+    Column("not_judged", "integer", "of these: nothing could be said"),
+    Column("accused", "integer", "of these: not as at their venue"),
+    Column("wrong", "integer", "quotes proven wrong by a second answer"),
+    Column("halts", "integer", "pairs found not to trade"),
+    Column("questions", "integer", "of the engine, about single pairs"),
+    Column("answers", "integer", "of these: answered in time"),
+    Column("requests", "integer", "sent in all, funding and statuses included"),
+    Column("status_reads", "integer", "of the instrument list"),
+    Column("status_pushes", "integer", "statuses that the venue pushed"),
+    Column("funding_polls", "integer", "answers about funding"),
+    Column("funding_failed", "integer", "polls of funding without one"),
+)
+
 _SINCE_V3 = {"buy_age_ms", "sell_age_ms", "worst_buy_age_ms", "worst_sell_age_ms"}
 SIGNALS = Format(
     "signals",
@@ -148,6 +172,7 @@ SIGNALS = Format(
     (Format("signals", 2, tuple(c for c in _SIGNALS if c.name not in _SINCE_V3)),),
 )
 SNAPSHOTS = Format("snapshots", 3, _SNAPSHOTS, (Format("snapshots", 2, _SNAPSHOTS),))
+AUDIT = Format("audit", 1, _AUDIT)
 
 # what a reader of CSV, of comments or of lines would stumble over
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f",#\u0085\u2028\u2029]')

@@ -288,7 +288,7 @@ def lists_of(source: str, *rows: Listed) -> Lists:
 def config_of(source: str, url: str, transport: str = "picows", **own: Any) -> Config:
     feeds = {key: own.pop(key) for key in list(own) if key not in ("stale_after_s", "rest_url")}
     return Config(
-        feeds=settings(transport, **{"beat_ms": 20.0, "funding_every_s": 0.0, **feeds}),
+        feeds=settings(transport, **{"beat_ms": 20.0, **feeds}),
         venues={source: VenueSettings(ws_url=url, **own)},
     )
 

@@ -203,7 +203,7 @@ def test_processes_take_turns(tmp_path: Path, children: Any) -> None:
             limit, taken = SharedLimit(path, (1, 0.02)), []
             for _ in range(6):
                 await limit.take()
-                taken.append(limit._times[-1])
+                taken.append(limit._taken[-1][0])
             return taken
 
         return asyncio.run(main())
@@ -265,4 +265,4 @@ def test_without_a_folder_each_counts_for_itself(
     with caplog.at_level(logging.WARNING):
         run(main())
     assert sum(time.slept_ns) >= 2_000_000_000
-    assert ["connects are counted by this process alone"] == caplog.messages
+    assert ["a limit is counted by this process alone"] == caplog.messages

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spreadscan.tracker.columns import (
     SIGNALS,
     SNAPSHOTS,
+    AUDIT,
     Format,
     bps,
     number,
@@ -44,10 +45,10 @@ def test_other_names_stay_as_they_are():
     assert "okx->mexc" == safe_text("okx->mexc")
 
 
-@pytest.mark.parametrize("kind", [SIGNALS, SNAPSHOTS], ids=lambda k: k.name)
+@pytest.mark.parametrize("kind", [SIGNALS, SNAPSHOTS, AUDIT], ids=lambda k: k.name)
 def test_the_header_is_a_comment_and_the_names(kind):
     comment, names, rest = kind.header.decode().split("\n")
-    assert comment.startswith(f"# spreadscan {kind.name} v3; ")
+    assert comment.startswith(f"# spreadscan {kind.name} v{kind.version}; ")
     assert "#" not in comment[1:]
     assert "," not in comment
     assert list(kind.names) == names.split(",")
@@ -67,7 +68,7 @@ def table(kind: Format) -> str:
     return "\n".join([*rows, *[f"| `{c.name}` | {c.unit} | {c.meaning} |" for c in kind.columns]])
 
 
-@pytest.mark.parametrize("kind", [SIGNALS, SNAPSHOTS], ids=lambda k: k.name)
+@pytest.mark.parametrize("kind", [SIGNALS, SNAPSHOTS, AUDIT], ids=lambda k: k.name)
 def test_the_docs_have_every_column(kind):
     page = DOCS.read_text("utf-8")
     assert table(kind) in page, f"{DOCS}: expected this table:\n{table(kind)}"

@@ -6,44 +6,24 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
-from aiohttp import web
 from spreadcore import Instance
 
-from scan.feeds.kit import (
-    Exchange,
-    Guest,
-    book,
-    config_of,
-    counter,
-    lists_of,
-    messages,
-    quote,
-    row,
-    run,
-    until,
-    working,
-)  # fmt: skip
+from scan.audit.kit import auditing
+from scan.feeds.kit import lists_of, messages, row, run, until
 from spreadscan.clock import UtcClock, now_ns
-from spreadscan.config import Config
+from spreadscan.config import Audit, Config, VenueSettings
 from spreadscan.errors import BadFrame, ConnectionLost, RateLimited, Refused, SpreadError, VenueDown
-from spreadscan.feeds.funding import FundingPoll
+from spreadscan.audit.funding import FundingPoll
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import SOURCE_BY_NAME, FundingRate
-from spreadscan.venues import VENUES, Venue
+from spreadscan.venues import VENUES
 from spreadscan.venues.base import RestRequest
 
 FUTURES = [name for name, venue in VENUES.items() if venue.funding]
 S = 10**9
-
-
-@pytest.fixture
-def instance(make_instance: Callable[..., Instance]) -> Instance:
-    return make_instance(n_symbols=64)
 
 
 def okx_page(*rates: tuple[str, float, int]) -> bytes:
@@ -61,32 +41,29 @@ class Poll:
     def __init__(self, instance: Instance, every_s: float = 60.0) -> None:
         self.counts: Counter[str] = Counter()
         self.rates = instance.funding
-        config = msgspec.structs.replace(
-            Config(), feeds=msgspec.structs.replace(Config().feeds, funding_every_s=every_s)
-        )
+        config = Config(audit=Audit(funding_every_s=every_s))
         ids = {"A-USDT-SWAP": 3, "B-USDT-SWAP": 5}
-        self.poll = FundingPoll(VENUES["okx-futures"], config, ids, self.rates, self.count)
+        venue = VENUES["okx-futures"]
+        self.poll = FundingPoll(venue, config, self.ask, ids, self.rates, self.count)
         self.source_id = SOURCE_BY_NAME["okx-futures"].id
         self.asked: list[str] = []
+        self.what: bytes | SpreadError = b""
 
     def count(self, name: str) -> None:
         self.counts[name] += 1
 
+    async def ask(
+        self, request: RestRequest, parse: Callable[[bytes], list[FundingRate]]
+    ) -> list[FundingRate]:
+        self.asked.append(request.url("https://www.okx.com"))
+        if isinstance(self.what, bytes):
+            return parse(self.what)
+        raise self.what
+
     def answer(self, what: bytes | SpreadError) -> float:
         """Poll once; return how long the venue is left alone."""
-
-        async def ask(
-            request: RestRequest, parse: Callable[[bytes], list[FundingRate]]
-        ) -> list[FundingRate]:
-            self.asked.append(request.url("https://www.okx.com"))
-            if isinstance(what, bytes):
-                return parse(what)
-            raise what
-
-        async def main() -> float:
-            return await self.poll.poll(ask)
-
-        return float(run(main()))
+        self.what = what
+        return float(run(self.poll.poll()))
 
     def bps(self, symbol_id: int, at_ns: int) -> float:
         return self.rates.bps(self.source_id, symbol_id, at_ns)
@@ -192,20 +169,33 @@ def test_a_change_of_state_is_one_line(
 
 
 def test_a_source_without_funding_is_refused(instance: Instance) -> None:
+    async def ask(request: RestRequest, parse: Any) -> list[FundingRate]:
+        raise AssertionError("never asked")
+
     with pytest.raises(ValueError, match="okx-spot: has no funding"):
-        FundingPoll(VENUES["okx-spot"], Config(), {}, instance.funding, lambda name: None)
+        FundingPoll(VENUES["okx-spot"], Config(), ask, {}, instance.funding, lambda name: None)
 
 
-# -- over HTTP, beside a feed
+# -- over HTTP, as a part of the audit
 
 
-def with_own_urls(server: SimServer, name: str, **own: Any) -> Config:
+def config_at(server: SimServer, name: str, every_s: float) -> Config:
     rest_url, ws_url = server.endpoints()[name]
-    return config_of(name, ws_url, rest_url=rest_url, **own)
+    return Config(
+        sources=(name,),
+        audit=Audit(funding_every_s=every_s),
+        venues={name: VenueSettings(rest_url=rest_url, ws_url=ws_url)},
+    )
+
+
+def figure(instance: Instance, name: str, figure: str) -> int:
+    return instance.audit.figures(SOURCE_BY_NAME[name].id)[figure]
 
 
 @pytest.mark.parametrize("name", FUTURES)
-def test_a_feed_keeps_what_the_market_pays(instance: Instance, still: Market, name: str) -> None:
+def test_the_audit_keeps_what_the_market_pays(
+    instance: Instance, still: Market, name: str
+) -> None:
     source_id = SOURCE_BY_NAME[name].id
     symbols = [i.venue_symbol for i in still.instruments[source_id][:40]]
     lists = lists_of(name, *(row(n, symbol) for n, symbol in enumerate(symbols)))
@@ -218,14 +208,13 @@ def test_a_feed_keeps_what_the_market_pays(instance: Instance, still: Market, na
         server = SimServer(still, sources=[name])
         await server.start()
         try:
-            config = with_own_urls(server, name, funding_every_s=60.0)
             begin_ns = server.time.unix_of_boot_ns(now_ns())
-            async with working(VENUES[name], config, lists, instance):
-                await until(lambda: counter(instance, name, "funding_polls") == 1)
+            async with auditing(config_at(server, name, 60.0), lists, instance):
+                await until(lambda: figure(instance, name, "funding_polls") == 1)
                 end_ns = server.time.unix_of_boot_ns(now_ns())
                 found = [instance.funding.read(source_id, n, now_ns()) for n in range(len(symbols))]
                 assert [f and f[:2] for f in found] in (paid(begin_ns), paid(end_ns))
-                assert 0 == counter(instance, name, "funding_failed")
+                assert 0 == figure(instance, name, "funding_failed")
         finally:
             await server.stop()
 
@@ -243,88 +232,13 @@ def test_where_there_is_nothing_to_ask_nothing_is_asked(
         server = SimServer(still, sources=[name])
         await server.start()
         try:
-            config = with_own_urls(server, name, funding_every_s=every_s)
-            async with working(VENUES[name], config, lists_of(name, row(0, symbol)), instance):
-                await until(lambda: quote(instance, name, 0).recv_ns)
-                assert 0 == server.counters()[name].pages
+            config = config_at(server, name, every_s)
+            async with auditing(config, lists_of(name, row(0, symbol)), instance):
+                await until(lambda: figure(instance, name, "requests"))
+                await asyncio.sleep(0.2)
+                assert 0 == figure(instance, name, "funding_polls")
+                assert 0 == figure(instance, name, "funding_failed")
         finally:
             await server.stop()
 
     run(main())
-
-
-async def feed_on(instance: Instance, rest_url: str, venue: Venue, after: str) -> None:
-    """A feed whose sockets are well goes on, whatever its REST side does, past a counter."""
-    name = venue.name
-
-    async def on_open(guest: Guest) -> None:
-        await until(lambda: guest.requests)
-        update = 1
-        while True:
-            await guest.send(venue.render(book("A-USDT-SWAP", update)))
-            update += 1
-            await asyncio.sleep(0.01)
-
-    async with Exchange(name, None, on_open) as exchange:
-        config = config_of(name, exchange.url, rest_url=rest_url, funding_every_s=60.0)
-        config = msgspec.structs.replace(
-            config, discovery=msgspec.structs.replace(config.discovery, rest_timeout_s=0.2)
-        )
-        async with working(venue, config, lists_of(name, row(0, "A-USDT-SWAP")), instance):
-            await until(lambda: counter(instance, name, after) == 1)
-            quotes = counter(instance, name, "quotes")
-            await until(lambda: counter(instance, name, "quotes") > quotes + 5)
-            assert "running" == instance.health.info(SOURCE_BY_NAME[name].id)["state"]
-            assert 1 == counter(instance, name, "sockets")
-            assert math.isnan(instance.funding.bps(SOURCE_BY_NAME[name].id, 0, now_ns()))
-
-
-@pytest.mark.parametrize("how", ["refused", "silent", "garbage", "error", "forbidden"])
-def test_a_bad_rest_side_never_harms_the_feed(instance: Instance, how: str) -> None:
-    async def answer(request: web.Request) -> web.Response:
-        if how == "silent":
-            await asyncio.sleep(30.0)
-        status = {"error": 500, "forbidden": 403}.get(how, 200)
-        return web.Response(body=b"\xff{", status=status)
-
-    async def main() -> None:
-        app = web.Application()
-        app.router.add_get("/{path:.*}", answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.01)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            rest_url = "http://127.0.0.1:1" if how == "refused" else url
-            await feed_on(instance, rest_url, VENUES["okx-futures"], "funding_failed")
-        finally:
-            await runner.cleanup()
-
-    run(main())
-
-
-def test_a_poll_that_falls_is_told_and_never_harms_the_feed(
-    instance: Instance, still: Market, caplog: pytest.LogCaptureFixture
-) -> None:
-    """An error of ours: loud, and the feed lives."""
-
-    def broken(payload: bytes) -> Any:
-        raise ZeroDivisionError("a bug")
-
-    async def main() -> None:
-        server = SimServer(still, sources=["okx-futures"])
-        await server.start()
-        try:
-            rest_url = server.endpoints()["okx-futures"][0]
-            venue = VENUES["okx-futures"]
-            broken_venue = replace(venue, funding=broken)
-            await feed_on(instance, rest_url, broken_venue, "funding_failed")
-        finally:
-            await server.stop()
-
-    run(main())
-    assert [{"source": "okx-futures"}] == messages(caplog, "funding poll ended")
-    (told,) = [r for r in caplog.records if r.getMessage() == "funding poll ended"]
-    assert "ERROR" == told.levelname
-    assert told.exc_info
-    assert told.exc_info[0] is ZeroDivisionError

@@ -1,7 +1,7 @@
 """The funding of a perpetual source: asked for over REST now and then, kept in shared memory.
 
-Beside the feed, never in its way: a venue that does not answer costs counters and one log line,
-and what it said before goes out of date by itself.
+A venue that does not answer costs counters and one log line, and what it said before goes out of
+date by itself.
 """
 
 import asyncio
@@ -14,8 +14,6 @@ from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadFrame, Refused, Retry, Skip
 from spreadscan.logs import facts
-from spreadscan.net.bans import bans_of
-from spreadscan.net.endpoints import Endpoints
 from spreadscan.types import SOURCE_BY_NAME, FundingRate
 from spreadscan.venues.base import RestRequest, Venue
 
@@ -32,14 +30,15 @@ Ask = Callable[[RestRequest, Callable[[bytes], Rates]], Awaitable[Rates]]
 class FundingPoll:
     """Polls one venue that has funding. run() until cancelled.
 
-    ids: symbol id by the venue's symbol. rates: mapped for writing, by the source's one writer.
-    count: called with the names of counters.
+    ask: sends the request. ids: symbol id by the venue's symbol. rates: mapped for writing.
+    count: called with the names of figures.
     """
 
     def __init__(
         self,
         venue: Venue,
         config: Config,
+        ask: Ask,
         ids: Mapping[str, int],
         rates: FundingRates,
         count: Callable[[str], None],
@@ -47,8 +46,7 @@ class FundingPoll:
         if venue.funding is None or venue.funding_request is None:
             raise ValueError(f"{venue.name}: has no funding, expected a perpetual source")
         self._request = venue.funding_request
-        self._bans = bans_of(config)
-        self._endpoints = Endpoints(venue.name, venue.rest_urls(config), self._bans)
+        self._ask = ask
         self._parse = venue.funding
         self._name = venue.name
         self._source_id = SOURCE_BY_NAME[venue.name].id
@@ -56,31 +54,18 @@ class FundingPoll:
         self._rates = rates
         self._count = count
         self._utc = UtcClock()
-        self._every_s = config.feeds.funding_every_s
-        self._timeout_s = config.discovery.rest_timeout_s
+        self._every_s = config.audit.funding_every_s
         self._failing = False
 
     async def run(self) -> None:
-        from spreadscan.net import rest  # 10 MB that a feed of spot never needs
+        while True:
+            wait_s = await self.poll()
+            await asyncio.sleep(wait_s)
 
-        async with rest.client() as session:
-            while True:
-                wait_s = await self.poll(
-                    lambda request, parse: rest.ask_any(
-                        session,
-                        self._endpoints,
-                        request.url,
-                        self._timeout_s,
-                        parse,
-                        self._bans,
-                    )
-                )
-                await asyncio.sleep(wait_s)
-
-    async def poll(self, ask: Ask) -> float:
+    async def poll(self) -> float:
         """Ask once and keep the answer; return for how many seconds to leave the venue alone."""
         try:
-            rows = await ask(self._request, self._ours)
+            rows = await self._ask(self._request, self._ours)
         except (Retry, Refused, Skip) as error:
             self._count("funding_failed")
             if not self._failing:

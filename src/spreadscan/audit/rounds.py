@@ -1,0 +1,180 @@
+"""The rounds of one source: all of its books in one answer, every fifteen seconds or so."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from spreadscan.audit.judge import Answer, Judgement, Lag, Table
+from spreadscan.audit.requests import Requests
+from spreadscan.audit.source import Source
+from spreadscan.clock import UtcClock, now_ns
+from spreadscan.errors import BadFrame, Refused, Retry, Skip
+from spreadscan.logs import facts
+from spreadscan.venues.base import Ticker
+
+log = logging.getLogger(__name__)
+
+_JITTER = 0.1
+_LONGEST_WAIT_S = 300.0  # after refusals; a shorter one is what the venue itself asks for
+_LAG_LIFE_ROUNDS = 4  # for so long what a round measured goes for answers to questions, too
+_AGREE_SHARE = 0.99
+_DEGRADED_NS = 60_000_000_000
+
+Rows = dict[str, Ticker]
+
+
+class Rounds:
+    """Makes the rounds of one source. run() until cancelled.
+
+    suspect: called when an answer contradicts too much at once.
+    """
+
+    def __init__(
+        self, source: Source, requests: Requests, every_s: float, suspect: Callable[[], None]
+    ) -> None:
+        self._source = source
+        self._requests = requests
+        self._every_s = every_s
+        self._suspect = suspect
+        self._utc = UtcClock()
+        self._lag, self._lag_at_ns = Lag(None), 0
+        self._refusals = 0
+        self._trouble = ""  # as told last
+        self._failing_ns = 0
+        self._below_ns = 0
+
+    @property
+    def lag(self) -> Lag:
+        """How old answers of this source are, as far as a round of late has told."""
+        life_ns = int(_LAG_LIFE_ROUNDS * self._every_s * 1e9)
+        return self._lag if now_ns() - self._lag_at_ns <= life_ns else Lag(None)
+
+    def is_degraded(self, now_ns: int) -> bool:
+        """Return whether for a minute no round was judged, or too little agreed."""
+        since = [at_ns for at_ns in (self._failing_ns, self._below_ns) if at_ns]
+        return bool(since) and now_ns - min(since) > _DEGRADED_NS
+
+    @property
+    def unix_offset_ns(self) -> int:
+        return self._utc.offset_ns()
+
+    async def run(self, first_s: float) -> None:
+        """Begin in first_s seconds, so that the sources take turns."""
+        wait_s = first_s
+        while True:
+            await asyncio.sleep(wait_s)
+            wait_s = await self.round() * random.uniform(1 - _JITTER, 1 + _JITTER)
+
+    async def round(self) -> float:
+        """Make one; return in how many seconds the next may be made, but for jitter."""
+        source = self._source
+        before: Table = {}
+        sent_ns = 0
+
+        def sending() -> None:
+            nonlocal before, sent_ns
+            before, sent_ns = source.table(), now_ns()
+
+        try:
+            rows = await self._requests.ask(source.pages.tickers_request, self._ours, sending)
+        except (Retry, Refused, Skip) as error:
+            return self._failed(error)
+        self._refusals = 0
+        after = source.table()
+        lag = self._measured(rows, after, sent_ns)
+        self._lag, self._lag_at_ns = lag, now_ns()
+        answer = Answer(sent_ns, self._utc.offset_ns(), rows, lag)
+        found = source.judge.round(answer, before, after)
+        source.write(found.verdicts)
+        source.witnesses.choose(after)
+        self._keep(found, answer, after)
+        return self._every_s
+
+    def note(self) -> None:
+        """Note what the witnesses hold; to be called about once a second."""
+        self._source.witnesses.note(self._source.held, now_ns())
+
+    def _ours(self, payload: bytes) -> Rows:
+        rows = {row.symbol: row for row in self._source.pages.tickers(payload)}
+        if self._source.ids and rows.keys().isdisjoint(self._source.ids):
+            raise BadFrame(
+                f"{self._source.name} tickers: found {len(rows)} rows and none of our "
+                f"{len(self._source.ids)} pairs, expected most"
+            )
+        return rows
+
+    def _measured(self, rows: Rows, after: Table, sent_ns: int) -> Lag:
+        source = self._source
+        lag = source.witnesses.lag(source.pairs, rows, after, sent_ns)
+        if not source.pages.rows_tell_time or lag.bad:
+            return lag
+        newest_ns = max((row.row_ns for row in rows.values()), default=0)
+        if not newest_ns:
+            return lag
+        told_ns = sent_ns + self._utc.offset_ns() - newest_ns
+        return Lag(max(0, told_ns, lag.ns or 0))
+
+    # -- what is told
+
+    def _failed(self, error: Retry | Refused | Skip) -> float:
+        self._source.count("failed")
+        self._since(now_ns())
+        self._tell("audit got no answer", reason=str(error))
+        if isinstance(error, Retry):
+            return max(self._every_s, error.after_s)
+        self._refusals += 1
+        return min(self._every_s * 2.0 ** min(self._refusals - 1, 10), _LONGEST_WAIT_S)
+
+    def _keep(self, found: Judgement, answer: Answer, after: Table) -> None:
+        """Keep the figures of a round, and tell what changed."""
+        source, sent_ns = self._source, answer.sent_ns
+        source.count("rounds")
+        for name, so in (
+            ("lagging", found.lagging), ("too_many", found.too_many),
+            ("incomplete", not found.whole),
+        ):  # fmt: skip
+            if so:
+                source.count(name)
+        judged = found.agreed + found.accused
+        if not found.lagging:
+            below = found.agreed < _AGREE_SHARE * judged
+            self._below_ns = (self._below_ns or sent_ns) if below else 0
+        pairs = {
+            "audited": found.audited, "agreed": found.agreed, "not_judged": found.not_judged,
+            "accused": found.accused,
+        }  # fmt: skip
+        source.sum_up(**pairs)
+        source.set(
+            **pairs,
+            halted=source.judge.halted,
+            oldest_ns=source.oldest_ns(after),
+            lag_ns=answer.lag.ns or 0,
+            below_ns=self._below_ns,
+        )
+        if found.used:
+            self._failing_ns = 0
+            source.set(round_ns=sent_ns, failing_ns=0)
+            self._tell("")
+            return
+        self._since(sent_ns)
+        if found.lagging:
+            lag_s = "unknown" if answer.lag.ns is None else round(answer.lag.ns / 1e9, 1)
+            self._tell("audit answers lag", lag_s=lag_s, older_by_s=source.pages.older_by_s)
+        else:
+            self._tell("audit contradicts too many", differ=found.accused, agree=found.agreed)
+            self._suspect()
+
+    def _since(self, at_ns: int) -> None:
+        self._failing_ns = self._failing_ns or at_ns
+        self._source.set(failing_ns=self._failing_ns)
+
+    def _tell(self, trouble: str, **told: object) -> None:
+        """Log a change of what is wrong with the audit of the source."""
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble:
+            log.warning(trouble, extra=facts(source=self._source.name, **told))
+        else:
+            log.info("audit goes on", extra=facts(source=self._source.name))

@@ -1,0 +1,225 @@
+"""Which pairs of a source trade: pushed where the venue does so, and read from its list anyway.
+
+The list is the safety net: a push may be missed, and not every venue pushes every halt.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable, Mapping
+
+from spreadscan.audit.requests import Requests
+from spreadscan.audit.source import Source
+from spreadscan.clock import now_ns
+from spreadscan.config import Config
+from spreadscan.errors import Refused, Retry, Skip
+from spreadscan.logs import facts
+from spreadscan.net.backoff import Backoff
+from spreadscan.net.connects import Connects
+from spreadscan.net.transport import Socket, connect
+from spreadscan.venues.base import StatusPush, Venue
+
+log = logging.getLogger(__name__)
+
+# why the list leaves a pair out that is listed, but does not trade
+_HALTS = ("not_trading", "delisted", "spot_not_allowed", "hidden")
+_MAX_PAGES = 100
+_WHOLE_SHARE = 0.9  # of the rows of the list before
+_MASS_SHARE, _MASS_OVER = 0.5, 3  # more than both halted by one read: read again before it is taken
+_AGAIN_S = 30.0
+_HEALTHY_S = 60.0  # of a push socket: then its waits begin anew
+_FRAME_BYTES_MAX = 4 * 1024 * 1024  # a whole list may come as one message
+
+
+class StatusRead:
+    """Reads the statuses from a source's instrument list. run() until cancelled."""
+
+    def __init__(self, source: Source, requests: Requests) -> None:
+        self._source = source
+        self._requests = requests
+        self._failing = False
+        self._mass = False  # the read before would have halted most
+        self._n_rows = 0  # of the list before
+        self._newly_absent = False  # in the last list
+        self._absent: dict[str, int] = {}  # since when, of those that were not in the list before
+
+    async def run(self) -> None:
+        while True:
+            wait_s = await self.poll()
+            await asyncio.sleep(wait_s * random.uniform(0.9, 1.0))
+
+    async def poll(self) -> float:
+        """Read the whole list once; return for how many seconds to leave the venue alone."""
+        source = self._source
+        try:
+            rows = await self._read(source.venue)
+        except (Retry, Refused, Skip) as error:
+            if not self._failing:
+                told = facts(source=source.name, reason=str(error))
+                log.warning("statuses unknown", extra=told)
+            self._failing = True
+            after_s = error.after_s if isinstance(error, Retry) else 0.0
+            return max(source.pages.status_every_s, after_s)
+        self._failing = False
+        source.count("status_reads")
+        ours = {symbol: why for symbol, why in rows.items() if symbol in source.ids}
+        halted = {symbol for symbol, why in ours.items() if why in _HALTS}
+        if not source.venue.spec.lists_halted:
+            halted |= self._gone(rows)
+        if self._is_mass(halted):
+            return _AGAIN_S
+        trading = [symbol for symbol, why in ours.items() if not why]
+        take_statuses(source, [(symbol, True) for symbol in trading])
+        take_statuses(source, [(symbol, False) for symbol in halted])
+        return _AGAIN_S if self._newly_absent else source.pages.status_every_s
+
+    async def _read(self, venue: Venue) -> dict[str, str]:
+        """Return the symbols of the whole list and why they do not trade, '' for those that do."""
+        found: dict[str, str] = {}
+        cursor, seen = "", {""}
+        for _ in range(_MAX_PAGES):
+            page = await self._requests.ask(venue.instruments_request(cursor), venue.instruments)
+            found = page.left_out | found | {i.venue_symbol: "" for i in page.instruments}
+            cursor = page.cursor
+            if cursor in seen:
+                return found
+            seen.add(cursor)
+        raise Refused(f"{venue.name}: more than {_MAX_PAGES} pages")
+
+    def _gone(self, rows: Mapping[str, str]) -> set[str]:
+        """Return our symbols that two whole lists in a row lack, and that were not heard between.
+
+        For a venue whose list leaves out what is halted.
+        """
+        source, now = self._source, now_ns()
+        majors = [pair.symbol for pair in source.pairs.values() if pair.major]
+        whole = len(rows) >= _WHOLE_SHARE * self._n_rows and not rows.keys().isdisjoint(
+            majors or rows
+        )
+        self._n_rows = len(rows)
+        self._newly_absent = False
+        if not whole:
+            return set()
+        was, self._absent = self._absent, {}
+        gone = set()
+        for symbol in source.ids.keys() - rows.keys():
+            held = source.held(source.ids[symbol])
+            since_ns = was.get(symbol)
+            if since_ns is None or (held and held.recv_ns > since_ns):
+                self._absent[symbol] = now
+                self._newly_absent |= since_ns is None
+            else:
+                self._absent[symbol] = since_ns
+                gone.add(symbol)
+        return gone
+
+    def _is_mass(self, halted: set[str]) -> bool:
+        """Return whether so many are newly halted that the list has to say so twice."""
+        source = self._source
+        new = [symbol for symbol in halted if not source.judge.is_halted(source.ids[symbol])]
+        mass = len(new) > max(_MASS_OVER, _MASS_SHARE * len(source.ids))
+        if mass and not self._mass:
+            told = facts(source=source.name, halted=len(new), of=len(source.ids))
+            log.warning("most pairs halted, asked again", extra=told)
+            self._mass = True
+            return True
+        self._mass = False
+        return False
+
+
+def take_statuses(source: Source, changes: Iterable[tuple[str, bool]]) -> None:
+    """Take what the venue says of its symbols: whether they trade."""
+    at_ns = now_ns()
+    verdicts = (
+        source.judge.status(source.ids[symbol], trading, at_ns)
+        for symbol, trading in changes
+        if symbol in source.ids
+    )
+    source.write([verdict for verdict in verdicts if verdict])
+    source.set(halted=source.judge.halted)
+
+
+class StatusSocket:
+    """Listens to a source's pushes, on one socket after the other. run() until cancelled."""
+
+    def __init__(
+        self, source: Source, push: StatusPush, connects: Connects, config: Config
+    ) -> None:
+        self._source = source
+        self._push = push
+        self._connects = connects
+        self._settings = config.feeds
+        self._backoff = Backoff(config.feeds.backoff_base_s, config.feeds.backoff_cap_s)
+        self._failing = False
+        self._heard_ns = 0
+
+    async def run(self) -> None:
+        while True:
+            url = await self._connects.take()
+            begin_ns = now_ns()
+            try:
+                reason = await self._listen(self._push.url(url))
+            except (Retry, Refused) as error:
+                self._connects.told(url, error)
+                reason = str(error)
+            if now_ns() - begin_ns > _HEALTHY_S * 1e9:
+                self._backoff.reset()
+            if not self._failing:
+                told = facts(source=self._source.name, reason=reason)
+                log.warning("status socket lost", extra=told)
+            self._failing = True
+            await asyncio.sleep(self._backoff.next_s())
+
+    async def _listen(self, url: str) -> str:
+        """Subscribe and listen until the socket ends; return why it did."""
+        settings, spec = self._settings, self._source.venue.spec
+        socket = await connect(
+            settings.transport,
+            url,
+            self,
+            timeout_s=settings.connect_timeout_s,
+            max_frame_bytes=_FRAME_BYTES_MAX,
+        )
+        self._heard_ns = now_ns()
+        for text in self._push.subscribe():
+            socket.send(text)
+        pings = asyncio.create_task(
+            self._keep_alive(socket, spec.ping_every_s, spec.pong_deadline_s)
+        )
+        try:
+            return await socket.wait_closed()
+        finally:
+            pings.cancel()
+            await asyncio.gather(pings, return_exceptions=True)
+            socket.close()
+
+    async def _keep_alive(self, socket: Socket, every_s: float, deadline_s: float) -> None:
+        """Ping where that is ours to do, and close a socket that says nothing for too long."""
+        number = 0
+        while now_ns() - self._heard_ns < (every_s + deadline_s) * 1e9:
+            await asyncio.sleep(every_s)
+            number += 1
+            if text := self._push.ping(number):
+                socket.send(text)
+        socket.close()
+
+    # -- what the transport calls
+
+    def on_message(self, payload: bytes, recv_ns: int) -> None:
+        self._heard(recv_ns)
+        changes = self._push.read(payload)
+        if changes:
+            self._source.count("status_pushes", len(changes))
+            take_statuses(self._source, [(c.symbol, c.trading) for c in changes])
+
+    def on_ping(self, recv_ns: int) -> None:
+        self._heard(recv_ns)
+
+    def on_flush(self) -> None:
+        """Every message is taken as it comes."""
+
+    def _heard(self, recv_ns: int) -> None:
+        self._heard_ns = recv_ns
+        if self._failing:
+            self._failing = False
+            log.info("status socket is back", extra=facts(source=self._source.name))

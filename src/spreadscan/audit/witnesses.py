@@ -1,0 +1,122 @@
+"""How old an answer is, by pairs that move: the moment at which the table held what its rows say.
+
+Up to 64 pairs of a source bear witness. What the table says of them is noted once a second; the
+newest moment that agrees with a witness's row is how old the answer is at least. Between two notes
+a price may have been anywhere between them. Pairs that have not moved lately bear none.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from spreadscan.audit.judge import (
+    LAGGING_AT_LEAST_NS,
+    NOTHING,
+    Held,
+    Lag,
+    Pair,
+    Table,
+    agrees,
+    has_book,
+)
+from spreadscan.venues.base import Ticker
+
+AT_MOST = 64
+AT_LEAST = 4  # fewer prove nothing
+REMEMBERED_NS = 60_000_000_000
+
+
+class _Note(NamedTuple):
+    since_ns: int  # when it was first seen so
+    held: Held
+
+
+class Witnesses:
+    """The witnesses of one source."""
+
+    def __init__(self, older_by_ns: int) -> None:
+        self._moved_within_ns = max(older_by_ns, LAGGING_AT_LEAST_NS)
+        self._notes: dict[int, list[_Note]] = {}
+        self._last_round: Table = {}
+
+    def choose(self, table: Table) -> None:
+        """Take pairs that moved since the last round in place of those that move no more."""
+        still = {i: notes for i, notes in self._notes.items() if len(notes) > 1 and i in table}
+        moved = sorted(
+            (
+                i
+                for i, held in table.items()
+                if i not in still and _moved(self._last_round.get(i, NOTHING), held)
+            ),
+            key=lambda i: -table[i].recv_ns,
+        )
+        self._last_round = table
+        self._notes = still | {i: [] for i in moved[: AT_MOST - len(still)]}
+
+    def note(self, read: Callable[[int], Held | None], at_ns: int) -> None:
+        """Note what the table says of each now; about once a second. read: None = unknown now."""
+        forget_ns = at_ns - REMEMBERED_NS
+        for symbol_id, notes in self._notes.items():
+            held = read(symbol_id)
+            if held is None or not held.recv_ns:
+                continue
+            if not notes or _moved(notes[-1].held, held):
+                notes.append(_Note(at_ns, held))
+            while len(notes) > 1 and notes[1].since_ns < forget_ns:
+                del notes[0]
+
+    def lag(
+        self, pairs: Mapping[int, Pair], rows: Mapping[str, Ticker], after: Table, sent_ns: int
+    ) -> Lag:
+        """Return how old the rows of an answer are that was asked for at sent_ns.
+
+        That is the upper quartile of what the witnesses say; bad where most have never been so.
+        after: the table when it came, for an answer may be newer than its request.
+        """
+        lags = []
+        for symbol_id, notes in self._notes.items():
+            pair = pairs.get(symbol_id)
+            row = rows.get(pair.symbol) if pair else None
+            if pair is None or row is None or not has_book(row) or not self._moves(notes, sent_ns):
+                continue
+            newest = _Note(sent_ns, after.get(symbol_id, NOTHING))
+            lags.append(_newest_agreeing([*notes, newest], row, pair.tick, sent_ns))
+        if len(lags) < AT_LEAST:
+            return Lag(None)
+        known = sorted(lag for lag in lags if lag is not None)
+        if 2 * len(known) <= len(lags):
+            return Lag(None, bad=True)
+        return Lag(known[math.ceil(0.75 * len(known)) - 1])
+
+    def _moves(self, notes: list[_Note], sent_ns: int) -> bool:
+        return len(notes) > 1 and notes[-1].since_ns >= sent_ns - self._moved_within_ns
+
+
+def _moved(was: Held, held: Held) -> bool:
+    """Return whether a slot that held a quote holds one of another price."""
+    return bool(was.recv_ns and held.recv_ns) and (was.bid_px, was.ask_px) != (
+        held.bid_px,
+        held.ask_px,
+    )
+
+
+def _newest_agreeing(notes: list[_Note], row: Ticker, tick: float, sent_ns: int) -> int | None:
+    """Return how long before sent_ns the table last held what a row says; None: at no time."""
+    until_ns = sent_ns
+    for at in range(len(notes) - 1, -1, -1):
+        note = notes[at]
+        if note.held.recv_ns and agrees(note.held, row, tick):
+            return max(0, sent_ns - until_ns)
+        if at and _is_between(notes[at - 1].held, note.held, row, tick):
+            return max(0, sent_ns - note.since_ns)
+        until_ns = note.since_ns
+    return None
+
+
+def _is_between(a: Held, b: Held, row: Ticker, tick: float) -> bool:
+    if not (a.recv_ns and b.recv_ns):
+        return False
+    return (
+        min(a.bid_px, b.bid_px) - tick <= row.bid_px <= max(a.bid_px, b.bid_px) + tick
+        and min(a.ask_px, b.ask_px) - tick <= row.ask_px <= max(a.ask_px, b.ask_px) + tick
+    )

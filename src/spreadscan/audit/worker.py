@@ -1,0 +1,201 @@
+"""The audit of all sources, in one process: rounds, questions, statuses, maintenance, funding.
+
+What fails on one source's side costs that source its confirmations, never another's, and never a
+quote. A task that falls is told and started again.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from spreadcore import Instance
+
+from spreadscan.audit.funding import FundingPoll
+from spreadscan.audit.history import History, Write
+from spreadscan.audit.maintenance import MaintenancePoll
+from spreadscan.audit.questions import Asked, Questions
+from spreadscan.audit.requests import Requests
+from spreadscan.audit.rounds import Rounds
+from spreadscan.audit.source import Source
+from spreadscan.audit.status import StatusRead, StatusSocket
+from spreadscan.clock import UtcClock, now_ns
+from spreadscan.config import Config
+from spreadscan.errors import Halt
+from spreadscan.inuse import Announced, leave_maintenance
+from spreadscan.lists import Listed, Lists
+from spreadscan.logs import facts
+from spreadscan.net import rest
+from spreadscan.net.connects import shared_connects
+from spreadscan.venues import VENUES
+from spreadscan.venues.base import Maintenance, Venue
+
+log = logging.getLogger(__name__)
+
+_NOTE_S = 1.0
+_START_AGAIN_S = 30.0  # a task that fell, by an error of ours
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class AuditWorker:
+    """The audit. run() until stop() says so; the caller holds the lease.
+
+    newest: gives the lists to use, asked at every beat; without it they stay as they are. write:
+    takes the rows of the history; without it there is none.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        lists: Lists,
+        instance: Instance,
+        newest: Callable[[], Lists] | None = None,
+        write: Write | None = None,
+    ) -> None:
+        self._config = config
+        self._instance = instance
+        self._newest = newest or (lambda: lists)
+        self._lists = lists
+        self._utc = UtcClock()
+        self._role = instance.health.role("audit")
+        self._sources: dict[str, Source] = {}
+        self._rounds: dict[str, Rounds] = {}
+        self._asked: dict[int, Asked] = {}
+        self._announced: dict[str, Sequence[Maintenance]] = {}
+        self._tasks: dict[asyncio.Task[None], tuple[str, Work]] = {}
+        self._history = History(write, self._tallies, self._unix_ns()) if write else None
+
+    async def run(self, stop: Callable[[], bool]) -> None:
+        """Audit until stop() is true."""
+        health = self._instance.health
+        health.start(self._role, now_ns())
+        async with rest.client() as session:
+            self._session = session
+            self._take(self._lists)
+            self._start("audit", self._note)
+            questions = Questions(self._instance, self._asked)
+            questions.start()
+            try:
+                await self._beat(stop)
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await questions.stop()
+                if self._history:
+                    self._history.close(self._unix_ns())
+                health.beat(self._role, now_ns(), "off")
+
+    async def _beat(self, stop: Callable[[], bool]) -> None:
+        health = self._instance.health
+        while not stop():
+            now = now_ns()
+            degraded = any(rounds.is_degraded(now) for rounds in self._rounds.values())
+            health.beat(self._role, now, "degraded" if degraded else "running")
+            if self._instance.superseded:
+                raise Halt("audit: the instance was replaced, expected to own it")
+            if (lists := self._newest()).generation > self._lists.generation:
+                self._take(lists)
+            if self._history:
+                self._history.look(self._unix_ns())
+            self._restart()
+            await asyncio.sleep(self._config.feeds.beat_ms / 1e3)
+
+    # -- the sources
+
+    def _take(self, lists: Lists) -> None:
+        """Audit the pairs of newer lists; a source that got its first pairs is a new one."""
+        for name in self._config.sources:
+            rows = lists.sources[name].subscribed if name in lists.sources else ()
+            if name in self._sources:
+                self._sources[name].take(rows)
+            elif rows:
+                self._begin(name, rows)
+        self._lists = lists
+        self._instance.health.acknowledge(self._role, lists.generation)
+
+    def _begin(self, name: str, rows: Sequence[Listed]) -> None:
+        config, venue = self._config, VENUES[name]
+        source = Source(venue, config, self._instance, rows)
+        requests = Requests(venue, config, self._session, lambda: source.count("requests"))
+        poll = self._maintenance(venue, requests)
+        rounds = Rounds(
+            source, requests, config.audit.every_s, poll.look_soon if poll else lambda: None
+        )
+        first_s = config.audit.every_s * len(self._sources) / len(config.sources)
+        self._sources[name], self._rounds[name] = source, rounds
+        self._asked[source.id] = Asked(
+            source, requests, rounds, config.audit.answer_within_s,
+            lambda ids: self._to_engine(source.id, ids),
+        )  # fmt: skip
+        self._start(name, lambda: rounds.run(first_s))
+        self._start(name, StatusRead(source, requests).run)
+        if poll:
+            self._start(name, poll.run)
+        if venue.audit.push:
+            spec = venue.spec
+            windows = (1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0)
+            connects = shared_connects(name, venue.ws_urls(config), windows, config)
+            self._start(name, StatusSocket(source, venue.audit.push, connects, config).run)
+        if venue.funding and config.audit.funding_every_s:
+            funding = FundingPoll(
+                venue, config, requests.ask, source.ids, self._instance.funding, source.count
+            )
+            self._start(name, funding.run)
+
+    def _maintenance(self, venue: Venue, requests: Requests) -> MaintenancePoll | None:
+        if venue.audit.maintenance_request is None:
+            return None
+
+        def found(rows: Sequence[Maintenance]) -> None:
+            self._announced[venue.name] = rows
+            leave_maintenance(
+                self._instance,
+                [
+                    Announced(source=name, **row._asdict())
+                    for name, announced in self._announced.items()
+                    for row in announced
+                ],
+            )
+
+        return MaintenancePoll(venue, requests, found)
+
+    def _to_engine(self, source_id: int, ids: Sequence[int]) -> None:
+        """Let the engine look at these again: there is an answer."""
+        for symbol_id in ids:
+            self._instance.dirty.mark(source_id, symbol_id)
+        self._instance.dirty.wake()
+
+    async def _note(self) -> None:
+        """Let each source's witnesses be noted, once a second."""
+        while True:
+            await asyncio.sleep(_NOTE_S)
+            for rounds in self._rounds.values():
+                rounds.note()
+
+    # -- tasks
+
+    def _start(self, source: str, work: Work, after_s: float = 0.0) -> None:
+        async def run() -> None:
+            await asyncio.sleep(after_s)
+            await work()
+
+        self._tasks[asyncio.create_task(run())] = source, work
+
+    def _restart(self) -> None:
+        """Start again, after a pause, what fell by an error of ours; none ends by itself."""
+        for task in [task for task in self._tasks if task.done()]:
+            source, work = self._tasks.pop(task)
+            told = facts(source=source, again_s=_START_AGAIN_S)
+            log.error("a task of the audit fell", extra=told, exc_info=task.exception())
+            self._start(source, work, _START_AGAIN_S)
+
+    # -- history
+
+    def _tallies(self) -> dict[str, Counter[str]]:
+        return {name: source.take_tally() for name, source in self._sources.items()}
+
+    def _unix_ns(self) -> int:
+        return self._utc.utc_ns(now_ns())

@@ -1,0 +1,26 @@
+"""An instance, and answers that prove a thing in seconds instead of a quarter of a minute."""
+
+from collections.abc import Callable
+
+import pytest
+from spreadcore import Instance
+
+from spreadscan.audit import judge
+from spreadscan.sim import Market
+
+
+@pytest.fixture(scope="session")
+def still() -> Market:
+    """A market in which nothing ever ticks."""
+    return Market(seed=1, freeze_after_s=0.0)
+
+
+@pytest.fixture
+def instance(make_instance: Callable[..., Instance]) -> Instance:
+    return make_instance(n_symbols=64)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second answer may follow the first after half a second."""
+    monkeypatch.setattr(judge, "SECOND_AFTER_NS", 500_000_000)

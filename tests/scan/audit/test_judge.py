@@ -1,0 +1,477 @@
+"""The rules by which an answer says something of a quote; each has a test that fails without it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from spreadscan.audit.judge import Answer, Held, Judge, Judgement, Lag, Pair, Verdict
+from spreadscan.venues import VENUES
+from spreadscan.venues.base import AuditPages, Ticker
+
+S = 10**9
+T0 = 10_000 * S  # of the first answer
+UNIX = 1_700_000_000 * S - T0  # Unix time minus CLOCK_BOOTTIME
+OLD = T0 - 100 * S  # a receive time beyond any doubt
+N = 30  # pairs, so that one of them is no twentieth
+
+
+def pages(**more: Any) -> AuditPages:
+    facts = {"older_by_s": 5.0, "rows_tell_time": False, "trading_only": False}
+    return replace(VENUES["mexc-spot"].audit, **facts | more)
+
+
+def held(recv_ns: int = OLD, bid: float = 100.0, ask: float = 100.5, venue_ns: int = 0) -> Held:
+    return Held(recv_ns, bid, ask, venue_ns)
+
+
+def ticker(n: int, bid: float = 100.0, ask: float = 100.5, row_ns: int = 0) -> Ticker:
+    return Ticker(f"P{n}", bid, ask, row_ns)
+
+
+class Desk:
+    """A judge of N pairs with a tick of 0.1, whose table and rows agree but for what is said.
+
+    P0 is the one in question, P1 a major.
+    """
+
+    def __init__(self, n: int = N, tick: float = 0.1, **more: Any) -> None:
+        self.n = n
+        self.judge = Judge(pages(**more))
+        self.judge.take([Pair(i, f"P{i}", 1.0, tick, i == 1) for i in range(n)])
+        self.table: dict[int, Held] = {i: held() for i in range(n)}
+
+    def answer(
+        self,
+        at_s: float,
+        rows: Mapping[int, Ticker | None] | None = None,
+        lag: Lag = Lag(0),
+        after: Mapping[int, Held] | None = None,
+        **fault: Any,
+    ) -> Judgement:
+        """A round at_s after T0. rows, after: what differs from the table, None = no row."""
+        whole = {i: ticker(i, h.bid_px, h.ask_px) for i, h in self.table.items()}
+        given = {**whole, **(rows or {})}
+        found = {row.symbol: row for row in given.values() if row is not None}
+        before = dict(self.table)
+        self.table |= after or {}
+        return self.judge.round(self.of(at_s, found, lag), before, self.table)
+
+    def of(self, at_s: float, rows: Mapping[str, Ticker], lag: Lag = Lag(0)) -> Answer:
+        return Answer(T0 + int(at_s * S), UNIX, rows, lag)
+
+    def ask(self, at_s: float, row: Ticker | None, lag: Lag = Lag(0)) -> Verdict | None:
+        """A question about P0."""
+        rows = {row.symbol: row} if row else {}
+        found = self.judge.question([0], self.of(at_s, rows, lag), self.table, self.table)
+        return found[0] if found else None
+
+
+def of_p0(found: Judgement) -> tuple[str, str]:
+    """Return kind and reason of the last verdict on P0."""
+    verdicts = [v for v in found.verdicts if v.symbol_id == 0]
+    return (verdicts[-1].kind, verdicts[-1].reason) if verdicts else ("", "")
+
+
+OTHER = ticker(0, 101.0, 101.5)
+
+# -- confirming
+
+
+def test_what_stands_at_the_venue_is_confirmed_as_of_what_the_answer_shows() -> None:
+    found = Desk().answer(0, lag=Lag(2 * S))
+    assert Verdict(0, "confirmed", "", OLD, T0 - 2 * S) == found.verdicts[0]
+    assert (N, N, 0, 0) == (found.audited, found.agreed, found.accused, found.not_judged)
+
+
+def test_nothing_is_confirmed_as_of_before_it_was_heard() -> None:
+    desk = Desk()
+    desk.table[0] = held(T0 - S)
+    verdict = next(v for v in desk.answer(0, lag=Lag(3 * S)).verdicts if v.symbol_id == 0)
+    assert Verdict(0, "confirmed", "", T0 - S, T0 - S) == verdict
+
+
+def test_an_answer_of_unknown_age_may_be_as_old_as_the_venues_answers_are() -> None:
+    verdict = Desk().answer(0, lag=Lag(None)).verdicts[0]
+    assert ("confirmed", T0 - 5 * S) == (verdict.kind, verdict.at_ns)
+
+
+# -- 1: what moves is alive
+
+
+def test_a_slot_that_changed_meanwhile_is_not_judged() -> None:
+    desk = Desk()
+    found = desk.answer(0, {0: OTHER}, after={0: held(T0 + 1)})
+    assert ("not_judged", "moved") == of_p0(found)
+    assert (N, 0) == (found.agreed, found.accused)  # it was heard while the venue answered
+
+
+def test_a_slot_that_changed_between_two_answers_is_accused_anew() -> None:
+    desk = Desk()
+    assert ("accused", "") == of_p0(desk.answer(0, {0: OTHER}))
+    desk.table[0] = held(T0 + S)
+    assert ("accused", "") == of_p0(desk.answer(15, {0: OTHER}))
+    assert ("wrong", "") == of_p0(desk.answer(30, {0: OTHER}))
+
+
+def test_an_empty_slot_is_nobodys_business() -> None:
+    desk = Desk()
+    desk.table[0] = Held(0, float("nan"), float("nan"), 0)
+    found = desk.answer(0)
+    assert ("", "") == of_p0(found)
+    assert N - 1 == found.audited
+
+
+# -- 2: prices are numbers, a tick is no difference
+
+
+@pytest.mark.parametrize(
+    ("tick", "bid", "kind"),
+    [
+        (0.1, 100.1, "confirmed"),
+        (0.1, 99.9, "confirmed"),
+        (0.1, 100.2, "accused"),
+        (0.0, 100.0 * (1 + 1e-12), "confirmed"),
+        (0.0, 100.0 * (1 + 1e-7), "accused"),
+    ],
+)
+def test_more_than_a_tick_differs(tick: float, bid: float, kind: str) -> None:
+    assert kind == of_p0(Desk(tick=tick).answer(0, {0: ticker(0, bid)}))[0]
+
+
+@pytest.mark.parametrize("row", [ticker(0, 99.0, 100.5), ticker(0, 100.0, 102.0)])
+def test_either_side_differs(row: Ticker) -> None:
+    assert "accused" == of_p0(Desk().answer(0, {0: row}))[0]
+
+
+# -- 3: only what has stood for longer than answers may be old
+
+
+@pytest.mark.parametrize(
+    ("stood_s", "expected"),
+    [(4.9, ("not_judged", "young")), (5.0, ("not_judged", "young")), (5.1, ("accused", ""))],
+)
+def test_a_young_quote_is_not_accused(stood_s: float, expected: tuple[str, str]) -> None:
+    desk = Desk()
+    desk.table[0] = held(T0 - int(stood_s * S))
+    assert expected == of_p0(desk.answer(0, {0: OTHER}))
+
+
+def test_a_young_quote_that_agrees_is_confirmed() -> None:
+    desk = Desk()
+    desk.table[0] = held(T0 - S)
+    assert "confirmed" == of_p0(desk.answer(0))[0]
+
+
+@pytest.mark.parametrize(
+    ("venue_s", "row_s", "expected"),
+    [
+        (-50, -49, ("accused", "")),
+        (-50, -50, ("not_judged", "lagging")),  # a row of that very quote, or older
+        (-50, -51, ("not_judged", "lagging")),
+        (None, -99, ("accused", "")),  # without a time of the venue its arrival counts
+        (None, -101, ("not_judged", "lagging")),
+        (-50, None, ("not_judged", "lagging")),
+    ],
+)
+def test_where_rows_tell_time_only_a_newer_row_accuses(
+    venue_s: int | None, row_s: int | None, expected: tuple[str, str]
+) -> None:
+    desk = Desk(rows_tell_time=True)
+
+    def unix(seconds: int | None) -> int:
+        return 0 if seconds is None else T0 + UNIX + seconds * S
+
+    desk.table[0] = held(venue_ns=unix(venue_s))
+    row = ticker(0, 101.0, 101.5, unix(row_s))
+    assert expected == of_p0(desk.answer(0, {0: row}))
+
+
+# -- 4: two answers about one and the same quote
+
+
+@pytest.mark.parametrize(("gap_s", "kind"), [(9.9, "accused"), (10.0, "wrong"), (15.0, "wrong")])
+def test_the_second_answer_proves_it(gap_s: float, kind: str) -> None:
+    desk = Desk()
+    assert "accused" == of_p0(desk.answer(0, {0: OTHER}))[0]
+    found = desk.answer(gap_s, {0: ticker(0, 102.0, 102.5)})
+    assert Verdict(0, kind, "", OLD, T0 + int(gap_s * S)) in found.verdicts
+    assert 1 == found.accused
+
+
+def test_an_answer_that_agrees_takes_the_accusation_back() -> None:
+    desk = Desk()
+    desk.answer(0, {0: OTHER})
+    assert "confirmed" == of_p0(desk.answer(15))[0]
+    assert "accused" == of_p0(desk.answer(30, {0: OTHER}))[0]
+
+
+def test_a_question_and_a_round_are_two_answers() -> None:
+    desk = Desk()
+    verdict = desk.ask(0, OTHER)
+    assert verdict is not None
+    assert "accused" == verdict.kind
+    assert "wrong" == of_p0(desk.answer(12, {0: OTHER}))[0]
+
+
+# -- 5: no book
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ticker(0, 0.0, 0.0),
+        ticker(0, 100.0, 0.0),
+        ticker(0, 0.0, 100.5),
+        ticker(0, 100.6, 100.5),
+        ticker(0, 100.0, float("inf")),
+    ],
+)
+def test_a_row_without_a_book_contradicts(row: Ticker) -> None:
+    desk = Desk()
+    assert ("accused", "") == of_p0(desk.answer(0, {0: row}))
+    assert ("wrong", "") == of_p0(desk.answer(15, {0: row}))
+    desk.table[0] = held(T0 + 14 * S)
+    assert ("not_judged", "no_book") == of_p0(desk.answer(16, {0: row}))
+
+
+def test_a_row_without_a_book_is_never_a_price() -> None:
+    """A crossed quote cannot stand in the table; if it did, a crossed row would not confirm it."""
+    desk = Desk()
+    desk.table[0] = held(bid=100.6, ask=100.5)
+    assert ("accused", "") == of_p0(desk.answer(0))
+
+
+# -- 6: absence
+
+
+def test_absence_says_nothing_where_not_only_trading_pairs_are_listed() -> None:
+    desk = Desk()
+    for at_s in (0, 15, 30):
+        assert ("not_judged", "no_row") == of_p0(desk.answer(at_s, {0: None}))
+
+
+def test_absent_twice_from_whole_answers_is_not_trading() -> None:
+    desk = Desk(trading_only=True)
+    # the first answer has none before it to be compared with
+    assert ("not_judged", "incomplete") == of_p0(desk.answer(0, {0: None}))
+    assert ("accused", "") == of_p0(desk.answer(15, {0: None}))
+    found = desk.answer(30, {0: None})
+    assert ("not_trading", "") == of_p0(found)
+    assert 1 == desk.judge.halted
+    assert ("", "") == of_p0(desk.answer(45, {0: None}))
+
+
+@pytest.mark.parametrize("gap_s", [9.0, 11.0])
+def test_absences_are_ten_seconds_apart(gap_s: float) -> None:
+    desk = Desk(trading_only=True)
+    desk.answer(-15)
+    desk.answer(0, {0: None})
+    assert ("not_trading" if gap_s > 10 else "accused") == of_p0(desk.answer(gap_s, {0: None}))[0]
+
+
+def test_absent_and_another_price_are_not_two_of_a_kind() -> None:
+    desk = Desk(trading_only=True)
+    desk.answer(-15)
+    desk.answer(0, {0: OTHER})
+    assert ("accused", "") == of_p0(desk.answer(15, {0: None}))
+
+
+def test_absence_of_a_pair_that_was_heard_since_says_nothing() -> None:
+    desk = Desk(trading_only=True)
+    desk.answer(-15)
+    desk.answer(0, {0: None})
+    desk.table[0] = held(T0 + 14 * S)
+    assert ("not_judged", "no_row") == of_p0(desk.answer(15, {0: None}))
+
+
+@pytest.mark.parametrize("missing", [{1, 0}, {0, 7, 8, 9}])
+def test_absence_from_an_answer_that_is_not_whole_says_nothing(missing: set[int]) -> None:
+    """Without its major, or with less than nine tenths of the rows of before."""
+    desk = Desk(trading_only=True)
+    desk.answer(-15)
+    for at_s in (0, 15):
+        found = desk.answer(at_s, dict.fromkeys(missing))
+        assert ("not_judged", "incomplete") == of_p0(found)
+        assert not found.whole
+
+
+def test_a_venue_that_has_become_smaller_is_believed_in_the_end() -> None:
+    desk = Desk(n=100, trading_only=True)
+    desk.answer(-15)
+    gone: dict[int, Ticker | None] = dict.fromkeys(range(80, 100))
+    kinds = []
+    for at in range(40):
+        for symbol_id in range(81, 100):  # these are ended by discovery
+            desk.table[symbol_id] = held(0)
+        found = desk.answer(15.0 * at, gone | {80: None})
+        kinds += [v.kind for v in found.verdicts if v.symbol_id == 80]
+    assert "not_trading" == kinds[-1]
+
+
+@pytest.mark.parametrize("how", ["row", "heard", "status"])
+def test_a_pair_that_was_missing_comes_back(how: str) -> None:
+    desk = Desk(trading_only=True)
+    desk.answer(-15)
+    desk.answer(0, {0: None})
+    desk.answer(15, {0: None})
+    desk.table[0] = held(0)
+    if how == "status":
+        assert Verdict(0, "none") == desk.judge.status(0, True, T0 + 20 * S)
+    else:
+        if how == "heard":
+            desk.table[0] = held(T0 + 29 * S)
+        found = desk.answer(30, {} if how == "heard" else {0: ticker(0)})
+        assert Verdict(0, "none") == found.verdicts[0]
+    assert 0 == desk.judge.halted
+    desk.table[0] = held(T0 + 40 * S)
+    assert "confirmed" == of_p0(desk.answer(45))[0]
+
+
+def test_rows_without_a_book_bring_nothing_back() -> None:
+    desk = Desk(trading_only=True)
+    desk.answer(-15)
+    desk.answer(0, {0: None})
+    desk.answer(15, {0: None})
+    desk.table[0] = held(0)
+    desk.answer(30, {0: ticker(0, 0.0, 0.0)})
+    assert 1 == desk.judge.halted
+
+
+# -- 7: statuses
+
+
+def test_a_status_halts_at_once_and_equality_proves_nothing_then() -> None:
+    desk = Desk()
+    assert Verdict(0, "not_trading", at_ns=T0) == desk.judge.status(0, False, T0)
+    assert desk.judge.status(0, False, T0 + 1) is None
+    found = desk.answer(1)
+    assert ("", "") == of_p0(found)
+    assert (N - 1, 1) == (found.audited, desk.judge.halted)
+    assert Verdict(0, "none") == desk.judge.status(0, True, T0 + 2)
+    assert desk.judge.status(0, True, T0 + 3) is None
+    assert "confirmed" == of_p0(desk.answer(15))[0]
+
+
+def test_a_halted_pair_is_not_asked_about() -> None:
+    desk = Desk()
+    desk.judge.status(0, False, T0)
+    assert desk.ask(1, ticker(0)) is None
+
+
+def test_where_only_what_trades_has_a_row_a_later_row_lifts_a_halt() -> None:
+    desk = Desk(trading_only=True)
+    desk.judge.status(0, False, T0)
+    assert Verdict(0, "none") not in desk.answer(0).verdicts  # it may be older than the status
+    assert Verdict(0, "none") in desk.answer(1).verdicts
+
+
+def test_a_pair_that_is_not_ours_has_no_status() -> None:
+    assert Desk().judge.status(N, False, T0) is None
+
+
+# -- 8: too many at once
+
+
+@pytest.mark.parametrize(
+    ("n", "differ", "too_many"),
+    [(30, 3, False), (30, 4, True), (100, 5, False), (100, 6, True), (4, 3, False), (4, 4, True)],
+)
+def test_many_accusations_at_once_are_the_auditors_fault(
+    n: int, differ: int, too_many: bool
+) -> None:
+    desk = Desk(n=n)
+    rows = {i: ticker(i, 101.0, 101.5) for i in range(differ)}
+    for at_s in (0, 15):
+        found = desk.answer(at_s, rows)
+        assert too_many == found.too_many
+        assert too_many != found.used
+        kinds = {v.kind for v in found.verdicts}
+        if too_many:
+            assert {"not_judged"} == kinds
+            assert {"too_many"} == {v.reason for v in found.verdicts}
+            assert differ == found.accused  # the figure says what was found all the same
+    assert ("wrong" in kinds) != too_many
+
+
+def test_absences_count_among_the_accusations() -> None:
+    desk = Desk(n=100, trading_only=True)
+    desk.answer(-15)
+    for at_s in (0, 15, 30):
+        found = desk.answer(at_s, dict.fromkeys(range(2, 10)))
+        assert found.whole
+        assert found.too_many
+    assert 0 == desk.judge.halted
+
+
+# -- 9: old answers
+
+
+@pytest.mark.parametrize("lag", [Lag(5 * S + 1), Lag(None, bad=True), Lag(300 * S)])
+def test_an_answer_that_is_too_old_says_nothing(lag: Lag) -> None:
+    desk = Desk(trading_only=True)
+    desk.answer(-15)
+    rows = {0: None, 2: ticker(2, 101.0, 101.5)}
+    for at_s in (0, 15):
+        found = desk.answer(at_s, rows, lag)
+        assert found.lagging
+        assert not found.used
+        assert {("not_judged", "lagging")} == {(v.kind, v.reason) for v in found.verdicts}
+        assert 0 == found.agreed
+    verdict = desk.ask(31, OTHER, lag)
+    assert verdict == Verdict(0, "not_judged", "lagging")
+
+
+def test_how_old_is_too_old_is_the_venues_own_figure() -> None:
+    assert not Desk(older_by_s=10.0).answer(0, lag=Lag(10 * S)).lagging
+    assert not Desk(older_by_s=1.0).answer(0, lag=Lag(5 * S)).lagging  # but 5 s at least
+
+
+def test_an_old_answer_keeps_what_was_known() -> None:
+    desk = Desk()
+    desk.answer(0, {0: OTHER})
+    desk.answer(10, {}, Lag(60 * S))
+    assert "wrong" == of_p0(desk.answer(20, {0: OTHER}))[0]
+
+
+# -- questions
+
+
+def test_what_an_answer_to_a_question_leaves_out_is_not_judged() -> None:
+    desk = Desk(trading_only=True)
+    desk.answer(-15)
+    for at_s in (0, 15, 30):
+        assert Verdict(0, "not_judged", "no_row") == desk.ask(at_s, None)
+
+
+@pytest.mark.parametrize(("rows_tell_time", "at_s"), [(True, 0), (False, -5)])
+def test_without_a_measured_lag_only_rows_with_a_time_prove_the_present(
+    rows_tell_time: bool, at_s: int
+) -> None:
+    desk = Desk(rows_tell_time=rows_tell_time)
+    assert Verdict(0, "confirmed", "", OLD, T0 + at_s * S) == desk.ask(0, ticker(0), Lag(None))
+    assert Verdict(0, "confirmed", "", OLD, T0 - S) == desk.ask(0, ticker(0), Lag(S))
+
+
+def test_questions_accuse_as_rounds_do_whatever_their_number() -> None:
+    desk = Desk(n=10)
+    rows = {f"P{i}": ticker(i, 101.0, 101.5) for i in range(8)}
+    found = desk.judge.question(range(8), desk.of(0, rows), desk.table, desk.table)
+    assert {"accused"} == {v.kind for v in found}
+
+
+# -- lists
+
+
+def test_what_was_known_of_a_pair_goes_with_it() -> None:
+    desk = Desk(trading_only=True)
+    desk.answer(0, {0: OTHER})
+    desk.judge.status(2, False, T0)
+    rest = [Pair(i, f"P{i}", 1.0, 0.1, i == 1) for i in range(N) if i not in (0, 2)]
+    assert [Verdict(0, "none"), Verdict(2, "none")] == desk.judge.take(rest)
+    assert 0 == desk.judge.halted
+    desk.judge.take([*rest, Pair(0, "P0", 1000.0, 0.1, False)])
+    assert "accused" == of_p0(desk.answer(15, {0: OTHER}))[0]
+
+

@@ -1,0 +1,213 @@
+"""Questions of the engine and what becomes of them."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from aiohttp import web
+from spreadcore import Instance
+
+from scan.audit.kit import Desk, S, Side, auditing, config_for
+from scan.feeds.kit import messages, run, until
+from spreadscan.clock import now_ns
+
+pytestmark = pytest.mark.usefixtures("soon")
+RARELY = {"every_s": 300.0}  # no round comes in between
+
+
+def ask(desk: Desk, *ids: int) -> None:
+    for symbol_id in ids:
+        desk.instance.questions.mark(desk.source, symbol_id)
+    desk.instance.questions.wake()
+
+
+def answered(desk: Desk) -> list[int]:
+    """Return what the engine is to look at again."""
+    return desk.instance.dirty.take(desk.source)
+
+
+@pytest.mark.parametrize("name", ["binance-spot", "okx-futures"])
+def test_a_quote_that_stands_is_confirmed_and_the_engine_looks_again(
+    instance: Instance, name: str
+) -> None:
+    async def main() -> None:
+        async with Side(name) as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.figure("rounds"))
+                recv_ns = desk.quote(3)
+                ask(desk, 3)
+                await until(lambda: desk.verdict(3).recv_ns == recv_ns)
+                assert "confirmed" == desk.kind(3)
+                await until(lambda: 3 in answered(desk))
+                assert (1, 1) == (desk.figure("questions"), desk.figure("answers"))
+                assert [[side.symbols[3]]] == side.questions
+
+    run(main())
+
+
+def test_only_rows_with_a_time_prove_the_present_where_nothing_moves(instance: Instance) -> None:
+    """No pair bears witness here: an answer of Binance spot may be five seconds old."""
+
+    async def main(name: str) -> int:
+        async with Side(name) as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                ask(desk, 3)
+                await until(lambda: desk.figure("answers"))
+                return now_ns() - desk.verdict(3).at_ns
+
+    assert 0 <= run(main("okx-futures")) < 2 * S
+    assert 5 * S <= run(main("binance-spot")) < 7 * S
+
+
+def test_a_quote_that_differs_is_accused_and_the_next_round_proves_it(instance: Instance) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, every_s=3.0), desk.lists(), instance):
+                await until(lambda: desk.figure("rounds"))
+                side.books[side.symbols[3]] = (101.0, 101.5)
+                ask(desk, 3)
+                await until(lambda: 3 in answered(desk))
+                assert "accused" == desk.kind(3)
+                await until(lambda: desk.kind(3) == "wrong")
+
+    run(main())
+
+
+@pytest.mark.parametrize(("name", "requests"), [("binance-spot", 1), ("okx-futures", 5)])
+def test_questions_of_a_moment_go_out_in_one_request_where_the_venue_takes_it(
+    instance: Instance, name: str, requests: int
+) -> None:
+    async def main() -> None:
+        async with Side(name) as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.figure("rounds"))
+                for symbol_id in (3, 4, 5, 6, 7, 3):
+                    ask(desk, symbol_id)
+                await until(lambda: desk.figure("answers") >= 5)
+                asked = sorted(symbol for group in side.questions for symbol in group)
+                assert sorted(side.symbols[3:8]) == asked
+                assert requests == len(side.questions)
+
+    run(main())
+
+
+def test_a_pair_is_asked_about_once_at_a_time(instance: Instance) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            go = asyncio.Event()
+
+            async def late() -> Any:
+                await go.wait()
+
+            side.fault = lambda kind: late() if kind == "question" else None
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                ask(desk, 3)
+                await until(lambda: side.asked["question"])
+                ask(desk, 3)
+                await until(lambda: desk.figure("questions") == 2)
+                await asyncio.sleep(0.1)
+                assert 1 == side.asked["question"]
+                go.set()
+                await until(lambda: desk.figure("answers"))
+
+    run(main())
+
+
+def test_without_an_answer_in_time_nothing_is_written(
+    instance: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+
+            async def never() -> Any:
+                await asyncio.sleep(30)
+
+            config = config_for(side, answer_within_s=0.2, **RARELY)
+            async with auditing(config, desk.lists(), instance):
+                await until(lambda: desk.kind(3) == "confirmed")
+                before, recv_ns = desk.verdict(3), desk.quote(3)
+                side.fault = lambda kind: never() if kind == "question" else None
+                ask(desk, 3)
+                await until(lambda: messages(caplog, "audit questions fail"))
+                ask(desk, 3)
+                await until(lambda: side.asked["question"] == 2)
+                await asyncio.sleep(0.3)
+                assert before == desk.verdict(3)
+                assert [] == answered(desk)
+                side.fault = lambda kind: None
+                ask(desk, 3)
+                await until(lambda: desk.verdict(3).recv_ns == recv_ns)
+
+    run(main())
+    assert 1 == len(messages(caplog, "audit questions fail"))
+    assert 1 == len(messages(caplog, "audit questions are answered"))
+
+
+def test_one_unknown_name_does_not_spoil_the_answers_about_others(instance: Instance) -> None:
+    """Binance refuses the whole request for it."""
+
+    async def main() -> None:
+        async with Side("binance-spot") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            answer = side._question
+
+            def question(request: web.Request) -> bytes:
+                if side.symbols[4] in request.query["symbols"]:
+                    raise web.HTTPBadRequest(text='{"code":-1121,"msg":"Invalid symbol."}')
+                return answer(request)
+
+            side._question = question  # type: ignore[method-assign]
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.figure("rounds"))
+                fresh = [desk.quote(i) for i in (3, 4, 5)]
+                ask(desk, 3, 4, 5)
+                await until(lambda: desk.verdict(5).recv_ns == fresh[2])
+                assert desk.verdict(3).recv_ns == fresh[0]
+                assert desk.verdict(4).recv_ns != fresh[1]
+
+    run(main())
+
+
+def test_a_question_about_a_halted_pair_is_answered_by_what_is_known(instance: Instance) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            side.halted.add(side.symbols[3])
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.kind(3) == "not_trading")
+                ask(desk, 3)
+                await until(lambda: 3 in answered(desk))
+                assert "not_trading" == desk.kind(3)
+
+    run(main())
+
+
+def test_a_pair_that_is_not_ours_is_not_asked_about(instance: Instance) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, **RARELY), desk.lists(10), instance):
+                ask(desk, 15)
+                await until(lambda: desk.figure("questions"))
+                await asyncio.sleep(0.1)
+                assert 0 == side.asked["question"]
+
+    run(main())

@@ -1,0 +1,96 @@
+"""Which pairs trade: by the instrument list, and by push."""
+
+import logging
+
+import pytest
+from aiohttp import web
+from spreadcore import Instance
+
+from scan.audit.kit import Desk, Side, auditing, config_for
+from scan.feeds.kit import messages, run, until
+from spreadscan.audit import status
+
+pytestmark = pytest.mark.usefixtures("soon")
+RARELY = {"every_s": 300.0}
+
+
+@pytest.mark.parametrize("name", ["binance-spot", "okx-futures"])
+def test_a_status_in_the_list_halts_at_once(instance: Instance, name: str) -> None:
+    async def main() -> None:
+        async with Side(name) as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            side.halted.add(side.symbols[3])
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.kind(3) == "not_trading")
+                assert [3] == instance.acts.take(desk.source)
+                assert 1 == desk.figure("halted") == desk.figure("halts")
+                assert desk.figure("status_reads")
+
+    run(main())
+
+
+def test_a_push_halts_and_brings_back_at_once(
+    instance: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: side.subscribed and desk.figure("status_reads"))
+                await side.push(side.symbols[3], "suspend")
+                await until(lambda: desk.kind(3) == "not_trading")
+                await side.push(side.symbols[3], "live")
+                await until(lambda: desk.kind(3) != "not_trading")
+                await side.push("OTHER-USDT-SWAP", "suspend")
+                assert [3] == instance.acts.take(desk.source)
+                await side.cut()
+                await until(lambda: messages(caplog, "status socket lost"))
+                await until(lambda: len(side._sockets) == 1)
+                await side.push(side.symbols[5], "suspend")
+                await until(lambda: desk.kind(5) == "not_trading")
+
+    run(main())
+    assert 1 == len(messages(caplog, "status socket is back"))
+
+
+def test_a_list_that_halts_most_has_to_say_so_twice(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A field that has changed its meaning would empty the source."""
+    monkeypatch.setattr(status, "_AGAIN_S", 1.0)
+
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            side.halted |= set(side.symbols[5:])
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.figure("status_reads") == 1)
+                assert 0 == desk.figure("halted")
+                await until(lambda: desk.figure("halted") == 15)
+                assert 2 == desk.figure("status_reads")
+
+    run(main())
+    (told,) = messages(caplog, "most pairs halted, asked again")
+    assert (15, 20) == (told["halted"], told["of"])
+
+
+def test_without_statuses_what_is_known_stays(
+    instance: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            side.fault = lambda kind: (
+                web.Response(text="busy", status=503) if kind == "instruments" else None
+            )
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: messages(caplog, "statuses unknown"))
+                await until(lambda: desk.kinds() == {"confirmed"})
+
+    run(main())
