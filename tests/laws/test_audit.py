@@ -237,5 +237,3 @@ def check_figures(oracle: Oracle, at: int, found: Judgement, said: dict[int, str
     assert findings.count("agrees") + findings.count("moved") == found.agreed
     assert findings.count("differs") + findings.count("absent") == found.accused
     assert found.used == (not found.lagging and "too_many" not in said.values())
-
-

@@ -193,9 +193,7 @@ def figure(instance: Instance, name: str, figure: str) -> int:
 
 
 @pytest.mark.parametrize("name", FUTURES)
-def test_the_audit_keeps_what_the_market_pays(
-    instance: Instance, still: Market, name: str
-) -> None:
+def test_the_audit_keeps_what_the_market_pays(instance: Instance, still: Market, name: str) -> None:
     source_id = SOURCE_BY_NAME[name].id
     symbols = [i.venue_symbol for i in still.instruments[source_id][:40]]
     lists = lists_of(name, *(row(n, symbol) for n, symbol in enumerate(symbols)))

@@ -400,5 +400,3 @@ def test_a_run_leaves_a_row_of_each_source(instance: Instance) -> None:
     assert "okx-futures" == row["source"]
     assert 2 <= int(row["rounds"])
     assert 20 * int(row["rounds"]) == int(row["audited"]) == int(row["agreed"])
-
-
