@@ -473,5 +473,3 @@ def test_what_was_known_of_a_pair_goes_with_it() -> None:
     assert 0 == desk.judge.halted
     desk.judge.take([*rest, Pair(0, "P0", 1000.0, 0.1, False)])
     assert "accused" == of_p0(desk.answer(15, {0: OTHER}))[0]
-
-
