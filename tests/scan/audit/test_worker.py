@@ -329,13 +329,13 @@ def test_it_ends_where_its_instance_was_replaced(
     async def main() -> None:
         async with Side("okx-futures") as side:
             desk = Desk(instance, side)
-            with pytest.raises(Halt, match="audit: the instance was replaced"):
-                async with auditing(config_for(side), desk.lists(), instance):
-                    await until(lambda: desk.figure("requests"))
-                    make_instance(n_symbols=64, force=True)
-                    await asyncio.sleep(1.0)
+            async with auditing(config_for(side), desk.lists(), instance):
+                await until(lambda: desk.figure("requests"))
+                make_instance(n_symbols=64, force=True)
+                await asyncio.sleep(1.0)
 
-    run(main())
+    with pytest.raises(Halt, match="audit: the instance was replaced"):
+        run(main())
 
 
 def test_requests_are_counted_and_within_the_venues_limit(instance: Instance) -> None:
