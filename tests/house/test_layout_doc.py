@@ -7,7 +7,12 @@ import pytest
 from spreadcore import layout
 
 DOCS = Path(__file__).parents[2] / "docs"
-IN_SLOTS = ("Quote", "Funding", "Verdict", "MarkBody")  # listed by their offset in the slot around them
+IN_SLOTS = (
+    "Quote",
+    "Funding",
+    "Verdict",
+    "MarkBody",
+)  # listed by their offset in the slot around them
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,8 @@ class Connection:
     """One open socket: its conversation, and what is to be written at the next flush."""
 
     __slots__ = (
-        "closing", "conversation", "harm", "n_pushed", "pending", "symbols", "transport", "ws",
+        "closing", "conversation", "harm", "n_pushed", "path", "pending", "symbols", "transport",
+        "ws",
     )  # fmt: skip
 
     def __init__(
@@ -40,11 +41,13 @@ class Connection:
         transport: asyncio.WriteTransport,
         conversation: Conversation,
         harm: SocketHarm | None = None,
+        path: str = "",
     ) -> None:
         self.ws = ws
         self.transport = transport
         self.conversation = conversation
         self.harm = harm
+        self.path = path
         self.symbols: set[str] = set()  # those that push to this socket
         self.pending: list[bytes] = []
         self.n_pushed = 0

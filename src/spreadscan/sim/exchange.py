@@ -7,7 +7,7 @@ recording (spreadscan.yesterday). Runs in one event loop with the other seven.
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -16,26 +16,26 @@ from aiohttp import WSMsgType, web
 from spreadscan.clock import now_ns
 from spreadscan.sim.connection import BINARY, TEXT, Connection, frame
 from spreadscan.sim.harm import Harm
-from spreadscan.sim.pages import (
-    FUNDING_PATHS,
-    HEADERS,
-    INSTRUMENT_PATHS,
-    TIME_PATHS,
-    time_page,
-)
+from spreadscan.sim.pages import FUNDING_PATHS, INSTRUMENT_PATHS, TIME_PATHS, maintenance, time_page
 from spreadscan.sim.pages.refusal import Refusal
-from spreadscan.sim.pages.tickers import TICKER_PATHS
+from spreadscan.sim.pages.rows import Rows
+from spreadscan.sim.pages.tickers import TICKER_PATHS, page_of
 from spreadscan.sim.protocols import PROTOCOLS, Answer, Close, Rules
 from spreadscan.sim.protocols.binance import BinanceConversation, bare
+from spreadscan.sim.simtime import AsOf
+from spreadscan.sim.weights import Weights
 
 _REQUEST_BYTES_MAX = 1 << 20
 _CLOSE_WAIT_S = 1.0
+_COUNTERS_PATH = "/sim"  # none of a venue's
+Body = bytes | Rows
 
 
 @dataclass(slots=True)
 class Counters:
     """What one source has done. sockets and subscriptions are now, the others since the start."""
 
+    weights: Weights
     sockets: int = 0
     subscriptions: int = 0  # (socket, symbol) pairs that push
     opened: int = 0
@@ -44,6 +44,11 @@ class Counters:
     dropped: int = 0  # sockets cut off because they did not read
     closed: int = 0  # sockets closed by a rule of the venue
     pages: int = 0
+
+    def told(self) -> dict[str, object]:
+        """Return all of it, as JSON has it."""
+        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "weights"}
+        return numbers | {"weights": self.weights.told()}
 
 
 class Topic:
@@ -70,7 +75,7 @@ class Exchange(Generic[_T]):
     ) -> None:
         self.name = name
         self.rules = rules
-        self.counters = Counters()
+        self.counters = Counters(Weights(name))
         self.connections: set[Connection] = set()
         self._protocol = PROTOCOLS[name]
         self._harm = harm
@@ -82,6 +87,7 @@ class Exchange(Generic[_T]):
         self._touched: list[Connection] = []
         self._rng = random.Random(f"{seed}/connections/{name}")
         self._closings: set[asyncio.Task[None]] = set()
+        self._as_of = AsOf(0)  # of the page that is being rendered, which takes no turn of the loop
 
     def _unix_ns(self) -> int:
         """Return what the venue's clock shows now."""
@@ -91,13 +97,22 @@ class Exchange(Generic[_T]):
         """Return the instrument list; an aiohttp HTTP error where there is none."""
         raise NotImplementedError
 
-    def _funding_page(self, query: Mapping[str, str]) -> bytes:
+    def _funding_page(self, query: Mapping[str, str]) -> Body:
         """Return the funding of all contracts; an aiohttp HTTP error where it is not known."""
         raise NotImplementedError
 
-    def _ticker_page(self, path: str, query: Mapping[str, str]) -> bytes:
+    def _ticker_page(self, path: str, query: Mapping[str, str]) -> Body:
         """Return one of TICKER_PATHS, or Refusal; an aiohttp HTTP error where there is none."""
         raise web.HTTPNotFound(text=f"{self.name}: no tickers here")
+
+    def _maintenance_page(self, query: Mapping[str, str]) -> bytes:
+        """Return what is said of maintenance: nothing is planned."""
+        ms = self._unix_ns() // 1_000_000
+        return maintenance.maintenance_page(self.name, query, (), ms)
+
+    def _foreign_page(self, page: str) -> Body:
+        """Return what another venue has in place of a page of a fault script."""
+        raise NotImplementedError
 
     def _opened(self, connection: Connection) -> None:
         """Take notice of a socket that has opened."""
@@ -121,6 +136,9 @@ class Exchange(Generic[_T]):
             app.router.add_get(FUNDING_PATHS[self.name], self._funding)
         for path in TICKER_PATHS[self.name]:
             app.router.add_get(path, partial(self._tickers, path))
+        if self.name in maintenance.PATHS:
+            app.router.add_get(maintenance.PATHS[self.name], self._maintenance)
+        app.router.add_get(_COUNTERS_PATH, self._counted)
         for path in self._protocol.paths:
             app.router.add_get(path, self._socket)
         return app
@@ -168,27 +186,52 @@ class Exchange(Generic[_T]):
         return await self._page("funding", request, self._funding_page)
 
     async def _tickers(self, path: str, request: web.Request) -> web.Response:
-        def render(query: Mapping[str, str]) -> bytes:
+        def render(query: Mapping[str, str]) -> Body:
             return self._ticker_page(path, dict(query) | request.match_info)
 
-        return await self._page("tickers", request, render)
+        return await self._page(page_of(path, request.query), request, render)
+
+    async def _maintenance(self, request: web.Request) -> web.Response:
+        return await self._page("maintenance", request, self._maintenance_page)
 
     async def _server_time(self, request: web.Request) -> web.Response:
-        return await self._page("time", request, lambda _: time_page(self.name, self._unix_ns()))
+        return await self._page("time", request, lambda _: self._time_page())
+
+    def _time_page(self) -> bytes:
+        off_ns = self._as_of.clock_ns - self._as_of.age_ns
+        return time_page(self.name, self._unix_ns() + off_ns)
+
+    async def _counted(self, request: web.Request) -> web.Response:
+        return web.json_response(self.counters.told())
 
     async def _page(
-        self, page: str, request: web.Request, render: Callable[[Mapping[str, str]], bytes]
+        self, page: str, request: web.Request, render: Callable[[Mapping[str, str]], Body]
     ) -> web.Response:
         self.counters.pages += page != "time"
-        refusal = await self._harm.rest(page, request.query)
+        weights, resource = self.counters.weights, request.match_info.route.resource
+        path = resource.canonical if resource else request.path
+        spent = weights.spend(path, request.query, now_ns() * 1e-9)
+        headers = weights.headers(path, spent, self._unix_ns())
+        if spent.over:
+            status, more, body = weights.refusal(spent, self._unix_ns())
+            return _answer(body, headers | more, status)
+        harm = self._harm.page(*self._names_of(page, request.query))
+        refusal = await harm.answer(request.query.get("cursor"))
         if refusal is not None:
             return refusal
+        self._as_of = harm.as_of()
         try:
-            body = self._harm.body(page, render(request.query))
+            found = self._foreign_page(page) if harm.foreign else render(request.query)
         except Refusal as no:
-            return web.Response(body=no.body, status=no.status, content_type="application/json")
-        headers = HEADERS.get(self.name) if page != "time" else None
-        return web.Response(body=body, content_type="application/json", headers=headers)
+            return _answer(no.body, headers, no.status)
+        body = await found.in_pieces() if isinstance(found, Rows) else found
+        return _answer(harm.body(body), headers)
+
+    def _names_of(self, page: str, query: Mapping[str, str]) -> tuple[str, ...]:
+        """Return what a fault script calls a page: Bybit's funding stands in its tickers."""
+        if page == "funding" and self.name == "bybit-futures":
+            return page, "ask" if query.get("symbol") else "tickers"
+        return (page,)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(
@@ -222,7 +265,7 @@ class Exchange(Generic[_T]):
             conn_id=f"{self._rng.getrandbits(32):08x}",
             opened_s=now_ns() * 1e-9,
         )
-        connection = Connection(ws, transport, conversation, self._harm.socket())
+        connection = Connection(ws, transport, conversation, self._harm.socket(), request.path)
         self.connections.add(connection)
         self.counters.sockets += 1
         self.counters.opened += 1
@@ -298,17 +341,33 @@ class Exchange(Generic[_T]):
         if symbol in self._harm.silent():
             return
         sent = self._harm.payload(symbol, payload)
-        whole, n = frame(sent, self._opcode), 0
+        self._send(sent, self._opcode, receivers, whole=sent is payload)
+
+    def _send(
+        self, payload: bytes, opcode: int, receivers: Iterable[Connection], whole: bool = True
+    ) -> None:
+        """Collect a data frame for sockets. whole: what stands in it can be taken apart."""
+        data, n = frame(payload, opcode), 0
         for connection in receivers:
             if connection.harm is not None and not connection.harm.takes_data():
                 continue
             connection.n_pushed += 1
             n += 1
-            if connection.conversation.wrapped or sent is not payload:
-                self._collect(connection, whole)
+            if connection.conversation.wrapped or not whole:
+                self._collect(connection, data)
             else:
-                self._collect(connection, frame(bare(payload), self._opcode))
+                self._collect(connection, frame(bare(payload), opcode))
         self.counters.frames += n
+
+    def _push_status(self, payload: bytes) -> None:
+        """Send to every socket that has subscribed to the trading statuses; text at every venue."""
+        name, begin = self._protocol.status, self._protocol.status_path
+        followers = [
+            connection
+            for connection in self.connections
+            if name in connection.conversation.names and connection.path.startswith(begin)
+        ]
+        self._send(payload, TEXT, followers)
 
     def _collect(self, connection: Connection, data: bytes) -> None:
         if not connection.pending:
@@ -331,3 +390,9 @@ class Exchange(Generic[_T]):
         task = asyncio.create_task(work)
         self._closings.add(task)
         task.add_done_callback(self._closings.discard)
+
+
+def _answer(body: bytes, headers: Mapping[str, str], status: int = 200) -> web.Response:
+    return web.Response(
+        body=body, status=status, content_type="application/json", headers=dict(headers)
+    )

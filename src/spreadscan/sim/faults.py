@@ -30,8 +30,10 @@ _RANGES: dict[str, tuple[int, float]] = {
     "status": (400, 599),
     "retry_after_s": (0, inf),
     "hang_s": (0, inf),
+    "age_s": (0, inf),
 }
 ANNOUNCING = ("binance-spot", "binance-futures", "okx-spot", "okx-futures")
+MAINTAINED = ("binance-spot", "bybit-spot", "bybit-futures", "okx-spot", "okx-futures")
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,7 +153,14 @@ class Freeze(Fault, frozen=True, kw_only=True):
 
 
 class Halt(Freeze, frozen=True, kw_only=True):
-    """As frozen, and the instrument list says so: in the venue's status, or by leaving them out."""
+    """As frozen, and the venue says so: in the status that its list has, or by leaving them out,
+    on its status channel, and in its tickers.
+
+    shows: what stands in the tickers; "venue" is that venue's own way. With another one a
+    symbolStatus=TRADING does not leave the pair out.
+    """
+
+    shows: Literal["venue", "zeros", "empty", "absent", "last"] = "venue"
 
 
 class Shrink(Fault, frozen=True, kw_only=True):
@@ -160,10 +169,16 @@ class Shrink(Fault, frozen=True, kw_only=True):
     share: float = 0.6
 
 
-class RestFault(Fault, frozen=True, kw_only=True):
-    """Befalls REST answers. requests: which of that page, the first is 1; none named = each."""
+_Page = Literal["instruments", "time", "funding", "tickers", "ask", "maintenance", "*"]
 
-    page: Literal["instruments", "time", "funding"] = "instruments"
+
+class RestFault(Fault, frozen=True, kw_only=True):
+    """Befalls REST answers. requests: which of that page, the first is 1; none named = each.
+
+    tickers: what is told of all pairs; ask: of those that a request names. "*": every page.
+    """
+
+    page: _Page = "instruments"
     requests: tuple[int, ...] = ()
 
 
@@ -189,12 +204,61 @@ class MissingPage(RestFault, frozen=True, kw_only=True):
     """Every page after the first is status 404 (Bybit's lists have pages)."""
 
 
+class Stale(RestFault, frozen=True, kw_only=True):
+    """What is told is age_s old. row_times "now": and its times are as if it were not."""
+
+    page: _Page = "tickers"
+    age_s: float
+    row_times: Literal["old", "now"] = "old"
+
+
+class Cached(RestFault, frozen=True, kw_only=True):
+    """An answer is made every age_s, counted from at_s, and given to all until the next."""
+
+    page: _Page = "tickers"
+    age_s: float
+
+
+class MissingRows(RestFault, frozen=True, kw_only=True):
+    """A whole answer without this share of its rows, drawn by the seed. same: always the same."""
+
+    page: _Page = "tickers"
+    share: float = 0.5
+    same: bool = False
+
+
+class WrongShape(RestFault, frozen=True, kw_only=True):
+    """Status 200 and something else. text: its numbers as text; numbers: its text as numbers."""
+
+    page: _Page = "tickers"
+    how: Literal[
+        "other_venue", "html", "redirect", "half", "text", "numbers", "empty_list", "error_body"
+    ]
+
+
+class PageClock(RestFault, frozen=True, kw_only=True):
+    """The clock that pages are made by is off: their own time and that of their rows."""
+
+    page: _Page = "*"
+    shift_s: float
+
+
+class Maintenance(Fault, frozen=True, kw_only=True):
+    """A maintenance on the page of the system's status; begins and ends so long after the start."""
+
+    title: str = "System upgrade"
+    begin_s: float
+    end_s: float
+
+
 KINDS: dict[str, type[Fault]] = {
     "mute": Mute, "busy": Busy, "half_open": HalfOpen, "drip": Drip, "huge_frame": HugeFrame,
     "endless_frame": EndlessFrame, "close": Close, "restart": Restart,
     "prices": Prices, "old_ids": OldIds, "clock": Clock, "garbage": Garbage,
     "refuse": Refuse, "delist": Delist, "shrink": Shrink, "freeze": Freeze, "halt": Halt,
     "status": Status, "hang": Hang, "partial_page": PartialPage, "missing_page": MissingPage,
+    "stale": Stale, "cached": Cached, "missing_rows": MissingRows, "wrong_shape": WrongShape,
+    "page_clock": PageClock, "maintenance": Maintenance,
 }  # fmt: skip
 
 
@@ -264,6 +328,17 @@ def _check(where: str, fault: Fault) -> None:
         raise ConfigError(
             f"{where}: {fault.source} announces nothing, expected one of {', '.join(ANNOUNCING)}"
         )
+    if isinstance(fault, Maintenance):
+        if fault.source not in ("*", *MAINTAINED):
+            raise ConfigError(
+                f"{where}: {fault.source} has no page for it, expected one of "
+                f"{', '.join(MAINTAINED)}"
+            )
+        if not fault.begin_s < fault.end_s:
+            raise ConfigError(
+                f"{where}: found begin_s = {fault.begin_s:g}, end_s = {fault.end_s:g}, "
+                "expected begin_s < end_s"
+            )
     for key, (least, most) in _RANGES.items():
         found = getattr(fault, key, None)
         for value in found if isinstance(found, tuple) else () if found is None else (found,):

@@ -1,12 +1,13 @@
 """What a fault script does to one simulated source: its sockets, its books, its pages.
 
-`Harm` belongs to an Exchange, `SocketHarm` to one of its sockets. Seconds count from the start.
+`Harm` belongs to an Exchange, `SocketHarm` to one of its sockets, `PageHarm` to one request over
+REST. Seconds count from the start.
 """
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import orjson
@@ -15,7 +16,8 @@ from aiohttp import web
 from spreadscan.clock import now_ns
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import Fault
-from spreadscan.sim.simtime import SimTime
+from spreadscan.sim.lies import misshapen, without_rows
+from spreadscan.sim.simtime import AsOf, SimTime
 from spreadscan.types import Book, Instrument
 
 _HTML = "<!DOCTYPE html><html><head><title>Attention Required!</title></head></html>"
@@ -104,6 +106,65 @@ class SocketHarm:
         return orjson.dumps({"stream": "!serverShutdown", "data": event}).decode()
 
 
+class PageHarm:
+    """The faults of one request of a page, the n-th."""
+
+    def __init__(self, harm: "Harm", faults: Sequence[script.RestFault], n: int) -> None:
+        self._harm = harm
+        self._faults = faults
+        self._n = n
+
+    @property
+    def foreign(self) -> bool:
+        """Whether another venue answers."""
+        return any(
+            isinstance(f, script.WrongShape) and f.how == "other_venue" for f in self._faults
+        )
+
+    async def answer(self, cursor: str | None) -> web.Response | None:
+        """Return the answer in place of the page, None for the page itself."""
+        for fault in self._faults:
+            if isinstance(fault, script.Hang):
+                await asyncio.sleep(fault.hang_s)
+            elif isinstance(fault, script.Status):
+                return _refusal(fault)
+            elif isinstance(fault, script.MissingPage) and cursor:
+                return web.Response(status=404)
+            elif isinstance(fault, script.WrongShape) and fault.how == "html":
+                return web.Response(text=_HTML, content_type="text/html")
+            elif isinstance(fault, script.WrongShape) and fault.how == "redirect":
+                return web.Response(status=302, headers={"Location": "/sorry.html"})
+        return None
+
+    def as_of(self) -> AsOf:
+        """Return as of when the page is that is made now."""
+        boot_ns = now_ns()
+        age_ns, clock_ns, rows_ns = 0, 0, 0
+        for fault in self._faults:
+            if isinstance(fault, script.Cached):
+                age_ns += self._harm.since_ns(fault, boot_ns) % max(1, int(fault.age_s * 1e9))
+            elif isinstance(fault, script.Stale):
+                age_ns += int(fault.age_s * 1e9)
+                hidden_ns = int(fault.age_s * 1e9) if fault.row_times == "now" else 0
+                clock_ns, rows_ns = clock_ns + hidden_ns, rows_ns + hidden_ns
+            elif isinstance(fault, script.PageClock):
+                shift_ns = int(fault.shift_s * 1e9)
+                clock_ns, rows_ns = clock_ns + shift_ns, rows_ns + shift_ns
+        return AsOf(boot_ns, age_ns, clock_ns, rows_ns)
+
+    def body(self, body: bytes) -> bytes:
+        """Return the body of the page as it is sent."""
+        for fault in self._faults:
+            if isinstance(fault, script.MissingRows):
+                key = f"{self._harm.seed}/rows/{self._harm.name}"
+                rng = None if fault.same else random.Random(f"{key}/{self._n}")
+                body = without_rows(body, fault.share, rng, key)
+            elif isinstance(fault, script.WrongShape) and fault.how != "other_venue":
+                body = misshapen(body, fault.how, self._harm.name)
+        cut = any(isinstance(fault, script.PartialPage) for fault in self._faults)
+        return body[: len(body) // 2] if cut else body
+
+
 class Harm:
     """The faults of one source. name: of the source; time: counts at_s from its start."""
 
@@ -111,7 +172,7 @@ class Harm:
         self.name = name
         self._faults = [fault for fault in faults if fault.source in ("*", name)]
         self._time = time
-        self._seed = seed
+        self.seed = seed
         self._n_opened = 0
         self._n_books = 0
         self._asked: Counter[str] = Counter()
@@ -120,12 +181,16 @@ class Harm:
         """Return real seconds since the server started."""
         return (now_ns() - self._time.t0_boot_ns) * 1e-9
 
-    def active(self, kind: type[_F]) -> list[_F]:
-        """Return the faults of this kind that are in force now."""
+    def since_ns(self, fault: Fault, boot_ns: int) -> int:
+        """Return for how long a fault has been in force at a CLOCK_BOOTTIME stamp."""
+        return boot_ns - self._time.t0_boot_ns - int(fault.at_s * 1e9)
+
+    def active(self, kind: type[_F], at_s: float | None = None) -> list[_F]:
+        """Return the faults of this kind that are in force, now or at another time."""
         if not self._faults:
             return []
-        now_s = self.now_s()
-        return [f for f in self._faults if isinstance(f, kind) and f.at_s <= now_s < f.until_s]
+        t = self.now_s() if at_s is None else at_s
+        return [f for f in self._faults if isinstance(f, kind) and f.at_s <= t < f.until_s]
 
     def socket(self) -> SocketHarm | None:
         """Count a new socket and return what befalls it, None for nothing."""
@@ -145,30 +210,42 @@ class Harm:
         unknown = {s for f in self.active(script.Refuse) for s in f.symbols} | self.delisted()
         return {n: s for n, s in names.items() if s not in unknown} if unknown else names
 
-    def delisted(self) -> set[str]:
-        """Return the symbols that the venue does not list now, shrunken lists apart."""
-        return {symbol for fault in self.active(script.Delist) for symbol in fault.symbols}
+    def delisted(self, at_s: float | None = None) -> set[str]:
+        """Return the symbols that the venue does not list, shrunken lists apart."""
+        return {symbol for fault in self.active(script.Delist, at_s) for symbol in fault.symbols}
 
     def silent(self) -> set[str]:
         """Return the symbols that send nothing now: delisted, halted or frozen."""
         frozen = {symbol for fault in self.active(script.Freeze) for symbol in fault.symbols}
         return frozen | self.delisted()
 
-    def halted(self) -> set[str]:
-        """Return the symbols that the instrument list shows as not trading now."""
-        return {symbol for fault in self.active(script.Halt) for symbol in fault.symbols}
+    def halted(self, at_s: float | None = None) -> dict[str, script.Halt]:
+        """Return the symbols that do not trade, and why: the first of their halts."""
+        faults = sorted(self.active(script.Halt, at_s), key=lambda fault: -fault.at_s)
+        return {symbol: fault for fault in faults for symbol in fault.symbols}
 
-    def listed(self, instruments: Sequence[Instrument]) -> list[Instrument] | None:
-        """Return what the instrument list shows now; None: all of it."""
-        delisted, shrinks = self.delisted(), self.active(script.Shrink)
+    def list_state(self, at_s: float | None = None) -> Hashable:
+        """Return what the instrument list depends on."""
+        shrinks = tuple(self.active(script.Shrink, at_s))
+        return frozenset(self.delisted(at_s)), shrinks, frozenset(self.halted(at_s))
+
+    def listed(
+        self, instruments: Sequence[Instrument], at_s: float | None = None
+    ) -> list[Instrument] | None:
+        """Return what the instrument list shows; None: all of it."""
+        delisted, shrinks = self.delisted(at_s), self.active(script.Shrink, at_s)
         if not delisted and not shrinks:
             return None
         left = [i for i in instruments if i.venue_symbol not in delisted]
         for shrink in shrinks:
-            rng = random.Random(f"{self._seed}/shrink/{self.name}")
+            rng = random.Random(f"{self.seed}/shrink/{self.name}")
             n = round(len(left) * (1.0 - shrink.share))
             left = [left[i] for i in sorted(rng.sample(range(len(left)), n))]
         return left
+
+    def works(self) -> list[script.Maintenance]:
+        """Return what the venue has announced."""
+        return self.active(script.Maintenance)
 
     def book(self, book: Book) -> Book:
         """Return the book as the venue sends it now."""
@@ -186,26 +263,19 @@ class Harm:
                     return _garble(fault.how, payload)
         return payload
 
-    async def rest(self, page: str, query: Mapping[str, str]) -> web.Response | None:
-        """Count a request; return the answer in place of the page, None for the page itself."""
-        self._asked[page] += 1
-        for fault in self.active(script.RestFault):
-            if fault.page != page or (fault.requests and self._asked[page] not in fault.requests):
-                continue
-            if isinstance(fault, script.Hang):
-                await asyncio.sleep(fault.hang_s)
-            elif isinstance(fault, script.Status):
-                return _refusal(fault)
-            elif isinstance(fault, script.MissingPage) and query.get("cursor"):
-                return web.Response(status=404)
-        return None
-
-    def body(self, page: str, body: bytes) -> bytes:
-        """Return the body of a page as it is sent now."""
-        for fault in self.active(script.PartialPage):
-            if fault.page == page and (not fault.requests or self._asked[page] in fault.requests):
-                return body[: len(body) // 2]
-        return body
+    def page(self, *names: str) -> PageHarm:
+        """Count a request of a page, under each of its names; return what befalls it."""
+        self._asked.update(names)
+        faults = [
+            fault
+            for fault in self.active(script.RestFault)
+            if any(
+                fault.page in (name, "*")
+                and (not fault.requests or self._asked[name] in fault.requests)
+                for name in names
+            )
+        ]
+        return PageHarm(self, faults, self._asked[names[0]])
 
     def _befalls(self, fault: script.BookFault, symbol: str) -> bool:
         return self._n_opened >= fault.from_connect and (

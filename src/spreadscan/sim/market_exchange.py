@@ -2,25 +2,37 @@
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from spreadscan.clock import now_ns
 from spreadscan.sim.blocks import Block
 from spreadscan.sim.connection import Connection, frame
-from spreadscan.sim.exchange import Exchange, Topic
+from spreadscan.sim.exchange import Body, Exchange, Topic
 from spreadscan.sim.faults import Fault
 from spreadscan.sim.flood import Flood, Flooder, standing_books
 from spreadscan.sim.harm import Harm
 from spreadscan.sim.market import Market, Series
-from spreadscan.sim.pages import Pages, funding_page
-from spreadscan.sim.pages.filters import with_halts
-from spreadscan.sim.pages.tickers import bybit_tickers, ticker_page
+from spreadscan.sim.pages import Pages, funding_page, time_page
+from spreadscan.sim.pages.filters import LIVE
+from spreadscan.sim.pages.maintenance import Work, maintenance_page
+from spreadscan.sim.pages.rows import Rows
+from spreadscan.sim.pages.tickers import (
+    Views,
+    bybit_tickers,
+    page_of,
+    ticker_page,
+    with_others,
+)
 from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.protocols import Rules
 from spreadscan.sim.protocols.binance import bare
-from spreadscan.sim.simtime import SimTime
+from spreadscan.sim.simtime import Moment, SimTime
+from spreadscan.sim.statuses import SOURCES as TELLING
+from spreadscan.sim.statuses import Statuses
 from spreadscan.types import SOURCE_BY_NAME, SOURCES, Book, FundingRate
 from spreadscan.venues import VENUES
+
+_PAGES_KEPT = 4  # megabytes each
 
 
 class _Topic(Topic):
@@ -63,12 +75,17 @@ class MarketExchange(Exchange[_Topic]):
         self._listed = market.instruments[source_id]
         exchange = SOURCES[source_id].exchange
         self._views = {  # of both markets: where parameters tell them apart, one host has both
-            source.name: View(
-                market, source.id, time, harm.delisted if source.name == name else set
-            )
+            source.name: View(market, source.id, time, harm.delisted, harm.halted)
+            if source.name == name
+            else View(market, source.id, time)
             for source in SOURCES
             if source.exchange == exchange
         }
+        rows, ours = pages.rows(name), {row.venue_symbol for row in self._listed}
+        live = LIVE[name].items()
+        self._others = [s for s, row in rows.items() if s not in ours and row.items() >= live]
+        self._lists: dict[Hashable, Pages] = {}  # by what makes them differ from self._pages
+        self._statuses = Statuses(name, rows, harm, market.seed) if name in TELLING else None
         self._render: Callable[[Book], bytes] = self._rendered
         self._line: list[tuple[float, int]] = []  # heap of (due, index): repeats
         self.flooder = Flooder(flood, self._block, self._count) if flood else None
@@ -104,27 +121,89 @@ class MarketExchange(Exchange[_Topic]):
     def _unix_ns(self) -> int:
         return self._time.unix_of_boot_ns(now_ns())
 
+    def timers(self, now_s: float) -> None:
+        super().timers(now_s)
+        if self._statuses:
+            for payload in self._statuses.due(self._unix_ns() // 1_000_000):
+                self._push_status(payload)
+            self.flush(now_s)
+
+    def _moment(self) -> Moment:
+        return self._time.moment(self._as_of)
+
     def _instrument_page(self, query: Mapping[str, str]) -> bytes:
-        listed = self._harm.listed(self._listed)
-        pages = self._pages if listed is None else self._pages.with_listed(self.name, listed)
-        return with_halts(self.name, pages.get(self.name, query), self._harm.halted())
+        return self._pages_at(self._moment().at_s).get(self.name, query)
 
-    def _funding_page(self, query: Mapping[str, str]) -> bytes:
-        unix_ns = self._unix_ns()
+    def _pages_at(self, at_s: float) -> Pages:
+        """Return the lists as the script has them at a time; the last few are kept."""
+        state = self._harm.list_state(at_s)
+        pages = self._lists.get(state)
+        if pages is None:
+            listed, halted = self._harm.listed(self._listed, at_s), self._harm.halted(at_s)
+            pages = self._pages if listed is None else self._pages.with_listed(self.name, listed)
+            pages = pages.with_halted(self.name, halted) if halted else pages
+            if len(self._lists) >= _PAGES_KEPT:
+                self._lists.clear()
+            self._lists[state] = pages
+        return pages
+
+    def _views_at(self, moment: Moment) -> Views:
+        return {name: view.at(moment) for name, view in self._views.items()}
+
+    def _funding_page(self, query: Mapping[str, str]) -> Body:
+        moment = self._moment()
+        views, rates = self._views_at(moment), self._rates(moment)
         if self.name.startswith("bybit"):
-            return bybit_tickers(query, self._views, self._rates, unix_ns // 1_000_000)
-        mid_px = self._views[self.name].mid_px
-        return funding_page(self.name, query, [*self._rates().values()], mid_px, unix_ns)
+            page = bybit_tickers(query, views, lambda: rates, moment.unix_ns // 1_000_000)
+            return self._whole_list("symbol" in query, page)
+        mid_px = views[self.name].mid_px
+        return funding_page(self.name, query, [*rates.values()], mid_px, moment.unix_ns)
 
-    def _ticker_page(self, path: str, query: Mapping[str, str]) -> bytes:
-        unix_ms = self._unix_ns() // 1_000_000
-        return ticker_page(self.name, path, query, self._views, self._rates, unix_ms)
+    def _ticker_page(self, path: str, query: Mapping[str, str]) -> Body:
+        moment = self._moment()
+        ms, views = moment.unix_ns // 1_000_000, self._views_at(moment)
+        page = ticker_page(self.name, path, query, views, lambda: self._rates(moment), ms)
+        some = page_of(path, query) != "tickers" or query.get("symbolStatus") in ("HALT", "BREAK")
+        return self._whole_list(some, page)
 
-    def _rates(self) -> dict[str, FundingRate]:
+    def _whole_list(self, some: bool, page: Body) -> Body:
+        """Return a page of all pairs as long as the venue's, where the market tells how long."""
+        if some or not isinstance(page, Rows) or not self._market.shape.rows:
+            return page
+        return with_others(page, self._others)
+
+    def _maintenance_page(self, query: Mapping[str, str]) -> bytes:
+        start_ms, ms = self._time.t0_unix_ns // 1_000_000, self._moment().unix_ns // 1_000_000
+        works = [
+            Work(w.title, start_ms + int(w.begin_s * 1e3), start_ms + int(w.end_s * 1e3))
+            for w in self._harm.works()
+        ]
+        return maintenance_page(self.name, query, works, ms)
+
+    def _foreign_page(self, page: str) -> Body:
+        moment, (exchange, _, market) = self._moment(), self.name.partition("-")
+        other = f"{'mexc' if exchange == 'okx' else 'okx'}-{market}"
+        query = {"instType": "SPOT" if market == "spot" else "SWAP"}
+        if page == "instruments":
+            return self._pages.get(other, query)
+        if page == "time":
+            return time_page(other, moment.unix_ns)
+        path = "/api/v5/market/tickers"
+        if exchange == "okx":
+            path = "/api/v3/ticker/bookTicker" if market == "spot" else "/api/v1/contract/ticker"
+        theirs = other.partition("-")[0]
+        views = {
+            source.name: View(self._market, source.id, self._time).at(moment)
+            for source in SOURCES
+            if source.exchange == theirs
+        }
+        return ticker_page(other, path, query, views, dict, moment.unix_ns // 1_000_000)
+
+    def _rates(self, moment: Moment) -> dict[str, FundingRate]:
         """Return the funding of the exchange's perpetuals, by venue symbol."""
         source = SOURCE_BY_NAME[f"{self.name.partition('-')[0]}-futures"]
-        n, unix_ns = len(self._market.listings[source.id]), self._unix_ns()
-        rates = (self._market.funding(source.id, i, unix_ns) for i in range(n))
+        n = len(self._market.listings[source.id])
+        rates = (self._market.funding(source.id, i, moment.unix_ns) for i in range(n))
         return {rate.symbol: rate for rate in rates}
 
     def _opened(self, connection: Connection) -> None:

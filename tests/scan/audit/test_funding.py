@@ -13,10 +13,10 @@ from spreadcore import Instance
 
 from scan.audit.kit import auditing
 from scan.feeds.kit import lists_of, messages, row, run, until
+from spreadscan.audit.funding import FundingPoll
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Audit, Config, VenueSettings
 from spreadscan.errors import BadFrame, ConnectionLost, RateLimited, Refused, SpreadError, VenueDown
-from spreadscan.audit.funding import FundingPoll
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import SOURCE_BY_NAME, FundingRate
 from spreadscan.venues import VENUES
@@ -193,9 +193,7 @@ def figure(instance: Instance, name: str, figure: str) -> int:
 
 
 @pytest.mark.parametrize("name", FUTURES)
-def test_the_audit_keeps_what_the_market_pays(
-    instance: Instance, still: Market, name: str
-) -> None:
+def test_the_audit_keeps_what_the_market_pays(instance: Instance, still: Market, name: str) -> None:
     source_id = SOURCE_BY_NAME[name].id
     symbols = [i.venue_symbol for i in still.instruments[source_id][:40]]
     lists = lists_of(name, *(row(n, symbol) for n, symbol in enumerate(symbols)))

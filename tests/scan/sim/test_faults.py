@@ -73,6 +73,22 @@ def test_every_fault_has_an_example_that_is_read(tmp_path: Path) -> None:
             "[[fault]]\nwhat = 'restart'\nsource = 'mexc-spot'",
             "mexc-spot announces nothing, expected one of binance-spot",
         ),
+        (
+            "[[fault]]\nwhat = 'halt'\nsource = '*'\nsymbols = []\nshows = 'no'",
+            "found shows = 'no', expected one of venue, zeros, empty, absent, last",
+        ),
+        (
+            "[[fault]]\nwhat = 'stale'\nsource = '*'\nage_s = -1.0",
+            "found age_s = -1.0, expected 0 or more",
+        ),
+        (
+            "[[fault]]\nwhat = 'maintenance'\nsource = 'mexc-spot'\nbegin_s = 1\nend_s = 2",
+            "mexc-spot has no page for it, expected one of binance-spot, bybit-spot",
+        ),
+        (
+            "[[fault]]\nwhat = 'maintenance'\nsource = '*'\nbegin_s = 2\nend_s = 2",
+            "found begin_s = 2, end_s = 2, expected begin_s < end_s",
+        ),
         ("faults = 1", "found key 'faults', expected ..fault.. entries only"),
         ("fault = 1", "found fault = 1, expected ..fault.. entries only"),
         ("fault = [1]", "fault 1: found 1, expected a table"),

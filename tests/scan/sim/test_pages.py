@@ -89,7 +89,7 @@ def test_unknown_kinds_are_errors_inside_http_200(pages: Pages) -> None:
 def funding(market: Market, name: str, query: dict[str, str], rates: list[FundingRate]) -> bytes:
     if name == "bybit-futures":
         views = {source.name: View(market, source.id, SimTime()) for source in SOURCES}
-        return bybit_tickers(query, views, lambda: {r.symbol: r for r in rates}, NOW_MS)
+        return bybit_tickers(query, views, lambda: {r.symbol: r for r in rates}, NOW_MS).body()
     return funding_page(name, query, rates, lambda symbol: 1.0, NOW_MS * 1_000_000)
 
 

@@ -4,19 +4,18 @@ Every list of the market carries a few rows that a scanner of USDT pairs has to 
 has as many of them as real lists.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from functools import partial
-from typing import Any
 
 import orjson
 
 from spreadscan.sim.pages import binance, bybit, filters, mexc, okx
+from spreadscan.sim.pages.rows import Row, symbol_of
 from spreadscan.types import SOURCES, FundingRate, Instrument
 
 __all__ = [
     "FUNDING_PATHS",
-    "HEADERS",
     "INSTRUMENT_PATHS",
     "TIME_PATHS",
     "Pages",
@@ -50,16 +49,6 @@ FUNDING_PATHS: dict[str, str] = {
     "mexc-futures": "/api/v1/contract/funding_rate",
     "okx-futures": "/api/v5/public/funding-rate",
 }
-# What a well-behaved client looks at before it asks again.
-HEADERS: dict[str, dict[str, str]] = {
-    "binance-spot": {"X-MBX-USED-WEIGHT-1M": "20"},
-    "binance-futures": {"X-MBX-USED-WEIGHT-1M": "1"},
-    "bybit-spot": {"X-Bapi-Limit": "600", "X-Bapi-Limit-Status": "599"},
-    "bybit-futures": {"X-Bapi-Limit": "600", "X-Bapi-Limit-Status": "599"},
-}
-
-
-Row = dict[str, Any]
 
 _WHOLE = {
     "binance-spot": binance.spot_page,
@@ -98,6 +87,33 @@ class Pages:
         other = copy(self)
         other._render(source_name, listed)
         return other
+
+    def with_halted(self, source_name: str, symbols: Collection[str]) -> "Pages":
+        """Return the pages as they are with these pairs of one source halted."""
+        other, name = copy(self), source_name
+        if name.startswith("bybit"):
+            category = "spot" if name == "bybit-spot" else "linear"
+            rows = filters.halted_rows(name, self._bybit[category], symbols)
+            other._bybit = self._bybit | {category: rows}
+        elif name.startswith("okx"):
+            kind = "SPOT" if name == "okx-spot" else "SWAP"
+            other._okx = self._okx | {kind: filters.with_halts(name, self._okx[kind], symbols)}
+        else:
+            other._whole = self._whole | {
+                name: filters.with_halts(name, self._whole[name], symbols)
+            }
+        return other
+
+    def rows(self, source_name: str) -> dict[str, Row]:
+        """Return the rows of one source's list, by venue symbol."""
+        exchange, _, market = source_name.partition("-")
+        if exchange == "bybit":
+            found = self._bybit["spot" if market == "spot" else "linear"]
+        else:
+            body = self._whole.get(source_name) or self._okx["SPOT" if market == "spot" else "SWAP"]
+            page = orjson.loads(body)
+            found = page.get("symbols") or page["data"]
+        return {symbol_of(row): row for row in found}
 
     def _render(self, name: str, listed: Sequence[Instrument]) -> None:
         # new dicts: a copy of these pages keeps its own

@@ -2,17 +2,16 @@
 they show pairs that do not trade for a while.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import orjson
 
 from spreadscan.sim.pages.okx import UNKNOWN_ID
 from spreadscan.sim.pages.refusal import Refusal
+from spreadscan.sim.pages.rows import Row, edit_rows, symbol_of
 from spreadscan.sim.pages.tickers.binance import asked_symbols, refuse
 
 Query = Mapping[str, str]
-Row = dict[str, Any]
 
 
 def _binance_spot(whole: bytes, query: Query) -> bytes:
@@ -75,9 +74,8 @@ OF: dict[str, Callable[[bytes, Query], bytes]] = {
 }
 
 
-_LISTS = ("symbols", "data", "list")  # where the pages have their rows
 # how each list writes a pair that is halted; None: it leaves the pair out
-_HALTED: dict[str, Row | None] = {
+HALTED: dict[str, Row | None] = {
     "binance-spot": {"status": "BREAK"},
     "binance-futures": {"status": "SETTLING"},
     "bybit-spot": None,
@@ -88,27 +86,30 @@ _HALTED: dict[str, Row | None] = {
     "okx-futures": {"state": "suspend"},
 }
 
+LIVE: dict[str, Row] = {  # and one that trades
+    "binance-spot": {"status": "TRADING"},
+    "binance-futures": {"status": "TRADING"},
+    "bybit-spot": {"status": "Trading"},
+    "bybit-futures": {"status": "Trading"},
+    "mexc-spot": {"status": "1"},
+    "mexc-futures": {"state": 0},
+    "okx-spot": {"state": "live"},
+    "okx-futures": {"state": "live"},
+}
+
+
+def halted_rows(source: str, rows: Sequence[Row], symbols: Collection[str]) -> list[Row]:
+    """Return rows of a source's instrument list with these symbols halted."""
+    told = HALTED[source]
+    return [
+        row | told if told and symbol_of(row) in symbols else row
+        for row in rows
+        if told or symbol_of(row) not in symbols
+    ]
+
 
 def with_halts(source: str, body: bytes, symbols: Collection[str]) -> bytes:
     """Return a source's instrument page with these symbols halted; other bodies as they are."""
     if not symbols:
         return body
-    page = orjson.loads(body)
-    holder, key = next(
-        ((tree, key) for tree in (page, page.get("result", {})) for key in _LISTS if key in tree),
-        (page, ""),
-    )
-    rows = holder.get(key)
-    if not isinstance(rows, list):
-        return body
-    told = _HALTED[source]
-    holder[key] = [
-        row | told if told and _symbol(row) in symbols else row
-        for row in rows
-        if told or _symbol(row) not in symbols
-    ]
-    return orjson.dumps(page)
-
-
-def _symbol(row: Row) -> object:
-    return row.get("symbol") or row.get("instId")
+    return edit_rows(body, lambda rows: halted_rows(source, rows, symbols))

@@ -23,6 +23,8 @@ class Protocol:
     open: a Conversation of (rules, topics, conn_id, opened_s). paths: its WebSocket paths.
     repeat: the frame for a book sent again, of (render, book, times repeated, Unix ns).
     binary: data frames are binary. pushes_first: data of a subscription overtakes its answer.
+    status: the name that a conversation gives to the channel of trading statuses, '' for none;
+    status_path: how the paths begin that have it.
     """
 
     rules: Rules
@@ -32,6 +34,8 @@ class Protocol:
     repeat: Callable[[Render, Book, int, int], bytes] | None = None
     binary: bool = False
     pushes_first: bool = False
+    status: str = ""
+    status_path: str = "/"
 
 
 def _repeat_bybit(render: Render, book: Book, times: int, unix_ns: int) -> bytes:
@@ -69,8 +73,8 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         binance.topic,
         binance.BinanceConversation,
-        # Unrouted paths still deliver what /public does; /market and /private (where the official
-        # client opens a socket, whatever it wants) accept and send nothing.
+        # Unrouted paths still deliver what /public does; /private (where the official client opens
+        # a socket, whatever it wants) accepts and sends nothing, /market has the statuses only.
         (
             "/public/stream",
             "/public/ws",
@@ -80,9 +84,12 @@ PROTOCOLS: dict[str, Protocol] = {
             "/ws/{streams}",
             "/market/stream",
             "/market/ws",
+            "/market/ws/{streams}",
             "/private/stream",
             "/private/ws",
         ),
+        status=binance.STATUS,
+        status_path="/market/",
     ),
     "bybit-spot": Protocol(
         Rules(max_args=10, max_arg_chars=21_000, idle_s=600.0, repeat_s=3.0, first_push_s=0.0),
@@ -114,6 +121,7 @@ PROTOCOLS: dict[str, Protocol] = {
         mexc.MexcFuturesConversation,
         ("/edge",),
         _repeat_mexc_futures,
+        status=mexc.STATUS,
     ),
 }
 for _name in ("okx-spot", "okx-futures"):
@@ -123,4 +131,5 @@ for _name in ("okx-spot", "okx-futures"):
         okx.OkxConversation,
         ("/ws/v5/public",),
         _repeat_okx,
+        status=okx.status_name("SPOT" if _name == "okx-spot" else "SWAP"),
     )

@@ -14,6 +14,7 @@ from spreadscan.sim.protocols.base import (
     read_names,
 )
 
+STATUS = "!contractInfo"  # of perpetuals: listings, settlements, brackets
 _TOO_FAST = Answer(close=Close(1008, "Too many requests"))
 _NO_PONG = Answer(close=Close(1008, "Pong timeout"))
 

@@ -15,6 +15,7 @@ from spreadscan.sim.protocols.base import (
     read_object,
 )
 
+STATUS = "contract"  # sub.contract: the definition of every contract that changes
 _TOPIC = "spot@public.aggre.bookTicker.v3.api.pb@10ms@"
 # Channels that exist, and are acknowledged, but send nothing here.
 _OTHER = re.compile(
@@ -24,6 +25,7 @@ _OTHER = re.compile(
 _CLOSE = Answer(close=Close())
 _TOO_FAST = Answer(close=Close(1008, "Too many requests"))
 _LIMITS = (5, 10, 20)
+_METHODS = ("ping", "sub.depth.full", "unsub.depth.full", f"sub.{STATUS}", f"unsub.{STATUS}")
 
 
 def spot_topic(symbol: str) -> str:
@@ -107,11 +109,14 @@ class MexcFuturesConversation(Conversation):
     def text(self, frame: str, now_s: float, unix_ms: int) -> Answer:
         request = read_object(frame)
         method = None if request is None else request.get("method")
-        if request is None or method not in ("ping", "sub.depth.full", "unsub.depth.full"):
+        if request is None or method not in _METHODS:
             return NOTHING
         if method == "ping":
             self.pinged_s = now_s
             return Answer((compact({"channel": "pong", "data": unix_ms, "ts": unix_ms}),))
+        if method.endswith(f".{STATUS}"):
+            (self.names.add if method.startswith("sub") else self.names.discard)(STATUS)
+            return _channel(f"rs.{method}", "success", unix_ms)
         param = request.get("param")
         symbol = param.get("symbol") if isinstance(param, dict) else None
         if not isinstance(param, dict) or param.get("limit", 5) not in _LIMITS:

@@ -17,6 +17,7 @@ from spreadscan.sim.protocols.base import (
     read_object,
 )
 
+_INST_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
 _OTHER_CHANNELS = {"books", "books5", "books-rpi", "tickers", "trades", "mark-price"}
 _ID = re.compile(r"[0-9A-Za-z]{1,32}")
 
@@ -24,6 +25,11 @@ _ID = re.compile(r"[0-9A-Za-z]{1,32}")
 def topic(symbol: str) -> str:
     """Return a name of a symbol's best bid and ask; the wire has two keys instead."""
     return f"bbo-tbt:{symbol}"
+
+
+def status_name(inst_type: str) -> str:
+    """Return a name of the channel of a kind's trading statuses."""
+    return f"instruments:{inst_type}"
 
 
 @dataclass(slots=True)
@@ -43,7 +49,7 @@ class OkxConversation(Conversation):
         if self._too_many(now_s):
             return self._error("60014", "Requests too frequent")
         limit = self.rules.max_arg_chars
-        if limit and len(orjson.dumps(args)) > limit:
+        if limit and len(orjson.dumps(request["args"])) > limit:
             return self._error("60012", f"Invalid request: args longer than {limit} bytes")
         if request["op"] == "subscribe":
             return self._subscribe(request.get("id"), args)
@@ -62,15 +68,12 @@ class OkxConversation(Conversation):
         texts: list[str] = []
         added: list[str] = []
         for arg in args:
-            channel, symbol = arg["channel"], arg["instId"]
-            name = f"{channel}:{symbol}"
-            if topic(symbol) not in self.topics or (
-                channel != "bbo-tbt" and channel not in _OTHER_CHANNELS
-            ):
-                why = f"channel:{channel},instId:{symbol} doesn't exist"
-                texts += self._error("60018", f"Wrong URL or {why}").texts
+            if not self._exists(arg):
+                why = ",".join(f"{key}:{value}" for key, value in arg.items())
+                texts += self._error("60018", f"Wrong URL or {why} doesn't exist").texts
                 continue
             texts.append(self._event("subscribe", request_id, arg))
+            name = _name(arg)
             if name not in self.names:
                 self.names.add(name)
                 added += [self.topics[name]] if name in self.topics else []
@@ -79,7 +82,7 @@ class OkxConversation(Conversation):
     def _unsubscribe(self, request_id: str | None, args: list[dict[str, str]]) -> Answer:
         removed: list[str] = []
         for arg in args:
-            name = f"{arg['channel']}:{arg['instId']}"
+            name = _name(arg)
             if name in self.names:
                 self.names.remove(name)
                 removed += [self.topics[name]] if name in self.topics else []
@@ -87,8 +90,13 @@ class OkxConversation(Conversation):
         return Answer(texts, removed=tuple(removed))
 
     def _event(self, event: str, request_id: str | None, arg: dict[str, str]) -> str:
-        what = {"channel": arg["channel"], "instId": arg["instId"]}
-        return compact({"id": request_id, "event": event, "arg": what, "connId": self.conn_id})
+        return compact({"id": request_id, "event": event, "arg": arg, "connId": self.conn_id})
+
+    def _exists(self, arg: dict[str, str]) -> bool:
+        if arg["channel"] == "instruments":
+            return arg["instType"] in _INST_TYPES
+        known = arg["channel"] == "bbo-tbt" or arg["channel"] in _OTHER_CHANNELS
+        return known and topic(arg["instId"]) in self.topics
 
     def _error(self, code: str, message: str) -> Answer:
         error = {"event": "error", "code": code, "msg": message, "connId": self.conn_id}
@@ -107,10 +115,19 @@ def _read_args(request: dict[str, Any]) -> list[dict[str, str]] | None:
         return None
     if request_id is not None and not (isinstance(request_id, str) and _ID.fullmatch(request_id)):
         return None
-    well_formed = args and all(
-        isinstance(arg, dict)
-        and isinstance(arg.get("channel"), str)
-        and isinstance(arg.get("instId"), str)
-        for arg in args
-    )
-    return args if well_formed else None
+    found = [_read_arg(arg) for arg in args]
+    return [arg for arg in found if arg] if found and all(found) else None
+
+
+def _read_arg(arg: object) -> dict[str, str] | None:
+    """Return a channel and what it is about."""
+    if not isinstance(arg, dict):
+        return None
+    keys = ("channel", "instType" if arg.get("channel") == "instruments" else "instId")
+    if not all(isinstance(arg.get(key), str) for key in keys):
+        return None
+    return {key: arg[key] for key in keys}
+
+
+def _name(arg: dict[str, str]) -> str:
+    return ":".join(arg.values())

@@ -1,17 +1,17 @@
 """Binance, spot and USDT-M, and MEXC spot, which answers in Binance's shapes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from spreadscan.sim.pages.refusal import Refusal
-from spreadscan.sim.pages.tickers.view import View
+from spreadscan.sim.pages.rows import Row, Rows
+from spreadscan.sim.pages.tickers.view import Top, View
 from spreadscan.types import Book
 from spreadscan.venues.base import decimal_text
 
 Query = Mapping[str, str]
-Row = dict[str, Any]
 
 _STATUSES = ("TRADING", "HALT", "BREAK")
 _DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1_000)  # USDT-M; spot takes any number
@@ -45,64 +45,88 @@ def asked_symbols(query: Query, known: Callable[[str], bool]) -> list[str] | Non
     return list(names)
 
 
-def rows_of(query: Query, view: View, render: Callable[[str], Row]) -> bytes:
-    """Return an object for symbol=, else a list: of symbols=, or of all."""
+def rows_of(query: Query, view: View, render: Callable[[str], Row]) -> Rows:
+    """Return an object for symbol=, else a list: of symbols=, or of all; symbolStatus= leaves out
+    what has another status.
+    """
     names = asked_symbols(query, view.knows)
     status = query.get("symbolStatus")
-    if status is not None and status not in _STATUSES:
+    if status not in (None, *_STATUSES):
         raise refuse(-1122, "Invalid symbolStatus.")
-    if status not in (None, "TRADING"):  # every pair of this market trades
-        if names and query.get("symbol"):
-            raise refuse(-1220, f"The symbol's status does not match the requested {status}")
-        names = []
-    rows = [render(name) for name in (view.instruments if names is None else names)]
-    return orjson.dumps(rows[0] if query.get("symbol") else rows)
+    kept = [
+        name
+        for name in (view.symbols if names is None else names)
+        if status in (None, "TRADING" if view.trades(name) else "BREAK")
+    ]
+    one = bool(query.get("symbol"))
+    if one and not kept:
+        raise refuse(-1220, f"The symbol's status does not match the requested {status}")
+    return Rows(kept, render, lambda rows: orjson.dumps(rows[0] if one else rows))
 
 
 def ping(query: Query, view: View, unix_ms: int) -> bytes:
     return b"{}"
 
 
-def spot_book_ticker(query: Query, view: View, unix_ms: int) -> bytes:
-    return rows_of(query, view, lambda symbol: _touch(symbol, view.book(symbol), spot_text))
+def spot_book_ticker(query: Query, view: View, unix_ms: int) -> Rows:
+    return rows_of(query, view, lambda symbol: _touch(symbol, view.top(symbol), spot_text))
 
 
-def futures_book_ticker(query: Query, view: View, unix_ms: int) -> bytes:
+def futures_book_ticker(query: Query, view: View, unix_ms: int) -> Rows:
     def row(symbol: str) -> Row:
-        book = view.book(symbol)
-        numbers = {
-            "time": book.venue_ns // 1_000_000 if book else 0,
-            "lastUpdateId": book.update_id if book else 0,
-        }
-        return _touch(symbol, book, decimal_text) | numbers
+        top = view.top(symbol)
+        numbers = {"time": top.unix_ms, "lastUpdateId": top.update_id}
+        return _touch(symbol, top, decimal_text) | numbers
 
     return rows_of(query, view, row)
 
 
-def spot_price(query: Query, view: View, unix_ms: int) -> bytes:
+def spot_price(query: Query, view: View, unix_ms: int) -> Rows:
     def row(symbol: str) -> Row:
         return {"symbol": symbol, "price": spot_text(view.mid_px(symbol))}
 
     return rows_of(query, view, row)
 
 
-def futures_price(query: Query, view: View, unix_ms: int) -> bytes:
+def futures_price(query: Query, view: View, unix_ms: int) -> Rows:
     def row(symbol: str) -> Row:
         return {"symbol": symbol, "price": decimal_text(view.mid_px(symbol)), "time": unix_ms}
 
     return rows_of(query, view, row)
 
 
-def spot_day(query: Query, view: View, unix_ms: int) -> bytes:
-    return rows_of(query, view, lambda symbol: _day(symbol, view.book(symbol), unix_ms))
+def spot_day(query: Query, view: View, unix_ms: int) -> Rows:
+    return rows_of(query, view, lambda symbol: _day(symbol, view, unix_ms))
 
 
-def futures_day(query: Query, view: View, unix_ms: int) -> bytes:
+def futures_day(query: Query, view: View, unix_ms: int) -> Rows:
     def row(symbol: str) -> Row:
-        whole = _day(symbol, view.book(symbol), unix_ms)
+        whole = _day(symbol, view, unix_ms)
         return {key: value for key, value in whole.items() if key[:3] not in ("bid", "ask")}
 
     return rows_of(query, view, row)
+
+
+def only_symbol(
+    page: Callable[[Query, View, int], Rows],
+) -> Callable[[Query, View, int], Rows]:
+    """Return a page as venues have it that know symbol= alone, and ignore the rest of a query."""
+
+    def ask(query: Query, view: View, unix_ms: int) -> Rows:
+        one = {"symbol": query["symbol"]} if "symbol" in query else {}
+        return page(one, view, unix_ms)
+
+    return ask
+
+
+def mexc_offline(query: Query, view: View, unix_ms: int) -> bytes:
+    """Return MEXC's list of what does not trade: 2 suspended, 3 delisted; years of it."""
+    rows: list[Row] = [
+        {"symbol": "LVNUSDT", "state": 3},
+        {"symbol": "LOKAUSDT", "state": 3, "offlineTime": 1_724_125_694_000},
+    ]
+    rows += [{"symbol": s, "state": 3 if gone else 2} for s, gone in view.offline()]
+    return orjson.dumps({"data": rows})
 
 
 def spot_depth(query: Query, view: View, unix_ms: int) -> bytes:
@@ -156,16 +180,20 @@ def _id(book: Book | None) -> int:
     return book.update_id if book else 0
 
 
-def _touch(symbol: str, book: Book | None, text: Callable[[float], str]) -> Row:
-    values: Sequence[float] = book[1:5] if book else (0.0, 0.0, 0.0, 0.0)
-    keys = ("bidPrice", "bidQty", "askPrice", "askQty")
-    return {"symbol": symbol} | dict(zip(keys, map(text, values), strict=True))
+def _touch(symbol: str, top: Top, text: Callable[[float], str]) -> Row:
+    return {
+        "symbol": symbol,
+        "bidPrice": "" if top.bid_px is None else text(top.bid_px),
+        "bidQty": "" if top.bid_qty is None else text(top.bid_qty),
+        "askPrice": "" if top.ask_px is None else text(top.ask_px),
+        "askQty": "" if top.ask_qty is None else text(top.ask_qty),
+    }
 
 
-def _day(symbol: str, book: Book | None, unix_ms: int) -> Row:
+def _day(symbol: str, view: View, unix_ms: int) -> Row:
     """Return a day of 2 % around a price that stands where it began; volumes are made up."""
-    last = (book.bid_px + book.ask_px) / 2 if book else 0.0
-    volume = 1_000 * book.bid_qty if book else 0.0
+    top, last = view.top(symbol), view.mid_px(symbol)
+    qty = top.bid_qty or 0.0
     return {
         "symbol": symbol,
         "priceChange": "0.00000000",
@@ -173,13 +201,13 @@ def _day(symbol: str, book: Book | None, unix_ms: int) -> Row:
         "weightedAvgPrice": spot_text(last),
         "prevClosePrice": spot_text(last),
         "lastPrice": spot_text(last),
-        "lastQty": spot_text(book.bid_qty if book else 0.0),
-        **{key: value for key, value in _touch(symbol, book, spot_text).items() if key != "symbol"},
+        "lastQty": spot_text(qty),
+        **_touch(symbol, top, spot_text),
         "openPrice": spot_text(last),
         "highPrice": spot_text(last * 1.01),
         "lowPrice": spot_text(last * 0.99),
-        "volume": spot_text(volume),
-        "quoteVolume": spot_text(volume * last),
+        "volume": spot_text(1_000 * qty),
+        "quoteVolume": spot_text(1_000 * qty * last),
         "openTime": unix_ms - 86_400_000,
         "closeTime": unix_ms,
         "firstId": 1,

@@ -1,16 +1,15 @@
 """Bybit v5 tickers and order books; spot and linear are told apart by `category`."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
 from spreadscan.sim.pages.refusal import Refusal
+from spreadscan.sim.pages.rows import Row, Rows
 from spreadscan.sim.pages.tickers.view import Level, View
 from spreadscan.types import FundingRate
 from spreadscan.venues.base import decimal_text
 
-Row = dict[str, Any]
 Query = Mapping[str, str]
 
 _DEPTH_DEFAULT = {"spot": 1, "linear": 25}
@@ -30,19 +29,20 @@ def refuse(message: str, unix_ms: int) -> Refusal:
     )
 
 
-def tickers(query: Query, view: View, unix_ms: int, rates: Mapping[str, FundingRate]) -> bytes:
+def tickers(query: Query, view: View, unix_ms: int, rates: Mapping[str, FundingRate]) -> Rows:
     """Return the category's tickers, or that of symbol=. rates: of perpetuals, {} on spot."""
     category, symbol = query["category"], query.get("symbol")
     if symbol and not view.knows(symbol):
         raise refuse("params error: symbol invalid", unix_ms)
-    rows = [
-        _ticker(view, name, rates.get(name)) for name in ([symbol] if symbol else view.instruments)
-    ]
-    if category == "linear" and not symbol:
-        rows.append(
-            rows[0] | {"symbol": "BTCUSDT-25DEC26", "fundingRate": "", "nextFundingTime": "0"}
-        )
-    return body({"category": category, "list": rows}, unix_ms)
+
+    def whole(rows: list[Row]) -> bytes:
+        if category == "linear" and not symbol and rows:
+            dated = {"symbol": "BTCUSDT-25DEC26", "fundingRate": "", "nextFundingTime": "0"}
+            rows = [*rows, rows[0] | dated]
+        return body({"category": category, "list": rows}, unix_ms)
+
+    names = [symbol] if symbol else view.symbols
+    return Rows(names, lambda name: _ticker(view, name, rates.get(name)), whole)
 
 
 def order_book(query: Query, view: View, unix_ms: int) -> bytes:
@@ -72,13 +72,13 @@ def _levels(side: list[Level]) -> list[list[str]]:
 
 
 def _ticker(view: View, symbol: str, rate: FundingRate | None) -> Row:
-    book, mid = view.book(symbol), view.mid_px(symbol)
+    top, mid = view.top(symbol), view.mid_px(symbol)
     row: Row = {
         "symbol": symbol,
-        "bid1Price": decimal_text(book.bid_px) if book else "",
-        "bid1Size": decimal_text(book.bid_qty) if book else "",
-        "ask1Price": decimal_text(book.ask_px) if book else "",
-        "ask1Size": decimal_text(book.ask_qty) if book else "",
+        "bid1Price": "" if top.bid_px is None else decimal_text(top.bid_px),
+        "bid1Size": "" if top.bid_qty is None else decimal_text(top.bid_qty),
+        "ask1Price": "" if top.ask_px is None else decimal_text(top.ask_px),
+        "ask1Size": "" if top.ask_qty is None else decimal_text(top.ask_qty),
         "lastPrice": decimal_text(mid),
         "prevPrice24h": decimal_text(mid),
         "price24hPcnt": "0",

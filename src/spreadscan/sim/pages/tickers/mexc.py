@@ -1,31 +1,34 @@
 """MEXC perpetual tickers and order books: JSON numbers, no sizes in tickers. Spot: binance.py."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
 from spreadscan.sim.pages.refusal import Refusal
+from spreadscan.sim.pages.rows import Row, Rows
 from spreadscan.sim.pages.tickers.view import Level, View
 
-Row = dict[str, Any]
 Query = Mapping[str, str]
 
 _DEPTH_DEFAULT = 100
+_TRADE_EVERY_MS = 10_000  # by the rows' times, which are those of trades
 
 
 def refuse() -> Refusal:
     return Refusal({"success": False, "code": 1001, "message": "Contract does not exist!"})
 
 
-def ticker(query: Query, view: View, unix_ms: int) -> bytes:
+def ticker(query: Query, view: View, unix_ms: int) -> Rows:
     """Return all tickers, or that of symbol= as an object."""
     symbol = query.get("symbol")
-    if symbol is None:
-        return _body([_ticker(view, name, unix_ms) for name in view.instruments])
-    if not view.knows(symbol):
+    if symbol is not None and not view.knows(symbol):
         raise refuse()
-    return _body(_ticker(view, symbol, unix_ms))
+
+    def whole(rows: list[Row]) -> bytes:
+        return _body(rows if symbol is None else rows[0])
+
+    names = view.symbols if symbol is None else [symbol]
+    return Rows(names, lambda name: _ticker(view, name), whole)
 
 
 def depth(query: Query, view: View, unix_ms: int) -> bytes:
@@ -54,14 +57,14 @@ def _levels(side: list[Level]) -> list[list[float]]:
     return [[level.px, level.qty, 1] for level in side]
 
 
-def _ticker(view: View, symbol: str, unix_ms: int) -> Row:
-    book, mid = view.book(symbol), view.mid_px(symbol)
+def _ticker(view: View, symbol: str) -> Row:
+    top, mid = view.top(symbol), view.mid_px(symbol)
     return {
         "contractId": 10,
         "symbol": symbol,
         "lastPrice": mid,
-        "bid1": book.bid_px if book else 0,
-        "ask1": book.ask_px if book else 0,
+        "bid1": top.bid_px,
+        "ask1": top.ask_px,
         "volume24": 1_000,
         "amount24": 1_000 * mid,
         "holdVol": 1_000,
@@ -74,5 +77,13 @@ def _ticker(view: View, symbol: str, unix_ms: int) -> Row:
         "fundingRate": 0.0001,
         "maxBidPrice": mid * 1.1,
         "minAskPrice": mid * 0.9,
-        "timestamp": unix_ms,
+        "timestamp": top.unix_ms - top.unix_ms % _TRADE_EVERY_MS,
+        "riseFallRates": _CHANGES,
+        "riseFallRatesOfTimezone": [0, 0, 0],
     }
+
+
+_CHANGES = {
+    "zone": "UTC+8", "r": 0, "v": 0, "r7": 0.01, "r30": -0.02, "r90": None, "r180": None,
+    "r365": None,
+}  # fmt: skip

@@ -1,15 +1,14 @@
 """OKX v5 tickers, order books and mark prices; spot and swaps are told apart by the instrument."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
 from spreadscan.sim.pages.refusal import Refusal
+from spreadscan.sim.pages.rows import Row, Rows
 from spreadscan.sim.pages.tickers.view import Level, View
 from spreadscan.venues.base import decimal_text
 
-Row = dict[str, Any]
 Query = Mapping[str, str]
 Views = Mapping[str, View]  # by instType
 
@@ -24,16 +23,16 @@ def refuse(code: str, message: str, status: int = 200) -> Refusal:
     return Refusal({"code": code, "msg": message, "data": []}, status)
 
 
-def tickers(query: Query, views: Views, unix_ms: int) -> bytes:
+def tickers(query: Query, views: Views, unix_ms: int) -> Rows:
     """Return every ticker of an instType."""
     kind, view = _kind(query, views)
-    return body([_ticker(view, symbol, kind, unix_ms) for symbol in view.instruments])
+    return Rows(view.symbols, lambda symbol: _ticker(view, symbol, kind), body)
 
 
-def ticker(query: Query, views: Views, unix_ms: int) -> bytes:
+def ticker(query: Query, views: Views, unix_ms: int) -> Rows:
     """Return the ticker of instId=."""
-    kind, view, symbol = _one(query, views)
-    return body([_ticker(view, symbol, kind, unix_ms)])
+    kind, view, one = _one(query, views)
+    return Rows([one], lambda symbol: _ticker(view, symbol, kind), body)
 
 
 def books(query: Query, views: Views, unix_ms: int) -> bytes:
@@ -51,27 +50,18 @@ def books(query: Query, views: Views, unix_ms: int) -> bytes:
     return body([row])
 
 
-def mark_prices(query: Query, views: Views, unix_ms: int) -> bytes:
+def mark_prices(query: Query, views: Views, unix_ms: int) -> Rows:
     """Return the mark prices of an instType, or of instId= of it."""
     kind, view = _kind(query, views)
     symbol = query.get("instId")
     if symbol and not view.knows(symbol):
         raise _unknown()
-    rows = [
-        {
-            "instType": kind,
-            "instId": name,
-            "markPx": decimal_text(view.mid_px(name)),
-            "ts": str(unix_ms),
-        }
-        for name in ([symbol] if symbol else view.instruments)
-    ]
-    return body(rows)
 
+    def row(name: str) -> Row:
+        px = decimal_text(view.mid_px(name))
+        return {"instType": kind, "instId": name, "markPx": px, "ts": str(unix_ms)}
 
-def system_status(query: Query, views: Views, unix_ms: int) -> bytes:
-    """Return no maintenance."""
-    return body([])
+    return Rows([symbol] if symbol else view.symbols, row, body)
 
 
 def _unknown() -> Refusal:
@@ -101,23 +91,23 @@ def _levels(side: list[Level]) -> list[list[str]]:
     return [[decimal_text(level.px), decimal_text(level.qty), "0", "1"] for level in side]
 
 
-def _ticker(view: View, symbol: str, kind: str, unix_ms: int) -> Row:
-    book, last = view.book(symbol), decimal_text(view.mid_px(symbol))
+def _ticker(view: View, symbol: str, kind: str) -> Row:
+    top, last = view.top(symbol), decimal_text(view.mid_px(symbol))
     return {
         "instType": kind,
         "instId": symbol,
         "last": last,
-        "lastSz": decimal_text(book.bid_qty) if book else "",
-        "askPx": decimal_text(book.ask_px) if book else "",
-        "askSz": decimal_text(book.ask_qty) if book else "",
-        "bidPx": decimal_text(book.bid_px) if book else "",
-        "bidSz": decimal_text(book.bid_qty) if book else "",
+        "lastSz": "1",
+        "askPx": "" if top.ask_px is None else decimal_text(top.ask_px),
+        "askSz": "" if top.ask_qty is None else decimal_text(top.ask_qty),
+        "bidPx": "" if top.bid_px is None else decimal_text(top.bid_px),
+        "bidSz": "" if top.bid_qty is None else decimal_text(top.bid_qty),
         "open24h": last,
         "high24h": last,
         "low24h": last,
         "volCcy24h": "1000000",
         "vol24h": "1000",
-        "ts": str(book.venue_ns // 1_000_000 if book else unix_ms),
+        "ts": str(top.unix_ms),
         "sodUtc0": last,
         "sodUtc8": last,
     }
