@@ -179,7 +179,7 @@ def test_a_delisted_pair_goes_a_new_one_comes_and_the_rest_stays(
     told = msgspec.json.decode(done.stdout)
     assert 3 == told["generation"]
     assert {} == told["late"]
-    assert {"supervisor", "tracker", "engine", *MORE} == set(told["acknowledged"])
+    assert {"supervisor", "tracker", "engine", "audit", *MORE} == set(told["acknowledged"])
     until(lambda: all_quote(instance, lists, NEW), "quotes of the new pair")
     assert not any(received(instance, lists, gone))
     closed = {r["track_id"]: r["reason"] for r in signals(scan) if r["event"] == "CLOSE"}

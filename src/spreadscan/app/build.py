@@ -21,6 +21,7 @@ from spreadscan.inuse import held_roles
 from spreadscan.lists import Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT, Tracker
+from spreadscan.tracker.columns import Simulated
 from spreadscan.tracker.journal import LineFile
 from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
@@ -238,7 +239,7 @@ def make_audit(config: Config, reload: Reload, instance: Instance) -> "AuditWork
     # with an HTTP client of some 10 MB, which no other role needs
     from spreadscan.audit.worker import AuditWorker
 
-    market = "true" if config.simulated else "false"
+    market: Simulated = "true" if config.simulated else "false"
     rows = LineFile(config.paths.data, AUDIT, lambda *_: None, fsync=False, simulated=market)
 
     def write(day: str, row: Mapping[str, str]) -> bool:

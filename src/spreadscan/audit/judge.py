@@ -168,18 +168,16 @@ class Judge:
 
     def status(self, symbol_id: int, trading: bool, at_ns: int) -> Verdict | None:
         """Take what the venue says of a pair's status; return a verdict where that is news."""
-        if symbol_id not in self._pairs or trading != self.is_halted(symbol_id):
-            if not trading and symbol_id in self._missing:  # known, and now for a better reason
-                del self._missing[symbol_id]
-                self._halted[symbol_id] = at_ns
+        if symbol_id not in self._pairs:
             return None
+        news = trading == self.is_halted(symbol_id)
+        self._missing.pop(symbol_id, None)
         if trading:
             self._halted.pop(symbol_id, None)
-            self._missing.pop(symbol_id, None)
-            return Verdict(symbol_id, "none")
+            return Verdict(symbol_id, "none") if news else None
         self._halted[symbol_id] = at_ns
         self._doubts.pop(symbol_id, None)
-        return Verdict(symbol_id, "not_trading", at_ns=at_ns)
+        return Verdict(symbol_id, "not_trading", at_ns=at_ns) if news else None
 
     def round(self, answer: Answer, before: Table, after: Table) -> Judgement:
         """Judge all pairs by an answer about all; before, after: at the request and now."""

@@ -115,6 +115,8 @@ class Asked:
     async def _answer(self, ids: Sequence[int]) -> None:
         source = self._source
         pairs = [source.pairs[i] for i in ids if i in source.pairs]
+        if not pairs:  # newer lists have taken them
+            return
         before: Table = {}
         sent_ns = 0
 
@@ -139,7 +141,8 @@ class Questions:
 
     def __init__(self, instance: Instance, asked: Mapping[int, Asked]) -> None:
         self._questions = instance.questions
-        self._asked = asked
+        self._asked = asked  # may get more while the thread runs
+        self._n_sources = instance.region("questions").n_sources
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._take, name="questions", daemon=True)
@@ -157,6 +160,7 @@ class Questions:
     def _take(self) -> None:
         while not self._stopping.is_set():
             self._questions.park(_PARK_NS)
-            for source_id, asked in self._asked.items():
-                if ids := self._questions.take(source_id):
+            for source_id in range(self._n_sources):
+                ids, asked = self._questions.take(source_id), self._asked.get(source_id)
+                if ids and asked:
                     self._loop.call_soon_threadsafe(asked.take, ids)

@@ -93,7 +93,10 @@ class Rounds:
 
     def note(self) -> None:
         """Note what the witnesses hold; to be called about once a second."""
-        self._source.witnesses.note(self._source.held, now_ns())
+        witnesses = self._source.witnesses
+        if not witnesses.ids:  # the feed has just begun
+            witnesses.choose(self._source.table())
+        witnesses.note(self._source.table(witnesses.ids), now_ns())
 
     def _ours(self, payload: bytes) -> Rows:
         rows = {row.symbol: row for row in self._source.pages.tickers(payload)}
@@ -121,10 +124,11 @@ class Rounds:
         self._source.count("failed")
         self._since(now_ns())
         self._tell("audit got no answer", reason=str(error))
-        if isinstance(error, Retry):
-            return max(self._every_s, error.after_s)
-        self._refusals += 1
-        return min(self._every_s * 2.0 ** min(self._refusals - 1, 10), _LONGEST_WAIT_S)
+        if isinstance(error, Refused):
+            self._refusals += 1
+            wait_s = self._every_s * 2.0 ** min(self._refusals - 1, 10)
+            return max(self._every_s, min(wait_s, _LONGEST_WAIT_S))
+        return max(self._every_s, error.after_s if isinstance(error, Retry) else 0.0)
 
     def _keep(self, found: Judgement, answer: Answer, after: Table) -> None:
         """Keep the figures of a round, and tell what changed."""

@@ -6,7 +6,7 @@ a price may have been anywhere between them. Pairs that have not moved lately be
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from spreadscan.audit.judge import (
@@ -40,25 +40,31 @@ class Witnesses:
         self._last_round: Table = {}
 
     def choose(self, table: Table) -> None:
-        """Take pairs that moved since the last round in place of those that move no more."""
+        """Take pairs that moved since this was called last in place of those that move no more.
+
+        While there are too few of them, those that were heard last: they may be the next to move.
+        """
         still = {i: notes for i, notes in self._notes.items() if len(notes) > 1 and i in table}
-        moved = sorted(
-            (
-                i
-                for i, held in table.items()
-                if i not in still and _moved(self._last_round.get(i, NOTHING), held)
-            ),
-            key=lambda i: -table[i].recv_ns,
+        before = self._last_round
+        others = sorted(
+            (i for i in table if i not in still),
+            key=lambda i: (not _moved(before.get(i, NOTHING), table[i]), -table[i].recv_ns),
         )
         self._last_round = table
-        self._notes = still | {i: [] for i in moved[: AT_MOST - len(still)]}
+        chosen = others[: AT_MOST - len(still)]
+        self._notes = still | {i: self._notes.get(i, []) for i in chosen}
 
-    def note(self, read: Callable[[int], Held | None], at_ns: int) -> None:
-        """Note what the table says of each now; about once a second. read: None = unknown now."""
+    @property
+    def ids(self) -> list[int]:
+        """The symbol ids of those who bear witness now."""
+        return list(self._notes)
+
+    def note(self, table: Table, at_ns: int) -> None:
+        """Note what the table says of each now; about once a second."""
         forget_ns = at_ns - REMEMBERED_NS
         for symbol_id, notes in self._notes.items():
-            held = read(symbol_id)
-            if held is None or not held.recv_ns:
+            held = table.get(symbol_id)
+            if held is None:
                 continue
             if not notes or _moved(notes[-1].held, held):
                 notes.append(_Note(at_ns, held))

@@ -73,6 +73,7 @@ class AuditWorker:
         health.start(self._role, now_ns())
         async with rest.client() as session:
             self._session = session
+            leave_maintenance(self._instance, [])
             self._take(self._lists)
             self._start("audit", self._note)
             questions = Questions(self._instance, self._asked)
@@ -119,8 +120,13 @@ class AuditWorker:
     def _begin(self, name: str, rows: Sequence[Listed]) -> None:
         config, venue = self._config, VENUES[name]
         source = Source(venue, config, self._instance, rows)
-        requests = Requests(venue, config, self._session, lambda: source.count("requests"))
-        poll = self._maintenance(venue, requests)
+
+        def count() -> None:
+            source.count("requests")
+
+        requests = Requests(venue, config, self._session, count)
+        # addresses of its own: not every one of a venue has that page
+        poll = self._maintenance(venue, Requests(venue, config, self._session, count))
         rounds = Rounds(
             source, requests, config.audit.every_s, poll.look_soon if poll else lambda: None
         )

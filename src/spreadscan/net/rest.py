@@ -148,8 +148,8 @@ async def ask_any(
     for _ in endpoints.urls:
         address = endpoints.pick()
         try:
-            bans.check(address)
-            await budget.take(address, weight)
+            if not bans.find(address):  # else nothing is sent
+                await budget.take(address, weight)
             return await ask(session, url_at(address), timeout_s, parse, bans)
         except (Retry, Refused) as error:
             errors.append(error)

@@ -13,10 +13,10 @@ from spreadcore import Instance
 
 from scan.audit.kit import auditing
 from scan.feeds.kit import lists_of, messages, row, run, until
+from spreadscan.audit.funding import FundingPoll
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Audit, Config, VenueSettings
 from spreadscan.errors import BadFrame, ConnectionLost, RateLimited, Refused, SpreadError, VenueDown
-from spreadscan.audit.funding import FundingPoll
 from spreadscan.sim import Market, SimServer
 from spreadscan.types import SOURCE_BY_NAME, FundingRate
 from spreadscan.venues import VENUES

@@ -14,6 +14,7 @@ S = 10**9
 T0 = 10_000 * S  # of the first answer
 UNIX = 1_700_000_000 * S - T0  # Unix time minus CLOCK_BOOTTIME
 OLD = T0 - 100 * S  # a receive time beyond any doubt
+NO_LAG = Lag(0)
 N = 30  # pairs, so that one of them is no twentieth
 
 
@@ -46,7 +47,7 @@ class Desk:
         self,
         at_s: float,
         rows: Mapping[int, Ticker | None] | None = None,
-        lag: Lag = Lag(0),
+        lag: Lag = NO_LAG,
         after: Mapping[int, Held] | None = None,
         **fault: Any,
     ) -> Judgement:
@@ -58,10 +59,10 @@ class Desk:
         self.table |= after or {}
         return self.judge.round(self.of(at_s, found, lag), before, self.table)
 
-    def of(self, at_s: float, rows: Mapping[str, Ticker], lag: Lag = Lag(0)) -> Answer:
+    def of(self, at_s: float, rows: Mapping[str, Ticker], lag: Lag = NO_LAG) -> Answer:
         return Answer(T0 + int(at_s * S), UNIX, rows, lag)
 
-    def ask(self, at_s: float, row: Ticker | None, lag: Lag = Lag(0)) -> Verdict | None:
+    def ask(self, at_s: float, row: Ticker | None, lag: Lag = NO_LAG) -> Verdict | None:
         """A question about P0."""
         rows = {row.symbol: row} if row else {}
         found = self.judge.question([0], self.of(at_s, rows, lag), self.table, self.table)

@@ -11,6 +11,7 @@ import pytest
 from spreadscan.errors import ConnectionLost, NoAddress, RateLimited, RegionBlocked, VenueDown
 from spreadscan.net import rest
 from spreadscan.net.bans import Bans
+from spreadscan.net.budget import Budget
 from spreadscan.net.connects import Connects
 from spreadscan.net.endpoints import Endpoints
 from spreadscan.net.ratelimit import RateLimit
@@ -142,8 +143,9 @@ def asked(endpoints: Endpoints, bans: Bans) -> bytes:
     def url_at(host: str) -> str:
         return host + "/x?y=1"
 
+    budget = Budget("state", (1_000, 1.0))
     found: bytes = run(
-        rest.ask_any(None, endpoints, url_at, 1.0, bytes, bans)  # type: ignore[arg-type]
+        rest.ask_any(None, endpoints, url_at, 1.0, bytes, bans, budget)  # type: ignore[arg-type]
     )
     return found
 

@@ -9,6 +9,7 @@ import pytest
 from scan.sim.conftest import Lab
 from spreadscan.sim import SimServer
 from spreadscan.sim.pages.tickers import TICKER_PATHS
+from spreadscan.sim.weights import Weights
 from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 SPOT = SOURCE_BY_NAME["mexc-spot"].id
@@ -73,6 +74,7 @@ def test_every_page_answers_any_query_in_json(lab: Lab, name: str) -> None:
             base = server.endpoints()[name][0]
             for path in TICKER_PATHS[name]:
                 for query in queries:
+                    server.counters()[name].weights = Weights(name)  # not what is asked here
                     status, body = await get(session, base + path.format(symbol="NOPE"), **query)
                     assert status in (200, 400), (path, query)
                     assert isinstance(body, dict | list)

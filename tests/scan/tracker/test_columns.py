@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spreadscan.tracker.columns import (
+    AUDIT,
     SIGNALS,
     SNAPSHOTS,
-    AUDIT,
     Format,
     bps,
     number,

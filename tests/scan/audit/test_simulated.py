@@ -1,0 +1,202 @@
+"""Feed and audit of a source against its simulator, which lies by script (docs/faults.md)."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from spreadcore import Instance
+
+from scan.audit.kit import auditing
+from scan.feeds.kit import counter, lists_of, run, settings, until, working
+from spreadscan.config import Audit, Config, Discovery, VenueSettings
+from spreadscan.lists import Listed
+from spreadscan.sim import Market, SimServer
+from spreadscan.sim import faults as script
+from spreadscan.sim.faults import Fault
+from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
+
+N = 40  # pairs of the source, the most traded ones
+QUIET_S = 0.4  # a quote that stood for longer may be accused, in place of 5 to 10 s
+pytestmark = pytest.mark.usefixtures("soon", "impatient")
+
+
+@pytest.fixture(scope="session")
+def moving() -> Market:
+    return Market(seed=1, rate=3_000.0)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, venue in list(VENUES.items()):
+        pages = replace(venue.audit, older_by_s=QUIET_S)
+        monkeypatch.setitem(VENUES, name, replace(venue, audit=pages))
+
+
+class Case:
+    """A source that is fed and audited."""
+
+    def __init__(self, instance: Instance, name: str, server: SimServer) -> None:
+        self.instance = instance
+        self.name = name
+        self.source = SOURCE_BY_NAME[name].id
+        self.server = server
+
+    def figure(self, name: str) -> int:
+        return self.instance.audit.figures(self.source)[name]
+
+    def count(self, name: str) -> int:
+        return counter(self.instance, self.name, name)
+
+    def of(self, kind: str) -> set[int]:
+        return {i for i in range(N) if self.instance.audit.read(self.source, i).kind == kind}
+
+    def rounds(self, n: int) -> Callable[[], bool]:
+        """Return what holds after n more rounds, good or bad."""
+        end = self.figure("rounds") + self.figure("failed") + n
+        return lambda: self.figure("rounds") + self.figure("failed") >= end
+
+    def has_emptied(self) -> bool:
+        return bool(self.count("found_wrong") or self.count("halts") or self.figure("wrong"))
+
+
+@asynccontextmanager
+async def watching(
+    instance: Instance, market: Market, name: str, *faults: Fault, **audit: Any
+) -> AsyncIterator[Case]:
+    server = SimServer(market, sources=[name], faults=faults)
+    await server.start()
+    rows = [
+        Listed(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
+        for i, found in enumerate(instruments(market, name))
+    ]
+    rest_url, ws_url = server.endpoints()[name]
+    config = Config(
+        sources=(name,),
+        audit=Audit(**{"every_s": 1.0, "funding_every_s": 0.0, **audit}),
+        discovery=Discovery(rest_timeout_s=2.0),
+        venues={name: VenueSettings(rest_url=rest_url, ws_url=ws_url)},
+        feeds=settings("picows", beat_ms=50.0),
+    )
+    lists = lists_of(name, *rows)
+    try:
+        async with (
+            working(VENUES[name], config, lists, instance),
+            auditing(config, lists, instance),
+        ):
+            yield Case(instance, name, server)
+    finally:
+        await server.stop()
+
+
+def instruments(market: Market, name: str) -> Sequence[Any]:
+    return market.instruments[SOURCE_BY_NAME[name].id][:N]
+
+
+def symbols(market: Market, name: str, *ids: int) -> tuple[str, ...]:
+    return tuple(instruments(market, name)[i].venue_symbol for i in ids)
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_frozen_pairs_are_emptied_and_no_healthy_one_ever(
+    instance: Instance, moving: Market, name: str
+) -> None:
+    async def main() -> None:
+        frozen = symbols(moving, name, 0, 1)
+        fault = script.Freeze(source=name, symbols=frozen, at_s=2.0)
+        async with watching(instance, moving, name, fault) as case:
+            await until(lambda: case.count("found_wrong") >= 2)
+            await until(case.rounds(3))
+            assert 2 == case.count("found_wrong") == case.figure("wrong")
+            assert {0, 1} == case.of("wrong")
+            assert 0 == case.count("halts")
+            assert case.of("confirmed")
+
+    run(main(), 60.0)
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_halted_pairs_are_found_and_come_back(
+    instance: Instance, moving: Market, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told by row, list or push, each venue in its own way."""
+    venue = VENUES[name]
+    monkeypatch.setitem(
+        VENUES, name, replace(venue, audit=replace(venue.audit, status_every_s=2.0))
+    )
+    monkeypatch.setattr("spreadscan.audit.status._AGAIN_S", 1.0)
+
+    async def main() -> None:
+        halted = symbols(moving, name, 2)
+        fault = script.Halt(source=name, symbols=halted, at_s=3.0, until_s=12.0)
+        async with watching(instance, moving, name, fault) as case:
+            await until(lambda: case.of("not_trading") == {2})
+            await until(lambda: case.count("halts") == 1)
+            assert 0 == instance.quotes.read(case.source, 2).recv_ns
+            await until(lambda: not case.of("not_trading"))
+            await until(lambda: instance.quotes.read(case.source, 2).recv_ns)
+            assert 1 == case.count("halts")
+
+    run(main(), 60.0)
+
+
+LIES: dict[str, Callable[[str], Fault]] = {
+    "stale": lambda name: script.Stale(source=name, age_s=30.0),
+    "stale, dated now": lambda name: script.Stale(source=name, age_s=30.0, row_times="now"),
+    "cached": lambda name: script.Cached(source=name, age_s=30.0),
+    "half": lambda name: script.WrongShape(source=name, how="half"),
+    "other venue": lambda name: script.WrongShape(source=name, how="other_venue"),
+    "html": lambda name: script.WrongShape(source=name, how="html"),
+    "redirect": lambda name: script.WrongShape(source=name, how="redirect"),
+    "text": lambda name: script.WrongShape(source=name, how="text"),
+    "numbers": lambda name: script.WrongShape(source=name, how="numbers"),
+    "empty list": lambda name: script.WrongShape(source=name, how="empty_list"),
+    "error body": lambda name: script.WrongShape(source=name, how="error_body"),
+    "rows missing": lambda name: script.MissingRows(source=name, share=0.3),
+    "the same rows missing": lambda name: script.MissingRows(source=name, share=0.3, same=True),
+    "clock": lambda name: script.PageClock(source=name, shift_s=300.0),
+    "clock behind": lambda name: script.PageClock(source=name, shift_s=-300.0),
+    "status 500": lambda name: script.Status(source=name, page="tickers", status=500),
+    "hang": lambda name: script.Hang(source=name, page="tickers"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("name", ["binance-spot", "mexc-futures", "okx-spot"])
+def test_answers_that_lie_empty_nothing(
+    instance: Instance, moving: Market, name: str, lie: str
+) -> None:
+    async def main() -> None:
+        async with watching(instance, moving, name, LIES[lie](name)) as case:
+            await until(case.rounds(6))
+            assert not case.has_emptied()
+            assert instance.quotes.survey(case.source)[0] >= N - 2
+            if lie in ("stale", "stale, dated now"):
+                assert case.figure("lagging")
+                assert case.figure("lagging") + case.figure("failed") >= case.figure("rounds") - 2
+
+    run(main(), 60.0)
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_requests_stay_within_the_venues_weights(
+    instance: Instance, moving: Market, name: str
+) -> None:
+    async def main() -> None:
+        async with watching(instance, moving, name) as case:
+            await until(case.rounds(4))
+            for symbol_id in range(N):
+                instance.questions.mark(case.source, symbol_id)
+            instance.questions.wake()
+            await until(lambda: case.figure("answers"))
+            await until(case.rounds(2))
+            assert 0 == case.figure("failed")
+            assert not case.has_emptied()
+            weights = case.server.counters()[name].weights
+            assert 0 == weights.refused
+            for pool, most in weights.most.items():
+                assert most <= max(1, weights.limits[pool] // 2), pool  # discovery has the rest
+
+    run(main(), 60.0)
