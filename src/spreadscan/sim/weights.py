@@ -25,7 +25,7 @@ _HOSTS: dict[str, tuple[int, float]] = {
     "okx-futures": (20, 2.0),
 }
 _PATHS: dict[str, tuple[int, float]] = {
-    "/api/v1/contract/detail": (1, 5.0),
+    "/api/v1/contract/detail": (12, 60.0),  # 1 in 5 s, but a discovery may follow on another
     "/api/v1/contract/depth/{symbol}": (10, 2.0),
     "/api/v5/public/time": (10, 2.0),
     "/api/v5/public/mark-price": (10, 2.0),

@@ -554,7 +554,7 @@ HEAVY: dict[str, tuple[str, dict[str, str], int]] = {  # a page and how many of 
     "bybit-spot": ("/v5/market/time", {}, 600),
     "bybit-futures": ("/v5/market/time", {}, 600),
     "mexc-spot": ("/api/v3/exchangeInfo", {}, 12),
-    "mexc-futures": ("/api/v1/contract/detail", {}, 1),
+    "mexc-futures": ("/api/v1/contract/detail", {}, 12),
     "okx-spot": ("/api/v5/system/status", {}, 1),
     "okx-futures": ("/api/v5/public/instruments", {"instType": "SWAP"}, 20),
 }
