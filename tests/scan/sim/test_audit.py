@@ -688,5 +688,10 @@ def test_real_tickers_are_as_long_as_the_venues(lab: Lab) -> None:
                 ours = {row.venue_symbol for row in market.instruments[source.id]}
                 assert ours < rows.keys()
                 assert len(rows) <= REAL.rows[source.name] + 1  # and a dated contract
+            binance = Asked(server, session, "binance-spot")
+            every, trading = await binance.rows(), await binance.rows(symbolStatus="TRADING")
+            assert REAL.rows["binance-spot"] == len(every) > 2 * len(trading)
+            resting = [row for symbol, row in every.items() if symbol not in trading]
+            assert {("0.00000000", "0.00000000")} == {*map(binance.touch, resting)}
 
     lab.run(main(), 30.0)
