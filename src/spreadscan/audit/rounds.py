@@ -39,6 +39,7 @@ class Rounds:
         self._suspect = suspect
         self._utc = UtcClock()
         self._lag, self._lag_at_ns = Lag(None), 0
+        self._had_answer = False  # the first has nothing to be compared with
         self._refusals = 0
         self._trouble = ""  # as told last
         self._failing_ns = 0
@@ -136,10 +137,11 @@ class Rounds:
         source.count("rounds")
         for name, so in (
             ("lagging", found.lagging), ("too_many", found.too_many),
-            ("incomplete", not found.whole),
+            ("incomplete", not found.whole and self._had_answer),
         ):  # fmt: skip
             if so:
                 source.count(name)
+        self._had_answer = True
         judged = found.agreed + found.accused
         if not found.lagging:
             below = found.agreed < _AGREE_SHARE * judged
