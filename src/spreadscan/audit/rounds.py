@@ -51,10 +51,15 @@ class Rounds:
         life_ns = int(_LAG_LIFE_ROUNDS * self._every_s * 1e9)
         return self._lag if now_ns() - self._lag_at_ns <= life_ns else Lag(None)
 
-    def is_degraded(self, now_ns: int) -> bool:
-        """Return whether for a minute no round was judged, or too little agreed."""
-        since = [at_ns for at_ns in (self._failing_ns, self._below_ns) if at_ns]
-        return bool(since) and now_ns - min(since) > _DEGRADED_NS
+    def degraded_by(self, now_ns: int) -> str:
+        """Return what has been wrong with the source for a minute, '' for nothing."""
+        for since_ns, what in (
+            (self._failing_ns, "no round could be judged"),
+            (self._below_ns, f"less than {_AGREE_SHARE:.0%} agrees"),
+        ):
+            if since_ns and now_ns - since_ns > _DEGRADED_NS:
+                return what
+        return ""
 
     @property
     def unix_offset_ns(self) -> int:
