@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 _JITTER = 0.1
 _LONGEST_WAIT_S = 300.0  # after refusals; a shorter one is what the venue itself asks for
 _LAG_LIFE_ROUNDS = 4  # for so long what a round measured goes for answers to questions, too
+_WELL_ROUNDS = 4  # in a row, until it is told: a cache makes every other answer old
 _AGREE_SHARE = 0.99
 _DEGRADED_NS = 60_000_000_000
 
@@ -42,6 +43,7 @@ class Rounds:
         self._had_answer = False  # the first has nothing to be compared with
         self._refusals = 0
         self._trouble = ""  # as told last
+        self._good = 0  # rounds in a row
         self._failing_ns = 0
         self._below_ns = 0
 
@@ -166,7 +168,9 @@ class Rounds:
         if found.used:
             self._failing_ns = 0
             source.set(round_ns=sent_ns, failing_ns=0)
-            self._tell("")
+            self._good += 1
+            if self._good >= _WELL_ROUNDS:
+                self._tell("")
             return
         self._since(sent_ns)
         if found.lagging:
@@ -182,6 +186,8 @@ class Rounds:
 
     def _tell(self, trouble: str, **told: object) -> None:
         """Log a change of what is wrong with the audit of the source."""
+        if trouble:
+            self._good = 0
         if trouble == self._trouble:
             return
         self._trouble = trouble
