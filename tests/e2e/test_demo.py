@@ -33,7 +33,12 @@ def test_demo_json(tmp_path: Path) -> None:
     assert tracks["opened"] == signals["tracked"]
     assert tracks["converged"] > 0
     assert tracks["opened"] == (
-        tracks["converged"] + tracks["expired"] + tracks["lost"] + tracks["open"]
+        tracks["converged"]
+        + tracks["expired"]
+        + tracks["lost"]
+        + tracks["unproven"]
+        + tracks["not_trading"]
+        + tracks["open"]
     )
     rows = [r for r in event_rows(tmp_path / "demo" / "data") if r["event"] == "OPEN"]
     assert list(range(signals["tracked"])) == [int(r["sequence"]) for r in rows]
@@ -70,6 +75,7 @@ def test_what_an_earlier_demo_left_open_is_none_of_its_signals(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tracks = {"opened": 41, "converged": 16, "expired": 0, "lost": 26, "delisted": 0, "open": 25}
+    tracks |= {"not_trading": 0, "unproven": 0}
     summary = {"sources": {}, "signals": {"produced": 41}, "tracks": tracks, "files": []}
     summary |= {"pss_mb": 1.0, "cpu_pct": 1.0}
     _say(summary)

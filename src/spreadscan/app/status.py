@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from spreadcore import Instance
@@ -16,7 +16,7 @@ from spreadcore.active import TRACKED
 from spreadcore.layout import DECLINED, FALLBACK
 from spreadcore.watch import PairWatch
 
-from spreadscan.app import build
+from spreadscan.app import build, truth
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
@@ -25,15 +25,17 @@ from spreadscan.lists import read_metadata
 from spreadscan.net.bans import bans_of, host_of
 from spreadscan.tracker.columns import SIGNALS
 from spreadscan.tracker.files import data_files, read_rows
+from spreadscan.tracker.track import is_proven
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 _NEWEST = 3  # signals files that may speak of an open track: two days, late rows
 _ROLES = ("supervisor", "engine", "tracker")
 _SINCE = ("run", "minute", "creation")
-_TRACKS = ("converged", "expired", "lost", "delisted", "open")
+_TRACKS = ("converged", "expired", "lost", "delisted", "not_trading", "unproven", "open")
 _ENGINE = (
     "dirty", "pairs", "untradable", "thin", "unconfirmed", "busy", "sleeps", "timeouts_with_work",
+    "asked", "unproven", "contradicted",
 )  # fmt: skip
 _FILES = ("rows", "torn_lines", "write_errors", "sync_errors", "untrusted_rows")
 
@@ -42,7 +44,8 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
     """Return sources, signals, tracks and latencies; the keys that `demo --json` prints.
 
     Counts and latencies are of this run, but for those under `last_minute` and `since_creation`;
-    each of the three says since when. What is no count (sockets, queued, open) is as of now.
+    each of the three says since when. What is no count (sockets, queued, open) is as of now; so is
+    audit (truth.truth()), whose counts by source are under `since_creation`.
     """
     now = now_ns()
     ids = {name: SOURCE_BY_NAME[name].id for name in config.sources}
@@ -50,6 +53,9 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
     watch = pair_watch(instance, config, now)
     levels = {name: _source_levels(instance, name, watch, now) for name in ids}
     run, minute, creation = (_counts(instance, ids, since, now) for since in _SINCE)
+    audited = truth.truth(instance, config, now)
+    if audited:
+        creation["audit"] = truth.counts(instance, config)
     sources = {
         name: levels[name] | counts | {"barred": barred.get(name)}
         for name, counts in run["sources"].items()
@@ -60,11 +66,18 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
         "sources": sources,
         "last_minute": minute,
         "since_creation": creation,
-        "roles": {role: _role(instance, role, now) for role in (*_ROLES, *ids)},
+        "audit": audited,
+        "roles": {role: _role(instance, role, now) for role in roles_of(config)},
         "generation": instance.control.reload_generation,
         "lists": lists_status(config),
         "paused": instance.control.pause,
     }
+
+
+def roles_of(config: Config) -> tuple[str, ...]:
+    """Return the roles that a scanner of these settings has."""
+    audit = ("audit",) if config.audit.enabled else ()
+    return (*_ROLES, *audit, *config.sources)
 
 
 def _counts(instance: Instance, ids: Mapping[str, int], since: str, now: int) -> dict[str, Any]:
@@ -168,7 +181,8 @@ def _source_counts(counters: Mapping[str, int]) -> dict[str, Any]:
 
     declined: refused by a decoder or the gate. fallback: read by the reference decoder, since the
     compiled one leaves it control messages and what is rare. unrecorded: frames that a recording
-    had to go without. odd_times: quotes whose venue time was no Unix ms.
+    had to go without. odd_times: quotes whose venue time was no Unix ms. found_wrong: quotes that
+    were emptied since the audit proved them wrong; halts: pairs found not to trade.
     """
     declined = {reason: counters[f"declined_{reason}"] for reason in DECLINED}
     fallback = {reason: counters[f"fallback_{reason}"] for reason in FALLBACK}
@@ -183,6 +197,8 @@ def _source_counts(counters: Mapping[str, int]) -> dict[str, Any]:
         "unanswered": counters["unanswered"],
         "id_restarts": counters["id_restarts"],
         "odd_times": counters["odd_times"],
+        "found_wrong": counters["found_wrong"],
+        "halts": counters["halts"],
         "recorded": counters["recorded"],
         "unrecorded": counters["unrecorded"],
     }
@@ -228,24 +244,35 @@ def _role(instance: Instance, role: str, now: int) -> dict[str, Any]:
 
 
 def healthy(found: Mapping[str, Any]) -> bool:
-    """Return True where every role of a status runs, on pairs that no source failed to confirm."""
+    """Return True where every role of a status runs, on pairs and quotes that the venues confirm.
+
+    That is: no source failed in discovery, and none is degraded by what its audit says.
+    """
     roles: Mapping[str, Mapping[str, Any]] = found["roles"]
     running = all(r["alive"] and r["state"] == "running" for r in roles.values())
-    return running and not found["lists"]["failed"] and not found["lists"]["refused"]
+    listed = not found["lists"]["failed"] and not found["lists"]["refused"]
+    return running and listed and not (found["audit"] and found["audit"]["troubles"])
+
+
+class Opened(NamedTuple):
+    """What the OPEN row of a track says. proven: False where a leg's venue did not answer."""
+
+    at_s: float  # Unix
+    proven: bool
 
 
 class OpenTimes:
-    """When each open track began, from the OPEN rows of the data files, read as they grow."""
+    """How each open track began, from the OPEN rows of the data files, read as they grow."""
 
     def __init__(self, instance: Instance, folder: str) -> None:
         self._ring_id = str(instance.ring.ring_id)
         self._folder = Path(folder)
         self._offsets: dict[Path, int] = {}
         self._seen: set[tuple[str, int]] = set()  # stamp and part: compressed once it is over
-        self._opened_s: dict[tuple[int, int], float] = {}
+        self._opened: dict[tuple[int, int], Opened] = {}
 
-    def read(self) -> Mapping[tuple[int, int], float]:
-        """Return (direction id, symbol id) -> Unix time of the OPEN row, of what is open now."""
+    def read(self) -> Mapping[tuple[int, int], "Opened"]:
+        """Return by (direction id, symbol id) what the OPEN rows say of what is open now."""
         files = data_files(self._folder, SIGNALS) if self._folder.is_dir() else []
         for file in files[-_NEWEST:]:
             if file.compressed and (file.stamp, file.part) not in self._seen:
@@ -254,7 +281,7 @@ class OpenTimes:
             elif not file.compressed:
                 self._read_on(file.path)
             self._seen.add((file.stamp, file.part))
-        return self._opened_s
+        return self._opened
 
     def _read_on(self, path: Path) -> None:
         try:
@@ -273,9 +300,10 @@ class OpenTimes:
             return
         pair = int(row["direction_id"]), int(row["symbol_id"])
         if row["event"] == "OPEN":
-            self._opened_s[pair] = datetime.fromisoformat(row["time"]).timestamp()
+            opened_s = datetime.fromisoformat(row["time"]).timestamp()
+            self._opened[pair] = Opened(opened_s, is_proven(row["reason"]))
         elif row["event"] == "CLOSE":
-            self._opened_s.pop(pair, None)
+            self._opened.pop(pair, None)
 
 
 def live_spreads(
@@ -283,10 +311,12 @@ def live_spreads(
 ) -> list[dict[str, Any]]:
     """Return the pairs being tracked now, best net first; sizes in USDT at the touch.
 
+    proven: False where the signal left although a leg's venue did not answer; best_spread() says
+    which of them counts as the best.
     funding_bps: what the perpetual's seller receives next, None where it is not known.
     quote_age_ms: of the older leg's quote. Where a leg has none that is None, edges and size NaN.
     """
-    opened_s, now_s = opened.read(), time.time()
+    rows_of, now_s = opened.read(), time.time()
     now = now_ns()
     watch = pair_watch(instance, config, now)
     fees = build.fees_bps(config)
@@ -302,6 +332,7 @@ def live_spreads(
         ages_ns = pair.buy_age_ns, pair.sell_age_ns  # -1: empty
         sizes = pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
         whole = min(ages_ns) >= 0
+        row = rows_of.get((direction_id, symbol_id), Opened(now_s, proven=True))
         rows.append(
             {
                 "direction": direction.name,
@@ -314,12 +345,18 @@ def live_spreads(
                 "size_usdt": min(sizes) if whole else math.nan,
                 "quote_age_ms": max(ages_ns) / 1e6 if whole else None,
                 "tradable": pair.tradable,
-                "age_s": now_s - opened_s.get((direction_id, symbol_id), now_s),
+                "age_s": now_s - row.at_s,
+                "proven": row.proven,
             }
         )
     # NaN (a side is empty just now) sorts last
     rows.sort(key=lambda r: -r["net_bps"] if r["net_bps"] == r["net_bps"] else float("inf"))
     return rows
+
+
+def best_spread(spreads: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the first of live_spreads() that could be traded on and is proven, None for none."""
+    return next((row for row in spreads if row["tradable"] and row["proven"]), None)
 
 
 class Usage:

@@ -34,7 +34,17 @@ def ctl() -> None:
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ctl_status(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
-    """Print how every role fares. Exit code 3 when one is not running."""
+    """Print how every role fares. Exit code 3 when one is not running, or a source is degraded.
+
+    The audit asks the venues whether quotes still stand. Of those audited, agreed: as at their
+    venue, or heard while it was asked; not judged: nothing can be said; accused: one answer
+    differs; wrong: a second did, and the quote was emptied. halted: pairs that do not trade. Fewer
+    than 99 % agreed for a minute, or a minute without a round that judges: degraded.
+
+    Before a signal the engine asks about legs that have been silent. unproven: no answer in time;
+    contradicted: by its venue. Spreads whose opening quote turned out wrong end as unproven, too,
+    and are in no statistics.
+    """
     attached = attach(files, settings, instance, "reader")
     found = status(attached.instance, attached.config) | {"settings": settings_of(attached)}
     if as_json:
@@ -152,7 +162,10 @@ def stop(files: Any, settings: Any, instance: Any) -> None:
 @click.option("--seconds", type=float, help="End by itself after this long.")
 @click.option("--once", is_flag=True, help="Print the table once, and end.")
 def top(files: Any, settings: Any, instance: Any, seconds: float | None, once: bool) -> None:
-    """Show a running instance as a live table, until Ctrl-C."""
+    """Show a running instance as a live table, until Ctrl-C.
+
+    What the audit says stands below; `ctl status --help` explains its words.
+    """
     from spreadscan.cli.table import LiveTable
 
     attached = attach(files, settings, instance, "reader")

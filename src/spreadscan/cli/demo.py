@@ -115,15 +115,20 @@ def _demo_toml() -> str:
 def _say(summary: dict[str, Any]) -> None:
     sources, signals, tracks = summary["sources"], summary["signals"], summary["tracks"]
     quotes = sum(s["quotes"] for s in sources.values())
-    seen = sum(tracks[key] for key in ("converged", "expired", "lost", "delisted", "open"))
+    seen = sum(n for key, n in tracks.items() if key != "opened")
     before = seen - tracks["opened"]  # the tracker takes up what an earlier demo left open
     left = f" and {before} spreads that an earlier demo left open" if before > 0 else ""
+    by_audit = "".join(
+        f", {tracks[key]} {words}"
+        for key, words in (("not_trading", "were halted"), ("unproven", "turned out unproven"))
+        if tracks[key]
+    )
     delivering = sum(bool(s["quotes"]) for s in sources.values())
     click.echo(
         f"\n{delivering} of {len(sources)} sources delivered {quotes:,} quotes; "
         f"{signals['produced']} signals{left}, of which {tracks['converged']} converged, "
-        f"{tracks['expired']} expired, {tracks['lost']} were lost and {tracks['open']} were open "
-        f"at the end; {summary['pss_mb']:.0f} MB, {summary['cpu_pct']:.0f} % of one core "
+        f"{tracks['expired']} expired, {tracks['lost']} were lost{by_audit} and {tracks['open']} "
+        f"were open at the end; {summary['pss_mb']:.0f} MB, {summary['cpu_pct']:.0f} % of one core "
         "(simulators and table apart)"
     )
     click.echo("files:")

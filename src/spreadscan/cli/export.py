@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # it needs pyarrow, which may not be there
 def export(data: Path | None, since: str | None, as_json: bool, out: Path | None) -> None:
     """Write signals and snapshots as Parquet, and tracks.parquet: one row per spread.
 
+    Those with the reason UNPROVEN were opened on a quote that turned out wrong: leave them out of
+    statistics.
+
     May run at any time, also beside a scanner, and again and again: files that have not changed
     are not written anew. Exit code 2 when a file is not the tracker's or has broken lines; what
     is whole is exported all the same.
@@ -68,6 +71,7 @@ def _show(result: "Result", elapsed_s: float) -> None:
         f"{result.out}: {states.count('written')} files written, {states.count('unchanged')} "
         f"unchanged; {written:,} rows in {elapsed_s:.1f} s; {result.tracks.rows:,} tracks, "
         f"{result.open_tracks:,} without an end"
+        + (f", {result.unproven_tracks:,} unproven" if result.unproven_tracks else "")
     )
 
 

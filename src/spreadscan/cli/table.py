@@ -14,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 from spreadcore import Instance
 
-from spreadscan.app.status import OpenTimes, live_spreads, status
+from spreadscan.app.status import OpenTimes, best_spread, live_spreads, status
+from spreadscan.app.truth import maintenance_lines
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import lists_in_use, settings_stamp
 from spreadscan.lists import Failure, load
+from spreadscan.tracker.track import ends_shown
 
 _EVERY_S = 0.5
 _LINE_EVERY_S = 5.0
@@ -90,6 +92,7 @@ class LiveTable:
         sources = sources_table(found, rates, self._console.width)
         below = [
             *[Text(line) for line in _count_lines(found)],
+            *[Text(line) for line in _audit_lines(found, self._console.width)],
             *_settings_lines(self._settings),
             *_troubles(found),
         ]
@@ -103,11 +106,12 @@ class LiveTable:
     def _lines(self) -> None:
         found = self._look()
         rates = self._rates(found)
-        best = live_spreads(self._instance, self._config, self._names, self._opened)[:1]
+        spreads = live_spreads(self._instance, self._config, self._names, self._opened)
+        best = filter(None, [best_spread(spreads)])
         click.echo(
             f"{sum(rates.values()):.0f} quotes/s from "
             f"{sum(s['sockets'] for s in found['sources'].values())} sockets; "
-            + "; ".join(_count_lines(found))
+            + "; ".join((*_count_lines(found), *_audit_lines(found)))
             + "".join(f"; {line}" for line in _troubles(found))
             + "".join(
                 f"; best {r['direction']} {r['symbol']} net {_bps(r['net_bps'])} bps" for r in best
@@ -150,7 +154,7 @@ class LiveTable:
             style, age = "" if row["tradable"] else "dim", row["quote_age_ms"]
             table.add_row(
                 row["direction"],
-                row["symbol"],
+                row["symbol"] + ("" if row["proven"] else " unproven"),
                 _bps(row["gross_bps"]),
                 _bps(row["net_bps"]),
                 "-" if row["funding_bps"] is None else f"{row['funding_bps']:+.1f}",
@@ -175,9 +179,12 @@ def sources_table(
     table.add_column("source", no_wrap=True)
     table.add_column("state")
     pace = "fallback" if rates is None else "quotes/s"
-    for name in ("sockets", "pairs", "stale", "quotes", pace, "age ms", "declined", "reconn."):
+    agreed = ["agreed"] if wide and found["audit"] else []
+    names = ("sockets", "pairs", "stale", *agreed, "quotes", pace, "age ms", "declined", "reconn.")
+    for name in names:
         if wide or name != pace:
             table.add_column(name, justify="right")
+    bad = {trouble["source"] for trouble in found["audit"]["troubles"]} if found["audit"] else ()
     for name, source in found["sources"].items():
         state, age = found["roles"][name]["state"], source["age_ms"]
         last = found["last_minute"]["sources"][name]
@@ -192,6 +199,13 @@ def sources_table(
             str(source["sockets"]),
             str(source["pairs"]),
             Text(str(source["stale"]), style="yellow" if source["stale"] else ""),
+            *[
+                Text(
+                    _pct(found["audit"]["sources"][name]["agreement_pct"]),
+                    style="yellow" if name in bad else "",
+                )
+                for _ in agreed
+            ],
             counts("quotes"),
             *([at_pace] if wide else []),
             "-" if age is None else f"{max(0.0, age):.0f}",
@@ -212,6 +226,61 @@ def _bps(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.1f}"
 
 
+def _pct(value: float | None) -> str:
+    """Return a share that is never rounded up: 100 % is all."""
+    return "-" if value is None else f"{math.floor(value * 10) / 10:g} %"
+
+
+def _audit_table(found: Mapping[str, Any], width: int) -> Table:
+    """Return what the last round of each source found."""
+    table = _table("audit, by the last round of each source; wrong: in this run", width)
+    table.add_column("source", no_wrap=True)
+    names = (
+        "audited", "agreed", "not\njudged", "accused", "wrong", "halted", "oldest\ns", "lag s",
+        "round\nago s",
+    )  # fmt: skip
+    for name in names:
+        table.add_column(name, justify="right")
+    bad = {trouble["source"] for trouble in found["audit"]["troubles"]}
+    for name, source in found["audit"]["sources"].items():
+        numbers = (
+            *(f"{source[key]:,}" for key in ("audited", "agreed", "not_judged", "accused")),
+            f"{found['sources'][name]['found_wrong']:,}",
+            f"{source['halted']:,}",
+            _seconds(source["oldest_s"]),
+            _seconds(source["lag_s"], 1),
+            _seconds(source["round_s"]),
+        )
+        table.add_row(name, *numbers, style="yellow" if name in bad else "")
+    return table
+
+
+def _seconds(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
+    """Return what the audit says of all sources, and what became of the engine's questions.
+
+    A line each, also on 80 columns.
+    """
+    if not found["audit"]:
+        return []
+    of_all, minute = found["audit"]["all"], found["last_minute"]["engine"]
+    wrong = sum(source["found_wrong"] for source in found["sources"].values())
+    names = ("asked", "unproven", "contradicted")
+    audited, agreed = of_all["audited"], of_all["agreed"]
+    wide = width >= _WIDE
+    return [
+        (f"audited {audited:,}, agreed {agreed:,}" if wide else f"agreed {agreed:,} of {audited:,}")
+        + f", not judged {of_all['not_judged']:,}, wrong {wrong:,}, halted {of_all['halted']:,}, "
+        f"oldest {'confirmation ' if wide else ''}{_seconds(of_all['oldest_s'])} s, "
+        f"lag {_seconds(of_all['lag_s'], 1)} s",
+        f"{_minute(found)} / this run: "
+        + ", ".join(f"{name} {minute[name]:,} / {found['engine'][name]:,}" for name in names),
+    ]
+
+
 def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
     """Return everything that `ctl status` prints for people."""
     roles = _table("roles", width)
@@ -229,10 +298,12 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
             str(role["restarts"]),
             str(role["generation"]),
         )
+    lines = (*_count_lines(found), *_audit_lines(found, width), _creation_line(found))
     return [
         roles,
         sources_table(found, width=width),
-        *[Text(line) for line in (*_count_lines(found), _creation_line(found))],
+        *([_audit_table(found, width)] if found["audit"] else []),
+        *[Text(line) for line in lines],
         *_recording_line(found),
         *_settings_lines(found.get("settings")),
         *_troubles(found),
@@ -259,6 +330,9 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
         )
     if found["paused"]:
         lines.append("paused: no new signals")
+    if audit := found["audit"]:
+        lines += [trouble["words"] for trouble in audit["troubles"]]
+        lines += maintenance_lines(audit["maintenance"])
     for name, source in found["sources"].items():
         if barred := source["barred"]:
             until = f"left alone until {barred['until']}" if barred["until"] else "blocked"
@@ -312,16 +386,22 @@ def _count_lines(found: Mapping[str, Any]) -> list[str]:
 def _creation_line(found: Mapping[str, Any]) -> str:
     total = found["since_creation"]
     quotes = sum(source["quotes"] for source in total["sources"].values())
+    answers = ""
+    if found["audit"]:
+        asked, told = (
+            sum(c[key] for c in total["audit"].values()) for key in ("questions", "answers")
+        )
+        answers = f"; questions {asked:,}, answered {told:,}"
     return (
         f"since creation, {total['since'][:19]}Z: quotes {quotes:,}, signals "
-        f"{total['signals']['produced']:,}, {_ends(total['tracks'])}; p50/p99 {_latencies(total)}"
+        f"{total['signals']['produced']:,}, {_ends(total['tracks'])}{answers}; p50/p99 "
+        f"{_latencies(total)}"
     )
 
 
 def _ends(tracks: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {tracks[name]:,}" for name in ("converged", "expired", "lost", "delisted")
-    )
+    found = ends_shown({name.upper(): n for name, n in tracks.items()})
+    return ", ".join(f"{reason.lower().replace('_', ' ')} {n:,}" for reason, n in found.items())
 
 
 def _time(found: Mapping[str, Any]) -> str:

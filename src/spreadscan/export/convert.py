@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spreadscan.errors import BadData
 from spreadscan.export import write
@@ -15,6 +16,7 @@ from spreadscan.export.rows import Damage, read
 from spreadscan.export.schema import SIMULATED, stored
 from spreadscan.export.tracks import COLUMNS, join
 from spreadscan.tracker import SIGNALS
+from spreadscan.tracker.track import is_proven
 
 Progress = Callable[[int, int], None]  # bytes of text done, and in all
 
@@ -38,12 +40,16 @@ class Output(msgspec.Struct, kw_only=True):
 
 
 class Result(msgspec.Struct):
-    """What an export did. open_tracks: rows of tracks.parquet without a CLOSE."""
+    """What an export did. Of the rows of tracks.parquet:
+
+    open_tracks: those without a CLOSE; unproven_tracks: those that belong in no statistics.
+    """
 
     out: str
     outputs: list[Output]
     tracks: Output
     open_tracks: int
+    unproven_tracks: int
 
     @property
     def faults(self) -> list[str]:
@@ -75,8 +81,8 @@ def export(
             before = done
             outputs.append(_one(data, source, out, read_bytes))
             read_bytes(before + source.text_size - done)  # whatever was not read after all
-        tracks, open_tracks = _tracks(out)
-    return Result(str(out), outputs, tracks, open_tracks)
+        tracks, n_open, n_unproven = _tracks(out)
+    return Result(str(out), outputs, tracks, n_open, n_unproven)
 
 
 def _one(data: Path, source: Input, out: Path, progress: Callable[[int], None]) -> Output:
@@ -121,8 +127,11 @@ def _output(path: Path, state: str, facts: dict[str, Any]) -> Output:
     return Output(file=path.name, state=state, bytes_out=path.stat().st_size, **told)
 
 
-def _tracks(out: Path) -> tuple[Output, int]:
-    """Join all events in the folder, also those whose text has been removed since."""
+def _tracks(out: Path) -> tuple[Output, int, int]:
+    """Join all events in the folder, also those whose text has been removed since.
+
+    Returns how many tracks are open, and unproven, too.
+    """
     path = out / _TRACKS
     days = sorted(out.glob(f"{SIGNALS.name}-*.parquet"))
     of_day = {day.name: write.facts_of(day) for day in days}
@@ -130,13 +139,14 @@ def _tracks(out: Path) -> tuple[Output, int]:
     facts = write.facts_of(path)
     state = "unchanged"
     if facts.get("made_of") != made_of or facts.get("format") != SIGNALS.version:
-        state, n_open = "written", 0
+        state, n_open, n_unproven = "written", 0, 0
 
         def tracks() -> Iterator[pa.Table]:
-            nonlocal n_open
+            nonlocal n_open, n_unproven
             schema = stored((*SIGNALS.columns, SIMULATED))
             for table in join(write.read_back(day, schema) for day in days):
                 n_open += table["close_time"].null_count
+                n_unproven += _unproven(table)
                 yield table
 
         try:
@@ -150,9 +160,16 @@ def _tracks(out: Path) -> tuple[Output, int]:
                     "format": SIGNALS.version,
                     "rows": n_rows,
                     "open": n_open,
+                    "unproven": n_unproven,
                 },
             )
         except BadData as error:
-            return Output(file=path.name, state="refused", faults=[str(error)]), 0
+            return Output(file=path.name, state="refused", faults=[str(error)]), 0, 0
         facts = write.facts_of(path)
-    return _output(path, state, facts), facts["open"]
+    # written before there were any: without that fact
+    return _output(path, state, facts), facts["open"], facts.get("unproven", 0)
+
+
+def _unproven(tracks: pa.Table) -> int:
+    reasons = pc.value_counts(tracks["reason"].cast(pa.string())).to_pylist()
+    return sum(reason["counts"] for reason in reasons if not is_proven(reason["values"]))

@@ -8,7 +8,7 @@ from rich.text import Text
 from spreadscan.replay.against import Signal
 from spreadscan.replay.outcome import Outcome
 from spreadscan.replay.report import Sheet, show_sheets
-from spreadscan.tracker.track import UNAUDITED
+from spreadscan.tracker.track import REASONS
 
 _DECLINED = "declined_"
 
@@ -73,10 +73,11 @@ def _sources(outcome: Outcome) -> Sheet:
 def _tracks(outcomes: Sequence[Outcome]) -> Sheet:
     several = len({outcome.recording for outcome in outcomes}) > 1
     keys = list(dict.fromkeys(key for outcome in outcomes for key in outcome.settings))
+    reasons = [r for r in REASONS if any(r in outcome.ended for outcome in outcomes)]
     detailed = len(outcomes) == 1
     columns = (
         *(["<recording"] if several else []), *(f"<{key}" for key in keys), "signals",
-        *(reason.lower() for reason in UNAUDITED), "open", "profit s",
+        *(reason.lower() for reason in reasons), "open", "profit s",
         *([] if detailed else ["<most time in profit"]),
     )  # fmt: skip
     rows = []
@@ -88,7 +89,7 @@ def _tracks(outcomes: Sequence[Outcome]) -> Sheet:
                 *([outcome.recording] if several else []),
                 *(outcome.settings.get(key, "-") for key in keys),
                 f"{outcome.signals:,}",
-                *(f"{outcome.ended[reason]:,}" for reason in UNAUDITED),
+                *(f"{outcome.ended.get(reason, 0):,}" for reason in reasons),
                 f"{outcome.open:,}",
                 f"{outcome.profit_s:,.1f}",
                 *([] if detailed else [told]),

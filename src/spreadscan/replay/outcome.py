@@ -9,13 +9,13 @@ from spreadscan.replay.against import Against
 from spreadscan.replay.scan import Played
 from spreadscan.tracker import SIGNALS, read_rows
 from spreadscan.tracker.files import data_files
-from spreadscan.tracker.track import UNAUDITED
+from spreadscan.tracker.track import ends_shown, is_proven
 
 _BEST = 5
 
 
 class PairTotal(msgspec.Struct, frozen=True, kw_only=True):
-    """All ended spreads of a pair in one direction."""
+    """All ended spreads of a pair in one direction, but for UNPROVEN ones."""
 
     direction: str
     symbol: str
@@ -32,9 +32,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     config_hash: str
     played: Played
     signals: int
-    ended: dict[str, int]  # tracks by reason, all reasons
+    ended: dict[str, int]  # tracks by reason; those of the audit where there are any
     open: int  # at the end of the recording
-    profit_s: float  # time in profit of the ended tracks
+    profit_s: float  # time in profit of the ended tracks, but for UNPROVEN ones
     best: tuple[PairTotal, ...]  # by time in profit, then peak
     problems: tuple[str, ...]  # what the recording lacks
     elapsed_s: float
@@ -69,12 +69,13 @@ def read_outcome(folder: Path) -> Found:
             signals += row["event"] == "OPEN"
             if row["event"] == "CLOSE":
                 reasons[row["reason"]] += 1
-                key = row["direction"], row["symbol"]
-                totals[key] = _added(totals.get(key), row)
+                if is_proven(row["reason"]):
+                    key = row["direction"], row["symbol"]
+                    totals[key] = _added(totals.get(key), row)
     ranked = sorted(totals.values(), key=lambda t: (-t.profit_s, -t.peak_net_bps, t.symbol))
     return Found(
         signals=signals,
-        ended={reason: reasons[reason] for reason in UNAUDITED},
+        ended=ends_shown(reasons),
         profit_s=round(sum(total.profit_s for total in totals.values()), 6),
         best=tuple(ranked[:_BEST]),
     )

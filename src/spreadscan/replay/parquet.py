@@ -9,7 +9,7 @@ from spreadscan.export.schema import arrow_type, stored
 from spreadscan.export.write import write
 from spreadscan.replay.outcome import Outcome
 from spreadscan.tracker.columns import Column
-from spreadscan.tracker.track import UNAUDITED
+from spreadscan.tracker.track import REASONS
 
 _FIXED = (
     Column("recording", "text", "name of its folder"),
@@ -17,9 +17,9 @@ _FIXED = (
     Column("frames", "integer", "played, events of links among them"),
     Column("span_s", "s", "of the recorded clock"),
     Column("signals", "integer", "tracks that were opened"),
-    *(Column(reason.lower(), "integer", f"tracks that ended as {reason}") for reason in UNAUDITED),
+    *(Column(reason.lower(), "integer", f"tracks that ended as {reason}") for reason in REASONS),
     Column("open", "integer", "tracks without an end when the recording ended"),
-    Column("profit_s", "s", "time in profit of all ended tracks"),
+    Column("profit_s", "s", "time in profit of all ended tracks but UNPROVEN ones"),
     Column("best_direction", "text", "of the pair with the most time in profit"),
     Column("best_symbol", "text", "that pair"),
     Column("best_profit_s", "s", "its time in profit"),
@@ -68,7 +68,7 @@ def _row(outcome: Outcome) -> dict[str, object]:
         "frames": outcome.played.frames,
         "span_s": outcome.played.span_s,
         "signals": outcome.signals,
-        **{reason.lower(): n for reason, n in outcome.ended.items()},
+        **{reason.lower(): outcome.ended.get(reason, 0) for reason in REASONS},
         "open": outcome.open,
         "profit_s": outcome.profit_s,
         "best_direction": best and best.direction,

@@ -1,5 +1,6 @@
 """From a data folder to a page and its pictures."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,12 +12,12 @@ import numpy as np
 
 from spreadscan.errors import ConfigError
 from spreadscan.export import find
-from spreadscan.report import figures, timeline
-from spreadscan.report.history import History, load
-from spreadscan.report.page import Chart, Shown, number, pairs_table, render
+from spreadscan.report import figures, timeline, truth
+from spreadscan.report.history import OPEN_YET, History, load
+from spreadscan.report.page import Chart, Shown, number, pairs_table, render, truth_table
 from spreadscan.report.theme import save_png, style, svg
 from spreadscan.tracker import SIGNALS
-from spreadscan.tracker.track import BY_AUDIT
+from spreadscan.tracker.track import ends_shown
 
 Progress = Callable[[int, int], None]  # bytes of text done, and in all
 
@@ -26,12 +27,15 @@ _LISTED = 25  # pairs
 
 
 class Made(msgspec.Struct):
-    """What a report says in numbers, and where it is. NaN where there is no such value."""
+    """What a report says in numbers, and where it is. NaN where there is no such value.
+
+    Spreads that ended as UNPROVEN stand under ends alone.
+    """
 
     page: str
     pictures: list[str]
     signals: int
-    ends: dict[str, int]  # by reason; OPEN: no CLOSE yet
+    ends: dict[str, int]  # by reason; OPEN: no CLOSE yet; those of the audit where there are any
     pairs: int
     first: str
     last: str
@@ -47,6 +51,8 @@ class Made(msgspec.Struct):
     worst_age_ms: float  # median, of the oldest quote while a spread was followed
     simulated: int  # signals of a simulated market
     market_unknown: int  # signals of which the files do not say
+    agreement_pct: float  # of the quotes judged, those that agreed with their venue
+    audit: dict[str, dict[str, int]]  # what the audit counted, by source and for all
     shown: list[str]  # tracks on the page
     faults: list[str]
 
@@ -124,7 +130,9 @@ def _rows(history: History, wanted: Sequence[str], data: Path) -> list[int]:
 
 
 def _numbers(history: History, out: Path) -> Made:
-    tracks = history.tracks
+    tracks = history.counted
+    ends_of = Counter(str(reason) for reason in history.tracks.reason)
+    audit = {total.source: total for total in truth.totals(history.audited)}
     outages: dict[tuple[float, str], float] = {}
     for gap in history.gaps:  # a restart leaves a row for every open track, at one time
         key = gap.end_s, gap.reason
@@ -135,11 +143,7 @@ def _numbers(history: History, out: Path) -> Made:
         page=str(out),
         pictures=[],
         signals=len(tracks),
-        ends={
-            reason: n
-            for reason in figures.ENDS
-            if (n := int(np.sum(tracks.reason == reason))) or reason not in BY_AUDIT
-        },
+        ends=ends_shown(ends_of) | {OPEN_YET: ends_of[OPEN_YET]},
         pairs=len({*zip(tracks.pair, tracks.direction, strict=True)}),
         first=_minute(tracks.opened_s[0]) if len(tracks) else "",
         last=_minute(max(ends)) if len(tracks) else "",
@@ -155,6 +159,8 @@ def _numbers(history: History, out: Path) -> Made:
         worst_age_ms=figures.median(tracks.worst_age_ms),
         simulated=int(np.sum(tracks.simulated == 1)),
         market_unknown=int(np.sum(np.isnan(tracks.simulated))),
+        agreement_pct=[*audit.values()][-1].agreement_pct if audit else float("nan"),
+        audit={name: dict(total.counts) for name, total in audit.items()},
         shown=[],
         faults=history.faults,
     )
@@ -178,7 +184,10 @@ def _minute(unix_s: float) -> str:
 
 
 def _tiles(made: Made, history: History) -> list[tuple[str, str]]:
-    known = np.sort(history.tracks.size_usdt[~np.isnan(history.tracks.size_usdt)])
+    agreed = truth.floored(made.agreement_pct, 2)
+    gaps = f"{made.gaps:,} gaps" + (f", {figures.span(made.gap_s)} in all" if made.gaps else "")
+    sizes = history.counted.size_usdt
+    known = np.sort(sizes[~np.isnan(sizes)])
     at_100 = figures.share_at(known, np.array([100.0]))[0] if len(known) else float("nan")
     return [
         ("signals", f"{made.signals:,}"),
@@ -187,13 +196,13 @@ def _tiles(made: Made, history: History) -> list[tuple[str, str]]:
         ("median life", figures.span(made.duration_s)),
         ("USDT at the touch, median", number(made.size_usdt, 0)),
         ("had 100 USDT or more", number(100 * at_100, 0, " %")),
-        ("hours with snapshots", f"{made.hours:,}"),
-        (f"gaps, {figures.span(made.gap_s)} in all" if made.gaps else "gaps", f"{made.gaps:,}"),
+        (f"hours with snapshots; {gaps}", f"{made.hours:,}"),
+        *([("of the quotes agreed with their venue", f"{agreed} %")] if made.audit else []),
     ]
 
 
 def _pictures(history: History) -> dict[str, Any]:
-    tracks = history.tracks
+    tracks = history.counted
     return {
         "heat-signals": figures.heat_signals(tracks),
         "heat-peaks": figures.heat_peaks(tracks),
@@ -202,6 +211,7 @@ def _pictures(history: History) -> dict[str, Any]:
         "pairs": figures.bars(figures.best_pairs(tracks, figures.BARS)),
         "sizes": figures.sizes(tracks),
         "ages": figures.ages(tracks),
+        **({"truth": truth.heat(history.audited)} if history.audited else {}),
     }
 
 
@@ -217,8 +227,11 @@ _TITLES = {
     "sizes": ("What could have been taken", "Share of signals with at least so much on both legs."),
     "ages": ("How old the quotes were",
              "Share of signals by the age of the older quote, at OPEN and at worst until the end."),
+    "truth": ("Whether the quotes were true",
+              "Of a hundred quotes judged, those that agreed with what their venue showed when it "
+              "was asked. Red: below 99; none: no answer that could be used; empty: not audited."),
 }  # fmt: skip
-_WIDE = ("heat-signals", "heat-peaks", "ages")
+_WIDE = ("heat-signals", "heat-peaks", "ages", "truth")
 
 
 def _charts(pictures: dict[str, Any], history: History) -> list[Chart]:
@@ -226,7 +239,11 @@ def _charts(pictures: dict[str, Any], history: History) -> list[Chart]:
         Chart(name, *_TITLES[name], svg(figure, _TITLES[name][0]), name in _WIDE)
         for name, figure in pictures.items()
     ]
-    table = pairs_table(figures.best_pairs(history.tracks, _LISTED))
+    if history.audited:
+        found[-1] = found[-1]._replace(
+            svg=f"{found[-1].svg}\n{truth_table(truth.totals(history.audited))}"
+        )
+    table = pairs_table(figures.best_pairs(history.counted, _LISTED))
     says = "By what their opportunities kept; the other columns are medians over them."
     return [*found, Chart("table", f"Best {_LISTED} pairs", says, table, wide=True)]
 
@@ -265,7 +282,7 @@ def _tracks_note(history: History, shown: Sequence[Shown]) -> str:
         found = len(history.tracks)
         return "No snapshots of these signals were found." if found else "Nothing to show yet."
     return (
-        f"{len(shown)} of {len(history.tracks):,}: the newest and those with the highest peak. "
+        f"{len(shown)} of {len(history.counted):,}: the newest and those with the highest peak. "
         "Any other: spreadscan report --track ID. Grey bands are gaps, in which nobody looked."
     )
 

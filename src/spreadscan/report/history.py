@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from spreadscan.errors import BadData
 from spreadscan.export import Damage, Input, find, join, read
+from spreadscan.report import truth
 from spreadscan.tracker import SIGNALS, SNAPSHOTS
+from spreadscan.tracker.track import is_proven
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.object_]
@@ -50,6 +52,11 @@ class Tracks:
         """Return what was left of the size at OPEN after the round trip; NaN: no exit price."""
         return self.size_usdt * self.trip_bps / 1e4
 
+    @property
+    def proven(self) -> NDArray[np.bool_]:
+        """Return which of the tracks count in statistics."""
+        return np.array([is_proven(reason) for reason in self.reason], bool)
+
     def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Tracks":
         """Return some of the tracks, in that order."""
         return Tracks(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
@@ -77,10 +84,16 @@ class Gap(NamedTuple):
 class History(NamedTuple):
     """What a data folder says of the time asked for."""
 
-    tracks: Tracks  # oldest first
+    tracks: Tracks  # oldest first; what statistics rest on is `counted`
     gaps: list[Gap]
     hours: list[Input]  # files of snapshots
+    audited: list[truth.Hour]
     faults: list[str]
+
+    @property
+    def counted(self) -> Tracks:
+        """Return the tracks that count in statistics; all that is drawn of many rests on these."""
+        return self.tracks.where(self.tracks.proven)
 
 
 def load(folder: Path, since: datetime | None, progress: Progress) -> History:
@@ -117,7 +130,8 @@ def load(folder: Path, since: datetime | None, progress: Progress) -> History:
     tracks = tracks.where(np.argsort(tracks.opened_s, kind="stable"))
     if since is not None:
         gaps = [gap for gap in gaps if gap.end_s >= since.timestamp()]
-    return History(tracks, gaps, [each for each in inputs if each.kind == SNAPSHOTS], faults)
+    hours = [each for each in inputs if each.kind == SNAPSHOTS]
+    return History(tracks, gaps, hours, truth.read(folder, since, faults), faults)
 
 
 def _gaps(events: pa.Table) -> list[Gap]:

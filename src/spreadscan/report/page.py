@@ -9,9 +9,19 @@ from typing import Any, NamedTuple
 import orjson
 
 from spreadscan.report.figures import Pair, named, span
+from spreadscan.report.truth import Total, floored
+from spreadscan.tracker.track import is_proven
 from spreadscan.types import DIRECTIONS
 
 _NONE = "–"
+_WORDS = (
+    "Counts of quotes are sums over the rounds, in each of which a venue is asked for all of its "
+    "books at once. <b>Agreed</b>: as the venue showed it, or heard while it was asked. "
+    "<b>Accused</b>: one answer differs. <b>Wrong</b>: a second one did; the quote was emptied. "
+    "<b>Not judged</b>: the answer says nothing of it. <b>Halted</b>: pairs found not to trade. "
+    "<b>Failed</b>: rounds without an answer; <b>lagging</b>: with one that was too old. "
+    "<b>Questions</b>: about single pairs, before a signal on a quote that has been silent."
+)
 
 
 class Chart(NamedTuple):
@@ -85,18 +95,21 @@ def _notes(notes: Sequence[str]) -> str:
 
 
 def _ends(ends: Mapping[str, int]) -> str:
-    total = sum(ends.values())
-    if not total:
+    """Return the bar of those that count, and a legend of all."""
+    shares = {reason: n for reason, n in ends.items() if is_proven(reason)}
+    total = sum(shares.values())
+    if not sum(ends.values()):
         return "<p>No signals in this time.</p>"
     bar = "".join(
         f'<div style="flex:{n};background:var(--{reason.lower()})" '
         f'title="{escape(named(reason))} {n:,}"></div>'
-        for reason, n in ends.items()
+        for reason, n in shares.items()
         if n
     )
     legend = "\n".join(
         f'<li><i style="background:var(--{reason.lower()})"></i>'
-        f"{escape(named(reason))} {n:,} ({n / total:.1%})</li>"
+        f"{escape(named(reason))} {n:,} "
+        + (f"({n / max(1, total):.1%})</li>" if reason in shares else "(in no figure)</li>")
         for reason, n in ends.items()
     )
     return f'<div class="bar">{bar}</div>\n<ul class="legend">\n{legend}\n</ul>'
@@ -143,6 +156,33 @@ def pairs_table(pairs: Sequence[Pair]) -> str:
     return (
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n'
         "</tbody></table></div>"
+    )
+
+
+def truth_table(totals: Sequence[Total]) -> str:
+    """Return what the audit of each source came to as a table, with what its words mean."""
+    columns = {
+        "rounds": "rounds", "failed": "failed", "lagging": "lagging", "agreed": "agreed",
+        "accused": "accused", "not_judged": "not<br>judged", "wrong": "wrong",
+        "halts": "halted", "questions": "questions", "answers": "answered",
+    }  # fmt: skip
+    head = "".join(f"<th>{name}</th>" for name in ("source", "agreed,<br>%", *columns.values()))
+    rows = "\n".join(
+        "<tr>"
+        + "".join(
+            f"<td>{escape(text)}</td>"
+            for text in (
+                total.source,
+                floored(total.agreement_pct, 2),
+                *(f"{total.counts[name]:,}" for name in columns),
+            )
+        )
+        + "</tr>"
+        for total in totals
+    )
+    return (
+        f'<div class="scroll"><table class="counts"><thead><tr>{head}</tr></thead>\n<tbody>\n'
+        f"{rows}\n</tbody></table></div>\n<p>{_WORDS}</p>"
     )
 
 

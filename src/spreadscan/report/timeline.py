@@ -40,12 +40,13 @@ class Line(NamedTuple):
 def choose(history: History, n: int, budget: int) -> list[int]:
     """Return rows of the newest n / 2 tracks and of the n / 2 with the highest peak, newest first.
 
-    No more than can be read in `budget` bytes of text; a track is left out where its hours would
-    go beyond it.
+    Of those that count in statistics, and no more than can be read in `budget` bytes of text; a
+    track is left out where its hours would go beyond it.
     """
     tracks = history.tracks
-    newest = list(range(len(tracks) - 1, -1, -1))
-    highest = list(np.argsort(-np.nan_to_num(tracks.peak_net_bps), kind="stable"))
+    proven = np.flatnonzero(tracks.proven)
+    newest = list(proven[::-1])
+    highest = list(proven[np.argsort(-np.nan_to_num(tracks.peak_net_bps[proven]), kind="stable")])
     hours: set[str] = set()
     chosen: list[int] = []
     for order, most in ((newest, n // 2), (highest, n)):
@@ -174,9 +175,12 @@ def draw(tracks: Tracks, row: int, line: Line, gaps: Sequence[Gap]) -> Figure:
         prices.text((begin + end) / 2 / per_unit, 0.02, f"gap: {gap.reason.lower()}",
                     transform=prices.get_xaxis_transform(), ha="center", fontsize=7.5,
                     color=COLOURS["muted"])  # fmt: skip
-    ended = named(str(tracks.reason[row]))
-    if tracks.reason[row] != OPEN_YET:
-        edge.axvline(tracks.duration_s[row] / per_unit, color=COLOURS[ended], linewidth=1.2)
+    reason = str(tracks.reason[row])
+    ended = named(reason)
+    if reason != OPEN_YET:
+        edge.axvline(
+            tracks.duration_s[row] / per_unit, color=COLOURS[reason.lower()], linewidth=1.2
+        )
         ended += f" after {span(tracks.duration_s[row])}"
     prices.set_title(ended, loc="right", fontsize=8.5, color=COLOURS["muted"])
     for axes in (prices, edge):

@@ -15,7 +15,7 @@ from spreadscan.types import DIRECTIONS
 Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 BY_AUDIT: tuple[Reason, ...] = ("UNPROVEN", "NOT_TRADING")  # shown only where there are any
-UNAUDITED = tuple(reason for reason in REASONS if reason not in BY_AUDIT)
+_OUT_OF_STATISTICS = "UNPROVEN"
 Pair = tuple[int, int]  # direction_id, symbol_id
 _ENDS: Mapping[int, Reason] = {
     CONVERGED: "CONVERGED", EXPIRED: "EXPIRED", LOST: "LOST", NOT_TRADING: "NOT_TRADING",
@@ -24,6 +24,23 @@ _ENDS: Mapping[int, Reason] = {
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _GAP_NS = 5_000_000_000  # a track without a row for longer gets a GAP row
 _EVER_S = 1e9  # 31 years; limits may be infinite
+
+
+def is_proven(reason: str | None) -> bool:
+    """Return whether a track that ended so (None: not yet) counts in statistics.
+
+    The quote that an UNPROVEN one was opened on turned out wrong: there never was such a spread.
+    """
+    return reason != _OUT_OF_STATISTICS
+
+
+def ends_shown(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return how many tracks ended for each reason, those of the audit where there are any."""
+    return {
+        reason: counts.get(reason, 0)
+        for reason in REASONS
+        if counts.get(reason) or reason not in BY_AUDIT
+    }
 
 
 def track_id(ring_id: int, sequence: int) -> str:

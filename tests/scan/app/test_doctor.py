@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,23 @@ from scan.discovery.kit import NOBODY, Reply, Rest, run
 from scan.net.raw_server import RawServer
 from spreadscan.app.doctor import Check, Report, examine, reach
 from spreadscan.app.doctor.examine import n_checks
+from spreadscan.app.status import roles_of
 from spreadscan.clock import now_ns
-from spreadscan.config import Config, Discovery, Feeds, Paths, Tracker, VenueSettings
+from spreadscan.config import Audit, Config, Discovery, Feeds, Paths, Tracker, VenueSettings
 from spreadscan.discovery import outcome
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadFrame, RateLimited, RegionBlocked
+from spreadscan.inuse import Announced, leave_maintenance
 from spreadscan.lists import Failure, SourceList
 from spreadscan.net.bans import bans_of
 from spreadscan.sim.pages import TIME_PATHS, time_page
+from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES, base
 from spreadscan.venues.base import time_ms
 
 SOURCES = ("okx-spot", "bybit-futures")
+NAMES_OF_AUDIT = ("audit", "confirmations", "agreement", "announcements")
 WITHIN_S = 30.0
 
 
@@ -48,8 +52,8 @@ class Place:
         self.folder, self.instance = folder, instance
         self._sim: subprocess.Popen[bytes] | None = None
 
-    def simulate(self, *options: str) -> None:
-        only = [part for source in SOURCES for part in ("--source", source)]
+    def simulate(self, *options: str, sources: Sequence[str] = SOURCES) -> None:
+        only = [part for source in sources for part in ("--source", source)]
         arguments = ["sim", "--port", "0", "--write-config", "sim.toml", *only, *options]
         self._sim = subprocess.Popen(
             [sys.executable, "-m", "spreadscan", *arguments],
@@ -175,9 +179,11 @@ def test_live_is_well_with_a_simulator(place: Place) -> None:
     assert 0 == found.returncode, found.stdout + found.stderr
     told = [(c["subject"], c["name"]) for c in json.loads(found.stdout)["checks"]]
     for source, names in {
-        "okx-spot": ["facts", "time", "instruments", "websocket"],
-        "bybit-futures": ["facts", "time", "instruments", "funding", "websocket"],
-    }.items():
+        "okx-spot": ["facts", "time", "instruments", "tickers", "maintenance", "websocket"],
+        "bybit-futures": [
+            "facts", "time", "instruments", "tickers", "funding", "maintenance", "websocket",
+        ],
+    }.items():  # fmt: skip
         assert names == [name for subject, name in told if subject == source]
     assert "BTC-USDT quoted" in found.stdout
     assert "nothing to mend" in place.doctor("--live").stdout
@@ -201,7 +207,7 @@ def test_live_tries_every_address_and_tells_each_that_fails(place: Place) -> Non
     report = json.loads(found.stdout)
     assert {
         ("dns", "no-such-host.invalid"), ("time", f"http://{NOBODY}"),
-        ("instruments", f"http://{NOBODY}"),
+        ("instruments", f"http://{NOBODY}"), ("tickers", f"http://{NOBODY}"),
     } == {(c["name"], c["at"]) for c in report["checks"] if not c["ok"]}  # fmt: skip
     good = {(c["name"], c["at"]) for c in report["checks"] if c["ok"]}
     assert {("instruments", own["rest_url"]), ("websocket", own["ws_url"])} <= good
@@ -514,6 +520,130 @@ def test_a_role_that_ended_while_its_supervisor_lives_is_found(
         assert examined(config)["instance", "leases"].ok
     finally:
         lease.close()
+
+
+# -- the audit of an instance
+
+
+@pytest.fixture
+def audited(
+    tmp_path: Path, make_instance: Callable[..., Instance]
+) -> Iterator[tuple[Config, Instance]]:
+    """An instance whose roles run, with a round of each source a moment ago."""
+    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    health, now = instance.health, now_ns()
+    config = config_at(tmp_path, instance=instance.name)
+    leases = []
+    for role in roles_of(config):
+        number = SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else health.role(role)
+        health.start(number, max(1, now - 900 * 10**9))
+        health.beat(number, now)
+        leases.append(instance.lease(role))
+    for source in range(8):
+        for name, value in {"round_ns": now, "audited": 10, "agreed": 10}.items():
+            instance.audit.set(source, name, value)
+    yield config, instance
+    for lease in leases:
+        lease.close()
+
+
+def test_an_audit_that_is_well_is_told(audited: tuple[Config, Instance]) -> None:
+    found = examined(audited[0])
+    told = {name: found["instance", name].found for name in NAMES_OF_AUDIT}
+    assert all(found["instance", name].ok for name in NAMES_OF_AUDIT)
+    assert {
+        "audit": "runs", "confirmations": "agreed 20 of 20", "agreement": "agreed 20 of 20",
+        "announcements": "no maintenance that is known",
+    } == told  # fmt: skip
+
+
+def test_a_source_that_its_audit_degrades_is_a_finding(audited: tuple[Config, Instance]) -> None:
+    config, instance = audited
+    okx, bybit = (SOURCE_BY_NAME[name].id for name in SOURCES)
+    instance.audit.set(okx, "failing_ns", max(1, now_ns() - 90 * 10**9))
+    for name, value in {"accused": 1, "below_ns": max(1, now_ns() - 90 * 10**9)}.items():
+        instance.audit.set(bybit, name, value)
+    found = examined(config)
+    check = found["instance", "confirmations"]
+    assert check.found.startswith("okx-spot: the audit confirms nothing since ")
+    assert f"see {config.paths.logs}/audit.log" in check.advice
+    check = found["instance", "agreement"]
+    assert check.found.startswith("bybit-futures: 90.9 % of the quotes judged agree with their")
+    assert "look at one of its pairs at the venue" in check.advice
+
+
+def test_an_audit_that_does_not_run_is_a_finding_where_an_engine_does(
+    tmp_path: Path, make_instance: Callable[..., Instance]
+) -> None:
+    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    config = config_at(tmp_path, instance=instance.name)
+    assert "nobody runs" == examined(config)["instance", "audit"].found
+    lease = instance.lease("engine")
+    try:
+        instance.health.start(instance.health.role("engine"), now_ns())
+        check = examined(config)["instance", "audit"]
+        assert (False, "does not run") == (check.ok, check.found)
+        assert "`ctl stop` and `run` start it again" in check.advice
+        without = config_at(tmp_path, instance=instance.name, audit=Audit(enabled=False))
+        assert "not enabled" == examined(without)["instance", "audit"].found
+    finally:
+        lease.close()
+
+
+@pytest.mark.parametrize(("state", "ok"), [("scheduled", True), ("ongoing", False)])
+def test_maintenance_that_is_under_way_is_a_finding(
+    audited: tuple[Config, Instance], state: Any, ok: bool
+) -> None:
+    config, instance = audited
+    row = Announced(
+        source="okx-spot", state=state, title="Upgrade", begin_ns=0, end_ns=0, what="trading"
+    )
+    leave_maintenance(instance, [row])
+    check = examined(config)["instance", "announcements"]
+    assert (ok, f"okx-spot: maintenance {state} (trading): Upgrade") == (check.ok, check.found)
+    assert ok or check.advice.startswith("wait for its end")
+
+
+def test_live_reads_the_audit_pages_of_every_venue(place: Place) -> None:
+    place.simulate(sources=list(VENUES))
+    found = place.doctor("--live", "--json", "--set", f"sources={json.dumps(list(VENUES))}")
+    assert 0 == found.returncode, found.stdout
+    checks = json.loads(found.stdout)["checks"]
+    for name, venue in VENUES.items():
+        told = {c["name"]: c["found"] for c in checks if c["subject"] == name}
+        assert " show a book" in told["tickers"]
+        announces = bool(venue.audit.maintenance_request)
+        assert ("0 announced" if announces else None) == told.get("maintenance")
+
+
+def test_live_tells_an_answer_of_another_shape(place: Place) -> None:
+    (place.folder / "faults.toml").write_text("""
+[[fault]]
+what = "wrong_shape"
+source = "okx-spot"
+how = "other_venue"
+page = "tickers"
+
+[[fault]]
+what = "wrong_shape"
+source = "bybit-futures"
+how = "empty_list"
+page = "ask"
+
+[[fault]]
+what = "status"
+source = "bybit-futures"
+status = 404
+page = "maintenance"
+""")
+    place.simulate("--faults", "faults.toml")
+    found = findings(json.loads(place.doctor("--live", "--json").stdout))
+    okx, bybit = found["okx-spot", "tickers"], found["bybit-futures", "tickers"]
+    assert "expected" in okx["found"]
+    assert "the answer has changed shape" in okx["advice"]
+    assert "the answer has 0 other tickers" in bybit["found"]
+    assert "HTTP 404" in found["bybit-futures", "maintenance"]["found"]
+    assert 3 == len(found)
 
 
 @pytest.mark.parametrize("name", VENUES)

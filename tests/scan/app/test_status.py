@@ -9,7 +9,15 @@ from spreadcore.active import FREE, TRACKED
 from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
 
 from spreadscan.app.build import begin_run
-from spreadscan.app.status import OpenTimes, healthy, late_roles, live_spreads, status
+from spreadscan.app.status import (
+    OpenTimes,
+    best_spread,
+    healthy,
+    late_roles,
+    live_spreads,
+    roles_of,
+    status,
+)
 from spreadscan.cli.table import LiveTable, status_tables
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Paths
@@ -152,8 +160,8 @@ def test_status_says_why_a_source_is_left_alone(instance, config):
 
 def test_status_says_what_discovery_went_without(instance, config, tmp_path):
     failure = Failure(why="HTTP 503", listed="2026-11-20T12:00:00.000000Z")
-    everyone = dict.fromkeys(("supervisor", "engine", "tracker", *config.sources))
-    good = {"roles": {role: {"alive": True, "state": "running"} for role in everyone}}
+    running = {"alive": True, "state": "running"}
+    good = {"roles": dict.fromkeys(roles_of(config), running), "audit": None}
 
     def lists():
         return status(instance, config)["lists"]
@@ -303,3 +311,20 @@ def test_a_narrow_screen_cuts_no_name_and_no_trouble_off(instance, config, monke
         assert any(line.startswith(f"{name} ") for line in text)
     assert any(line.startswith("not running: ") for line in text)
     assert any(line.startswith(DIRECTIONS[0].name) for line in text)
+
+
+def test_the_best_spread_is_one_that_could_be_traded_and_is_proven(instance, config):
+    rows = [
+        {"symbol": name, "net_bps": net, "tradable": tradable, "proven": proven}
+        for name, net, tradable, proven in (
+            ("old", 90.0, False, True), ("unproven", 80.0, True, False), ("good", 70.0, True, True),
+        )
+    ]  # fmt: skip
+    best = best_spread(rows)
+    assert best is not None
+    assert "good" == best["symbol"]
+    assert best_spread(rows[:2]) is None
+    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    shown = LiveTable(instance, config)._spreads_table([rows[0] | {"proven": False}, rows[1]])
+    cells = [str(cell) for cell in shown.columns[1].cells]
+    assert [f"{rows[0]['symbol']} unproven", rows[1]["symbol"]] == cells

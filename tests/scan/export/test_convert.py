@@ -69,6 +69,17 @@ def test_every_row_of_every_file_is_there(data, out):
     assert tracks["close_time"].null_count == result.open_tracks
 
 
+def test_tracks_that_turned_out_unproven_are_kept_with_their_reason(data, out):
+    path = next(data.glob("signals-*.csv"))
+    n = path.read_text().count(",CONVERGED,")
+    path.write_text(path.read_text().replace(",CONVERGED,", ",UNPROVEN,"))
+    for state in ("written", "unchanged"):
+        result = export(data, out)
+        assert (state, n) == (result.tracks.state, result.unproven_tracks)
+    reasons = parquet.read_table(out / "tracks.parquet")["reason"].to_pylist()
+    assert 0 < n == reasons.count("UNPROVEN")
+
+
 def test_types_units_and_order_stand_in_the_files(data, out):
     export(data, out)
     path = next(out.glob("snapshots-*.parquet"))

@@ -5,6 +5,7 @@ import math
 import re
 import resource
 import signal
+from collections import Counter
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from statistics import median
@@ -17,10 +18,11 @@ from PIL import Image
 from scan.export import made
 from spreadscan.cli import options
 from spreadscan.cli.main import main
+from spreadscan.clock import iso_utc
 from spreadscan.errors import BadData, ConfigError
-from spreadscan.report import compose, figures, history, make, theme, timeline
+from spreadscan.report import compose, figures, history, make, theme, timeline, truth
 from spreadscan.report.theme import COLOURS, style, svg
-from spreadscan.tracker import SIGNALS
+from spreadscan.tracker import AUDIT, SIGNALS
 from spreadscan.types import DIRECTIONS
 
 PICTURES = ["ages", "durations", "heat-peaks", "heat-signals", "pairs", "peaks", "sizes"]
@@ -274,6 +276,129 @@ def test_the_round_trip_pays_fees_both_ways(data):
     buy_bid, sell_ask = 0.9998, (1 + end / 1e4) * 1.0002
     exit_bps = (sell_ask / buy_bid - 1) * 1e4
     assert [opened - exit_bps - 2 * made.FEES_BPS] == pytest.approx(tracks.trip_bps, abs=1e-3)
+
+
+# -- what turned out not to be true
+
+
+def test_what_turned_out_unproven_is_in_no_figure(data, page, tmp_path):
+    """The same market twice, once with spreads that never were: better than all others."""
+    spreads = made.spreads(300, seed=2)
+    made.write(tmp_path / "without", spreads, grid_s=None)
+    wrong = [
+        made.Spread(
+            sequence=1_000 + n, symbol_id=spreads[n].symbol_id, direction=n % 12,
+            opened_s=spreads[n].opened_s, duration_s=50.0, peak_bps=5_000.0, size_usdt=1e6,
+            buy_px=1.0, reason="UNPROVEN", open_bps=4_000.0,
+        )
+        for n in range(0, 300, 10)
+    ]  # fmt: skip
+    made.write(data, [*spreads, *wrong], grid_s=None)
+    expected, result = make(tmp_path / "without", tmp_path / "x.html"), make(data, page)
+    assert 30 == result.ends.pop("UNPROVEN")
+    apart = {"page", "pictures"}
+    for name in set(expected.__struct_fields__) - apart:
+        known, found = getattr(expected, name), getattr(result, name)
+        assert known == found or known != known, name
+    clean, found = (history.load(folder, None, print) for folder in (tmp_path / "without", data))
+    assert figures.best_pairs(clean.counted, 50) == figures.best_pairs(found.counted, 50)
+    text, told = read(page)
+    assert "unproven 30 (in no figure)" in told.text
+    assert "300 signals" in told.text
+    pictures = {path.name: path.read_bytes() for path in page.parent.glob("*.png")}
+    for name in PICTURES:
+        assert (tmp_path / f"x-{name}.png").read_bytes() == pictures[f"page-{name}.png"], name
+
+
+def test_an_unproven_spread_is_shown_to_whoever_asks_for_it(data, page, monkeypatch):
+    monkeypatch.setattr(compose, "_SHOWN", 20)
+    spreads = made.spreads(20, seed=5)
+    for spread, reason in zip(spreads, ("UNPROVEN", "NOT_TRADING"), strict=False):
+        spread.reason, spread.duration_s = reason, 60.0
+    made.write(data, spreads, grid_s=2.0)
+    unproven, halted = spreads[0].id, spreads[1].id
+    shown = make(data, page).shown
+    assert unproven not in shown
+    assert halted in shown
+    assert [unproven] == make(data, page, wanted=[unproven]).shown
+    assert "unproven after 60 s" in read(page)[1].text
+
+
+def audit_rows(folder, rows, day="20261120", junk=b""):
+    """Write (hour, source, counts) as the audit does."""
+    lines = []
+    for hour, source, counts in rows:
+        begin, end = (iso_utc((made.START_S + h * 3600) * made.S) for h in (hour, hour + 1))
+        known = {c.name: "0" for c in AUDIT.columns if c.unit == "integer"}
+        values = {name: str(n) for name, n in counts.items()}
+        lines.append(AUDIT.row({"begin": begin, "end": end, "source": source} | known | values))
+    text = AUDIT.header + "".join(lines).encode() + junk
+    (folder / f"audit-{day}.csv").write_bytes(text)
+
+
+def test_agreement_is_that_of_the_audits_files(data, page):
+    made.write(data, made.spreads(20, seed=5), grid_s=None)
+    good = {"rounds": 240, "audited": 1_010, "agreed": 1_000, "not_judged": 10}
+    bad = {"rounds": 240, "audited": 1_000, "agreed": 950, "accused": 50, "wrong": 2, "halts": 3}
+    audit_rows(data, [
+        (0, "okx-spot", good), (1, "okx-spot", bad), (2, "okx-spot", {"failed": 9}),
+        (0, "binance-spot", good), (3, "binance-spot", good),
+    ])  # fmt: skip
+    result = make(data, page)
+    assert ["binance-spot", "okx-spot", "all"] == list(result.audit)
+    okx = result.audit["okx-spot"]
+    assert (1_950, 50, 10, 2, 3, 9) == tuple(
+        okx[name] for name in ("agreed", "accused", "not_judged", "wrong", "halts", "failed")
+    )
+    assert 100 * 3_950 / 4_000 == pytest.approx(result.agreement_pct)
+    text, found = read(page)
+    for told in (
+        "98.75 % of the quotes agreed with their venue",
+        "okx-spot, 2026-11-20 01:00 to 11-20 02:00 UTC: 95.00 % agreed of 1,000 judged; not judged "
+        "0, wrong 2, halted 3; rounds 240, failed 0, lagging 0",
+        "okx-spot, 2026-11-20 02:00 to 11-20 03:00 UTC: – % agreed of 0 judged",
+        "okx-spot, 2026-11-20 03:00 to 11-20 04:00 UTC: not audited",
+        "all 98.75 960 9 0 3,950 50 30 2 3 0 0",
+        "Accused : one answer differs.",
+    ):
+        assert told in found.text, told
+    check_colours(text)
+    assert (page.parent / "page-truth.png").exists()
+
+
+def test_the_age_of_a_page_is_that_of_its_audit_too(data):
+    made.write(data, made.spreads(20, seed=5), grid_s=None)
+    audit_rows(data, [(hour, "okx-spot", {"agreed": 1}) for hour in range(5)])
+    since = datetime.fromtimestamp(made.START_S + 2.5 * 3600, UTC)
+    found = truth.read(data, since, faults := [])
+    assert [2, 3, 4] == [(hour.begin_s - made.START_S) / 3600 for hour in found]
+    assert [] == faults
+
+
+@pytest.mark.parametrize("days", [0.05, 1, 2, 9, 60, 800])
+def test_a_heat_map_of_any_time_fits_the_page(days):
+    hours = [
+        truth.Hour(at, at + 3600.0, "okx-spot", Counter(agreed=99, accused=1, rounds=1))
+        for at in np.arange(made.START_S + 1800, made.START_S + days * 86_400, 3600 * max(1, days))
+    ]
+    with style():
+        drawn = truth.heat(hours)
+    (axes,) = drawn.axes
+    cells = [text.get_text() for text in axes.texts]
+    assert {"99.0"} == set(cells)
+    assert len(cells) <= len(axes.patches) <= 30
+    assert len(axes.get_xticklabels()) <= 13
+
+
+def test_what_is_no_row_of_the_audit_is_told(data, page):
+    made.write(data, made.spreads(20, seed=5), grid_s=None)
+    audit_rows(data, [(0, "okx-spot", {"agreed": 1})], junk=b"a,b\n" + b"x," * 20 + b"y\ntorn")
+    (data / "audit-20261119.csv").write_text("# spreadscan audit v9; x\nbegin\n")
+    result = make(data, page)
+    assert 2 == len(result.faults)
+    assert "audit-20261119.csv: begins '# spreadscan audit v9'" in result.faults[0]
+    assert "left out 2 broken lines, expected rows of the audit" in result.faults[1]
+    assert 1 == result.audit["okx-spot"]["agreed"]
 
 
 def test_share_at_a_size_counts_what_is_at_least_that():

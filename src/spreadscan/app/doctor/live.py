@@ -1,8 +1,9 @@
 """Whether the venues are still what this release was written for: every address, every page.
 
 Asked for by the user alone (`doctor --live`): per source and address it asks for the time, the
-whole instrument list, the funding where there is one, and subscribes to one pair until a valid
-quote comes; it looks whether the documentation is where it was. Everything side by side, with
+whole instrument list, the funding where there is one, the tickers that the audit reads, and
+subscribes to one pair until a valid quote comes; where the venue announces maintenance it asks
+for that, and it looks whether the documentation is where it was. Everything side by side, with
 deadlines, within the venues' limits and bans.
 """
 
@@ -13,8 +14,17 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from spreadscan.app.doctor.reach import Tell, advice_on, failed, name_of, passed, unresolved
+from spreadscan.app.doctor.reach import (
+    Tell,
+    advice_on,
+    failed,
+    first,
+    name_of,
+    passed,
+    unresolved,
+)
 from spreadscan.app.doctor.reach import facts as facts_check
+from spreadscan.audit.judge import has_book
 from spreadscan.config import Config, VenueSettings
 from spreadscan.discovery.validate import price_fault
 from spreadscan.errors import BadFrame, NoAddress, RateLimited, Refused, Retry, Skip
@@ -26,7 +36,10 @@ from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import Venue, time_ms
 
-NAMES = ("facts", "dns", "time", "instruments", "funding", "websocket", "documentation")
+NAMES = (
+    "facts", "dns", "time", "instruments", "tickers", "funding", "maintenance", "websocket",
+    "documentation",
+)  # fmt: skip
 QUOTE_DEADLINE_S = 15.0  # majors quote many times a second
 _CLOSE_WITHIN_S = 2.0
 
@@ -60,6 +73,7 @@ class _Visit:
         ]
         await asyncio.gather(
             self._lists(there[0]),
+            self._maintenance(there[0]),
             *(self._rest(url) for url in there[0]),
             *(self._socket(url) for url in there[1]),
             *(self._page(url) for url in there[2]),
@@ -82,8 +96,24 @@ class _Visit:
 
     async def _rest(self, url: str) -> None:
         await self._check("time", url, self._time)
+        await self._check("tickers", url, self._tickers)
         if self._venue.funding_request:
             await self._check("funding", url, self._funding)
+
+    async def _maintenance(self, urls: Sequence[str]) -> None:
+        """Ask for announcements; not every address has that page, so the first that does counts."""
+        request, parse = self._venue.audit.maintenance_request, self._venue.audit.maintenance
+        if not urls or request is None or parse is None:
+            return
+
+        async def look(session: aiohttp.ClientSession, url: str) -> str:
+            async def ask(address: str) -> int:
+                return len(parse(await self._get(session, request.url(address))))
+
+            note, n = await first(tuple(urls), ask)
+            return f"{n} announced{note}"
+
+        await self._check("maintenance", urls[0], look)
 
     async def _page(self, url: str) -> None:
         async def look(session: aiohttp.ClientSession, url: str) -> str:
@@ -127,20 +157,33 @@ class _Visit:
         return advice_on(self._source, error, "rest_url")
 
     async def _time(self, session: aiohttp.ClientSession, url: str) -> str:
-        whole = url.rstrip("/") + self._venue.spec.time_path
-        timeout_s = self._config.discovery.rest_timeout_s
-        payload = await rest.get(session, whole, timeout_s, bans_of(self._config))
+        payload = await self._get(session, url.rstrip("/") + self._venue.spec.time_path)
         return f"{time_ms(self._venue.spec, payload)} ms"
 
     async def _funding(self, session: aiohttp.ClientSession, url: str) -> str:
         assert self._venue.funding
         assert self._venue.funding_request
-        whole = self._venue.funding_request.url(url)
-        timeout_s = self._config.discovery.rest_timeout_s
-        rows = self._venue.funding(await rest.get(session, whole, timeout_s, bans_of(self._config)))
+        rows = self._venue.funding(await self._get(session, self._venue.funding_request.url(url)))
         if not rows:
             raise BadFrame("no funding rate, expected one of each contract")
         return f"{len(rows)} rates"
+
+    async def _tickers(self, session: aiohttp.ClientSession, url: str) -> str:
+        """Ask for all books in one answer, and for one of them as the audit does at times."""
+        pages = self._venue.audit
+        rows = pages.tickers(await self._get(session, pages.tickers_request.url(url)))
+        shown = [row.symbol for row in rows if has_book(row)]
+        if not shown:
+            raise BadFrame(f"{url}: {len(rows)} tickers, none of them a book; expected most")
+        asked = shown[0]
+        answer = pages.tickers(await self._get(session, pages.ask_request([asked]).url(url)))
+        if asked not in {row.symbol for row in answer}:
+            raise BadFrame(f"{url}: asked for {asked}, the answer has {len(answer)} other tickers")
+        return f"{len(shown)} of {len(rows)} show a book"
+
+    async def _get(self, session: aiohttp.ClientSession, url: str) -> bytes:
+        timeout_s = self._config.discovery.rest_timeout_s
+        return await rest.get(session, url, timeout_s, bans_of(self._config))
 
     async def _instruments(self, session: aiohttp.ClientSession, url: str) -> str:
         config, bans = self._config.discovery, bans_of(self._config)

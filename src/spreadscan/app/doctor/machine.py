@@ -1,4 +1,7 @@
-"""What the machine and the instance have: bans, limits, room, leases, layout. Writes nothing."""
+"""What the machine and the instance have: bans, limits, room, leases, layout, what the audit says.
+
+Writes nothing.
+"""
 
 import os
 import resource
@@ -6,14 +9,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec import to_builtins
 from msgspec.structs import astuple
 from spreadcore import Instance
 from spreadcore.errors import CoreError, RegionMissing
 from spreadcore.layout import VERSION
 from spreadcore.region import ROOT, create, exists, instance_dir
 
-from spreadscan.app import build
+from spreadscan.app import build, truth
 from spreadscan.app.doctor.check import Check
+from spreadscan.app.status import roles_of
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
@@ -126,7 +131,7 @@ def leases(config: Config) -> Check:
         return _check("leases", True, "nobody runs", subject="instance")
     held, wrong, now = [], [], now_ns()
     supervised = instance.lease_held("supervisor")
-    for role in (*config.sources, "engine", "tracker", "supervisor"):
+    for role in roles_of(config):
         number = SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else health.role(role)
         info = health.info(number)
         since_s = (now - info["beat_ns"]) / 1e9
@@ -145,6 +150,75 @@ def leases(config: Config) -> Check:
         "what it gave up needs `ctl stop` and `run`",
         subject="instance",
     )
+
+
+def audit(config: Config) -> Check:
+    """Tell an audit that does not run beside the feeds that it should confirm."""
+    if not config.audit.enabled:
+        return _check("audit", True, "not enabled", subject="instance")
+    instance = _instance(config)
+    scans = instance is not None and instance.lease_held("engine")
+    alive = instance is not None and instance.lease_held("audit")
+    return _check(
+        "audit",
+        alive or not scans,
+        "runs" if alive else "does not run" if scans else "nobody runs",
+        f"see {config.paths.logs}/audit.log; `ctl stop` and `run` start it again. Until then the "
+        "silence of a pair alone tells whether its quote is old, and funding is not known",
+        subject="instance",
+    )
+
+
+def confirmations(config: Config) -> Check:
+    """Tell sources whose rounds fail, lag, or contradict too much to be believed."""
+    advice = (
+        f"see {config.paths.logs}/audit.log for the reason, and `doctor --live`, which asks for "
+        "the same; nothing of such a source is confirmed or emptied meanwhile"
+    )
+    return _of_audit("confirmations", "confirms_nothing", config, advice)
+
+
+def agreement(config: Config) -> Check:
+    """Tell sources of whose quotes too many differ from what their venue shows."""
+    advice = (
+        "look at one of its pairs at the venue: if our quotes are old, restart the scanner; else "
+        "what its REST API shows has changed: use a newer release"
+    )
+    return _of_audit("agreement", "disagrees", config, advice)
+
+
+def _of_audit(name: str, kind: str, config: Config, advice: str) -> Check:
+    instance, now = _instance(config), now_ns()
+    if instance is None or not (config.audit.enabled and instance.lease_held("audit")):
+        return _check(name, True, "no audit runs", subject="instance")
+    found = [t.words for t in truth.troubles(instance, config, now) if t.kind == kind]
+    said = truth.truth(instance, config, now)
+    assert said
+    together = said["all"]
+    words = f"agreed {together['agreed']:,} of {together['audited']:,}"
+    return _check(name, not found, "; ".join(found) or words, advice, subject="instance")
+
+
+def announcements(config: Config) -> Check:
+    """Tell maintenance that is under way; what is announced is no finding yet."""
+    instance = _instance(config)
+    announced = truth.maintenance(instance) if instance else []
+    lines = truth.maintenance_lines([to_builtins(row) for row in announced])
+    return _check(
+        "announcements",
+        not any(row.state == "ongoing" for row in announced),
+        "; ".join(lines) or "no maintenance that is known",
+        "wait for its end, or take the source out of `sources`",
+        subject="instance",
+    )
+
+
+def _instance(config: Config) -> Instance | None:
+    """Return the instance, None where there is none to be read; layout() tells why."""
+    try:
+        return Instance(config.instance)
+    except CoreError:
+        return None
 
 
 def generated(config: Config) -> Check:
@@ -177,7 +251,8 @@ def generated(config: Config) -> Check:
 
 
 LOOKS: tuple[Look, ...] = (
-    bans, open_files, shared_memory, disk, generated, layout, leases,
+    bans, open_files, shared_memory, disk, generated, layout, leases, audit, confirmations,
+    agreement, announcements,
 )  # fmt: skip
 
 

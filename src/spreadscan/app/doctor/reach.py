@@ -111,7 +111,7 @@ async def _dns(source: str, urls: Mapping[str, Urls], tell: Tell) -> dict[str, U
     return resolved
 
 
-async def _first(urls: Urls, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
+async def first(urls: Urls, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
     """Return what the first address that works gives, and what those before it said in a note.
 
     Raises the first address's error where none works.
@@ -142,7 +142,7 @@ async def _rest(config: Config, source: str, urls: Urls, tell: Tell) -> None:
         return sent_s + took_s / 2 - time_ms(spec, payload) / 1e3, took_s
 
     try:
-        note, (ahead_s, took_s) = await _first(urls, ask)
+        note, (ahead_s, took_s) = await first(urls, ask)
     except (Retry, Refused, Skip) as error:
         tell(failed(source, "rest", str(error), advice_on(source, error, "rest_url")))
         tell(failed(source, "clock", "not known without REST", "mend REST first"))
@@ -198,7 +198,7 @@ async def _websocket(config: Config, source: str, urls: Urls, tell: Tell) -> Non
         return took_s
 
     try:
-        note, took_s = await _first(urls, ask)
+        note, took_s = await first(urls, ask)
     except (Retry, Refused, Skip) as error:
         tell(failed(source, "websocket", str(error), advice_on(source, error, "ws_url")))
         return

@@ -1,0 +1,168 @@
+"""What the audit says of a running instance, and what of it makes a source degraded.
+
+The one place that decides this: `ctl status`, `top` and `doctor` show it. Reads shared memory and
+what the audit left beside it; writes nothing.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from spreadcore import Instance
+from spreadcore.layout import AUDIT_FIGURES
+
+from spreadscan.clock import UtcClock, iso_utc
+from spreadscan.config import Config
+from spreadscan.inuse import Announced, maintenance_announced
+from spreadscan.types import SOURCE_BY_NAME
+
+AGREE_PCT = 99.0  # of the quotes judged; fewer for a minute: degraded
+_DEGRADED_NS = 60_000_000_000  # as the audit has it for its own state
+
+COUNTED: tuple[str, ...] = AUDIT_FIGURES[AUDIT_FIGURES.index("rounds") :]
+_PAIRS = ("audited", "agreed", "not_judged", "accused", "halted")
+Figures = Mapping[str, int]  # of layout.AUDIT_FIGURES
+
+
+class Trouble(NamedTuple):
+    """Why a source is degraded. words: a sentence that begins with the source."""
+
+    source: str
+    kind: Literal["confirms_nothing", "disagrees"]
+    words: str
+
+
+def truth(instance: Instance, config: Config, now_ns: int) -> dict[str, Any] | None:
+    """Return what the audit says, None where it is not enabled.
+
+    sources: as of the last round of each. all: their sums, the oldest confirmation and the longest
+    lag. troubles: see Trouble. maintenance: what venues announce that is not over, as
+    inuse.Announced. Seconds are None where there is nothing to tell.
+    """
+    if not config.audit.enabled:
+        return None
+    figures = _figures(instance, config)
+    sources = {name: _levels(found, now_ns) for name, found in figures.items()}
+    return {
+        "all": _together(sources.values()),
+        "sources": sources,
+        "troubles": [trouble._asdict() for trouble in troubles(instance, config, now_ns)],
+        "maintenance": [msgspec.to_builtins(row) for row in maintenance(instance)],
+    }
+
+
+def counts(instance: Instance, config: Config) -> dict[str, dict[str, int]]:
+    """Return by source what the audit counted since the instance was created."""
+    return {
+        name: {key: found[key] for key in COUNTED}
+        for name, found in _figures(instance, config).items()
+    }
+
+
+def troubles(instance: Instance, config: Config, now_ns: int) -> list[Trouble]:
+    """Return which sources are degraded by what their audit says, one trouble for each.
+
+    A source whose feed does not run has no quotes to confirm, and an audit that does not run says
+    nothing new: that roles are missing is told as it is of others.
+    """
+    if not config.audit.enabled or not instance.lease_held("audit"):
+        return []
+    health = instance.health
+    started_ns = health.info(health.role("audit"))["start_ns"]
+    # a round may be under way, and the next one late
+    longest_ns = _DEGRADED_NS + int(2e9 * config.audit.every_s)
+    found = []
+    for name, figures in _figures(instance, config).items():
+        if not instance.lease_held(name):
+            continue
+        # what stands there from before the audit was started says nothing of it
+        failing_ns = max(figures["failing_ns"], started_ns) if figures["failing_ns"] else now_ns
+        silent_ns = now_ns - max(figures["round_ns"], started_ns)
+        below_ns, pct = figures["below_ns"], _agreement_pct(figures["agreed"], figures["accused"])
+        if now_ns - failing_ns > _DEGRADED_NS or silent_ns > longest_ns:
+            since_ns = figures["round_ns"] or started_ns
+            words = f"{name}: the audit confirms nothing since {_utc(since_ns)}"
+            found.append(Trouble(name, "confirms_nothing", words))
+        elif pct is not None and below_ns and now_ns - below_ns > _DEGRADED_NS:
+            words = (
+                f"{name}: {pct:.1f} % of the quotes judged agree with their venue, below "
+                f"{AGREE_PCT:g} % since {_utc(below_ns)}"
+            )
+            found.append(Trouble(name, "disagrees", words))
+    return found
+
+
+def maintenance(instance: Instance) -> list[Announced]:
+    """Return what venues announce and is not over; nothing where no audit runs that would know."""
+    if not instance.lease_held("audit"):
+        return []
+    now_ns = time.time_ns()
+    return [row for row in maintenance_announced(instance) if not 0 < row.end_ns < now_ns]
+
+
+def maintenance_lines(announced: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each, those first that are under way.
+
+    Sources of one exchange announce the same: it is told once, with both.
+    """
+    sources: dict[tuple[Any, ...], list[str]] = {}
+    for row in announced:
+        key = row["state"], row["begin_ns"], row["end_ns"], row["what"], row["title"]
+        sources.setdefault(key, []).append(row["source"])
+    lines = []
+    for (state, begin_ns, end_ns, what, title), names in sorted(sources.items()):
+        begin = f" from {_minute(begin_ns)}" if begin_ns and state == "scheduled" else ""
+        end = f" until {_minute(end_ns)}" if end_ns else ""
+        about = f" ({what})" if what else ""
+        lines.append(f"{', '.join(names)}: maintenance {state}{begin}{end}{about}: {title}")
+    return lines
+
+
+def _figures(instance: Instance, config: Config) -> dict[str, dict[str, int]]:
+    return {name: instance.audit.figures(SOURCE_BY_NAME[name].id) for name in config.sources}
+
+
+def _levels(figures: Figures, now_ns: int) -> dict[str, Any]:
+    """Return how it stands now. round_s: how long ago the last round was asked for that judged."""
+
+    def seconds_since(name: str) -> float | None:
+        return round((now_ns - figures[name]) / 1e9, 1) if figures[name] else None
+
+    return {
+        **{name: figures[name] for name in _PAIRS},
+        "agreement_pct": _agreement_pct(figures["agreed"], figures["accused"]),
+        "oldest_s": seconds_since("oldest_ns"),
+        "lag_s": round(figures["lag_ns"] / 1e9, 3) if figures["round_ns"] else None,
+        "round_s": seconds_since("round_ns"),
+        "failing_s": seconds_since("failing_ns"),
+        "below_s": seconds_since("below_ns"),
+    }
+
+
+def _together(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    found = list(sources)
+    sums = {name: sum(source[name] for source in found) for name in _PAIRS}
+    known = {
+        name: [source[name] for source in found if source[name] is not None]
+        for name in ("oldest_s", "lag_s")
+    }
+    return {
+        **sums,
+        "agreement_pct": _agreement_pct(sums["agreed"], sums["accused"]),
+        **{name: max(values, default=None) for name, values in known.items()},
+    }
+
+
+def _agreement_pct(agreed: int, accused: int) -> float | None:
+    """Return how much of what was judged agreed, None where nothing was."""
+    judged = agreed + accused
+    return round(100.0 * agreed / judged, 3) if judged else None
+
+
+def _utc(boottime_ns: int) -> str:
+    return f"{iso_utc(UtcClock().utc_ns(boottime_ns))[11:19]}Z"
+
+
+def _minute(unix_ns: int) -> str:
+    return f"{iso_utc(unix_ns)[:16]}Z"
