@@ -12,7 +12,7 @@ from fuzz.judge import Disagreement, Judge, same
 from fuzz.seeds import seeds_of
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
-from spreadscan.venues.base import json_object
+from spreadscan.venues.values import json_object
 
 SCHEMA = VENUES["binance-spot"].schema
 FRAME = b'{"s":"X","b":"1.5","B":"2","a":"1.6","A":"3","u":5}'

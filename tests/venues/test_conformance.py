@@ -101,7 +101,7 @@ def test_stale_rules_and_fees():
 
 @each_venue
 def test_every_table_says_where_it_is_from_and_since_when(venue):
-    for facts in (venue.spec.fees, venue.spec.addresses, venue.spec.limits, venue.spec.rest):
+    for facts in venue.spec.facts.values():
         assert facts.source.startswith("https://")
         assert date(2026, 11, 20) <= date.fromisoformat(facts.checked) <= date(2026, 11, 29)
 
@@ -112,13 +112,14 @@ def test_tables_older_than_90_days_are_told_in_one_sentence():
         fees=Facts("https://fees.example", "2026-08-01"),
         addresses=Facts("https://docs.example", "2026-08-02"),
         limits=Facts("https://docs.example", "2026-08-02"),
+        rest=Facts("https://docs.example", "2026-08-02"),
     )
     assert "" == old_facts(spec, date(2026, 10, 30))  # the 90th day
     said = old_facts(spec, date(2026, 10, 31))
     assert said.startswith("mexc-futures: fees of 2026-08-01, expected no older than 90 days")
     assert said.endswith("look at https://fees.example and set [venues.mexc-futures]")
     said = old_facts(spec, date(2026, 11, 1))
-    assert "fees of 2026-08-01, addresses of 2026-08-02, limits of 2026-08-02" in said
+    assert "fees of 2026-08-01, addresses of 2026-08-02, limits of 2026-08-02, REST limits" in said
     assert 1 == said.count("https://docs.example")
 
 

@@ -192,6 +192,7 @@ class RecordingRun:
             started=iso_utc(self._started_ns + self._utc_offset_ns),
             ended=ended,
             sources=self.sources,
+            audited=self._config.audit.enabled,
             frames=done.frames if done else {},
             dropped=done.dropped if done else {},
             spans=_spans(self.folder) if done else {},

@@ -127,7 +127,8 @@ class Asked:
         request = source.pages.ask_request([pair.symbol for pair in pairs])
         rows = await self._requests.ask(request, self._rows, sending)
         answer = Answer(sent_ns, self._rounds.unix_offset_ns, rows, self._rounds.lag)
-        source.write(source.judge.question(ids, answer, before, source.table(ids)))
+        verdicts = source.judge.question(ids, answer, before, source.table(ids))
+        source.write(verdicts, asked=True)
         source.count("answers", len(pairs))
         self._to_engine(ids)
 

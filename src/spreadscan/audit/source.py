@@ -79,31 +79,33 @@ class Source:
 
     # -- what is found out
 
-    def write(self, verdicts: Iterable[Verdict]) -> None:
-        """Write verdicts beside the quotes, and mark those that the feed has to act on."""
+    def write(self, verdicts: Iterable[Verdict], asked: bool = False) -> None:
+        """Write verdicts beside the quotes, and mark them for the feed, which acts and records.
+
+        asked: they answer questions of the engine.
+        """
         audit, source = self._audit, self.id
         for verdict in verdicts:
             symbol_id, kind = verdict.symbol_id, verdict.kind
             if kind == "confirmed":
-                audit.confirm(source, symbol_id, verdict.recv_ns, verdict.at_ns)
+                audit.confirm(source, symbol_id, verdict.recv_ns, verdict.at_ns, asked)
                 self._confirmed[symbol_id] = verdict.recv_ns, verdict.at_ns
             elif kind == "not_judged":
                 audit.not_judged(source, symbol_id, verdict.reason)
+                continue  # what was found out before stays
             elif kind == "accused":
-                audit.accuse(source, symbol_id, verdict.recv_ns, verdict.at_ns)
+                audit.accuse(source, symbol_id, verdict.recv_ns, verdict.at_ns, asked)
             elif kind == "wrong":
-                audit.find_wrong(source, symbol_id, verdict.recv_ns, verdict.at_ns)
+                audit.find_wrong(source, symbol_id, verdict.recv_ns, verdict.at_ns, asked)
                 if self._wrong.get(symbol_id) != verdict.recv_ns:
                     self._wrong[symbol_id] = verdict.recv_ns
                     self.count("wrong")
-                self._acts.mark(source, symbol_id)
             elif kind == "not_trading":
                 audit.halt(source, symbol_id, verdict.at_ns)
                 self.count("halts")
-                self._acts.mark(source, symbol_id)
             else:
                 audit.clear(source, symbol_id)
-                self._acts.mark(source, symbol_id)
+            self._acts.mark(source, symbol_id)
 
     def oldest_ns(self, table: Table) -> int:
         """Return the oldest of the times as of which quotes that stand were confirmed, 0: none."""

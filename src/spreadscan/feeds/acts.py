@@ -4,17 +4,33 @@ A quote found wrong is emptied, if it still stands, and its pair subscribed anew
 venue does not trade is emptied and its quotes declined until the verdict says otherwise.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
 from spreadcore import Instance
+from spreadcore.audit import VerdictTuple
 from spreadcore.intake import FeedIntake
 
 from spreadscan.feeds.lines import Lines
 from spreadscan.feeds.session import Session
+from spreadscan.recordings import Verdict, Verdicts
+
+Act = Literal["wrong", "halted", "resumed", ""]
+
+
+def act(intake: FeedIntake, symbol_id: int, verdict: VerdictTuple) -> Act:
+    """Do to a pair's slot what a verdict asks for; return what was done, "" for nothing."""
+    if verdict.kind == "not_trading":
+        return "halted" if intake.halt_symbol(symbol_id) else ""
+    if intake.resume_symbol(symbol_id):
+        return "resumed"
+    if verdict.kind == "wrong" and intake.empty_quote(symbol_id, verdict.recv_ns):
+        return "wrong"
+    return ""
 
 
 class Acts:
-    """The acts of one source; names: of its pairs by symbol id, as they are now."""
+    """The acts of one source. note: records verdicts, where somebody records."""
 
     def __init__(
         self,
@@ -23,19 +39,22 @@ class Acts:
         intake: FeedIntake,
         instance: Instance,
         count: Callable[[str], None],
+        note: Callable[[Verdicts], None],
     ) -> None:
         self._source_id = source_id
         self._intake = intake
         self._instance = instance
         self._count = count
-        self._wrong = Lines("quote found wrong", "quotes found wrong", source)
-        self._halted = Lines("pair not trading", "pairs not trading", source)
-        self._resumed = Lines("pair trades again", "pairs trade again", source)
+        self._note = note
+        self._lines: Mapping[Act, Lines] = {
+            "wrong": Lines("quote found wrong", "quotes found wrong", source),
+            "halted": Lines("pair not trading", "pairs not trading", source),
+            "resumed": Lines("pair trades again", "pairs trade again", source),
+        }
 
     def begin(self, symbol_id: int) -> None:
         """Hold to what is known already of a pair that the feed takes up."""
-        if self._instance.audit.read(self._source_id, symbol_id).kind == "not_trading":
-            self._intake.halt_symbol(symbol_id)
+        act(self._intake, symbol_id, self._read(symbol_id))
 
     def look(
         self,
@@ -44,29 +63,34 @@ class Acts:
         sessions: Iterable[Session],
         now_ns: int,
     ) -> None:
-        """Act on the verdicts that are new. ids: by the venue's symbol."""
-        marked = [i for i in self._instance.acts.take(self._source_id) if i in names]
+        """Act on the verdicts that are new. ids: by the venue's symbol; names: by id."""
+        marked = set(self._instance.acts.take(self._source_id))
         if not marked:
             return
-        wrong, halted, resumed = [], [], []
-        for symbol_id in marked:
-            verdict = self._instance.audit.read(self._source_id, symbol_id)
-            if verdict.kind == "not_trading":
-                if self._intake.halt_symbol(symbol_id):
-                    self._count("halts")
-                    halted.append(symbol_id)
-            elif self._intake.resume_symbol(symbol_id):
-                resumed.append(symbol_id)
-            if verdict.kind == "wrong" and self._intake.empty_quote(symbol_id, verdict.recv_ns):
-                self._count("found_wrong")
-                wrong.append(symbol_id)
-        if anew := {*wrong, *resumed}:  # a new subscription brings the top of now
-            symbols = [symbol for symbol, symbol_id in ids.items() if symbol_id in anew]
+        verdicts = {s: self._read(i) for s, i in ids.items() if i in marked}
+        done: dict[Act, list[str]] = {"wrong": [], "halted": [], "resumed": []}
+        for symbol, verdict in verdicts.items():
+            if what := act(self._intake, ids[symbol], verdict):
+                done[what].append(symbol)
+        self._note(self._recorded(verdicts))
+        for what, name in (("wrong", "found_wrong"), ("halted", "halts")):
+            for _ in done[what]:
+                self._count(name)
+        self._subscribe_anew([*done["wrong"], *done["resumed"]], sessions, now_ns)
+        for what, symbols in done.items():
+            self._lines[what].tell([{"symbol": names[ids[s]]} for s in symbols], now_ns)
+
+    def _subscribe_anew(
+        self, symbols: Sequence[str], sessions: Iterable[Session], now_ns: int
+    ) -> None:
+        """A new subscription brings the top of now."""
+        if symbols:
             for session in sessions:
                 session.resubscribe(symbols, now_ns)
-        for lines, found in (
-            (self._wrong, wrong),
-            (self._halted, halted),
-            (self._resumed, resumed),
-        ):
-            lines.tell([{"symbol": names[i]} for i in found], now_ns)
+
+    def _read(self, symbol_id: int) -> VerdictTuple:
+        return self._instance.audit.read(self._source_id, symbol_id)
+
+    def _recorded(self, verdicts: Mapping[str, VerdictTuple]) -> Verdicts:
+        round_ns = self._instance.audit.figures(self._source_id)["round_ns"]
+        return Verdicts(round_ns, tuple(Verdict(symbol, *v) for symbol, v in verdicts.items()))

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import msgspec
 from spreadcore import Instance
 from spreadcore.frames import FrameIntake
 from spreadcore.intake import FeedIntake
@@ -31,7 +32,7 @@ from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.bans import bans_of
 from spreadscan.net.connects import Connects, shared_connects
-from spreadscan.recordings import Opcode, took_over
+from spreadscan.recordings import Opcode, Verdicts, took_over
 from spreadscan.recordings.recorder import Recorder
 from spreadscan.types import SOURCE_BY_NAME, Book
 from spreadscan.venues.base import Venue, VenueSpec
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 _REASON = {name: i for i, name in enumerate(DECLINED)}
 _COUNTER = {name: i for i, name in enumerate(SOURCE_COUNTERS)}
 _SILENCE_LOOK_S = 1.0
+_ACT_EVERY_S = 0.1  # looks at verdicts of the audit
 
 
 def connects_of(venue: Venue, config: Config) -> Connects:
@@ -92,7 +94,7 @@ class FeedWorker:
             learn_from_s=venue.learn_from_s(config),
         )
         self._acts = (
-            Acts(venue.name, self.source_id, self.intake, instance, self.count)
+            Acts(venue.name, self.source_id, self.intake, instance, self.count, self._note_verdicts)
             if config.audit.enabled
             else None
         )
@@ -111,17 +113,19 @@ class FeedWorker:
             self._accept(row)
         for group in shards(list(self._ids), self.venue.spec.topics_per_socket):
             self._open_shard(group)
-        silence = self._start(self._look_for_silence())
+        looks = [self._start(self._look_for_silence())]
+        if self._acts:
+            looks.append(self._start(self._act(self._acts)))
         try:
-            await self._beat(stop, silence)
+            await self._beat(stop, looks)
         finally:
-            await _cancel(*self._shards.values(), silence)
+            await _cancel(*self._shards.values(), *looks)
             self.intake.empty_all()
             self._recorder.stop()
             health.set(self.source_id, _COUNTER["sockets"], 0)
             health.beat(self.source_id, now_ns(), "off")
 
-    async def _beat(self, stop: Callable[[], bool], silence: asyncio.Task[None]) -> None:
+    async def _beat(self, stop: Callable[[], bool], looks: Sequence[asyncio.Task[None]]) -> None:
         health, sockets = self._instance.health, _COUNTER["sockets"]
         while not stop():
             health.set(self.source_id, sockets, sum(shard.n_open for shard in self._shards))
@@ -130,15 +134,12 @@ class FeedWorker:
             if self._instance.superseded:
                 raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
             await self._take(self._newest())
-            if self._acts:
-                names = {row.symbol_id: row.symbol for row in self._listed}
-                self._acts.look(self._ids, names, self._newest_sessions(), now_ns())
             self._recorder.look()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.feeds.beat_ms / 1e3):
                     await self._ended.wait()
             self._ended.clear()
-            for task in (*self._shards.values(), silence):
+            for task in (*self._shards.values(), *looks):
                 if task.done():
                     task.result()  # none ends by itself: this raises what ended it
 
@@ -253,6 +254,15 @@ class FeedWorker:
         while True:
             await asyncio.sleep(_SILENCE_LOOK_S)
             look.look(self._listed, self._newest_sessions(), now_ns())
+
+    async def _act(self, acts: Acts) -> None:
+        while True:
+            await asyncio.sleep(_ACT_EVERY_S)
+            names = {row.symbol_id: row.symbol for row in self._listed}
+            acts.look(self._ids, names, self._newest_sessions(), now_ns())
+
+    def _note_verdicts(self, found: Verdicts) -> None:
+        self._recorder.note(0, Opcode.VERDICTS, msgspec.json.encode(found))
 
     def _newest_sessions(self) -> list[Session]:
         return [shard.sessions[-1] for shard in self._shards if shard.sessions]

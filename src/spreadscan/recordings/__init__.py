@@ -3,7 +3,7 @@
 docs/recordings.md describes the format and has a reader of 30 lines.
 """
 
-from spreadscan.recordings.format import Opcode, took_over
+from spreadscan.recordings.format import Opcode, Verdict, Verdicts, took_over
 from spreadscan.recordings.read import Block, Frame, Problem, Recording, is_recording, unpack
 from spreadscan.recordings.write import FrameFiles
 
@@ -14,6 +14,8 @@ __all__ = [
     "Opcode",
     "Problem",
     "Recording",
+    "Verdict",
+    "Verdicts",
     "is_recording",
     "took_over",
     "unpack",

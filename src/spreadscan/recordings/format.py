@@ -41,12 +41,31 @@ class Opcode(IntEnum):
     TEXT = 1
     BINARY = 2
     TOOK_OVER = 3  # payload: JSON {"from": link, "symbols": [names as the venue writes them]}
+    VERDICTS = 4  # of the audit, link 0; payload: JSON of Verdicts
     CLOSED = 8  # the link closed, what it still owned was emptied; payload: why
 
 
 def took_over(old: int, symbols: Sequence[str]) -> bytes:
     """Return the payload of TOOK_OVER."""
     return orjson.dumps({"from": old, "symbols": list(symbols)})
+
+
+class Verdict(msgspec.Struct, frozen=True, array_like=True):
+    """What the audit found out of one pair; symbol as the venue writes it, times as received."""
+
+    symbol: str
+    kind: str
+    reason: str
+    recv_ns: int
+    at_ns: int
+    asked: bool
+
+
+class Verdicts(msgspec.Struct, frozen=True):
+    """Payload of VERDICTS. round_ns: of the last round of the source by then."""
+
+    round_ns: int
+    verdicts: tuple[Verdict, ...]
 
 
 class BlockHead(NamedTuple):
@@ -112,6 +131,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     started: str
     ended: str = ""  # '' while it runs, and where it was cut off
     sources: tuple[str, ...]
+    audited: bool = False  # verdicts of an audit are recorded, too
     frames: dict[str, int] = {}  # at the end, by source
     dropped: dict[str, int] = {}
     spans: dict[str, Span] = {}

@@ -49,6 +49,7 @@ class Against(msgspec.Struct, frozen=True, kw_only=True):
     found: int
     missing: tuple[Signal, ...]  # live, and not in the replay within WITHIN_NS
     unrecorded: tuple[Signal, ...]  # such too, but a leg's quote is not in the recording
+    unconfirmed: tuple[Signal, ...]  # such too, but on a quote that only an audit could confirm
     extra: tuple[Signal, ...]  # in the replay only
     most_apart_ms: float  # of those found
 
@@ -60,11 +61,12 @@ def live_signals(folder: Path, since: str) -> list[Signal]:
 
 def compare(
     out: Path, live: Sequence[Signal], played: Played, utc: RecordedUtc,
-    without_quote: Container[Moment] = (),
+    without_quote: Container[Moment] = (), unconfirmed: Container[Moment] = (),
 ) -> Against:  # fmt: skip
     """Compare what a replay wrote into `out` with live signals, those of its span and boot.
 
-    without_quote: moments of live signals at which the recording had no quote of a leg.
+    without_quote: moments of live signals at which the recording had no quote of a leg;
+    unconfirmed: at which one was older than it may be, and no audit is recorded.
     """
     first_ns, last_ns = played.first_ns, played.last_ns
     begin, end = (iso_utc(utc.utc_ns(ns)) for ns in (first_ns - WITHIN_NS, last_ns + WITHIN_NS))
@@ -73,6 +75,7 @@ def compare(
     free = list(ours)
     missing: list[Signal] = []
     unrecorded: list[Signal] = []
+    old: list[Signal] = []
     apart_ns = [0]
     for signal in theirs:
         near = [s for s in free if s.pair == signal.pair and _apart(s, signal) <= WITHIN_NS]
@@ -82,13 +85,17 @@ def compare(
             free.remove(match)
             continue
         since = _open_since(signal, ours, ends)
-        lacks = signal.moment in without_quote
-        (unrecorded if lacks else missing).append(msgspec.structs.replace(signal, open_since=since))
+        if signal.moment in without_quote:
+            kind = unrecorded
+        else:
+            kind = old if signal.moment in unconfirmed else missing
+        kind.append(msgspec.structs.replace(signal, open_since=since))
     return Against(
         live=len(theirs),
         found=len(apart_ns) - 1,
         missing=tuple(missing),
         unrecorded=tuple(unrecorded),
+        unconfirmed=tuple(old),
         extra=tuple(free),
         most_apart_ms=max(apart_ns) / 1e6,
     )

@@ -19,7 +19,10 @@ def show_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
     found = [_sources(one), _tracks(outcomes), _best(one)] if one else [_tracks(outcomes)]
     if one and one.against:
         found += [_signals("Live, and not in the replay", one.against.missing)]
-        found += [_signals("Live, on a quote that is not in the recording", one.against.unrecorded)]
+        found += [
+            _signals("Live, on a quote that is not in the recording", one.against.unrecorded),
+            _signals("Live, on a quote that no recorded audit confirms", one.against.unconfirmed),
+        ]
         found += [_signals("In the replay only", one.against.extra)]
     show_sheets([sheet for sheet in found if sheet.rows], console)
     for line in remarks(outcomes):
@@ -38,6 +41,7 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
                 f"{against.found:,} of {against.live:,} live signals are in the replay, at most "
                 f"{against.most_apart_ms:.1f} ms apart; {len(against.missing):,} missing, "
                 f"{len(against.unrecorded):,} on quotes not in the recording, "
+                f"{len(against.unconfirmed):,} on old ones without a recorded audit, "
                 f"{len(against.extra):,} in the replay only"
             ] = None
         for problem in outcome.problems:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 from spreadcore import Instance
+from spreadcore.audit import VerdictTuple
+from spreadcore.errors import CoreError
 from spreadcore.frames import FrameIntake
 from spreadcore.intake import FeedIntake
 from spreadcore.layout import DECLINED
@@ -17,9 +19,10 @@ from spreadcore.wire.decoder import FrameDecoder
 
 from spreadscan.config import Config
 from spreadscan.errors import BadData
+from spreadscan.feeds.acts import act
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.lists import Listed
-from spreadscan.recordings import Block, Opcode
+from spreadscan.recordings import Block, Opcode, Verdicts
 from spreadscan.types import SOURCE_BY_NAME, Book
 from spreadscan.venues import VENUES
 
@@ -64,6 +67,7 @@ class RecordedFeed:
             learn_from_s=venue.learn_from_s(config),
         )  # fmt: skip
         self.decoder = FrameDecoder(venue.schema)
+        self._instance = instance
         self._blocks = blocks
         self._listed = listed
         self._ids = {row.instrument.venue_symbol: row.symbol_id for row in listed}
@@ -118,11 +122,33 @@ class RecordedFeed:
                 raise self._bad(found) from None
             ids = [self._ids[name] for name in told.symbols if name in self._ids]
             self.intake.hand_over(told.old, link, ids)
+        elif opcode == Opcode.VERDICTS:
+            self._judge(payload)
         elif opcode == Opcode.CLOSED:
             self.intake.empty_link(link, True)
             self._readers.pop(link, None)
         elif opcode != Opcode.OPENED:
             raise self._bad(f"opcode {opcode} of link {link}")
+
+    def _judge(self, payload: bytes) -> None:
+        """Hold to what the audit found out, as the live feed did."""
+        try:
+            told = msgspec.json.decode(payload, type=Verdicts)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._bad(f"verdicts {payload[:40]!r} ({error})") from None
+        self._instance.audit.set(self.source_id, "round_ns", told.round_ns)
+        for row in told.verdicts:
+            symbol_id = self._ids.get(row.symbol)
+            if symbol_id is None:
+                continue
+            verdict = VerdictTuple(row.kind, row.reason, row.recv_ns, row.at_ns, row.asked)
+            try:
+                self._instance.audit.put(self.source_id, symbol_id, verdict)
+            except CoreError as error:
+                raise self._bad(f"verdicts of {row.symbol} ({error})") from None
+            act(self.intake, symbol_id, verdict)
+            if row.asked:  # the engine waits for it
+                self._instance.dirty.mark(self.source_id, symbol_id)
 
     def accept(self, link: int, book: Book, recv_ns: int) -> bool:
         """Put one top of book of a link through the gate; True when it passed."""
@@ -140,6 +166,9 @@ class RecordedFeed:
         for row in self._listed:
             i = row.instrument
             self.intake.add_symbol(row.symbol_id, i.multiplier, i.qty_scale, i.venue_symbol)
+            act(
+                self.intake, row.symbol_id, self._instance.audit.read(self.source_id, row.symbol_id)
+            )
 
     def _bad(self, found: str) -> BadData:
         known = ", ".join(f"{code.value} {code.name.lower()}" for code in Opcode)

@@ -68,7 +68,11 @@ def _play(job: Job, out: Path, speed: float | None, report: Progress | None) -> 
     played = scan.run(speed, report, [signal.moment for signal in live])
     elapsed_s = time.monotonic() - started
     found = read_outcome(out)
-    against = compare(out, live, played, utc, scan.without_quote) if job.against else None
+    against = (
+        compare(out, live, played, utc, scan.without_quote, scan.unconfirmed)
+        if job.against
+        else None
+    )
     return Outcome(
         recording=folder.resolve().name,
         settings=job.settings,

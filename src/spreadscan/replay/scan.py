@@ -80,6 +80,10 @@ class Scan:
                 f"{', '.join(lists.sources) or 'none'}, expected one that is recorded: "
                 f"{', '.join(recording.sources)}"
             )
+        if not recording.about.audited:  # what silence means is then learnt alone
+            config = msgspec.structs.replace(
+                config, audit=msgspec.structs.replace(config.audit, enabled=False)
+            )
         self._recording = recording
         self._folder = folder
         self._left_out = tuple(name for name in recording.sources if name not in used)
@@ -92,6 +96,8 @@ class Scan:
         self._ids = {name: symbol_id for symbol_id, name in enumerate(lists.names)}
         self._moments: list[Moment] = []  # still to come, the next one last
         self.without_quote: set[Moment] = set()
+        self.unconfirmed: set[Moment] = set()
+        self._stale_s = build.stale_after_s(config)
         self._feeds: Mapping[int, RecordedFeed] = {
             feed.source_id: feed
             for feed in (
@@ -107,7 +113,8 @@ class Scan:
         }
         self._tracker = Tracker(
             self._instance, config, lists.names, build.fees_bps(config),
-            build.stale_after_s(config), utc=RecordedUtc(recording.utc_offset_ns),
+            build.stale_after_s(config), build.confirm_within_s(config),
+            utc=RecordedUtc(recording.utc_offset_ns),
             folder=str(folder), simulated=market_of(recording.folder),
         )  # fmt: skip
 
@@ -117,7 +124,8 @@ class Scan:
     ) -> Played:  # fmt: skip
         """Play everything. speed: recorded seconds in one of ours, None = as fast as it goes.
 
-        moments: those at which a leg has no quote are in `without_quote` afterwards.
+        moments: those at which a leg has no quote are in `without_quote` afterwards, those at which
+        one is older than it may be without an audit, where none is recorded, in `unconfirmed`.
         """
         known = (m for m in moments if m.symbol in self._ids)
         self._moments = sorted(known, key=lambda moment: -moment.at_ns)
@@ -177,12 +185,20 @@ class Scan:
             self._take(feed)
 
     def _look_at_legs(self, moment: Moment) -> None:
-        """Note a moment at which the recording has no quote of a leg."""
+        """Note a moment at which the recording has no quote of a leg, or one that is too old.
+
+        Too old for the cadence of its pair: a live run with an audit may have had it confirmed.
+        """
         direction = moment.direction
         for source_id in (direction.buy_source, direction.sell_source):
             quote = self._instance.quotes.read(source_id, self._ids[moment.symbol])
             if quote is None or quote.recv_ns == 0:
                 self.without_quote.add(moment)
+            elif not self._recording.about.audited:
+                limits_s = [self._stale_s[source_id], quote.limit_s]
+                age_s = (moment.at_ns - quote.recv_ns) / 1e9
+                if any(limit_s and age_s > limit_s for limit_s in limits_s):
+                    self.unconfirmed.add(moment)
 
     def _load(self, feed: RecordedFeed) -> None:
         found = feed.load()
@@ -253,6 +269,8 @@ def ring_id_of(recording: Recording) -> int:
     """Return the number that names the spreads of a recording: the same at each replay."""
     about = msgspec.to_builtins(recording.about)
     del about["spans"]  # recordings of before do not tell, and keep their names
+    if not about["audited"]:
+        del about["audited"]
     text = msgspec.json.encode(about)
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") >> 1 | 1
 

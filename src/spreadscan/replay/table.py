@@ -17,6 +17,7 @@ from spreadcore.layout import LIMITS, SECTIONS
 from spreadcore.quotes import QuoteTuple
 from spreadcore.region import create, exists, unlink
 
+from spreadscan.app.build import WRITABLE
 from spreadscan.config import Capacity
 from spreadscan.errors import Halt
 from spreadscan.replay.account import Above, Edge
@@ -118,7 +119,7 @@ def private_instance(capacity: Capacity, ring_id: int = 0) -> Instance:
             n_directions=capacity.directions,
             ring_id=ring_id,
         )
-        instance = Instance(name, ("quotes", "dirty", "signals", "active", "health"))
+        instance = Instance(name, WRITABLE["single"])
         for section in SECTIONS:
             instance.region(section)
     finally:

@@ -1,7 +1,6 @@
 """Answers to the audit, as far as venues answer alike: tickers, statuses, maintenance.
 
-Each exchange's file says which keys hold what; what counts as a price or a name is decided here and
-in base.py, once for all.
+Each exchange's file says which keys hold what; what is a price or a name is decided in values.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,16 +9,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from spreadscan.errors import BadFrame
-from spreadscan.venues.base import (
-    Maintenance,
-    RestRequest,
-    StatusChange,
-    Ticker,
-    label,
-    name_in,
-    positive_float,
-    unix_ms,
-)
+from spreadscan.venues.base import Maintenance, RestRequest, StatusChange, Ticker
+from spreadscan.venues.values import label, name_in, positive_float, printable, unix_ms
 
 _STATES: dict[str, Literal["scheduled", "ongoing"]] = {
     "scheduled": "scheduled",
@@ -112,8 +103,3 @@ def read_maintenance(
     if not known_shape:
         raise BadFrame(f"{what}: found {len(rows)} rows without a state, expected one in each")
     return found
-
-
-def printable(text: str, n: int) -> str:
-    """Return the first n characters of a venue's words, fit for a terminal or a log line."""
-    return "".join(c if c.isprintable() else " " for c in text[:n])

@@ -14,12 +14,12 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
-import orjson
 
 from spreadscan.config import Config, listed
 from spreadscan.errors import BadFrame
 from spreadscan.types import Book, FundingRate, Instrument, Market
-from spreadscan.venues.answers import UNSURE, Meaning, Row, rest_error
+from spreadscan.venues.answers import UNSURE, Meaning
+from spreadscan.venues.values import MISSING_FIELD, name_in, page_object, small_number, unix_ms
 
 FACTS_LAST_DAYS = 90  # venues change fees and addresses a few times a year
 
@@ -74,16 +74,20 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     time_path: str  # a GET of this on the REST host is cheap and gives the venue's clock,
     time_key: str  # Unix ms under these dotted keys and indexes
 
+    @property
+    def facts(self) -> dict[str, Facts]:
+        """Return where each of its tables is from, by what it holds."""
+        return {
+            "fees": self.fees,
+            "addresses": self.addresses,
+            "limits": self.limits,
+            "REST limits": self.rest,
+        }
+
 
 def old_facts(spec: VenueSpec, today: date) -> str:
     """Return in one sentence which tables of a venue are too old to be relied on; '' for none."""
-    tables = {
-        "fees": spec.fees,
-        "addresses": spec.addresses,
-        "limits": spec.limits,
-        "REST limits": spec.rest,
-    }
-    old = {name: facts for name, facts in tables.items() if facts.is_old(today)}
+    old = {name: facts for name, facts in spec.facts.items() if facts.is_old(today)}
     if not old:
         return ""
     told = ", ".join(f"{name} of {facts.checked}" for name, facts in old.items())
@@ -274,7 +278,7 @@ class AuditPages:
     ask_at_once: int = 1
     older_by_s: float  # an answer may show what the sockets told so long before it
     rows_tell_time: bool = False  # row_ns is when that touch stood, else it says nothing
-    trading_only: bool = False  # a symbol that a complete answer lacks is not trading
+    trading_only: bool = False  # whom a complete answer to tickers_request lacks does not trade
     status_every_s: float  # between reads of the instrument list for statuses
     push: StatusPush | None = None
     maintenance_request: RestRequest | None = None
@@ -352,11 +356,6 @@ class Venue:
 
 
 _LEARNT_FROM_S = 10.0
-_INF = float("inf")
-_MISSING = "missing_field"
-# What the sockets' decoders take for a number; float() takes "1_0", " 1", "nan" and more
-is_decimal = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
-_NAME = re.compile(r"""[^\s"',\\]{1,64}""").fullmatch
 # 1000 to 1,000,000,000, or 1M, before what is no number alone; a further 0 is a part of the number
 _PREFIX = re.compile(r"^(10{3,9}|1M)(?!0)(?=.*\D)")
 _SUFFIX = re.compile(r"(?<=\D)(10{3,9})$")
@@ -389,56 +388,6 @@ def decimal_text(value: float) -> str:
     return text.removesuffix(".0")
 
 
-def positive_float(text: object) -> float:
-    """Return a number from a venue's decimal text or JSON number; 0.0 for anything that is none."""
-    if isinstance(text, str):
-        if not is_decimal(text):
-            return 0.0
-    elif isinstance(text, bool) or not isinstance(text, (int, float)):
-        return 0.0
-    try:
-        value = float(text)
-    except OverflowError:  # a whole number beyond any double
-        return 0.0
-    return value if 0.0 < value < _INF else 0.0
-
-
-def json_object(frame: bytes | memoryview) -> dict[str, Any] | None:
-    """Return the JSON object that frame is, None for anything else. Never raises."""
-    try:
-        value = orjson.loads(frame)
-    except ValueError:
-        return None
-    return value if type(value) is dict else None
-
-
-def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
-    """Return the JSON object of a REST answer; BadFrame shows only how the body begins."""
-    page = json_object(payload)
-    if page is None:
-        raise BadFrame(f"{what}: found {payload[:60]!r}, expected a JSON object")
-    return page
-
-
-def page_rows(payload: bytes, exchange: str, table: Sequence[Row], what: str) -> list[Any]:
-    """Return the rows of an answer that is a bare list, or that one row where one was asked for.
-
-    Raises what the error body of a code is by that table, BadFrame for anything else.
-    """
-    try:
-        page = orjson.loads(payload)
-    except ValueError:
-        page = None
-    if type(page) is list:
-        return page
-    if type(page) is dict:
-        if "code" in page:
-            raise rest_error(exchange, table, label(page["code"]), label(page.get("msg")))
-        if "symbol" in page:
-            return [page]
-    raise BadFrame(f"{exchange} {what}: found {payload[:60]!r}, expected a list of rows")
-
-
 def time_ms(spec: VenueSpec, payload: bytes) -> int:
     """Return the Unix ms that a venue's answer to time_path says. BadFrame where it has none."""
     value: Any = page_object(payload, f"{spec.name} time")
@@ -451,25 +400,6 @@ def time_ms(spec: VenueSpec, payload: bytes) -> int:
     if not found:
         raise BadFrame(f"{spec.name} time: found {payload[:60]!r}, expected {spec.time_key} in ms")
     return found
-
-
-def label(value: object) -> str:
-    """Return text as it is and a whole number as its digits: ids, codes; '' for the rest."""
-    if type(value) is str:
-        return value
-    return str(value) if type(value) is int else ""
-
-
-def name_in(row: dict[str, Any], key: str) -> str:
-    """Return a symbol's or coin's name; '' where it is absent or no name.
-
-    Any script will do, but no blanks, quotes, commas, backslashes or invisible characters:
-    names go into requests, CSV rows and screens as they are.
-    """
-    value = row.get(key)
-    if type(value) is not str or not value.isprintable() or not _NAME(value):
-        return ""
-    return value
 
 
 def read_funding(
@@ -485,32 +415,10 @@ def read_funding(
         if type(row) is not dict:
             continue
         symbol = name_in(row, symbol_key)
-        rate, next_ms = _small_number(row.get(rate_key)), unix_ms(row.get(next_ms_key))
+        rate, next_ms = small_number(row.get(rate_key)), unix_ms(row.get(next_ms_key))
         if symbol and rate is not None and next_ms:
             found.append(FundingRate(symbol, rate, next_ms * 1_000_000))
     return found
-
-
-def _small_number(text: object) -> float | None:
-    if type(text) not in (str, int, float):
-        return None
-    try:
-        value = float(text)  # type: ignore[arg-type]
-    except (ValueError, OverflowError):
-        return None
-    return value if -1.0 < value < 1.0 else None
-
-
-def unix_ms(text: object) -> int:
-    """Return a Unix time in ms from text or a whole number, 0 where it is neither."""
-    digits = label(text)
-    # 13 digits reach the year 2286; in ns they still fit 64 bits
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 13 else 0
-
-
-def lacks(row: dict[str, Any], *keys: str) -> str:
-    """Return why a row without one of these names is left out, '' where it has them all."""
-    return next((f"{_MISSING}: {key}" for key in keys if not name_in(row, key)), "")
 
 
 def read_rows(
@@ -525,7 +433,7 @@ def read_rows(
     skipped: dict[str, int] = {}
     left_out: dict[str, str] = {}
     for number, row in enumerate(rows):
-        got = read(row) if type(row) is dict else f"{_MISSING}: it is no object"
+        got = read(row) if type(row) is dict else f"{MISSING_FIELD}: it is no object"
         if isinstance(got, Instrument):
             if got.venue_symbol not in kept:
                 kept[got.venue_symbol] = got

@@ -41,7 +41,7 @@ from spreadscan.venues.answers import (
     meaning,
     rest_error,
 )
-from spreadscan.venues.audit import ask_one, printable, read_statuses, read_tickers
+from spreadscan.venues.audit import ask_one, read_statuses, read_tickers
 from spreadscan.venues.base import (
     Ack,
     AuditPages,
@@ -60,15 +60,18 @@ from spreadscan.venues.base import (
     Venue,
     VenueSpec,
     decimal_text,
+    read_funding,
+    read_rows,
+    split_multiplier,
+)
+from spreadscan.venues.values import (
     json_object,
     label,
     lacks,
     page_object,
     page_rows,
     positive_float,
-    read_funding,
-    read_rows,
-    split_multiplier,
+    printable,
 )
 
 SPOT_SPEC = VenueSpec(

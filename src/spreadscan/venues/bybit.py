@@ -56,15 +56,11 @@ from spreadscan.venues.base import (
     Venue,
     VenueSpec,
     decimal_text,
-    json_object,
-    label,
-    lacks,
-    page_object,
-    positive_float,
     read_funding,
     read_rows,
     split_multiplier,
 )
+from spreadscan.venues.values import json_object, label, lacks, page_object, positive_float
 
 SPOT_SPEC = VenueSpec(
     name="bybit-spot",

@@ -46,10 +46,9 @@ from spreadscan.venues.base import (
     Venue,
     VenueSpec,
     decimal_text,
-    json_object,
-    label,
 )
 from spreadscan.venues.mexc_rest import FUTURES_ANSWERS, SPOT_ANSWERS
+from spreadscan.venues.values import json_object, label
 
 SPOT_SPEC = VenueSpec(
     name="mexc-spot",

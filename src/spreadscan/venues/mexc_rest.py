@@ -31,16 +31,11 @@ from spreadscan.venues.base import (
     InstrumentPage,
     RestRequest,
     Ticker,
-    label,
-    lacks,
-    name_in,
-    page_object,
-    page_rows,
-    positive_float,
     read_funding,
     read_rows,
     split_multiplier,
 )
+from spreadscan.venues.values import label, lacks, name_in, page_object, page_rows, positive_float
 
 # "Blocked!" is said of channels that are no more, of topics too many, and of the moment: a few
 # tries tell which. The codes are those of the REST pages; the spot socket sends 0 and words.

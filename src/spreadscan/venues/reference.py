@@ -33,7 +33,8 @@ from typing import Any
 
 from spreadscan.errors import BadFrame
 from spreadscan.types import Book, Delta
-from spreadscan.venues.base import BookSchema, Match, Venue, is_decimal, json_object
+from spreadscan.venues.base import BookSchema, Match, Venue
+from spreadscan.venues.values import is_decimal, json_object
 
 FRAME_BYTES_MAX = 1 << 20
 

@@ -9,6 +9,7 @@ from spreadcore import Instance
 from spreadcore.intake import FeedIntake
 
 from spreadscan.feeds.acts import Acts
+from spreadscan.recordings import Verdict, Verdicts
 
 SOURCE, OTHER = 0, 1
 S = 10**9
@@ -35,7 +36,10 @@ class Rig:
         self.intake = FeedIntake(region("quotes"), region("dirty"), region("health"), SOURCE)
         self.counts: Counter[str] = Counter()
         self.session = Asked()
-        self.acts = Acts("binance-spot", SOURCE, self.intake, instance, self.count)
+        self.noted: list[Verdicts] = []
+        self.acts = Acts(
+            "binance-spot", SOURCE, self.intake, instance, self.count, self.noted.append
+        )
         for symbol_id in NAMES:
             self.intake.add_symbol(symbol_id)
             assert self.quote(symbol_id, T)
@@ -113,3 +117,15 @@ def test_marks_of_others_are_none_of_its_business(rig: Rig) -> None:
     rig.look()
     assert ([], {}) == (rig.session.symbols, dict(rig.counts))
     assert [3] == rig.instance.acts.take(OTHER)
+
+
+def test_every_verdict_that_is_told_is_noted(rig: Rig) -> None:
+    rig.instance.audit.set(SOURCE, "round_ns", T - S)
+    rig.tell("confirm", 1, T, T + S)
+    rig.tell("find_wrong", 3, T, T + S)
+    rig.look()
+    rig.look()
+    wrong = Verdict("C3USDT", "wrong", "", T, T + S, False)
+    [noted] = rig.noted
+    assert T - S == noted.round_ns
+    assert {Verdict("C1USDT", "confirmed", "", T, T + S, False), wrong} == set(noted.verdicts)

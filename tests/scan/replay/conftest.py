@@ -65,12 +65,14 @@ def story(tmp_path):
 
     numbers = count()
 
-    def story(settings=FEES, lived_ms=None, **frames):
+    def story(settings=FEES, lived_ms=None, about=None, **frames):
         folder = tmp_path / f"recording{next(numbers)}"
         write_generated(folder / "generated", {s: [instrument(s)] for s in (SPOT, PERP)})
         named = {SPOT: frames["spots"], PERP: frames["perps"]}
         lived_ns = {s: [START_NS + ms * MS for ms in runs] for s, runs in (lived_ms or {}).items()}
-        return write_recording(folder, named, settings=settings, lived_ns=lived_ns)
+        return write_recording(
+            folder, named, settings=settings, lived_ns=lived_ns, about=about
+        )  # fmt: skip
 
     return story
 

@@ -84,7 +84,7 @@ class _Visit:
         if self._source in self._config.venues:
             return []
         spec = self._venue.spec
-        return list(dict.fromkeys((spec.addresses.source, spec.limits.source)))
+        return list(dict.fromkeys((spec.addresses.source, spec.limits.source, spec.rest.source)))
 
     # -- pages
 

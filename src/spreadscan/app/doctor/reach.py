@@ -69,8 +69,7 @@ def facts(source: str) -> Check:
     if old:
         found, _, advice = old.removeprefix(f"{source}: ").partition(": ")
         return failed(source, "facts", found, advice)
-    oldest = min(spec.fees.checked, spec.addresses.checked, spec.limits.checked)
-    return passed(source, "facts", oldest)
+    return passed(source, "facts", min(table.checked for table in spec.facts.values()))
 
 
 async def unresolved(urls: Iterable[str]) -> dict[str, str]:

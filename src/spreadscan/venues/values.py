@@ -1,0 +1,118 @@
+"""JSON bodies and the values in them, read alike for every venue: names, numbers, times, words.
+
+What is no name, no number or no time is so here once for all; no body makes these raise anything
+but our errors.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from spreadscan.errors import BadFrame
+from spreadscan.venues.answers import Row, rest_error
+
+MISSING_FIELD = "missing_field"
+
+_INF = float("inf")
+# What the sockets' decoders take for a number; float() takes "1_0", " 1", "nan" and more
+is_decimal = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
+_NAME = re.compile(r"""[^ "',\\]{1,64}""").fullmatch  # of printable text: no other blanks
+
+
+def json_object(frame: bytes | memoryview) -> dict[str, Any] | None:
+    """Return the JSON object that frame is, None for anything else. Never raises."""
+    try:
+        value = orjson.loads(frame)
+    except ValueError:
+        return None
+    return value if type(value) is dict else None
+
+
+def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
+    """Return the JSON object of a REST answer; BadFrame shows only how the body begins."""
+    page = json_object(payload)
+    if page is None:
+        raise BadFrame(f"{what}: found {payload[:60]!r}, expected a JSON object")
+    return page
+
+
+def page_rows(payload: bytes, exchange: str, table: Sequence[Row], what: str) -> list[Any]:
+    """Return the rows of an answer that is a bare list, or that one row where one was asked for.
+
+    Raises what the error body of a code is by that table, BadFrame for anything else.
+    """
+    try:
+        page = orjson.loads(payload)
+    except ValueError:
+        page = None
+    if type(page) is list:
+        return page
+    if type(page) is dict:
+        if "code" in page:
+            raise rest_error(exchange, table, label(page["code"]), label(page.get("msg")))
+        if "symbol" in page:
+            return [page]
+    raise BadFrame(f"{exchange} {what}: found {payload[:60]!r}, expected a list of rows")
+
+
+def label(value: object) -> str:
+    """Return text as it is and a whole number as its digits: ids, codes; '' for the rest."""
+    if type(value) is str:
+        return value
+    return str(value) if type(value) is int else ""
+
+
+def name_in(row: dict[str, Any], key: str) -> str:
+    """Return a symbol's or coin's name; '' where it is absent or no name.
+
+    Any script will do, but no blanks, quotes, commas, backslashes or invisible characters:
+    names go into requests, CSV rows and screens as they are.
+    """
+    value = row.get(key)
+    if type(value) is not str or not value.isprintable() or not _NAME(value):
+        return ""
+    return value
+
+
+def lacks(row: dict[str, Any], *keys: str) -> str:
+    """Return why a row without one of these names is left out, '' where it has them all."""
+    return next((f"{MISSING_FIELD}: {key}" for key in keys if not name_in(row, key)), "")
+
+
+def positive_float(text: object) -> float:
+    """Return a number from a venue's decimal text or JSON number; 0.0 for anything that is none."""
+    if isinstance(text, str):
+        if not is_decimal(text):
+            return 0.0
+    elif isinstance(text, bool) or not isinstance(text, (int, float)):
+        return 0.0
+    try:
+        value = float(text)
+    except OverflowError:  # a whole number beyond any double
+        return 0.0
+    return value if 0.0 < value < _INF else 0.0
+
+
+def small_number(text: object) -> float | None:
+    """Return a share, above -1 and below 1, from text or a JSON number; None for anything else."""
+    if type(text) not in (str, int, float):
+        return None
+    try:
+        value = float(text)  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        return None
+    return value if -1.0 < value < 1.0 else None
+
+
+def unix_ms(text: object) -> int:
+    """Return a Unix time in ms from text or a whole number, 0 where it is neither."""
+    digits = label(text)
+    # 13 digits reach the year 2286; in ns they still fit 64 bits
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 13 else 0
+
+
+def printable(text: str, n: int) -> str:
+    """Return the first n characters of a venue's words, fit for a terminal or a log line."""
+    return "".join(c if c.isprintable() else " " for c in text[:n])
