@@ -251,6 +251,11 @@ def test_the_live_table_shows_agreement_where_there_is_room(
     assert ["99.9 %", "-", "100 %"] == [
         shown[name] for name in ("okx-spot", "mexc-futures", "okx-futures")
     ]
+    figures(instance, OKX, failing_ns=ago(70))
+    columns = sources_table(status(instance, config), width=130).columns
+    (cells_now,) = ([str(cell) for cell in c.cells] for c in columns if c.header == "agreed")
+    assert "none" == cells_now[config.sources.index("okx-spot")]
+    figures(instance, OKX, failing_ns=0)
     narrow = sources_table(status(instance, config), width=80)
     assert "agreed" not in [column.header for column in narrow.columns]
     monkeypatch.setenv("COLUMNS", "80")
@@ -261,3 +266,38 @@ def test_the_live_table_shows_agreement_where_there_is_room(
     text = ["".join(part.text for part in line) for line in lines]
     assert len(text) <= 24
     assert any(line.startswith("agreed 10,587 of 10,600, not judged 12, wrong 0") for line in text)
+
+
+def test_no_trouble_is_cut_off_a_small_screen(
+    instance: Instance, config: Config, running: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    for source in (OKX, MEXC):
+        figures(instance, source, failing_ns=ago(70))
+    rows = [
+        Announced(source=name, state="ongoing", title="x" * 60, begin_ns=0, end_ns=0, what="spot")
+        for name in ("okx-spot",)
+    ]
+    leave_maintenance(instance, rows)
+    settings = {
+        "directions": {"a": {"threshold_bps": 15.0, "fees_bps": 10.0}}, "sources": config.sources,
+        "universe": {"include": ["*"], "exclude": []}, "in_use": True,
+        "since": "2026-11-29T18:00:00", "paths": {"data": "data"},
+    }  # fmt: skip
+    live = LiveTable(instance, config, settings=settings)
+    live._console = Console(force_terminal=True, color_system=None)
+
+    def shown() -> list[str]:
+        lines = live._console.render_lines(live._page(float("inf")), pad=False)
+        return ["".join(part.text for part in line) for line in lines]
+
+    text = shown()
+    assert len(text) <= 24
+    assert any(line.startswith("mexc-futures: the audit confirms nothing since") for line in text)
+    assert "x" * 60 in text[-1]
+    assert not any(line.startswith("threshold ") for line in text)
+    for source in (OKX, MEXC):
+        figures(instance, source, failing_ns=0)
+    leave_maintenance(instance, [])
+    assert any(line.startswith("threshold ") for line in shown())
