@@ -15,7 +15,7 @@ from rich.text import Text
 from spreadcore import Instance
 
 from spreadscan.app.status import OpenTimes, best_spread, live_spreads, status
-from spreadscan.app.truth import maintenance_lines
+from spreadscan.app.truth import floored, maintenance_lines
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
@@ -225,13 +225,8 @@ def _agreed(audit: Mapping[str, Any], source: str) -> Text:
     """Return which share of a source's quotes agreed: none where nothing has been confirmed."""
     kinds = {trouble["source"]: trouble["kind"] for trouble in audit["troubles"]}
     kind = kinds.get(source)
-    text = _pct(audit["sources"][source]["agreement_pct"])
+    text = f"{floored(audit['sources'][source]['agreement_pct'], 1)} %"
     return Text("none" if kind == "confirms_nothing" else text, style="yellow" if kind else "")
-
-
-def _pct(value: float | None) -> str:
-    """Return a share that is never rounded up: 100 % is all."""
-    return "-" if value is None else f"{math.floor(value * 10) / 10:g} %"
 
 
 def _audit_table(found: Mapping[str, Any], width: int) -> Table:
