@@ -73,6 +73,7 @@ cdef enum:
     MOVED_SPREADS = 4           # a source has moved by so many of its own spreads,
     MOVED_BPS = 5               # and by this: a locked book has none
     ASK_AGAIN_S = 10            # about a leg that has not been proven
+    DOUBTED_S = 2               # no answer about a doubted leg counts for longer
 
 cdef enum:                      # beyond the directions
     CHANGED = 256
@@ -101,6 +102,7 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
     """
     cdef uint8_t* byte = active_byte(&e.active, d, symbol)
     cdef size_t pair
+    cdef bint buy_doubted, sell_doubted
     cdef int proof
     if not holds(e, d, symbol, buy, sell, byte, now_ns, changed, stands):
         if e.confirm != NULL:
@@ -118,13 +120,13 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
         return
     if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
         return
-    if (is_frozen(e, e.index.buy_source[d], symbol, buy, now_ns)
-            or is_frozen(e, e.index.sell_source[d], symbol, sell, now_ns)):
+    buy_doubted = is_frozen(e, e.index.buy_source[d], symbol, buy, now_ns)
+    sell_doubted = is_frozen(e, e.index.sell_source[d], symbol, sell, now_ns)
+    if buy_doubted or sell_doubted:
         tally(e, C_FROZEN)
-        return
-    proof = max(prove(e, e.index.buy_source[d], symbol, buy, now_ns),
-                prove(e, e.index.sell_source[d], symbol, sell, now_ns))
-    if proof == CONTRADICTED:
+    proof = max(prove(e, e.index.buy_source[d], symbol, buy, buy_doubted, now_ns),
+                prove(e, e.index.sell_source[d], symbol, sell, sell_doubted, now_ns))
+    if proof == CONTRADICTED and e.asking.asked_ns != NULL:
         tally(e, C_CONTRADICTED)
     if proof > UNPROVEN or (proof == UNPROVEN and not e.asking.unproven_signals):
         return
@@ -185,17 +187,22 @@ cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const
         e.n_noted += 1
 
 
-cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg,
+cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg, bint doubted,
                int64_t now_ns) noexcept nogil:
     """Whether a leg still stands: its age says so, or its venue, who is asked where it must be.
 
-    The answer is a verdict and a dirty bit, so nothing waits here.
+    The answer is a verdict and a dirty bit, so nothing waits here. doubted: the coin moved away
+    while it was silent, so neither its age nor an answer of before says anything.
     """
     cdef int64_t after_ns = e.asking.after_ns[source]
     cdef int64_t* asked_ns
     cdef int64_t since_ns
     cdef Verdict v
-    if after_ns == 0 or now_ns - leg.recv_ns <= after_ns:
+    if after_ns == 0:
+        return CONTRADICTED if doubted else PROVEN
+    if doubted:
+        after_ns = min(after_ns, <int64_t>DOUBTED_S * 1_000_000_000)
+    elif now_ns - leg.recv_ns <= after_ns:
         return PROVEN
     v = verdict_read(&e.rule.verdicts, source, symbol)
     if verdict_kind(&v) == VERDICT_NOT_TRADING:
@@ -208,7 +215,7 @@ cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg,
     asked_ns = e.asking.asked_ns + symbol * e.quotes.n_sources + source
     since_ns = asked_ns[0] if asked_ns[0] >= 0 else -asked_ns[0]
     # what was asked about an earlier quote says nothing of this one
-    if (since_ns <= leg.recv_ns + after_ns
+    if (since_ns <= leg.recv_ns + (0 if doubted else after_ns)
             or now_ns - since_ns > <int64_t>ASK_AGAIN_S * 1_000_000_000):
         asked_ns[0] = now_ns
         dirty_mark(&e.asking.questions, source, symbol)
@@ -220,7 +227,7 @@ cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg,
     if asked_ns[0] > 0:             # once a question
         asked_ns[0] = -since_ns
         tally(e, C_UNPROVEN)
-    return UNPROVEN
+    return WAITING if doubted else UNPROVEN     # that nobody says otherwise is not enough here
 
 
 cdef inline void send_questions(EngineCore* e) noexcept nogil:

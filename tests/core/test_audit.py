@@ -302,3 +302,37 @@ def test_a_halted_symbol_is_emptied_and_declined_until_it_trades(make_instance):
 def test_reasons_that_a_round_could_not_judge_are_words():
     assert "" == NOT_JUDGED[0]
     assert len(set(NOT_JUDGED)) == len(NOT_JUDGED)
+
+
+# -- a leg in doubt
+
+
+class Doubting(Asking):
+    """As Asking; the spot leg says nothing while nothing changes, and is doubted after a second."""
+
+    def come(self, age_s, at=T):
+        self.old_ns = at - int(age_s * S)
+        self.beat(self.old_ns)
+        self.put(PERP, 99.9, 100.1, at=self.old_ns)
+        self.put(SPOT, 99.9, 100.1, at=self.old_ns, limit_s=60.0, pause_s=1.0)
+        assert [] == self.turn(self.old_ns)
+        return self.tick(at)
+
+
+def test_a_leg_in_doubt_is_asked_about_however_young(make_instance):
+    """The coin moved by a percent while it was silent: its venue has the word, not we."""
+    asking = Doubting(make_instance)
+    asking.audit.confirm(SPOT, SYMBOL, T - 3 * S, T - 3 * S)  # an answer of before says nothing
+    assert [] == asking.come(3.0)
+    assert ([SYMBOL], []) == asking.asked()
+    assert 1 == asking.counted("frozen")
+    asking.audit.confirm(SPOT, SYMBOL, asking.old_ns, T + S)
+    assert 1 == len(asking.answer(T + S + MS))
+
+
+@pytest.mark.parametrize("act", ["accuse", "find_wrong"])
+def test_a_leg_in_doubt_that_is_contradicted_does_not_signal(make_instance, act):
+    asking = Doubting(make_instance)
+    asking.come(3.0)
+    getattr(asking.audit, act)(SPOT, SYMBOL, asking.old_ns, T + S)
+    assert [] == asking.answer(T + S + MS)

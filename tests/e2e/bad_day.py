@@ -28,11 +28,13 @@ Pair = tuple[int, int]  # source id, index among the market's listings of the so
 class Day:
     """What goes wrong, in seconds since the simulators opened.
 
-    silent: (begin, end) of a pair that says nothing; mute: of a whole source. ids: when a pair's
-    ids begin anew. lists: (begin, end) in which a source refuses its list.
+    silent: (begin, end) of a pair that says nothing, halted: those of them whose venue says so.
+    mute: (begin, end) of a whole source. ids: when a pair's ids begin anew. lists: (begin, end) in
+    which a source refuses its list.
     """
 
     silent: dict[Pair, tuple[float, float]] = field(default_factory=dict)
+    halted: set[Pair] = field(default_factory=set)
     mute: dict[int, tuple[float, float]] = field(default_factory=dict)
     ids: dict[Pair, float] = field(default_factory=dict)
     lists: dict[int, tuple[float, float]] = field(default_factory=dict)
@@ -68,6 +70,8 @@ def make_day(
         begin = begin_s + rng.uniform(0.0, 0.4) * span
         end = begin + rng.uniform(0.34, 0.9) * span
         day.silent[pair] = (begin, end)
+        if n % 2:
+            day.halted.add(pair)
         lines.append(_entry(market, "halt" if n % 2 else "freeze", pair, begin, end))
     able = [p for p in pairs if p not in day.silent and SOURCES[p[0]].name in RESTARTING]
     for pair in rng.sample(able, ids):

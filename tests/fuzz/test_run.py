@@ -119,7 +119,7 @@ def test_workers_that_always_die_are_given_up(run, folder, monkeypatch):
 
 
 def test_a_worker_that_hangs_is_killed_and_kept(folder, python_env):
-    watch = Watch(folder, silent_s=1.0)
+    watch = Watch(folder, silent_s=4.0)  # more than an interpreter takes to start
     command = [sys.executable, "-c", WORKER + "time.sleep(600)", str(folder), "8"]
     (folder / "worker.log").touch()
     with subprocess.Popen(command, env=python_env, stdout=subprocess.PIPE) as hanging:

@@ -212,7 +212,7 @@ class Exchange(Generic[_T]):
         path = resource.canonical if resource else request.path
         spent = weights.spend(path, request.query, now_ns() * 1e-9)
         headers = weights.headers(path, spent, self._unix_ns())
-        if spent.over:
+        if spent.refused:
             status, more, body = weights.refusal(spent, self._unix_ns())
             return _answer(body, headers | more, status)
         harm = self._harm.page(*self._names_of(page, request.query))

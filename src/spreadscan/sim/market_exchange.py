@@ -83,7 +83,9 @@ class MarketExchange(Exchange[_Topic]):
         }
         rows, ours = pages.rows(name), {row.venue_symbol for row in self._listed}
         live = LIVE[name].items()
-        self._others = [s for s, row in rows.items() if s not in ours and row.items() >= live]
+        others = {s: row.items() >= live for s, row in rows.items() if s not in ours}
+        self._others = [symbol for symbol, trades in others.items() if trades]
+        self._zeros = [symbol for symbol, trades in others.items() if not trades]
         self._lists: dict[Hashable, Pages] = {}  # by what makes them differ from self._pages
         self._statuses = Statuses(name, rows, harm, market.seed) if name in TELLING else None
         self._render: Callable[[Book], bytes] = self._rendered
@@ -155,7 +157,7 @@ class MarketExchange(Exchange[_Topic]):
         views, rates = self._views_at(moment), self._rates(moment)
         if self.name.startswith("bybit"):
             page = bybit_tickers(query, views, lambda: rates, moment.unix_ns // 1_000_000)
-            return self._whole_list("symbol" in query, page)
+            return page if "symbol" in query else self._whole_list(page)
         mid_px = views[self.name].mid_px
         return funding_page(self.name, query, [*rates.values()], mid_px, moment.unix_ns)
 
@@ -163,14 +165,18 @@ class MarketExchange(Exchange[_Topic]):
         moment = self._moment()
         ms, views = moment.unix_ns // 1_000_000, self._views_at(moment)
         page = ticker_page(self.name, path, query, views, lambda: self._rates(moment), ms)
-        some = page_of(path, query) != "tickers" or query.get("symbolStatus") in ("HALT", "BREAK")
-        return self._whole_list(some, page)
-
-    def _whole_list(self, some: bool, page: Body) -> Body:
-        """Return a page of all pairs as long as the venue's, where the market tells how long."""
-        if some or not isinstance(page, Rows) or not self._market.shape.rows:
+        if page_of(path, query) != "tickers" or query.get("symbolStatus") in ("HALT", "BREAK"):
             return page
-        return with_others(page, self._others)
+        return self._whole_list(page, self.name == "binance-spot" and "symbolStatus" not in query)
+
+    def _whole_list(self, page: Body, zeros: bool = False) -> Body:
+        """Return a page of all pairs as long as the venue's, where the market tells how long.
+
+        zeros: those that do not trade stand in it, too.
+        """
+        if not isinstance(page, Rows) or not self._market.shape.rows:
+            return page
+        return with_others(page, self._others, self._zeros if zeros else ())
 
     def _maintenance_page(self, query: Mapping[str, str]) -> bytes:
         start_ms, ms = self._time.t0_unix_ns // 1_000_000, self._moment().unix_ns // 1_000_000

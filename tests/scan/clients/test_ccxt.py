@@ -177,7 +177,7 @@ def test_the_client_and_our_feed_read_the_same_prices(
                     ended = await asyncio.gather(*listeners, return_exceptions=True)
                 assert all(isinstance(end, asyncio.CancelledError) for end in ended), ended
 
-    run(main(), 12.0)
+    run(main(), 60.0)
 
 
 async def listen(

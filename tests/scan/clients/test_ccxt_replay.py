@@ -57,4 +57,4 @@ def test_the_client_ends_with_the_recorded_prices(market: Market, day: Day, name
                 ended = await asyncio.gather(*listeners, return_exceptions=True)
             assert all(isinstance(end, asyncio.CancelledError) for end in ended), ended
 
-    run(main(), 12.0)
+    run(main(), 60.0)

@@ -554,7 +554,7 @@ HEAVY: dict[str, tuple[str, dict[str, str], int]] = {  # a page and how many of 
     "bybit-spot": ("/v5/market/time", {}, 600),
     "bybit-futures": ("/v5/market/time", {}, 600),
     "mexc-spot": ("/api/v3/exchangeInfo", {}, 12),
-    "mexc-futures": ("/api/v1/contract/detail", {}, 1),
+    "mexc-futures": ("/api/v1/contract/ticker", {"symbol": "BTC_USDT"}, 20),
     "okx-spot": ("/api/v5/system/status", {}, 1),
     "okx-futures": ("/api/v5/public/instruments", {"instType": "SWAP"}, 20),
 }
@@ -584,8 +584,10 @@ def test_a_request_beyond_the_limit_is_refused_in_the_venues_words(lab: Lab, nam
             assert {200} == {answer.status for answer in good}
             assert {path: len(answers)} == weights.asked
             told = (await it.get("/sim")).json
-            assert {"asked", "limits", "most", "refused"} == told["weights"].keys()
-            assert (weights.asked, 1) == (told["weights"]["asked"], told["weights"]["refused"])
+            assert {"asked", "limits", "most", "over", "refused"} == told["weights"].keys()
+            for key in told["weights"]:
+                assert getattr(weights, key) == told["weights"][key]
+            assert (1, 1) == (weights.over, weights.refused)
             (pool,) = weights.limits
             assert weights.most[pool] > weights.limits[pool]
 
@@ -639,9 +641,17 @@ def test_paths_have_pools_of_their_own_where_the_venue_counts_so() -> None:
     okx = Weights("okx-spot")
     for kind in ("SPOT", "SWAP"):
         for _ in range(20):
-            assert not okx.spend("/api/v5/public/instruments", {"instType": kind}, 0.0).over
-    assert okx.spend("/api/v5/public/instruments", {"instType": "SPOT"}, 1.9).over
-    assert not okx.spend("/api/v5/public/instruments", {"instType": "SPOT"}, 2.0).over
+            assert not okx.spend("/api/v5/public/instruments", {"instType": kind}, 0.0).refused
+    assert okx.spend("/api/v5/public/instruments", {"instType": "SPOT"}, 1.9).refused
+    assert not okx.spend("/api/v5/public/instruments", {"instType": "SPOT"}, 2.0).refused
+
+
+def test_a_limit_of_one_is_counted_before_it_is_refused() -> None:
+    """Discoveries that follow on each other get their lists."""
+    mexc = Weights("mexc-futures")
+    spent = [mexc.spend("/api/v1/contract/detail", {}, 0.0) for _ in range(21)]
+    assert [20] == [n for n, one in enumerate(spent) if one.refused]
+    assert (20, 1) == (mexc.over, mexc.refused)
 
 
 # -- at real size
@@ -678,5 +688,10 @@ def test_real_tickers_are_as_long_as_the_venues(lab: Lab) -> None:
                 ours = {row.venue_symbol for row in market.instruments[source.id]}
                 assert ours < rows.keys()
                 assert len(rows) <= REAL.rows[source.name] + 1  # and a dated contract
+            binance = Asked(server, session, "binance-spot")
+            every, trading = await binance.rows(), await binance.rows(symbolStatus="TRADING")
+            assert REAL.rows["binance-spot"] == len(every) > 2 * len(trading)
+            resting = [row for symbol, row in every.items() if symbol not in trading]
+            assert {("0.00000000", "0.00000000")} == {*map(binance.touch, resting)}
 
     lab.run(main(), 30.0)

@@ -27,16 +27,14 @@ ROWS = {"mexc-spot": 1_966, "mexc-futures": 1_174, "bybit-futures": 692, "binanc
 KINDS = {
     "binance-spot": {"not_usdt", "not_trading", "spot_not_allowed"},
     "binance-futures": {
-        "not_usdt", "not_trading", "delisted", "not_perpetual", "tradfi", "index", "pre_market",
+        "not_usdt", "not_trading", "not_perpetual", "tradfi", "index", "pre_market", "delisted",
     },
     "bybit-spot": {"not_usdt", "not_trading", "pre_market", "tokenised_stock"},
     "bybit-futures": {
-        "not_usdt", "not_trading", "delisted", "pre_market", "tradfi", "not_perpetual",
+        "not_usdt", "not_trading", "pre_market", "tradfi", "not_perpetual", "delisted",
     },
-    "mexc-spot": {"not_usdt", "not_trading", "delisted", "tokenised_stock"},
-    "mexc-futures": {
-        "not_usdt", "not_trading", "delisted", "tradfi", "hidden", "not_perpetual",
-    },
+    "mexc-spot": {"not_usdt", "not_trading", "tokenised_stock", "delisted"},
+    "mexc-futures": {"not_usdt", "not_trading", "tradfi", "hidden", "not_perpetual", "delisted"},
     "okx-spot": {"not_usdt", "not_trading", "missing_field"},
     "okx-futures": {
         "not_usdt", "not_trading", "inverse", "tradfi", "pre_market", "rebase", "missing_field",

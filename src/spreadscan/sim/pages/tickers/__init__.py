@@ -98,12 +98,19 @@ def bybit_tickers(query: Query, views: Views, rates: Rates, unix_ms: int) -> Row
     return bybit.tickers(query, view, unix_ms, rates() if query["category"] == "linear" else {})
 
 
-def with_others(page: Rows, others: Sequence[str]) -> Rows:
-    """Return a page of all pairs with more rows: of pairs that nobody here trades, as the first."""
+def with_others(page: Rows, others: Sequence[str], zeros: Sequence[str] = ()) -> Rows:
+    """Return a page of all pairs with more rows: of pairs that nobody here trades, as the first.
+
+    zeros: those that Binance's spot has kept for years without a book.
+    """
 
     def whole(rows: list[Row]) -> bytes:
-        key = "instId" if rows and "instId" in rows[0] else "symbol"
-        return page.whole(rows + [rows[0] | {key: symbol} for symbol in others if rows])
+        if not rows:
+            return page.whole(rows)
+        first, key = rows[0], "instId" if "instId" in rows[0] else "symbol"
+        none = first | dict.fromkeys(first.keys() - {key}, "0.00000000")
+        rows = rows + [first | {key: symbol} for symbol in others]
+        return page.whole(rows + [none | {key: symbol} for symbol in zeros])
 
     return page._replace(whole=whole)
 

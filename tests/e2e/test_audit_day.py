@@ -1,0 +1,286 @@
+"""A day on which venues halt and freeze pairs and their REST APIs lie, with the audit at work; what
+it says is held against an oracle in plain Python (bad_day.py).
+
+No signal leaves on a leg that has been silent for longer than ask_after_s unless its venue still
+shows that price; every pair that froze at another price is emptied in time, halted ones as such; no
+healthy pair is ever emptied; the figure of the end is the oracle's.
+"""
+
+import json
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from e2e import oracle
+from e2e.bad_day import Day, Heard, Pair, make_day
+from e2e.conftest import Scanner, Simulators, discovery_in, until
+from e2e.test_bad_day import RATE, SEED, live_pairs, of_the_set
+from spreadscan.clock import now_ns
+from spreadscan.config import load as load_settings
+from spreadscan.lists import Lists
+from spreadscan.lists import load as load_lists
+from spreadscan.sim.market import Market
+from spreadscan.sim.universe import REAL
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
+
+pytestmark = pytest.mark.e2e
+
+EVERY_S = 5.0  # between rounds; the least that may be asked for
+ASK_AFTER_S = 5.0
+SLACK_S = 2.0
+# a quote is accused 10 s at most after it stood, by the next round, and wrong by one 10 s later
+ROUNDS_S = 10.0 + 2 * 1.1 * EVERY_S + 10.0 + 3.0
+STATUS_S = 45.0  # where a halt is told by the absence of a row, twice; or pushed
+LISTED_S = 420.0  # where only the instrument list tells, by two absences
+
+# how the venues' pages lie, each in another way
+LIES = """
+[[fault]]
+what = "cached"
+source = "mexc-spot"
+age_s = 8.0
+
+[[fault]]
+what = "missing_rows"
+source = "binance-futures"
+share = 0.3
+
+[[fault]]
+what = "stale"
+source = "okx-futures"
+age_s = 30.0
+row_times = "now"
+
+[[fault]]
+what = "wrong_shape"
+source = "mexc-futures"
+how = "other_venue"
+"""
+BLIND = ("okx-futures", "mexc-futures")  # whose answers cannot be believed
+HONEST = ("binance-spot", "bybit-spot", "bybit-futures", "okx-spot")
+
+
+class Verdicts:
+    """Looks at every verdict once a second, and remembers what was ever said of a pair."""
+
+    def __init__(self, scan: Scanner, rows: dict[Pair, int]) -> None:
+        self._instance = scan.attach()
+        self._rows = rows
+        self.said: dict[Pair, set[str]] = {}
+        self.first: dict[tuple[Pair, str], float] = {}
+        self.emptied: dict[Pair, float] = {}
+
+    def look(self, at_s: float) -> None:
+        audit, quotes = self._instance.audit, self._instance.quotes
+        for pair, symbol_id in self._rows.items():
+            kind = audit.read(pair[0], symbol_id).kind
+            self.said.setdefault(pair, set()).add(kind)
+            self.first.setdefault((pair, kind), at_s)
+            quote = quotes.read(pair[0], symbol_id)
+            if kind in ("wrong", "not_trading") and quote and not quote.recv_ns:
+                self.emptied.setdefault(pair, at_s)
+
+    def figures(self) -> dict[str, dict[str, int]]:
+        return {s.name: self._instance.audit.figures(s.id) for s in SOURCES}
+
+    def engine(self) -> dict[str, int]:
+        health = self._instance.health
+        found: dict[str, int] = health.counters(health.role("engine"))
+        return found
+
+    def is_running(self) -> bool:
+        return self._instance.lease_held("audit")
+
+    def close(self) -> None:
+        self._instance.close()
+
+
+def differs_from_s(market: Market, heard: Heard, pair: Pair, end_s: float) -> float | None:
+    """Return since when a frozen pair's venue shows another price than its last, until the end."""
+    (begin_s, until_s), *_ = heard.silences(pair)
+    last_s = heard.last_tick_s(pair, begin_s)
+    assert last_s is not None
+    tick = market.instruments[pair[0]][pair[1]].tick
+    held = market.touch(*pair, int(last_s * 1e9))
+    assert held is not None
+    since = None
+    for at_s in range(int(begin_s), int(min(until_s, end_s)) + 1):
+        shown = market.touch(*pair, int(at_s * 1e9))
+        assert shown is not None
+        near = all(
+            abs(a - b) <= tick + 1e-9 * a
+            for a, b in ((held.bid_px, shown.bid_px), (held.ask_px, shown.ask_px))
+        )
+        since = None if near else (at_s if since is None else since)
+    return since
+
+
+def check_opens(
+    scan: Scanner, sim: Simulators, lists: Lists, market: Market, heard: Heard, day: Day
+) -> int:
+    """Return how many OPEN rows were judged; on old legs the venue showed that very price."""
+    index = oracle.listings(lists, market)
+    rows = [r for r in oracle.event_rows(scan.folder / "data") if r["event"] == "OPEN"]
+    for row in rows:
+        at_s = datetime.fromisoformat(row["time"]).timestamp() - sim.t0_unix_ns / 1e9
+        direction = DIRECTIONS[int(row["direction_id"])]
+        for source_id, px, age, side in (
+            (direction.buy_source, row["buy_px"], row["buy_age_ms"], "ask_px"),
+            (direction.sell_source, row["sell_px"], row["sell_age_ms"], "bid_px"),
+        ):
+            pair = source_id, index[source_id, row["symbol"]]
+            silent_s = heard.silence_at(pair, at_s)
+            if silent_s <= ASK_AFTER_S + SLACK_S or int(age) <= ASK_AFTER_S * 1e3:
+                continue
+            where = f"{SOURCES[source_id].name} {row['symbol']} at {at_s:.2f} s"
+            # what the venue has shown since it was asked: its answer may be as old as that
+            shown = [
+                market.touch(*pair, int((at_s - back) * 1e9)) for back in (0.0, 1.0, 2.0, 4.0, 7.0)
+            ]
+            believed = [getattr(touch, side) for touch in shown if touch]
+            tick = market.instruments[pair[0]][pair[1]].tick
+            near = any(abs(float(px) - p) <= tick + 1e-9 * p for p in believed)
+            assert near, f"{where}: silent for {silent_s:.1f} s, {px} is none of {believed}"
+    return len(rows)
+
+
+def judge_an_audited_day(
+    simulators: Callable[..., Simulators],
+    scanner: Callable[..., Scanner],
+    tmp_path: Path,
+    generated: Path,
+    day: Day,
+    market: Market,
+    end_s: float,
+) -> None:
+    shutil.copytree(generated, tmp_path / "generated")
+    script = day.write(tmp_path / "day.toml")
+    sim = simulators("--faults", str(script), "--universe", "real", seed=SEED, rate=RATE)
+
+    def at() -> float:
+        return (now_ns() - sim.t0_boottime_ns) / 1e9
+
+    scan = scanner(sim, "--set", f"audit.every_s={EVERY_S}")
+    lists = load_lists(scan.folder / "generated")
+    rows = live_pairs(lists, market)
+    verdicts = Verdicts(scan, rows)
+
+    def rounds_made() -> bool:
+        figures = verdicts.figures()
+        return all(figures[name]["rounds"] >= 2 for name in HONEST)
+
+    until(rounds_made, "two rounds of every honest source", within_s=60.0)
+    heard = Heard(market, day, -30.0, end_s + 5.0)
+    assert at() < min(span[0] for span in day.silent.values()), "the day began too early"
+    while at() < end_s:
+        verdicts.look(at())
+        time.sleep(1.0)
+    figures, engine = verdicts.figures(), verdicts.engine()
+    assert verdicts.is_running()
+    verdicts.close()
+    scan.stop()
+
+    bad: list[str] = []
+    told = ("wrong", "not_trading")
+    for pair in rows:
+        name = SOURCES[pair[0]].name
+        symbol = market.instruments[pair[0]][pair[1]].venue_symbol
+        said = verdicts.said[pair].intersection(told)
+        if pair not in day.silent:
+            if said:  # an auditor that lies would be worse than none
+                bad.append(f"healthy {name} {symbol}: {said}")
+            continue
+        begin_s, until_s = day.silent[pair]
+        is_halt = pair in day.halted
+        if name in BLIND:
+            if said and not is_halt:
+                bad.append(f"{name} {symbol}: {said} by answers that lie")
+            continue
+        if name not in HONEST:
+            continue
+        if is_halt:
+            due_s = begin_s + (LISTED_S if name.startswith("bybit") else STATUS_S)
+            if due_s < min(until_s, end_s) and "not_trading" not in said:
+                bad.append(f"halted {name} {symbol} since {begin_s:.0f} s: {said or 'nothing'}")
+            continue
+        differs_s = differs_from_s(market, heard, pair, end_s)
+        if differs_s is None:
+            continue
+        due_s = max(differs_s, begin_s) + ROUNDS_S
+        if due_s < min(until_s, end_s):
+            emptied_s = verdicts.emptied.get(pair)
+            if emptied_s is None or emptied_s > due_s:
+                bad.append(
+                    f"frozen {name} {symbol} since {begin_s:.0f} s, differs since {differs_s} s: "
+                    f"emptied {emptied_s}, {said}"
+                )
+    assert not bad, bad
+    assert check_opens(scan, sim, lists, market, heard, day) > 20
+    # the figure for truth: whoever is heard or confirmed agrees, whoever is frozen is gone by now
+    for name in HONEST:
+        found = figures[name]
+        assert found["agreed"] + found["accused"] + found["not_judged"] == found["audited"]
+        assert found["agreed"] >= 0.99 * (found["agreed"] + found["accused"]), (name, found)
+        assert found["failing_ns"] == 0, (name, found)
+    for name in BLIND:
+        found = figures[name]
+        assert found["failing_ns"] > 0, (name, found)
+        assert found["wrong"] == 0, (name, found)
+    assert engine["asked"] > 0
+    # within the venues' weights, discovery and all
+    for name in SOURCE_BY_NAME:
+        url = load_settings([sim.config], {}, {}).config.venues[name].rest_url
+        with urllib.request.urlopen(f"{url}/sim", timeout=5) as answer:
+            weights = json.load(answer)["weights"]
+        assert weights["refused"] == 0, (name, weights)
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return Market(SEED, RATE, shape=REAL)
+
+
+@pytest.fixture(scope="module")
+def discovered_real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The set of one discovery on the good day before."""
+    folder = tmp_path_factory.mktemp("discovered-real")
+    return discovery_in(folder, SEED, RATE, "--universe", "real")
+
+
+def test_a_minute_of_an_audited_day(
+    simulators: Callable[..., Simulators],
+    scanner: Callable[..., Scanner],
+    tmp_path: Path,
+    discovered_real: Path,
+    market: Market,
+) -> None:
+    begin_s, end_s = 40.0, 125.0
+    day = make_day(
+        market, of_the_set(market, discovered_real, 200), SEED + 1, begin_s, end_s,
+        silent=60, ids=0,
+    )  # fmt: skip
+    day.script += LIES
+    judge_an_audited_day(simulators, scanner, tmp_path, discovered_real, day, market, end_s)
+
+
+@pytest.mark.soak
+def test_twenty_minutes_of_an_audited_day(
+    simulators: Callable[..., Simulators],
+    scanner: Callable[..., Scanner],
+    tmp_path: Path,
+    discovered_real: Path,
+    market: Market,
+) -> None:
+    """A venue is mute as a whole for a while, too: that empties nobody one by one."""
+    begin_s, end_s = 60.0, 1_260.0
+    day = make_day(
+        market, of_the_set(market, discovered_real, 400), SEED + 1, begin_s, end_s,
+        silent=200, ids=50, mute=("bybit-futures",),
+    )  # fmt: skip
+    day.script += LIES
+    judge_an_audited_day(simulators, scanner, tmp_path, discovered_real, day, market, end_s)
