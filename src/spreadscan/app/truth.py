@@ -105,18 +105,16 @@ def maintenance(instance: Instance) -> list[Announced]:
 def maintenance_lines(announced: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a sentence for each, those first that are under way.
 
-    Sources of one exchange announce the same: it is told once, with both.
+    It names the exchange: what is announced through one of its sources may concern the other, too.
     """
-    sources: dict[tuple[Any, ...], list[str]] = {}
-    for row in announced:
-        key = row["state"], row["begin_ns"], row["end_ns"], row["what"], row["title"]
-        sources.setdefault(key, []).append(row["source"])
     lines = []
-    for (state, begin_ns, end_ns, what, title), names in sorted(sources.items()):
-        begin = f" from {_minute(begin_ns)}" if begin_ns and state == "scheduled" else ""
+    for row in sorted(announced, key=lambda row: (row["state"], row["begin_ns"])):
+        begin_ns, end_ns, scheduled = row["begin_ns"], row["end_ns"], row["state"] == "scheduled"
+        begin = f" from {_minute(begin_ns)}" if begin_ns and scheduled else ""
         end = f" until {_minute(end_ns)}" if end_ns else ""
-        about = f" ({what})" if what else ""
-        lines.append(f"{', '.join(names)}: maintenance {state}{begin}{end}{about}: {title}")
+        about = f" ({row['what']})" if row["what"] else ""
+        exchange = SOURCE_BY_NAME[row["source"]].exchange
+        lines.append(f"{exchange}: maintenance {row['state']}{begin}{end}{about}: {row['title']}")
     return lines
 
 
