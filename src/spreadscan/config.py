@@ -513,12 +513,6 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
             f"{config.feeds.beat_ms}, expected at most half of engine.beat_limit_s "
             f"({config.engine.beat_limit_s} s)",
         )
-    if config.audit.confirm_within_s < 2 * config.audit.every_s:
-        refuse(
-            "audit.confirm_within_s",
-            f"{config.audit.confirm_within_s}, expected at least twice audit.every_s "
-            f"({config.audit.every_s} s)",
-        )
     if 0 < config.audit.funding_every_s < _FUNDING_AT_LEAST_S:
         refuse(
             "audit.funding_every_s",

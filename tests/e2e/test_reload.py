@@ -218,7 +218,7 @@ def test_all_in_one_process(
     done = scan.ctl("reload", "--no-discover")
 
     assert done.returncode == 0, done.stderr
-    assert "generation 3: 6 of 6 took it" in done.stdout
+    assert "generation 3: 7 of 7 took it" in done.stdout
     until(lambda: all_quote(instance, lists, NEW), "quotes of the new pair")
     assert not any(received(instance, lists, "ETH-USDT"))
     assert pid == instance.health.info(engine)["pid"]

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 _JITTER = 0.1
 _LONGEST_WAIT_S = 300.0  # after refusals; a shorter one is what the venue itself asks for
 _LAG_LIFE_ROUNDS = 4  # for so long what a round measured goes for answers to questions, too
+_WELL_ROUNDS = 4  # in a row, until it is told: a cache makes every other answer old
 _AGREE_SHARE = 0.99
 _DEGRADED_NS = 60_000_000_000
 
@@ -39,8 +40,10 @@ class Rounds:
         self._suspect = suspect
         self._utc = UtcClock()
         self._lag, self._lag_at_ns = Lag(None), 0
+        self._had_answer = False  # the first has nothing to be compared with
         self._refusals = 0
         self._trouble = ""  # as told last
+        self._good = 0  # rounds in a row
         self._failing_ns = 0
         self._below_ns = 0
 
@@ -50,10 +53,15 @@ class Rounds:
         life_ns = int(_LAG_LIFE_ROUNDS * self._every_s * 1e9)
         return self._lag if now_ns() - self._lag_at_ns <= life_ns else Lag(None)
 
-    def is_degraded(self, now_ns: int) -> bool:
-        """Return whether for a minute no round was judged, or too little agreed."""
-        since = [at_ns for at_ns in (self._failing_ns, self._below_ns) if at_ns]
-        return bool(since) and now_ns - min(since) > _DEGRADED_NS
+    def degraded_by(self, now_ns: int) -> str:
+        """Return what has been wrong with the source for a minute, '' for nothing."""
+        for since_ns, what in (
+            (self._failing_ns, "no round could be judged"),
+            (self._below_ns, f"less than {_AGREE_SHARE:.0%} agrees"),
+        ):
+            if since_ns and now_ns - since_ns > _DEGRADED_NS:
+                return what
+        return ""
 
     @property
     def unix_offset_ns(self) -> int:
@@ -136,10 +144,11 @@ class Rounds:
         source.count("rounds")
         for name, so in (
             ("lagging", found.lagging), ("too_many", found.too_many),
-            ("incomplete", not found.whole),
+            ("incomplete", not found.whole and self._had_answer),
         ):  # fmt: skip
             if so:
                 source.count(name)
+        self._had_answer = True
         judged = found.agreed + found.accused
         if not found.lagging:
             below = found.agreed < _AGREE_SHARE * judged
@@ -159,7 +168,9 @@ class Rounds:
         if found.used:
             self._failing_ns = 0
             source.set(round_ns=sent_ns, failing_ns=0)
-            self._tell("")
+            self._good += 1
+            if self._good >= _WELL_ROUNDS:
+                self._tell("")
             return
         self._since(sent_ns)
         if found.lagging:
@@ -175,6 +186,8 @@ class Rounds:
 
     def _tell(self, trouble: str, **told: object) -> None:
         """Log a change of what is wrong with the audit of the source."""
+        if trouble:
+            self._good = 0
         if trouble == self._trouble:
             return
         self._trouble = trouble

@@ -63,6 +63,8 @@ class AuditWorker:
         self._sources: dict[str, Source] = {}
         self._rounds: dict[str, Rounds] = {}
         self._asked: dict[int, Asked] = {}
+        self._degraded: set[str] = set()
+        self._polls: dict[object, MaintenancePoll] = {}  # by what is asked, and how it is read
         self._announced: dict[str, Sequence[Maintenance]] = {}
         self._tasks: dict[asyncio.Task[None], tuple[str, Work]] = {}
         self._history = History(write, self._tallies, self._unix_ns()) if write else None
@@ -93,8 +95,7 @@ class AuditWorker:
         health = self._instance.health
         while not stop():
             now = now_ns()
-            degraded = any(rounds.is_degraded(now) for rounds in self._rounds.values())
-            health.beat(self._role, now, "degraded" if degraded else "running")
+            health.beat(self._role, now, "degraded" if self._is_degraded(now) else "running")
             if self._instance.superseded:
                 raise Halt("audit: the instance was replaced, expected to own it")
             if (lists := self._newest()).generation > self._lists.generation:
@@ -103,6 +104,17 @@ class AuditWorker:
                 self._history.look(self._unix_ns())
             self._restart()
             await asyncio.sleep(self._config.feeds.beat_ms / 1e3)
+
+    def _is_degraded(self, now: int) -> bool:
+        """Return whether any source is not well, and tell of those for which that is news."""
+        found = {name: why for name, r in self._rounds.items() if (why := r.degraded_by(now))}
+        for name, why in found.items():
+            if name not in self._degraded:
+                log.warning("source not confirmed", extra=facts(source=name, for_s=60, why=why))
+        for name in self._degraded - found.keys():
+            log.info("source confirmed again", extra=facts(source=name))
+        self._degraded = set(found)
+        return bool(found)
 
     # -- the sources
 
@@ -125,7 +137,7 @@ class AuditWorker:
             source.count("requests")
 
         requests = Requests(venue, config, self._session, count)
-        # addresses of its own: not every one of a venue has that page
+        # with addresses of its own: not every one of a venue has that page
         poll = self._maintenance(venue, Requests(venue, config, self._session, count))
         rounds = Rounds(
             source, requests, config.audit.every_s, poll.look_soon if poll else lambda: None
@@ -138,8 +150,6 @@ class AuditWorker:
         )  # fmt: skip
         self._start(name, lambda: rounds.run(first_s))
         self._start(name, StatusRead(source, requests).run)
-        if poll:
-            self._start(name, poll.run)
         if venue.audit.push:
             spec = venue.spec
             windows = (1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0)
@@ -152,21 +162,26 @@ class AuditWorker:
             self._start(name, funding.run)
 
     def _maintenance(self, venue: Venue, requests: Requests) -> MaintenancePoll | None:
-        if venue.audit.maintenance_request is None:
+        """Return the poll of what a venue announces, started; sources of one page share it."""
+        pages = venue.audit
+        if pages.maintenance_request is None:
             return None
-
-        def found(rows: Sequence[Maintenance]) -> None:
-            self._announced[venue.name] = rows
-            leave_maintenance(
-                self._instance,
-                [
-                    Announced(source=name, **row._asdict())
-                    for name, announced in self._announced.items()
-                    for row in announced
-                ],
+        page = venue.spec.exchange, pages.maintenance_request, pages.maintenance
+        if page not in self._polls:
+            self._polls[page] = poll = MaintenancePoll(
+                venue, requests, lambda rows: self._announce(venue.name, rows)
             )
+            self._start(venue.name, poll.run)
+        return self._polls[page]
 
-        return MaintenancePoll(venue, requests, found)
+    def _announce(self, name: str, rows: Sequence[Maintenance]) -> None:
+        self._announced[name] = rows
+        announced = [
+            Announced(source=source, **row._asdict())
+            for source, found in self._announced.items()
+            for row in found
+        ]
+        leave_maintenance(self._instance, announced)
 
     def _to_engine(self, source_id: int, ids: Sequence[int]) -> None:
         """Let the engine look at these again: there is an answer."""

@@ -29,6 +29,7 @@ T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024 * 1024
 USER_AGENT = "spreadscan"
 _BAN_FROM_S = 60.0
+_REDIRECTS_MAX = 2
 _BESIDE_FROM_BYTES = 32 * 1024  # larger bodies are parsed in a thread: others wait for the loop
 _KEEP_S = 30.0  # longer than from one round of the audit to the next: a handshake costs CPU
 
@@ -91,7 +92,9 @@ async def _answer(
     whole = URL(url, encoded=True)  # complete and escaped: cursors must go out verbatim
     body = bytearray()
     try:
-        async with session.get(whole, timeout=aiohttp.ClientTimeout(total=timeout_s)) as answer:
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        # each redirect is a request that no budget knows of
+        async with session.get(whole, timeout=timeout, max_redirects=_REDIRECTS_MAX) as answer:
             async for part in answer.content.iter_any():
                 body += part
                 if len(body) > MAX_BODY_BYTES:

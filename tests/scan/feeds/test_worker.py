@@ -722,7 +722,7 @@ def test_sources_of_one_host_keep_its_limit_together(tmp_path: Path) -> None:
         ("connects-data-stream.binance.vision", 1),
         ("connects-fstream.binance.com", 1),
         ("connects-ws.okx.com", 2),
-    ] == sorted((p.name, p.stat().st_size // 8) for p in (tmp_path / "state").iterdir())
+    ] == sorted((p.name, p.stat().st_size // 16) for p in (tmp_path / "state").iterdir())
 
 
 # -- garbage and silence
