@@ -122,7 +122,7 @@ def heat(hours: Sequence[Hour]) -> Figure:
             if counts:
                 text = axes.text(column + 0.5, row + 0.5, _short(counts), fontsize=7)
                 text.set(ha="center", va="center", in_layout=False)
-    axes.set(xlim=(0, max(n_columns, 8)), ylim=(len(names), 0))
+    axes.set(xlim=(0, max(n_columns, 24)), ylim=(len(names), 0))
     axes.set_yticks([row + 0.5 for row in range(len(names))], names)
     every = math.ceil(n_columns / _LABELS)
     columns = range(0, n_columns, every)
