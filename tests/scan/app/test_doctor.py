@@ -600,7 +600,7 @@ def test_maintenance_that_is_under_way_is_a_finding(
     )
     leave_maintenance(instance, [row])
     check = examined(config)["instance", "announcements"]
-    assert (ok, f"okx-spot: maintenance {state} (trading): Upgrade") == (check.ok, check.found)
+    assert (ok, f"okx: maintenance {state} (trading): Upgrade") == (check.ok, check.found)
     assert ok or check.advice.startswith("wait for its end")
 
 
