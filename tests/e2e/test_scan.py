@@ -292,7 +292,7 @@ def test_the_children_go_with_their_supervisor(
 ) -> None:
     scan = scanner(simulators())
     pids = [r["pid"] for n, r in scan.status()["roles"].items() if r["pid"] and n != "supervisor"]
-    assert len(pids) == 10
+    assert len(pids) == 11
     scan.process.kill()
     scan.process.wait(10)
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "every child's end")

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _HALTS = ("not_trading", "delisted", "spot_not_allowed", "hidden")
 _MAX_PAGES = 100
 _WHOLE_SHARE = 0.9  # of the rows of the list before
+_SHRUNK_LISTS = 10  # so many short ones in a row: the venue has become smaller
 _MASS_SHARE, _MASS_OVER = 0.5, 3  # more than both halted by one read: read again before it is taken
 _AGAIN_S = 30.0
 _HEALTHY_S = 60.0  # of a push socket: then its waits begin anew
@@ -39,7 +40,8 @@ class StatusRead:
         self._requests = requests
         self._failing = False
         self._mass = False  # the read before would have halted most
-        self._n_rows = 0  # of the list before
+        self._n_rows = 0  # of the last list that had enough of them
+        self._n_short = 0  # lists since that had not
         self._newly_absent = False  # in the last list
         self._absent: dict[str, int] = {}  # since when, of those that were not in the list before
 
@@ -92,11 +94,7 @@ class StatusRead:
         For a venue whose list leaves out what is halted.
         """
         source, now = self._source, now_ns()
-        majors = [pair.symbol for pair in source.pairs.values() if pair.major]
-        whole = len(rows) >= _WHOLE_SHARE * self._n_rows and not rows.keys().isdisjoint(
-            majors or rows
-        )
-        self._n_rows = len(rows)
+        whole = self._is_whole(rows)
         self._newly_absent = False
         if not whole:
             return set()
@@ -112,6 +110,15 @@ class StatusRead:
                 self._absent[symbol] = since_ns
                 gone.add(symbol)
         return gone
+
+    def _is_whole(self, rows: Mapping[str, str]) -> bool:
+        """Return whether a list has a major, and about as many rows as the one before."""
+        enough = len(rows) >= _WHOLE_SHARE * self._n_rows
+        self._n_short = 0 if enough else self._n_short + 1
+        if enough or self._n_short >= _SHRUNK_LISTS:
+            self._n_rows = len(rows)
+        majors = [pair.symbol for pair in self._source.pairs.values() if pair.major]
+        return enough and not rows.keys().isdisjoint(majors or rows)
 
     def _is_mass(self, halted: set[str]) -> bool:
         """Return whether so many are newly halted that the list has to say so twice."""

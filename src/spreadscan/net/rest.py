@@ -1,8 +1,10 @@
 """GET with the venue's ways of saying no sorted by what to do next. aiohttp underneath."""
 
 import asyncio
+import ctypes
 import ssl
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import aiohttp
@@ -31,6 +33,10 @@ USER_AGENT = "spreadscan"
 _BAN_FROM_S = 60.0
 _REDIRECTS_MAX = 2
 _BESIDE_FROM_BYTES = 32 * 1024  # larger bodies are parsed in a thread: others wait for the loop
+# one after the other: what a list is parsed to is ten times as large, for a moment
+_beside = ThreadPoolExecutor(1, "parse")
+_TRIM_FROM_BYTES = 512 * 1024  # glibc keeps such moments for ever, 20 MB of a process of 30
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 _KEEP_S = 30.0  # longer than from one round of the audit to the next: a handshake costs CPU
 
 
@@ -71,13 +77,22 @@ async def ask(
     body, headers = await _answer(session, url, timeout_s, bans, parse)
     try:
         if len(body) >= _BESIDE_FROM_BYTES:
-            return await asyncio.to_thread(parse, body)
+            return await asyncio.get_running_loop().run_in_executor(_beside, _tidily, parse, body)
         return parse(body)
     except RateLimited as error:
         error.after_s = max(error.after_s, told_s(headers, body[:LOOK_BYTES]))
         if bans and error.after_s >= _BAN_FROM_S:
             bans.note(url, error)
         raise
+
+
+def _tidily(parse: Callable[[bytes], T], body: bytes) -> T:
+    """Parse, and give back to the system what that took."""
+    try:
+        return parse(body)
+    finally:
+        if len(body) >= _TRIM_FROM_BYTES and _malloc_trim:
+            _malloc_trim(0)
 
 
 async def _answer(

@@ -31,10 +31,17 @@ def symbols_of(name: str, n: int) -> list[str]:
     return [form.format(coin) for coin in coins]
 
 
+def coin_of(i: Instrument) -> Instrument:
+    """Return an instrument that tells its coin."""
+    coin = i.venue_symbol.split("-")[0].removesuffix("USDT")
+    return msgspec.structs.replace(i, base=coin, listed_base=coin)
+
+
 class Side:
     """binance-spot or okx-futures over HTTP, and the socket on which OKX pushes statuses.
 
-    books: bid and ask by symbol, None = no row. halted: symbols that the lists say do not trade.
+    books: bid and ask by symbol, None = no row. halted: symbols that the lists say do not trade;
+    unlisted: those that they do not have.
     fault(kind) -> an answer in place of the good one, None for that; kind is "tickers",
     "question", "instruments", "maintenance" or "funding". asked counts by kind.
     """
@@ -47,6 +54,7 @@ class Side:
             symbol: (100.0, 100.5) for symbol in self.symbols
         }
         self.halted: set[str] = set()
+        self.unlisted: set[str] = set()
         self.asked: Counter[str] = Counter()
         self.questions: list[list[str]] = []
         self.fault: Callable[[str], Any] = lambda kind: None
@@ -125,6 +133,7 @@ class Side:
                 lot_step=1.0, min_qty=1.0,
             )
             for symbol in self.symbols
+            if symbol not in self.unlisted
         ]  # fmt: skip
         lists = [listing if s.name == self.name else () for s in SOURCES]
         page = Pages(lists, time.time_ns() // 10**6, others=False).get(self.name, request.query)
@@ -216,6 +225,7 @@ class Desk:
     def lists(self, n: int | None = None, generation: int = 3) -> Lists:
         """Return lists of the first n symbols."""
         rows = [row(i, s, tick=self.side.tick) for i, s in enumerate(self.side.symbols[:n])]
+        rows = [msgspec.structs.replace(r, instrument=coin_of(r.instrument)) for r in rows]
         return msgspec.structs.replace(lists_of(self.side.name, *rows), generation=generation)
 
 

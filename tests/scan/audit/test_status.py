@@ -1,7 +1,9 @@
 """Which pairs trade: by the instrument list, and by push."""
 
 import logging
+from dataclasses import replace
 
+import msgspec
 import pytest
 from aiohttp import web
 from spreadcore import Instance
@@ -9,6 +11,7 @@ from spreadcore import Instance
 from scan.audit.kit import Desk, Side, auditing, config_for
 from scan.feeds.kit import messages, run, until
 from spreadscan.audit import status
+from spreadscan.venues import VENUES
 
 pytestmark = pytest.mark.usefixtures("soon")
 RARELY = {"every_s": 300.0}
@@ -92,5 +95,51 @@ def test_without_statuses_what_is_known_stays(
             async with auditing(config_for(side, **RARELY), desk.lists(), instance):
                 await until(lambda: messages(caplog, "statuses unknown"))
                 await until(lambda: desk.kinds() == {"confirmed"})
+
+    run(main())
+
+
+@pytest.fixture
+def leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A venue whose list leaves out what is halted, as Bybit's does, read every half a second."""
+    venue = VENUES["okx-futures"]
+    told = replace(
+        venue,
+        spec=msgspec.structs.replace(venue.spec, lists_halted=False),
+        audit=replace(venue.audit, status_every_s=0.5),
+    )
+    monkeypatch.setitem(VENUES, "okx-futures", told)
+    monkeypatch.setattr(status, "_AGAIN_S", 0.5)
+
+
+@pytest.mark.usefixtures("leaves_out")
+def test_what_two_lists_leave_out_is_halted_unless_it_is_heard(instance: Instance) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            side.unlisted |= {side.symbols[3], side.symbols[4]}
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.quote(4, age_s=0.0) and desk.figure("status_reads") >= 4)
+                assert {3} == {i for i in range(20) if desk.kind(i) == "not_trading"}
+                side.unlisted.clear()
+                await until(lambda: desk.kind(3) != "not_trading")
+
+    run(main())
+
+
+@pytest.mark.usefixtures("leaves_out")
+@pytest.mark.parametrize("missing", [{0}, set(range(10, 20))], ids=["the major", "half"])
+def test_a_list_that_is_not_whole_halts_nothing(instance: Instance, missing: set[int]) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.figure("status_reads") >= 1)
+                side.unlisted |= {side.symbols[i] for i in missing | {3}}
+                reads = desk.figure("status_reads")
+                await until(lambda: desk.figure("status_reads") >= reads + 4)
+                assert 0 == desk.figure("halted")
 
     run(main())

@@ -4,6 +4,7 @@ import asyncio
 import email.utils
 import gzip
 import math
+import threading
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -382,3 +383,28 @@ def test_every_message_names_the_address() -> None:
     for reply in (answer("429 Slow"), answer("500 Oops"), answer("404 No"), answer("451 No")):
         with pytest.raises((RateLimited, VenueDown, Refused), match=r"^http://127\.0\.0\.1:\d+/x"):
             get(reply)
+
+
+@pytest.mark.parametrize(("size", "beside"), [(1_000, False), (40_000, True), (600_000, True)])
+def test_large_bodies_are_parsed_beside_the_loop(size: int, beside: bool) -> None:
+    """One after the other, whoever asks; what parse raises is raised."""
+    threads = []
+
+    def parse(body: bytes) -> int:
+        threads.append(threading.get_ident())
+        if body[:1] == b"x":
+            raise VenueDown("as it says")
+        return len(body)
+
+    async def main() -> None:
+        async with Server(answer("200 OK", b"[" * size)) as server, aiohttp.ClientSession() as s:
+            assert [size] * 2 == await asyncio.gather(
+                *(rest.ask(s, server.url, 5.0, parse) for _ in range(2))
+            )
+        async with Server(answer("200 OK", b"x" * size)) as server, aiohttp.ClientSession() as s:
+            with pytest.raises(VenueDown, match="as it says"):
+                await rest.ask(s, server.url, 5.0, parse)
+
+    run(main())
+    assert 1 == len(set(threads))
+    assert beside == (threading.get_ident() not in threads)
