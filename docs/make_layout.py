@@ -19,6 +19,7 @@ BODIES = {
     "quotes": "`QuoteSlot[n_symbols, n_sources]`",
     "audit": "`AuditFigures[n_sources]`; `VerdictSlot[n_symbols, n_sources]`",
     "questions": "as `dirty`: what the engine asks the audit",
+    "answers": "as `dirty`: verdicts for the engine to look again",
     "acts": "as `dirty`: verdicts of the audit for feeds to act on",
     "dirty": "`WakeLines`; per source its summary words, padded to whole lines; per source its "
     "leaf words, padded to whole lines. Bit s of leaf word w is symbol 64 w + s; summary bit w "

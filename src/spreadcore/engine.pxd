@@ -33,6 +33,7 @@ cdef enum Proof:                # that a leg still stands; a spread's is that of
 
 cdef struct Asking:             # of the audit about legs that are old
     Dirty questions
+    Dirty answers               # pairs of which there is another verdict
     int64_t* asked_ns           # symbol * n_sources + source; below 0: counted unproven since
     int64_t after_ns[MAX_SOURCES]   # a younger leg needs no proof; 0: none of the source does
     int64_t answer_ns           # an answer is waited for so long
@@ -76,4 +77,4 @@ cdef class Engine:
 
     cdef _make_anchors(self, SourceSymbolIndex index)
     cdef _confirm(self, SourceSymbolIndex index, int64_t wait_ns)
-    cdef _ask(self, AuditTable audit, DirtySet questions)
+    cdef _ask(self, AuditTable audit, DirtySet questions, DirtySet answers)

@@ -26,6 +26,7 @@ class Engine:
         confirm_s: float = 0.0,
         audit: AuditTable | None = None,
         questions: DirtySet | None = None,
+        answers: DirtySet | None = None,
     ) -> None: ...
     def replace_index(self, index: SourceSymbolIndex) -> None: ...
     def set_rule(

@@ -78,6 +78,7 @@ cdef enum:
 cdef enum:                      # beyond the directions
     CHANGED = 256
     SWEPT = 257
+    JUDGED = 258
 
 cdef enum:                      # in the order of layout.ENGINE_COUNTERS
     C_TURNS, C_DIRTY, C_PAIRS, C_SIGNALS, C_SUSPECT, C_UNTRADABLE, C_THIN, C_BUSY, C_RING_FULL,
@@ -191,7 +192,7 @@ cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg, bi
                int64_t now_ns) noexcept nogil:
     """Whether a leg still stands: its age says so, or its venue, who is asked where it must be.
 
-    The answer is a verdict and a dirty bit, so nothing waits here. doubted: the coin moved away
+    The answer is a verdict and a mark of its own, so nothing waits here. doubted: the coin moved away
     while it was silent, so neither its age nor an answer of before says anything.
     """
     cdef int64_t after_ns = e.asking.after_ns[source]
@@ -282,7 +283,7 @@ cdef size_t compare(EngineCore* e, size_t source, size_t symbol, int64_t now_ns,
                     size_t which) noexcept nogil:
     """A source's quote against its counterparts; returns against how many.
 
-    which: CHANGED, all of them; SWEPT, those that sell; else the one of that direction. A busy slot
+    which: CHANGED and JUDGED, all of them; SWEPT, those that sell; else the one of that direction. A busy slot
     is left alone: its writer marks it dirty after the write, and if the writer died there is
     nothing to see until it is healed.
     """
@@ -304,7 +305,7 @@ cdef size_t compare(EngineCore* e, size_t source, size_t symbol, int64_t now_ns,
     for i in range(entry.n):
         d = entry.directions[i]
         buys = e.index.buy_source[d] == source
-        if which != CHANGED and which != d and not (which == SWEPT and buys):
+        if which < CHANGED and which != d or which == SWEPT and not buys:
             continue
         n += 1
         with_source = e.index.sell_source[d] if buys else e.index.buy_source[d]
@@ -419,6 +420,19 @@ cdef void forget_others(EngineCore* e) noexcept nogil:
                 confirm_forget(e.confirm, pair)
 
 
+cdef void look_at_answers(EngineCore* e, int64_t now_ns) noexcept nogil:
+    """Look again at pairs of which the audit has found out something: no quote has changed."""
+    cdef unsigned int symbols[TAKE]
+    cdef size_t source, i, taken
+    if e.asking.asked_ns == NULL:
+        return
+    for source in range(e.quotes.n_sources):
+        taken = dirty_take(&e.asking.answers, source, symbols, TAKE)
+        for i in range(taken):
+            if symbols[i] < e.index.n_symbols:
+                compare(e, source, symbols[i], now_ns, JUDGED)
+
+
 cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
     """Evaluate what is dirty, sweep a little; returns the number of dirty quotes."""
     cdef unsigned int symbols[TAKE]
@@ -431,6 +445,7 @@ cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
             if symbols[i] < e.index.n_symbols:      # the index may be smaller than the table
                 compare(e, source, symbols[i], now_ns, CHANGED)
         n += taken
+    look_at_answers(e, now_ns)
     if e.confirm != NULL:
         confirm_all(e, now_ns)
     sweep(e, now_ns)
@@ -508,7 +523,8 @@ cdef class Engine:
     silent for longer is not tradable. sweep_s: period of the sweep, 0 = no sweep. confirm_s:
     how long a spread must have stood at or above its threshold, on tradable legs, before it
     signals; 0 = it signals at once. audit: whose confirmations count, and whom set_audit() lets it
-    ask; what it asks it marks in questions, which is given with it.
+    ask; what it asks it marks in questions, what was answered it finds in answers; these are given
+    with it.
     """
 
     def __cinit__(self, Quotes quotes not None, DirtySet dirty not None,
@@ -516,7 +532,7 @@ cdef class Engine:
                   Control control not None, SourceSymbolIndex index not None, *,
                   double max_gross_bps=3000.0, double min_notional=0.0, double beat_limit_s=2.0,
                   double sweep_s=1.0, double confirm_s=0.0, AuditTable audit=None,
-                  DirtySet questions=None):
+                  DirtySet questions=None, DirtySet answers=None):
         cdef EngineCore* e = &self.core
         memset(e, 0, sizeof(EngineCore))
         for owner in (dirty, ring, active, health):
@@ -541,7 +557,7 @@ cdef class Engine:
         if confirm_s:
             self._confirm(index, limit_ns(confirm_s))
         if audit is not None:
-            self._ask(audit, questions)
+            self._ask(audit, questions, answers)
 
     def __dealloc__(self):
         free(self.core.anchors)
@@ -567,18 +583,20 @@ cdef class Engine:
         self._owned += (confirmation,)
         self.core.confirm = &confirmation.confirm
 
-    cdef _ask(self, AuditTable audit, DirtySet questions):
+    cdef _ask(self, AuditTable audit, DirtySet questions, DirtySet answers):
         cdef EngineCore* e = &self.core
-        if questions is None or not questions.region.writable:
-            raise CoreError("engine: an audit, expected a writable mapping of questions with it")
-        for owner in (audit, questions):
+        for marks in (questions, answers):
+            if marks is None or not marks.region.writable:
+                raise CoreError("engine: an audit, expected writable questions and answers with it")
+        for owner in (audit, questions, answers):
             self._owned[0].region.check_same(owner.region)
-        e.rule.verdicts, e.asking.questions = audit.verdicts, questions.dirty
+        e.rule.verdicts = audit.verdicts
+        e.asking.questions, e.asking.answers = questions.dirty, answers.dirty
         e.asking.asked_ns = <int64_t*>calloc(
             <size_t>e.quotes.n_symbols * e.quotes.n_sources, sizeof(int64_t))
         if e.asking.asked_ns == NULL:
             raise MemoryError
-        self._owned += (audit, questions)
+        self._owned += (audit, questions, answers)
 
     def replace_index(self, SourceSymbolIndex index not None):
         """Compare the pairs of another index from the next turn on; not beside a running turn.

@@ -77,6 +77,10 @@ class Instance:
         return DirtySet(self.region("questions"))
 
     @cached_property
+    def answers(self) -> DirtySet:
+        return DirtySet(self.region("answers"))
+
+    @cached_property
     def acts(self) -> DirtySet:
         return DirtySet(self.region("acts"))
 

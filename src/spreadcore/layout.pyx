@@ -9,10 +9,10 @@ MAGIC = int.from_bytes(b"SPREADC1", "little")
 VERSION = LAYOUT_VERSION
 LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_directions": MAX_DIRECTIONS}
 SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control", "funding", "audit",
-            "questions", "acts")
+            "questions", "answers", "acts")
 # marks of (source, symbol) and a wake word: quotes that changed, questions of the engine to the
-# audit, verdicts of the audit for feeds to act on
-MARKED = ("dirty", "questions", "acts")
+# audit, its verdicts for the engine to look again, and for feeds to act on
+MARKED = ("dirty", "questions", "answers", "acts")
 
 # roles after the sources, in health-slot order
 OTHER_ROLES = ("engine", "tracker", "supervisor", "discover", "server", "audit")

@@ -145,7 +145,9 @@ class Asking(Rig):
 
     def __init__(self, make_instance, signals=False, **options):
         instance = make_instance(n_sources=3, n_symbols=64, n_directions=3)
-        super().__init__(instance, audit=instance.audit, questions=instance.questions, **options)
+        super().__init__(instance, audit=instance.audit, questions=instance.questions,
+            answers=instance.answers, **options,
+        )  # fmt: skip
         self.audit = instance.audit
         for source in (SPOT, PERP):
             self.engine.set_audit(source, CONFIRM_S, ASK_S)
@@ -163,9 +165,9 @@ class Asking(Rig):
         return self.turn(at)
 
     def answer(self, at):
-        """The audit's dirty bit; returns the signals."""
+        """The audit's mark; returns the signals."""
         self.beat(at)
-        self.instance.dirty.mark(SPOT, SYMBOL)
+        self.instance.answers.mark(SPOT, SYMBOL)
         return self.turn(at)
 
     def asked(self):

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 WRITABLE = {
     "feed": ("quotes", "dirty", "health", "acts"),
-    "engine": ("dirty", "signals", "active", "health", "questions"),
+    "engine": ("dirty", "signals", "active", "health", "questions", "answers"),
     "tracker": ("dirty", "signals", "active", "health"),
-    "audit": ("dirty", "health", "funding", "audit", "questions", "acts"),
+    "audit": ("dirty", "health", "funding", "audit", "questions", "answers", "acts"),
     "single": (
         "quotes",
         "dirty",
@@ -43,6 +43,7 @@ WRITABLE = {
         "funding",
         "audit",
         "questions",
+        "answers",
         "acts",
     ),
     "supervisor": ("health", "control"),
@@ -324,6 +325,7 @@ def make_engine(config: Config, index: SourceSymbolIndex, instance: Instance) ->
         confirm_s=settings.confirm_ms / 1e3,
         audit=instance.audit if config.audit.enabled else None,
         questions=instance.questions if config.audit.enabled else None,
+        answers=instance.answers if config.audit.enabled else None,
     )
     fees = fees_bps(config)
     for direction in config.enabled_directions:

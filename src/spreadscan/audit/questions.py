@@ -1,15 +1,15 @@
 """Answers to the engine: whether a leg that has been silent still stands, asked about that pair.
 
 The engine marks a question and wakes whoever parks on the section; a thread does, without the GIL,
-and hands what it took to the loop. The answer is a verdict and a dirty bit, on which the engine
-looks again. Where nothing comes in time nothing is written: the engine counts it unproven.
+and hands what it took to the loop. The answer is a verdict with a mark of its own, on which the
+engine looks again. Where nothing comes in time nothing is written: the engine counts it unproven.
 """
 
 import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from spreadcore import Instance
 
@@ -31,7 +31,7 @@ _PARK_NS = 100_000_000  # a net under the wake-up, and how soon a stop is seen
 
 
 class Asked:
-    """The questions about one source. to_engine: called with the ids that have an answer."""
+    """The questions about one source."""
 
     def __init__(
         self,
@@ -39,13 +39,11 @@ class Asked:
         requests: Requests,
         rounds: Rounds,
         within_s: float,
-        to_engine: Callable[[Sequence[int]], None],
     ) -> None:
         self._source = source
         self._requests = requests
         self._rounds = rounds
         self._within_s = within_s
-        self._to_engine = to_engine
         self._waiting: dict[int, None] = {}  # in order of asking
         self._in_flight: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -130,7 +128,6 @@ class Asked:
         verdicts = source.judge.question(ids, answer, before, source.table(ids))
         source.write(verdicts, asked=True)
         source.count("answers", len(pairs))
-        self._to_engine(ids)
 
     def _rows(self, payload: bytes) -> dict[str, Ticker]:
         return {row.symbol: row for row in self._source.pages.tickers(payload)}

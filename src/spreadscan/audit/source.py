@@ -32,6 +32,8 @@ class Source:
         self._quotes = instance.quotes
         self._audit = instance.audit
         self._acts = instance.acts
+        self._answers = instance.answers
+        self._dirty = instance.dirty
         self._tally: Counter[str] = Counter()
         self._wrong: dict[int, int] = {}  # told already: receive times by symbol id
         self._confirmed: dict[int, tuple[int, int]] = {}  # receive time, and as of when
@@ -80,7 +82,8 @@ class Source:
     # -- what is found out
 
     def write(self, verdicts: Iterable[Verdict], asked: bool = False) -> None:
-        """Write verdicts beside the quotes, and mark them for the feed, which acts and records.
+        """Write verdicts beside the quotes, and mark them: for the feed, which acts and records,
+        and for the engine, which looks again.
 
         asked: they answer questions of the engine.
         """
@@ -106,6 +109,8 @@ class Source:
             else:
                 audit.clear(source, symbol_id)
             self._acts.mark(source, symbol_id)
+            self._answers.mark(source, symbol_id)
+        self._dirty.wake()  # the engine sleeps on that word
 
     def oldest_ns(self, table: Table) -> int:
         """Return the oldest of the times as of which quotes that stand were confirmed, 0: none."""

@@ -146,7 +146,6 @@ class AuditWorker:
         self._sources[name], self._rounds[name] = source, rounds
         self._asked[source.id] = Asked(
             source, requests, rounds, config.audit.answer_within_s,
-            lambda ids: self._to_engine(source.id, ids),
         )  # fmt: skip
         self._start(name, lambda: rounds.run(first_s))
         self._start(name, StatusRead(source, requests).run)
@@ -182,12 +181,6 @@ class AuditWorker:
             for row in found
         ]
         leave_maintenance(self._instance, announced)
-
-    def _to_engine(self, source_id: int, ids: Sequence[int]) -> None:
-        """Let the engine look at these again: there is an answer."""
-        for symbol_id in ids:
-            self._instance.dirty.mark(source_id, symbol_id)
-        self._instance.dirty.wake()
 
     async def _note(self) -> None:
         """Let each source's witnesses be noted, once a second."""

@@ -147,8 +147,7 @@ class RecordedFeed:
             except CoreError as error:
                 raise self._bad(f"verdicts of {row.symbol} ({error})") from None
             act(self.intake, symbol_id, verdict)
-            if row.asked:  # the engine waits for it
-                self._instance.dirty.mark(self.source_id, symbol_id)
+            self._instance.answers.mark(self.source_id, symbol_id)
 
     def accept(self, link: int, book: Book, recv_ns: int) -> bool:
         """Put one top of book of a link through the gate; True when it passed."""
