@@ -15,7 +15,7 @@ demo: .make/dev
 
 # bad days are mostly waited for, the long ones first; what looks at time or at two processors alone
 # does so alone
-LONG := tests/e2e/test_bad_day.py tests/e2e/test_real_size.py
+LONG := tests/e2e/test_bad_day.py tests/e2e/test_audit_day.py tests/e2e/test_real_size.py
 test: .make/dev
 	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/stress \
 		--ignore=tests/cases tests $(ARGS)

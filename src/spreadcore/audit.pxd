@@ -46,12 +46,10 @@ cdef inline int verdict_kind(const Verdict* v) noexcept nogil:
 cdef inline bint is_about(const Verdict* v, int64_t recv_ns) noexcept nogil:
     return recv_ns != 0 and v.recv_ns == recv_ns
 
-# whether the venue stood by this very quote within the time
-cdef inline bint is_confirmed(const Verdicts* t, size_t source, size_t symbol, const Quote* q,
-                              int64_t now_ns, int64_t within_ns) noexcept nogil:
-    cdef Verdict v = verdict_read(t, source, symbol)
-    return (verdict_kind(&v) == VERDICT_CONFIRMED and is_about(&v, q.recv_ns)
-            and now_ns - v.at_ns <= within_ns)
+# whether the venue stood by this very quote within the time; for quotes that are old, so no part of
+# what is inlined for all of them
+cdef bint is_confirmed(const Verdicts* t, size_t source, size_t symbol, const Quote* q,
+                       int64_t now_ns, int64_t within_ns) noexcept nogil
 
 # when the last round of a source was asked for that could be judged
 cdef inline int64_t last_round_ns(const Verdicts* t, size_t source) noexcept nogil:

@@ -20,6 +20,16 @@ if (VERDICTS[VERDICT_NOT_TRADING], AUDIT_FIGURES[FIGURE_ROUND_NS]) != ("not_trad
     raise ImportError("audit: verdicts or figures differ from layout")
 
 
+cdef bint is_confirmed(const Verdicts* t, size_t source, size_t symbol, const Quote* q,
+                       int64_t now_ns, int64_t within_ns) noexcept nogil:
+    cdef Verdict v
+    if t.figures == NULL or q.recv_ns == 0:
+        return False
+    v = verdict_read(t, source, symbol)
+    return (verdict_kind(&v) == VERDICT_CONFIRMED and is_about(&v, q.recv_ns)
+            and now_ns - v.at_ns <= within_ns)
+
+
 class VerdictTuple(NamedTuple):
     """One of layout.VERDICTS on the quote received at recv_ns (0: of none), so as of at_ns.
 

@@ -64,5 +64,5 @@ cdef inline bint tradable(const Tradable* t, size_t source, size_t symbol, const
     cdef int64_t own_ns = quote_limit_ns(q)
     if age_ns <= t.limit_ns[source] and (own_ns == 0 or age_ns <= own_ns):
         return q.recv_ns != 0
-    return (t.verdicts.figures != NULL and q.recv_ns != 0 and t.limit_ns[source] >= 0
-            and is_confirmed(&t.verdicts, source, symbol, q, now_ns, t.confirm_ns[source]))
+    return t.limit_ns[source] >= 0 and is_confirmed(
+        &t.verdicts, source, symbol, q, now_ns, t.confirm_ns[source])

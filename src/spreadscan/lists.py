@@ -176,7 +176,8 @@ def _patterns(origin: Origin) -> str:
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """What the set is; hashes by file name (blake2b, 16 bytes, hex).
 
-    listed: pairs by source that it listed as trading when it last answered, the universe aside.
+    listed: pairs by source that it listed as trading when it last answered, the universe aside;
+    halts: rows that it listed as not trading then.
     failed: sources that did not answer this time, or did not quote.
     retired_unix_s: since when an id has been without a pair.
     origin: None in sets of format 1.
@@ -189,6 +190,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     symbols: int  # ids in use
     hashes: dict[str, str]
     listed: dict[str, int] = {}
+    halts: dict[str, int] = {}
     failed: dict[str, Failure] = {}
     retired_unix_s: dict[int, int] = {}
     origin: Origin | None = None
@@ -197,8 +199,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids.
 
-    written, listed, failed, retired_unix_s, origin: as in Metadata. No two sets are written at one
-    time.
+    written, listed, halts, failed, retired_unix_s, origin: as in Metadata. No two sets are written
+    at one time.
     """
 
     generation: int
@@ -208,6 +210,7 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourceList]
     written: str = ""
     listed: dict[str, int] = {}
+    halts: dict[str, int] = {}
     failed: dict[str, Failure] = {}
     retired_unix_s: dict[int, int] = {}
     origin: Origin | None = None
@@ -400,6 +403,7 @@ def _load(root: Path) -> Lists:
         sources=sources,
         written=metadata.written,
         listed=metadata.listed,
+        halts=metadata.halts,
         failed=metadata.failed,
         retired_unix_s=metadata.retired_unix_s,
         origin=metadata.origin,

@@ -4,6 +4,7 @@ The one place that decides this: `ctl status`, `top` and `doctor` show it. Reads
 what the audit left beside it; writes nothing.
 """
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -79,14 +80,14 @@ def troubles(instance: Instance, config: Config, now_ns: int) -> list[Trouble]:
         # what stands there from before the audit was started says nothing of it
         failing_ns = max(figures["failing_ns"], started_ns) if figures["failing_ns"] else now_ns
         silent_ns = now_ns - max(figures["round_ns"], started_ns)
-        below_ns, pct = figures["below_ns"], _agreement_pct(figures["agreed"], figures["accused"])
+        below_ns, pct = figures["below_ns"], agreement_pct(figures)
         if now_ns - failing_ns > _DEGRADED_NS or silent_ns > longest_ns:
             since_ns = figures["round_ns"] or started_ns
             words = f"{name}: the audit confirms nothing since {_utc(since_ns)}"
             found.append(Trouble(name, "confirms_nothing", words))
         elif pct is not None and below_ns and now_ns - below_ns > _DEGRADED_NS:
             words = (
-                f"{name}: {pct:.1f} % of the quotes judged agree with their venue, below "
+                f"{name}: {floored(pct, 1)} % of the quotes judged agree with their venue, below "
                 f"{AGREE_PCT:g} % since {_utc(below_ns)}"
             )
             found.append(Trouble(name, "disagrees", words))
@@ -104,18 +105,16 @@ def maintenance(instance: Instance) -> list[Announced]:
 def maintenance_lines(announced: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a sentence for each, those first that are under way.
 
-    Sources of one exchange announce the same: it is told once, with both.
+    It names the exchange: what is announced through one of its sources may concern the other, too.
     """
-    sources: dict[tuple[Any, ...], list[str]] = {}
-    for row in announced:
-        key = row["state"], row["begin_ns"], row["end_ns"], row["what"], row["title"]
-        sources.setdefault(key, []).append(row["source"])
     lines = []
-    for (state, begin_ns, end_ns, what, title), names in sorted(sources.items()):
-        begin = f" from {_minute(begin_ns)}" if begin_ns and state == "scheduled" else ""
+    for row in sorted(announced, key=lambda row: (row["state"], row["begin_ns"])):
+        begin_ns, end_ns, scheduled = row["begin_ns"], row["end_ns"], row["state"] == "scheduled"
+        begin = f" from {_minute(begin_ns)}" if begin_ns and scheduled else ""
         end = f" until {_minute(end_ns)}" if end_ns else ""
-        about = f" ({what})" if what else ""
-        lines.append(f"{', '.join(names)}: maintenance {state}{begin}{end}{about}: {title}")
+        about = f" ({row['what']})" if row["what"] else ""
+        exchange = SOURCE_BY_NAME[row["source"]].exchange
+        lines.append(f"{exchange}: maintenance {row['state']}{begin}{end}{about}: {row['title']}")
     return lines
 
 
@@ -131,7 +130,7 @@ def _levels(figures: Figures, now_ns: int) -> dict[str, Any]:
 
     return {
         **{name: figures[name] for name in _PAIRS},
-        "agreement_pct": _agreement_pct(figures["agreed"], figures["accused"]),
+        "agreement_pct": agreement_pct(figures),
         "oldest_s": seconds_since("oldest_ns"),
         "lag_s": round(figures["lag_ns"] / 1e9, 3) if figures["round_ns"] else None,
         "round_s": seconds_since("round_ns"),
@@ -149,15 +148,23 @@ def _together(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     }
     return {
         **sums,
-        "agreement_pct": _agreement_pct(sums["agreed"], sums["accused"]),
+        "agreement_pct": agreement_pct(sums),
         **{name: max(values, default=None) for name, values in known.items()},
     }
 
 
-def _agreement_pct(agreed: int, accused: int) -> float | None:
+def agreement_pct(counts: Mapping[str, int]) -> float | None:
     """Return how much of what was judged agreed, None where nothing was."""
-    judged = agreed + accused
-    return round(100.0 * agreed / judged, 3) if judged else None
+    judged = counts["agreed"] + counts["accused"]
+    return 100.0 * counts["agreed"] / judged if judged else None
+
+
+def floored(pct: float | None, digits: int) -> str:
+    """Return a share for people that is never rounded up: 100 is all; a dash for None."""
+    if pct is None:
+        return "–"
+    scale = 10**digits
+    return f"{math.floor(pct * scale) / scale:.{0 if pct == 100 else digits}f}"
 
 
 def _utc(boottime_ns: int) -> str:

@@ -1,5 +1,6 @@
 """`spreadscan sim`: the eight exchanges, simulated on loopback."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import click
 
 from spreadscan.cli.options import need, print_json
+from spreadscan.config import ALL_SOURCES
 from spreadscan.errors import ConfigError
 from spreadscan.sim.faults import read_faults
 from spreadscan.sim.flood import Flood
@@ -164,8 +166,13 @@ def show_addresses(told: dict[str, Any]) -> None:
 
 
 def write_addresses(path: Path, comments: list[str], told: dict[str, Any]) -> None:
-    """Write told["sources"] as a TOML config below comments. ConfigError: no place for it."""
+    """Write told["sources"] as a TOML config below comments. ConfigError: no place for it.
+
+    Where some sources are not told of, they are none of its: their hosts would be the real ones.
+    """
     lines = list(comments)
+    if len(told["sources"]) < len(ALL_SOURCES):
+        lines += ["", f"sources = {json.dumps(list(told['sources']))}"]
     for name, urls in told["sources"].items():
         lines += ["", f"[venues.{name}]"]
         lines += [f'{key} = "{url}"' for key, url in urls.items()]

@@ -15,7 +15,7 @@ from rich.text import Text
 from spreadcore import Instance
 
 from spreadscan.app.status import OpenTimes, best_spread, live_spreads, status
-from spreadscan.app.truth import maintenance_lines
+from spreadscan.app.truth import floored, maintenance_lines
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
@@ -90,18 +90,20 @@ class LiveTable:
             style="bold",
         )
         sources = sources_table(found, rates, self._console.width)
-        below = [
-            *[Text(line) for line in _count_lines(found)],
-            *[Text(line) for line in _audit_lines(found, self._console.width)],
-            *_settings_lines(self._settings),
-            *_troubles(found),
-        ]
-        n_rows = _TOP
-        if self._console.is_terminal:  # what does not fit is cut off, and troubles are at the end
-            rest = Group(title, sources, self._spreads_table([]), *below)
-            taken = len(self._console.render_lines(rest, pad=False))
-            n_rows = min(_TOP, max(1, self._console.height - taken - 1))
+        lines = (*_count_lines(found), *_audit_lines(found, self._console.width))
+        counts = [Text(line) for line in lines]
+        n_rows, below = _TOP, [*counts, *_settings_lines(self._settings), *_troubles(found)]
+        # what does not fit is cut off, and troubles are at the end
+        if self._console.is_terminal and (n_rows := self._room(title, sources, below)) < 1:
+            below = [*counts, *_troubles(found)]  # settings do not change while one looks
+            n_rows = max(1, self._room(title, sources, below))
         return Group(title, sources, self._spreads_table(spreads, n_rows), *below)
+
+    def _room(self, title: Text, sources: Table, below: Sequence[Text]) -> int:
+        """Return how many spreads fit between what is above and below them, _TOP at most."""
+        rest = Group(title, sources, self._spreads_table([]), *below)
+        taken = len(self._console.render_lines(rest, pad=False))
+        return min(_TOP, self._console.height - taken - 1)
 
     def _lines(self) -> None:
         found = self._look()
@@ -184,7 +186,6 @@ def sources_table(
     for name in names:
         if wide or name != pace:
             table.add_column(name, justify="right")
-    bad = {trouble["source"] for trouble in found["audit"]["troubles"]} if found["audit"] else ()
     for name, source in found["sources"].items():
         state, age = found["roles"][name]["state"], source["age_ms"]
         last = found["last_minute"]["sources"][name]
@@ -199,13 +200,7 @@ def sources_table(
             str(source["sockets"]),
             str(source["pairs"]),
             Text(str(source["stale"]), style="yellow" if source["stale"] else ""),
-            *[
-                Text(
-                    _pct(found["audit"]["sources"][name]["agreement_pct"]),
-                    style="yellow" if name in bad else "",
-                )
-                for _ in agreed
-            ],
+            *[_agreed(found["audit"], name) for _ in agreed],
             counts("quotes"),
             *([at_pace] if wide else []),
             "-" if age is None else f"{max(0.0, age):.0f}",
@@ -226,9 +221,12 @@ def _bps(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.1f}"
 
 
-def _pct(value: float | None) -> str:
-    """Return a share that is never rounded up: 100 % is all."""
-    return "-" if value is None else f"{math.floor(value * 10) / 10:g} %"
+def _agreed(audit: Mapping[str, Any], source: str) -> Text:
+    """Return which share of a source's quotes agreed: none where nothing has been confirmed."""
+    kinds = {trouble["source"]: trouble["kind"] for trouble in audit["troubles"]}
+    kind = kinds.get(source)
+    text = f"{floored(audit['sources'][source]['agreement_pct'], 1)} %"
+    return Text("none" if kind == "confirms_nothing" else text, style="yellow" if kind else "")
 
 
 def _audit_table(found: Mapping[str, Any], width: int) -> Table:
@@ -262,13 +260,14 @@ def _seconds(value: float | None, digits: int = 0) -> str:
 def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
     """Return what the audit says of all sources, and what became of the engine's questions.
 
-    A line each, also on 80 columns.
+    A line each, also on 80 columns; the second where the engine asked anything in this run.
     """
     if not found["audit"]:
         return []
     of_all, minute = found["audit"]["all"], found["last_minute"]["engine"]
     wrong = sum(source["found_wrong"] for source in found["sources"].values())
     names = ("asked", "unproven", "contradicted")
+    asked = ", ".join(f"{name} {minute[name]:,} / {found['engine'][name]:,}" for name in names)
     audited, agreed = of_all["audited"], of_all["agreed"]
     wide = width >= _WIDE
     return [
@@ -276,8 +275,7 @@ def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
         + f", not judged {of_all['not_judged']:,}, wrong {wrong:,}, halted {of_all['halted']:,}, "
         f"oldest {'confirmation ' if wide else ''}{_seconds(of_all['oldest_s'])} s, "
         f"lag {_seconds(of_all['lag_s'], 1)} s",
-        f"{_minute(found)} / this run: "
-        + ", ".join(f"{name} {minute[name]:,} / {found['engine'][name]:,}" for name in names),
+        *([f"{_minute(found)} / this run: {asked}"] if found["engine"]["asked"] else []),
     ]
 
 

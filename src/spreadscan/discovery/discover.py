@@ -16,10 +16,15 @@ from spreadscan.clock import iso_utc
 from spreadscan.config import Config
 from spreadscan.discovery.confirmed import read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
-from spreadscan.discovery.guards import least_of, refuse_shrunk, refuse_too_few
+from spreadscan.discovery.guards import (
+    least_of,
+    refuse_shrunk,
+    refuse_too_few,
+    trading_or_halted,
+)
 from spreadscan.discovery.ids import NONE, Comparable, Ids, assign_ids, comparable, ids_before
 from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
-from spreadscan.discovery.keep import kept_lists, known_pairs, listed_at, traded_at
+from spreadscan.discovery.keep import is_young, kept_lists, known_pairs, listed_at, traded_at
 from spreadscan.discovery.normalise import direction_pairs, normalise
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.report import IN_NO_DIRECTION, Result, SourceResult, report_text
@@ -163,7 +168,8 @@ async def _discover(
     numbers = assign_ids(usable.names, before, unix_s)
     ids = numbers.in_use
     held = open_legs(config, before.names)
-    found = judge(kept, validations, confirmed, previous, held, failed, halted)
+    too_soon = is_young(previous, config.discovery.again_s, unix_s)
+    found = judge(kept, validations, confirmed, previous, held, failed, halted, too_soon)
     since = _traded(standing, as_before, halted)
     sources = {s: _source_list(s, kept[s], found[s], ids, since.get(s, {})) for s in kept}
     final = direction_pairs(config, {s: _compared(listed, held) for s, listed in sources.items()})
@@ -193,6 +199,7 @@ async def _discover(
         sources=sources,
         # one that did not answer is held against its last answer when it comes back
         listed=(previous.listed if previous else {}) | listed,
+        halts=(previous.halts if previous else {}) | {s: fetched[s].halts for s in listed},
         origin=origin,
         report=report_text(result),
         unix_ns=now_unix_ns,
@@ -236,6 +243,7 @@ def _same_market(previous: Lists | None, origin: Origin) -> Lists | None:
         previous,
         sources={s: listed for s, listed in previous.sources.items() if s in same},
         listed={s: n for s, n in previous.listed.items() if s in same},
+        halts={s: n for s, n in previous.halts.items() if s in same},
     )
 
 
@@ -278,8 +286,15 @@ async def fetch_all(
     async with rest.client() as session:
 
         async def one(name: str) -> Fetched:
-            at_least, pairs = least_of(previous, name), known.get(name, {})
-            found = await fetch(session, VENUES[name], config, at_least, pairs)
+            found = await fetch(
+                session,
+                VENUES[name],
+                config,
+                lambda trading, halts: (
+                    trading_or_halted(previous, name, trading, halts) < least_of(previous, name)
+                ),
+                known.get(name, {}),
+            )
             progress.fetched(name, len(found.instruments), found.error)
             return found
 
@@ -295,11 +310,14 @@ def _listed(
 
     VenueDown where too few sources answered, or a list lost its pairs since `previous`.
     """
-    # halted pairs are no loss; absent ones may be
-    listed = {s: len(f.instruments) + len(f.halted) for s, f in fetched.items() if not f.error}
+    listed = {s: len(f.instruments) for s, f in fetched.items() if not f.error}
     errors = {s: f.error for s, f in fetched.items()}
     refuse_too_few(config, set(listed), errors, "list their pairs")
-    refuse_shrunk(previous, listed)
+    # halted pairs are no loss; absent ones may be
+    refuse_shrunk(
+        previous,
+        {s: trading_or_halted(previous, s, n, fetched[s].halts) for s, n in listed.items()},
+    )
     return listed
 
 

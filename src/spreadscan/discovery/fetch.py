@@ -7,7 +7,7 @@ again from its first page after a pause, until the tries or the time of the sour
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import aiohttp
 
@@ -19,7 +19,7 @@ from spreadscan.net.bans import Bans, bans_of, state_folder
 from spreadscan.net.budget import Budget
 from spreadscan.net.endpoints import Endpoints
 from spreadscan.types import Instrument
-from spreadscan.venues.base import Venue
+from spreadscan.venues.base import Venue, is_nameless
 
 NOTHING: Mapping[str, Instrument] = {}
 _MAX_PAGES = 100
@@ -43,17 +43,23 @@ class Fetched:
         self.error = ""
         self.torn = False
 
+    @property
+    def halts(self) -> int:
+        """Return how many rows are listed as not trading, known or not."""
+        return self.skipped["not_trading"]
+
 
 async def fetch(
     session: aiohttp.ClientSession,
     venue: Venue,
     config: Config,
-    at_least: int = 0,
+    is_short: Callable[[int, int], bool] = lambda trading, halts: False,
     known: Mapping[str, Instrument] = NOTHING,
 ) -> Fetched:
     """Return the source's pairs that trade now. Never raises for what a venue can do.
 
-    at_least: a shorter list is asked for again, too, but is taken in the end, as is a torn one.
+    is_short: of pairs that trade and rows that are halted, whether that is too few; such a list is
+    asked for again, too, but is taken in the end, as is a torn one.
     known: the pairs of before by venue symbol, of which those that are halted are told.
     """
     settings, bans = config.discovery, bans_of(config)
@@ -71,7 +77,7 @@ async def fetch(
             found.error = _incomplete(venue.name, found.instruments, bases, settings.majors)
             if found.error:
                 found.instruments.clear()
-            elif len(found.instruments) + len(found.halted) >= at_least and not found.torn:
+            elif not (found.torn or is_short(len(found.instruments), found.halts)):
                 return found
         except TimeoutError:
             within = f"{venue.name}: no whole list within {settings.list_limit_s:g} s"
@@ -130,7 +136,8 @@ async def _pages(
         if cursor in seen:  # '' after the last page; a venue may also repeat itself
             listed = {i.venue_symbol for i in found.instruments}
             found.halted = halted(left_out, known.keys() - listed)
-            if not venue.spec.lists_halted:
+            # a row without a name may be anyone's
+            if not venue.spec.lists_halted or any(map(is_nameless, left_out)):
                 found.absent = absent(known.keys() - listed - left_out.keys())
             return
         seen.add(cursor)

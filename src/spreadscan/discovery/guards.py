@@ -26,6 +26,15 @@ def refuse_too_few(config: Config, good: set[str], errors: Mapping[str, str], wh
     )
 
 
+def trading_or_halted(previous: Lists | None, source: str, trading: int, halts: int) -> int:
+    """Return how many pairs a source lists, those among them that have halted since `previous`.
+
+    halts: rows of any pair that are halted now; those of before were no loss then.
+    """
+    before = previous.halts.get(source) if previous else None
+    return trading if before is None else trading + max(0, halts - before)
+
+
 def least_of(previous: Lists | None, source: str) -> int:
     """Return how many pairs a source has to list, by its last answer; 0 where there is none."""
     before = previous.listed.get(source, 0) if previous else 0

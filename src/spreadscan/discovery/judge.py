@@ -44,17 +44,19 @@ def judge(
     open_legs: frozenset[Leg] = frozenset(),
     failed: Mapping[str, str] | None = None,
     halted: Mapping[str, Mapping[str, str]] | None = None,
+    too_soon: bool = False,
 ) -> dict[str, dict[str, Verdict]]:
     """Return per source: pair -> verdict. open_legs stand in spreads that are open.
 
     failed: why a source gave no list, or no quote of any pair; its pairs are what they were.
-    halted: pairs that do not trade now, by source: venue symbol -> why; they are quiet.
+    halted: pairs that do not trade now, by source: venue symbol -> why; they are quiet. too_soon:
+    after the set before to count silence once more.
     """
     before, failed, halted = listed_before(previous), failed or {}, halted or {}
     doubted = {leg for leg, row in before.items() if _is_doubted(row)}
     mids = mids_of(kept, {s: v.mids for s, v in validations.items()})
     apart = strangers(mids, confirmed, doubted)
-    is_retry = bool(previous and previous.failed)
+    is_retry = too_soon or bool(previous and previous.failed)
     found: dict[str, dict[str, Verdict]] = {}
     for source, rows in kept.items():
         found[source] = {}
@@ -69,7 +71,7 @@ def judge(
                 verdict = Verdict("quarantined", apart[leg])
             elif why := halted.get(source, {}).get(instrument.venue_symbol):
                 verdict = _unheard(why, instrument, was, leg in confirmed.same)
-                if verdict.state == "valid":
+                if verdict.state in ("valid", "quiet"):
                     verdict = Verdict("quiet", why, verdict.silent_runs)
             elif source in failed:
                 verdict = _unheard(failed[source], instrument, was, leg in confirmed.same)

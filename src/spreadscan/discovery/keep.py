@@ -33,8 +33,9 @@ def kept_lists(
     }
 
 
-# reasons to leave out a row that say nothing for good, besides what it lacks
-_PASSING = ("not_trading", "spot_not_allowed", "hidden")
+# Reasons to leave out a row of a known pair that are for good. Whatever else a row says of a pair
+# that was traded (another quote currency, another kind) is a field that it lacks for once.
+_OVER = ("delisted", "duplicate")
 
 
 def known_pairs(
@@ -61,7 +62,7 @@ def halted(left_out: Mapping[str, str], known: Collection[str]) -> dict[str, str
     return {
         symbol: f"listed as {why.partition(': ')[0]}"
         for symbol, why in left_out.items()
-        if symbol in known and (why in _PASSING or ": " in why)
+        if symbol in known and why not in _OVER
     }
 
 
@@ -79,6 +80,11 @@ def listed_at(previous: Lists, source: str) -> str:
     """Return the UTC time of the list that a source's pairs in a set are from."""
     failure = previous.failed.get(source)
     return failure.listed if failure else previous.written
+
+
+def is_young(previous: Lists | None, within_s: float, unix_s: float) -> bool:
+    """Return whether a set was written within so many seconds before."""
+    return previous is not None and 0 <= _age_h(previous.written, unix_s) * 3600 < within_s
 
 
 def _age_h(utc: str, unix_s: float) -> float:

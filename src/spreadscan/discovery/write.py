@@ -40,6 +40,7 @@ def write_set(
     failed: Mapping[str, Failure] | None = None,
     retired_unix_s: Mapping[int, int] | None = None,
     origin: Origin | None = None,
+    halts: Mapping[str, int] | None = None,
 ) -> None:
     """Write every file of the set, metadata.json last. ConfigError where the folder refuses.
 
@@ -62,6 +63,7 @@ def write_set(
         symbols=len(names) - len(retired),
         hashes={name: hash_of(content) for name, content in files.items()},
         listed=dict(listed),
+        halts=dict(halts or {}),
         failed=dict(failed or {}),
         retired_unix_s=dict(retired_unix_s or {}),
         origin=origin,

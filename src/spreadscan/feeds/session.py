@@ -135,8 +135,7 @@ class Session:
             max_frame_bytes=self._settings.max_frame_bytes,
             intake=self._intake,
         )
-        self.opened_ns = self._last_frame_ns = self._last_quote_ns = now_ns()
-        self._last_ping_ns = self.opened_ns
+        self._begin(now_ns())
         self._requests.subscribe(self.symbols)
         own = [asyncio.create_task(self._send_requests()), asyncio.create_task(self._watch())]
         closing = asyncio.create_task(self._socket.wait_closed())
@@ -163,9 +162,16 @@ class Session:
             self.why_closed = why
             self._socket.close()
 
+    def _begin(self, at_ns: int) -> None:
+        """Note that the socket is open; a message may come before connect() has returned."""
+        if not self.opened_ns:
+            self.opened_ns = self._last_frame_ns = self._last_quote_ns = at_ns
+            self._last_ping_ns = at_ns
+
     # -- what the transport calls
 
     def on_message(self, payload: bytes, recv_ns: int) -> None:
+        self._begin(recv_ns)
         self._last_frame_ns = recv_ns
         valid = self._reader.valid
         control = self._reader.read(payload, recv_ns)

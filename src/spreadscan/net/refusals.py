@@ -49,7 +49,11 @@ _REGION = re.compile(
     rb"|\bgeo[-_ ]?(ip[-_ ]?)?(block|restrict|fenc)\w*"
     rb"|\b(geographic\w*|regional|country) (restriction|block)s?\b"
     rb"|\bregulatory (restriction|requirement)s?\b"
-    rb"|\b(in|from) the (united states|u\.s|united kingdom|european union)\b",
+    rb"|\b(in|from) the (united states|u\.s|united kingdom|european union)\b"
+    rb"|\b(not|un)[ -]?(available|allowed|permitted|supported)( \w+){0,2}? (for|to|in|from)"
+    rb"( \w+){0,3}? (in|of|from) (?-i:(mainland )?[A-Z])"
+    rb"|\b(residents|citizens|users) (of|from|in) (?-i:(the )?(mainland )?[A-Z])[\w ]{0,30}?"
+    rb" (cannot|can not|may not|are not|must not)\b",
     re.IGNORECASE,
 )
 _NO_WORDS = re.compile(rb"(?:<(script|style)\b.*?(?:</\1>|$)|<[^>]*>|&nbsp;|\s)+", re.I | re.S)
@@ -97,8 +101,9 @@ def refusal(
 
 
 def names_region(body: bytes) -> bool:
-    """Return whether a refusal says that it is for where we are."""
-    return bool(_REGION.search(_NO_WORDS.sub(b" ", body)))
+    """Return whether a refusal says that it is for where we are, and not for how often we ask."""
+    words = _NO_WORDS.sub(b" ", body)
+    return bool(_REGION.search(words)) and not _TOO_FREQUENT.search(words)
 
 
 def close_words(code: int, text: str) -> str:

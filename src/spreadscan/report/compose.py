@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from spreadscan.app.truth import agreement_pct, floored
 from spreadscan.errors import ConfigError
 from spreadscan.export import find
 from spreadscan.report import figures, timeline, truth
@@ -51,7 +52,7 @@ class Made(msgspec.Struct):
     worst_age_ms: float  # median, of the oldest quote while a spread was followed
     simulated: int  # signals of a simulated market
     market_unknown: int  # signals of which the files do not say
-    agreement_pct: float  # of the quotes judged, those that agreed with their venue
+    agreement_pct: float | None  # of the quotes judged, those that agreed with their venue
     audit: dict[str, dict[str, int]]  # what the audit counted, by source and for all
     shown: list[str]  # tracks on the page
     faults: list[str]
@@ -159,7 +160,7 @@ def _numbers(history: History, out: Path) -> Made:
         worst_age_ms=figures.median(tracks.worst_age_ms),
         simulated=int(np.sum(tracks.simulated == 1)),
         market_unknown=int(np.sum(np.isnan(tracks.simulated))),
-        agreement_pct=[*audit.values()][-1].agreement_pct if audit else float("nan"),
+        agreement_pct=agreement_pct([*audit.values()][-1].counts) if audit else None,
         audit={name: dict(total.counts) for name, total in audit.items()},
         shown=[],
         faults=history.faults,
@@ -184,7 +185,7 @@ def _minute(unix_s: float) -> str:
 
 
 def _tiles(made: Made, history: History) -> list[tuple[str, str]]:
-    agreed = truth.floored(made.agreement_pct, 2)
+    agreed = floored(made.agreement_pct, 2)
     gaps = f"{made.gaps:,} gaps" + (f", {figures.span(made.gap_s)} in all" if made.gaps else "")
     sizes = history.counted.size_usdt
     known = np.sort(sizes[~np.isnan(sizes)])

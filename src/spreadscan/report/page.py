@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from spreadscan.app.truth import agreement_pct, floored
 from spreadscan.report.figures import Pair, named, span
-from spreadscan.report.truth import Total, floored
+from spreadscan.report.truth import Total
 from spreadscan.tracker.track import is_proven
 from spreadscan.types import DIRECTIONS
 
@@ -173,7 +174,7 @@ def truth_table(totals: Sequence[Total]) -> str:
             f"<td>{escape(text)}</td>"
             for text in (
                 total.source,
-                floored(total.agreement_pct, 2),
+                floored(agreement_pct(total.counts), 2),
                 *(f"{total.counts[name]:,}" for name in columns),
             )
         )

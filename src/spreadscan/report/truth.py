@@ -14,13 +14,13 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from spreadscan.app.truth import AGREE_PCT, agreement_pct, floored
 from spreadscan.errors import BadData
 from spreadscan.report.theme import COLOURS, bare, figure, hint
 from spreadscan.tracker import AUDIT, read_rows
 from spreadscan.tracker.files import data_files
 from spreadscan.types import SOURCES
 
-AGREE_PCT = 99.0  # as a running scanner has it; fewer are drawn as a loss
 _HOUR_S = 3600
 _STEPS_H = (1, 2, 3, 6, 12, 24, 48, 168, 720)  # of a column
 _COLUMNS = 30  # at most
@@ -43,11 +43,6 @@ class Total(NamedTuple):
 
     source: str
     counts: Mapping[str, int]
-
-    @property
-    def agreement_pct(self) -> float:
-        """Return agreement_pct() of its counts."""
-        return agreement_pct(self.counts)
 
 
 def read(folder: Path, since: datetime | None, faults: list[str]) -> list[Hour]:
@@ -83,20 +78,6 @@ def _hours(path: Path, faults: list[str]) -> list[Hour]:
     if n_broken:
         faults.append(f"{path}: left out {n_broken} broken lines, expected rows of the audit")
     return found
-
-
-def agreement_pct(counts: Mapping[str, int]) -> float:
-    """Return how much of what was judged agreed, NaN where nothing was."""
-    judged = counts["agreed"] + counts["accused"]
-    return 100.0 * counts["agreed"] / judged if judged else math.nan
-
-
-def floored(pct: float, digits: int) -> str:
-    """Return a share that is never rounded up: 100 is all."""
-    if pct != pct:
-        return "–"
-    scale = 10**digits
-    return f"{math.floor(pct * scale) / scale:.{0 if pct == 100 else digits}f}"
 
 
 def totals(hours: Sequence[Hour]) -> list[Total]:
@@ -141,7 +122,7 @@ def heat(hours: Sequence[Hour]) -> Figure:
             if counts:
                 text = axes.text(column + 0.5, row + 0.5, _short(counts), fontsize=7)
                 text.set(ha="center", va="center", in_layout=False)
-    axes.set(xlim=(0, max(n_columns, 8)), ylim=(len(names), 0))
+    axes.set(xlim=(0, max(n_columns, 24)), ylim=(len(names), 0))
     axes.set_yticks([row + 0.5 for row in range(len(names))], names)
     every = math.ceil(n_columns / _LABELS)
     columns = range(0, n_columns, every)
@@ -181,7 +162,7 @@ def _colour(counts: Mapping[str, int]) -> tuple[float, float, float, float]:
     if not counts:
         return to_rgba(COLOURS["grid"], 0.35)
     pct = agreement_pct(counts)
-    if pct != pct:  # nothing was judged
+    if pct is None:  # nothing was judged
         return to_rgba(COLOURS["expired"], 0.45)
     if pct < AGREE_PCT:
         return to_rgba(COLOURS["lost"], 0.65)
@@ -190,7 +171,7 @@ def _colour(counts: Mapping[str, int]) -> tuple[float, float, float, float]:
 
 def _short(counts: Mapping[str, int]) -> str:
     pct = agreement_pct(counts)
-    return "none" if pct != pct else floored(pct, 1)
+    return "none" if pct is None else floored(pct, 1)
 
 
 def _told(name: str, at_s: int, step_s: int, counts: Mapping[str, int]) -> str:

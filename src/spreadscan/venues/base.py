@@ -23,6 +23,8 @@ from spreadscan.venues.values import MISSING_FIELD, name_in, page_object, small_
 
 FACTS_LAST_DAYS = 90  # venues change fees and addresses a few times a year
 
+_NAMELESS = "row "  # and its number: of a row without a symbol
+
 
 class Facts(NamedTuple):
     """Where a table of a venue is published, and the day it was last held against that."""
@@ -441,8 +443,13 @@ def read_rows(
             got = "duplicate"
         reason = got.partition(": ")[0]
         skipped[reason] = skipped.get(reason, 0) + 1
-        left_out.setdefault(_row_name(row) or f"row {number}", got)
+        left_out.setdefault(_row_name(row) or f"{_NAMELESS}{number}", got)
     return InstrumentPage(list(kept.values()), skipped, cursor, left_out)
+
+
+def is_nameless(name: str) -> bool:
+    """Return whether this key of InstrumentPage.left_out is of a row without a symbol."""
+    return name.startswith(_NAMELESS)
 
 
 def _row_name(row: Any) -> str:

@@ -186,6 +186,7 @@ def test_live_is_well_with_a_simulator(place: Place) -> None:
     }.items():  # fmt: skip
         assert names == [name for subject, name in told if subject == source]
     assert "BTC-USDT quoted" in found.stdout
+    time.sleep(5.1)  # OKX answers about maintenance once in so long
     assert "nothing to mend" in place.doctor("--live").stdout
 
 
@@ -600,7 +601,7 @@ def test_maintenance_that_is_under_way_is_a_finding(
     )
     leave_maintenance(instance, [row])
     check = examined(config)["instance", "announcements"]
-    assert (ok, f"okx-spot: maintenance {state} (trading): Upgrade") == (check.ok, check.found)
+    assert (ok, f"okx: maintenance {state} (trading): Upgrade") == (check.ok, check.found)
     assert ok or check.advice.startswith("wait for its end")
 
 
@@ -633,7 +634,8 @@ page = "ask"
 [[fault]]
 what = "status"
 source = "bybit-futures"
-status = 404
+status = 429
+retry_after_s = 60
 page = "maintenance"
 """)
     place.simulate("--faults", "faults.toml")
@@ -642,8 +644,10 @@ page = "maintenance"
     assert "expected" in okx["found"]
     assert "the answer has changed shape" in okx["advice"]
     assert "the answer has 0 other tickers" in bybit["found"]
-    assert "HTTP 404" in found["bybit-futures", "maintenance"]["found"]
+    assert "HTTP 429" in found["bybit-futures", "maintenance"]["found"]
     assert 3 == len(found)
+    # whoever scans may go on asking that host
+    assert [] == bans_of(Config(paths=Paths(data=str(place.folder / "data")))).all()
 
 
 @pytest.mark.parametrize("name", VENUES)

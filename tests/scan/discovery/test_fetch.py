@@ -67,7 +67,8 @@ def fetched(
                 venues={name: VenueSettings(rest_url=url or server.url)},
                 discovery=Discovery(**{"majors": (), "tries": 3} | settings),
             )
-            return await fetch(session, VENUES[name], config, at_least), server.asked
+            is_short = lambda trading, halts: trading < at_least  # noqa: E731
+            return await fetch(session, VENUES[name], config, is_short), server.asked
 
     result: tuple[Fetched, list[str]] = run(main(), 20.0)
     return result

@@ -29,6 +29,7 @@ from spreadscan.discovery.units import NOTHING, literal
 from spreadscan.errors import VenueDown
 from spreadscan.lists import Failure, Listed, Lists, SourceList, load
 from spreadscan.sim import Market
+from spreadscan.types import SOURCE_BY_NAME
 
 FEW = ("BTC-*", "ETH-*", "*PEPE-*")
 LOST = "bybit-futures"
@@ -255,10 +256,10 @@ def test_a_halted_major_keeps_the_list_of_before(moving: Market, tmp_path: Path)
 
 def test_which_rows_left_out_are_halts() -> None:
     left_out = {
-        "A": "not_trading", "B": "hidden", "C": "spot_not_allowed", "D": "missing_field: tick",
-        "E": "delisted", "F": "not_usdt", "G": "pre_market", "H": "duplicate", "I": "not_trading",
+        "A": "not_trading", "B": "hidden", "C": "not_usdt", "D": "missing_field: tick",
+        "E": "delisted", "F": "tradfi", "G": "pre_market", "H": "duplicate", "I": "not_trading",
     }  # fmt: skip
-    assert set("ABCD") == set(halted(left_out, set("ABCDEFGH")))
+    assert set("ABCDFG") == set(halted(left_out, set("ABCDEFGH")))
     assert "listed as missing_field" == halted(left_out, "D")["D"]
 
 
@@ -290,9 +291,14 @@ HALTED = "binance-futures"
 
 
 async def with_halted(
-    market: Market, folder: Path, coins: Sequence[str], status: str, **options: Any
+    market: Market,
+    folder: Path,
+    coins: Sequence[str],
+    status: str | None,
+    key: str = "status",
+    **options: Any,
 ) -> Result:
-    """Discover while binance-futures lists these coins with a status."""
+    """Discover while binance-futures lists these coins with a status, or another value so."""
     async with simulated(market) as server:
         async with aiohttp.ClientSession() as session:
             urls = server.endpoints()
@@ -300,7 +306,7 @@ async def with_halted(
                 page = await answer.json()
         for row in page["symbols"]:
             if row["baseAsset"] in coins:
-                row["status"] = status
+                row[key] = status
         async with Rest(Reply(orjson.dumps(page))) as rest:
             venues = {HALTED: VenueSettings(rest_url=rest.url, ws_url=urls[HALTED][1])}
             options = {"include": FEW, "no_new_s": 0.5} | options
@@ -338,7 +344,47 @@ def test_a_halt_is_no_shrunk_list(moving: Market, tmp_path: Path) -> None:
     coins = [row.instrument.listed_base for row in before.sources[HALTED].symbols][::2]
     result = run(with_halted(moving, tmp_path, coins, "BREAK", **options))
     assert {} == result.failed
-    assert before.listed[HALTED] == load(tmp_path / "generated").listed[HALTED]
+    now = load(tmp_path / "generated")
+    assert before.listed[HALTED] - len(coins) == now.listed[HALTED]
+    assert before.halts[HALTED] + len(coins) == now.halts[HALTED]
+    for status in ("BREAK", "TRADING"):  # as many are halted again, or none any more
+        assert {} == run(with_halted(moving, tmp_path, coins, status, **options)).failed
+
+
+def test_halts_of_pairs_that_the_universe_leaves_out_are_no_shrunk_list(
+    moving: Market, tmp_path: Path
+) -> None:
+    options = {"sources": (HALTED, "binance-spot", "okx-spot")}
+    run(again(moving, tmp_path, {}, **options))
+    listed_bases = [i.listed_base for i in moving.instruments[SOURCE_BY_NAME[HALTED].id]]
+    coins = [base for base in listed_bases if base not in Discovery().majors][5::2]
+    assert {} == run(with_halted(moving, tmp_path, coins, "BREAK", **options)).failed
+
+
+@pytest.mark.parametrize("key", ["marginAsset", "contractType", "underlyingType", "status"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_row_that_lacks_a_field_for_once_keeps_its_pair(
+    moving: Market, tmp_path: Path, key: str, value: str | None
+) -> None:
+    """Whatever the row is then taken for."""
+    first = run(again(moving, tmp_path, {}))
+    result = run(with_halted(moving, tmp_path, ["1000PEPE"], value, key=key))
+    assert (first.directions, {}) == (result.directions, result.failed)
+
+
+def test_a_row_without_its_name_keeps_whoever_is_not_listed(moving: Market, tmp_path: Path) -> None:
+    first = run(again(moving, tmp_path, {}))
+    result = run(with_halted(moving, tmp_path, ["1000PEPE"], "", key="symbol"))
+    assert (first.directions, {}) == (result.directions, result.failed)
+
+
+def test_a_pair_that_was_quiet_says_that_it_is_halted(moving: Market, tmp_path: Path) -> None:
+    run(again(moving, tmp_path, {}))
+    for _ in range(2):
+        run(with_halted(moving, tmp_path, ["1000PEPE"], "SETTLING"))
+        rows = load(tmp_path / "generated").sources[HALTED].symbols
+        [row] = [row for row in rows if row.instrument.listed_base == "1000PEPE"]
+        assert ("quiet", "listed as not_trading") == (row.state, row.reason)
 
 
 def test_a_pair_that_is_delisted_or_halted_for_too_long_goes(

@@ -46,15 +46,20 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
 
 
 class Venue:
-    """Binance spot by hand: `talk` is run for each socket, with its number from 0."""
+    """Binance spot by hand: `talk` is run for each socket, with its number from 0.
 
-    def __init__(self, talk: Callable[[int, Guest], Any]) -> None:
+    at_once: before anything is asked, with the answer to the handshake.
+    """
+
+    def __init__(self, talk: Callable[[int, Guest], Any], at_once: bool = False) -> None:
         self.update = 100
+        self._at_once = at_once
         self.exchange = Exchange("binance-spot", None, self._open)
         self._talk = talk
 
     async def _open(self, guest: Guest) -> None:
-        await until(lambda: guest.requests)
+        if not self._at_once:
+            await until(lambda: guest.requests)
         await self._talk(self.exchange.guests.index(guest), guest)
 
     def quotes(self, *symbols: str) -> list[bytes]:
@@ -121,8 +126,9 @@ def test_an_announced_end_brings_the_successor_before_the_close(
     assert [True] == alive
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 def test_a_venue_that_announces_the_end_of_every_socket_is_not_stormed(
-    instance: Instance, transport: str, waits: Waits
+    instance: Instance, transport: str, waits: Waits, at_once: bool
 ) -> None:
     """Scenario 41. The first successor comes at once, the others after waits that grow."""
 
@@ -138,7 +144,7 @@ def test_a_venue_that_announces_the_end_of_every_socket_is_not_stormed(
         assert [0, 1, 2] == waits.failures[:3]
         assert len(waits.failures) >= len(venue.exchange.guests) - 2
 
-    venue = Venue(talk)
+    venue = Venue(talk, at_once)
     run(main())
 
 

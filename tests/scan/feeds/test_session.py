@@ -463,6 +463,15 @@ def test_a_socket_that_quotes_lives_without_answers(transport: str) -> None:
     run(main())
 
 
+def test_a_message_that_comes_with_the_handshake_finds_the_socket_open(transport: str) -> None:
+    """Before connect() has returned: else a socket of no age would count as an old one."""
+    venue = VENUES["binance-spot"]
+    session = Session(venue, ["AUSDT"], "ws://127.0.0.1:1", Heard(), settings(transport))
+    session.on_message(b'{"e":"serverShutdown","E":1}', 77)
+    assert (77, 77) == (session.opened_ns, session.last_frame_ns)
+    assert session.expiring.is_set()
+
+
 def test_a_socket_ends_at_whatever_moment_it_is_told_to(transport: str) -> None:
     """Also in the turn of the loop in which its sender, who waits for a time, has got news."""
 

@@ -34,6 +34,8 @@ REGION = {
     "locations": b"unavailable in certain locations, including yours",
     "this location": b"access from this location is prohibited",
     "code": b'{"code":403,"msg":"country not allowed"}',
+    "mainland": b"This service is not available for users in Mainland China",
+    "residents": b"Residents of Canada cannot access this platform",
     "geoip": b"GeoIP blocked",
     "geo code": b'{"error":"geo_blocked"}',
     "shouted": b"ACCESS FROM\tYOUR&nbsp;COUNTRY IS NOT ALLOWED",
@@ -88,6 +90,10 @@ def test_a_403_that_names_a_longer_wait_is_believed() -> None:
     error = refusal("https://x/y", 403, {"Retry-After": "900"}, b"", "ws_url")
     assert isinstance(error, RateLimited)
     assert 900.0 == error.after_s
+
+
+def test_a_limit_that_speaks_of_a_region_is_a_limit() -> None:
+    assert not names_region(b"Access to this region of the API is limited: too many requests")
 
 
 def test_a_page_that_speaks_of_a_country_with_another_status_is_no_block() -> None:

@@ -31,10 +31,11 @@ from spreadscan.errors import BadFrame, NoAddress, RateLimited, Refused, Retry, 
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.worker import connects_of
 from spreadscan.net import rest
-from spreadscan.net.bans import bans_of
+from spreadscan.net.bans import bans_of, state_folder
+from spreadscan.net.budget import Budget
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
-from spreadscan.venues.base import Venue, time_ms
+from spreadscan.venues.base import RestRequest, Venue, time_ms
 
 NAMES = (
     "facts", "dns", "time", "instruments", "tickers", "funding", "maintenance", "websocket",
@@ -57,6 +58,7 @@ class _Visit:
         self._source = source
         self._config = config
         self._tell = tell
+        self._budget = Budget(state_folder(config), self._venue.spec.rest_limit)
         self._symbol: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -108,7 +110,8 @@ class _Visit:
 
         async def look(session: aiohttp.ClientSession, url: str) -> str:
             async def ask(address: str) -> int:
-                return len(parse(await self._get(session, request.url(address))))
+                # a limit of this page says nothing of its host: no ban is kept
+                return len(parse(await self._get(session, address, request, keep=False)))
 
             note, n = await first(tuple(urls), ask)
             return f"{n} announced{note}"
@@ -157,13 +160,13 @@ class _Visit:
         return advice_on(self._source, error, "rest_url")
 
     async def _time(self, session: aiohttp.ClientSession, url: str) -> str:
-        payload = await self._get(session, url.rstrip("/") + self._venue.spec.time_path)
+        payload = await self._get(session, url, RestRequest(self._venue.spec.time_path))
         return f"{time_ms(self._venue.spec, payload)} ms"
 
     async def _funding(self, session: aiohttp.ClientSession, url: str) -> str:
         assert self._venue.funding
         assert self._venue.funding_request
-        rows = self._venue.funding(await self._get(session, self._venue.funding_request.url(url)))
+        rows = self._venue.funding(await self._get(session, url, self._venue.funding_request))
         if not rows:
             raise BadFrame("no funding rate, expected one of each contract")
         return f"{len(rows)} rates"
@@ -171,30 +174,33 @@ class _Visit:
     async def _tickers(self, session: aiohttp.ClientSession, url: str) -> str:
         """Ask for all books in one answer, and for one of them as the audit does at times."""
         pages = self._venue.audit
-        rows = pages.tickers(await self._get(session, pages.tickers_request.url(url)))
+        rows = pages.tickers(await self._get(session, url, pages.tickers_request))
         shown = [row.symbol for row in rows if has_book(row)]
         if not shown:
             raise BadFrame(f"{url}: {len(rows)} tickers, none of them a book; expected most")
         asked = shown[0]
-        answer = pages.tickers(await self._get(session, pages.ask_request([asked]).url(url)))
+        answer = pages.tickers(await self._get(session, url, pages.ask_request([asked])))
         if asked not in {row.symbol for row in answer}:
             raise BadFrame(f"{url}: asked for {asked}, the answer has {len(answer)} other tickers")
         return f"{len(shown)} of {len(rows)} show a book"
 
-    async def _get(self, session: aiohttp.ClientSession, url: str) -> bytes:
-        timeout_s = self._config.discovery.rest_timeout_s
-        return await rest.get(session, url, timeout_s, bans_of(self._config))
+    async def _get(
+        self, session: aiohttp.ClientSession, address: str, request: RestRequest, keep: bool = True
+    ) -> bytes:
+        """Return an answer, within the limit that all processes share. keep: a ban that it is."""
+        bans, timeout_s = bans_of(self._config), self._config.discovery.rest_timeout_s
+        bans.check(address)
+        await self._budget.take(address, request.weight)
+        return await rest.get(session, request.url(address), timeout_s, bans if keep else None)
 
     async def _instruments(self, session: aiohttp.ClientSession, url: str) -> str:
-        config, bans = self._config.discovery, bans_of(self._config)
+        config = self._config.discovery
         coins: dict[str, str] = {}
         n_skipped, cursor, seen = 0, "", {""}
         async with asyncio.timeout(config.list_limit_s):
             while True:
-                whole = self._venue.instruments_request(cursor).url(url)
-                page = self._venue.instruments(
-                    await rest.get(session, whole, config.rest_timeout_s, bans)
-                )
+                request = self._venue.instruments_request(cursor)
+                page = self._venue.instruments(await self._get(session, url, request))
                 coins |= {row.base: row.venue_symbol for row in page.instruments}
                 n_skipped += sum(page.skipped.values())
                 cursor = page.cursor
