@@ -16,6 +16,15 @@ pytestmark = pytest.mark.usefixtures("soon")
 RARELY = {"every_s": 300.0}  # no round comes in between
 
 
+async def settled(desk: Desk) -> None:
+    """Wait until the first requests are out of the window of OKX's limit, 2 s: a question that
+    comes with them has to wait, and OKX's page of maintenance has a window to itself."""
+    kinds = ("tickers", "instruments", "maintenance")
+    await until(lambda: desk.figure("rounds") and all(map(desk.side.asked.get, kinds)))
+    if desk.side.name == "okx-futures":
+        await asyncio.sleep(2.1)
+
+
 def ask(desk: Desk, *ids: int) -> None:
     for symbol_id in ids:
         desk.instance.questions.mark(desk.source, symbol_id)
@@ -36,7 +45,7 @@ def test_a_quote_that_stands_is_confirmed_and_the_engine_looks_again(
             desk = Desk(instance, side)
             desk.fill()
             async with auditing(config_for(side, **RARELY), desk.lists(), instance):
-                await until(lambda: desk.figure("rounds"))
+                await settled(desk)
                 recv_ns = desk.quote(3)
                 ask(desk, 3)
                 await until(lambda: desk.verdict(3).recv_ns == recv_ns)
@@ -56,6 +65,7 @@ def test_only_rows_with_a_time_prove_the_present_where_nothing_moves(instance: I
             desk = Desk(instance, side)
             desk.fill()
             async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await settled(desk)
                 ask(desk, 3)
                 await until(lambda: desk.figure("answers"))
                 return now_ns() - desk.verdict(3).at_ns
@@ -70,7 +80,7 @@ def test_a_quote_that_differs_is_accused_and_the_next_round_proves_it(instance: 
             desk = Desk(instance, side)
             desk.fill()
             async with auditing(config_for(side, every_s=3.0), desk.lists(), instance):
-                await until(lambda: desk.figure("rounds"))
+                await settled(desk)
                 side.books[side.symbols[3]] = (101.0, 101.5)
                 ask(desk, 3)
                 await until(lambda: 3 in answered(desk))
@@ -89,7 +99,7 @@ def test_questions_of_a_moment_go_out_in_one_request_where_the_venue_takes_it(
             desk = Desk(instance, side)
             desk.fill()
             async with auditing(config_for(side, **RARELY), desk.lists(), instance):
-                await until(lambda: desk.figure("rounds"))
+                await settled(desk)
                 for symbol_id in (3, 4, 5, 6, 7, 3):
                     ask(desk, symbol_id)
                 await until(lambda: desk.figure("answers") >= 5)
@@ -112,6 +122,7 @@ def test_a_pair_is_asked_about_once_at_a_time(instance: Instance) -> None:
 
             side.fault = lambda kind: late() if kind == "question" else None
             async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await settled(desk)
                 ask(desk, 3)
                 await until(lambda: side.asked["question"])
                 ask(desk, 3)
@@ -139,7 +150,7 @@ def test_without_an_answer_in_time_nothing_is_written(
 
             config = config_for(side, answer_within_s=0.2, **RARELY)
             async with auditing(config, desk.lists(), instance):
-                await until(lambda: desk.kind(3) == "confirmed")
+                await settled(desk)
                 before, recv_ns = desk.verdict(3), desk.quote(3)
                 side.fault = lambda kind: never() if kind == "question" else None
                 ask(desk, 3)
@@ -174,7 +185,7 @@ def test_one_unknown_name_does_not_spoil_the_answers_about_others(instance: Inst
 
             side._question = question  # type: ignore[method-assign]
             async with auditing(config_for(side, **RARELY), desk.lists(), instance):
-                await until(lambda: desk.figure("rounds"))
+                await settled(desk)
                 fresh = [desk.quote(i) for i in (3, 4, 5)]
                 ask(desk, 3, 4, 5)
                 await until(lambda: desk.verdict(5).recv_ns == fresh[2])
@@ -191,6 +202,7 @@ def test_a_question_about_a_halted_pair_is_answered_by_what_is_known(instance: I
             desk.fill()
             side.halted.add(side.symbols[3])
             async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await settled(desk)
                 await until(lambda: desk.kind(3) == "not_trading")
                 ask(desk, 3)
                 await until(lambda: 3 in answered(desk))
