@@ -5,7 +5,8 @@ direction can use. Scan: the compiled engine looks at every pair of twelve direc
 quoted and none worth a signal, in a table with room for 4,096 symbols; baseline: the same pairs in
 a table of 1,024. Shared memory: bytes of the instance's files, which are allocated when it is made;
 baseline: for 1,024 symbols. All processes: `spreadscan run` on simulators at 2,000 quotes/s for
-20 seconds; baseline: the small universe.
+20 seconds; baseline: the small universe. The audit: its process alone, a round of each source every
+15 s; baseline: all processes.
 
 Not measured: discovery (bench_discover.py), real networks. What several processes map is divided
 among them, the simulators too.
@@ -93,8 +94,16 @@ def bench_all_processes(
         name: _costs(tmp_path / name, name, instance_name, python_env, seconds)
         for name in UNIVERSES
     }
-    n_listings, pss_mb, cpu_pct = found["real"]
-    n_few, few_mb, few_pct = found["small"]
+    n_listings, pss_mb, cpu_pct, audit_mb, audit_pct = found["real"]
+    n_few, few_mb, few_pct, *_ = found["small"]
+    row(
+        f"PSS of the audit, {n_listings:,} listings", audit_mb, "MB", "all processes", pss_mb,
+        seconds, aim="30",
+    )  # fmt: skip
+    row(
+        f"CPU of the audit, {n_listings:,} listings", audit_pct, "% of a core", "all processes",
+        cpu_pct, seconds, aim="1.5",
+    )  # fmt: skip
     row(
         f"PSS, {n_listings:,} listings subscribed to", pss_mb, "MB", f"{n_few:,} listings", few_mb,
         seconds,
@@ -107,8 +116,9 @@ def bench_all_processes(
 
 def _costs(
     folder: Path, universe: str, instance: str, env: dict[str, str], seconds: float
-) -> tuple[int, float, float]:
-    """Return listings subscribed to, PSS in MB and CPU in % of a core of a running scanner."""
+) -> tuple[int, float, float, float, float]:
+    """Return listings subscribed to, PSS in MB and CPU in % of a core of a running scanner, and of
+    its audit."""
     folder.mkdir()
     n = write_lists(folder, Market(shape=UNIVERSES[universe]), NAMES, all_of_use=True)
     cores = {min(os.sched_getaffinity(0))}
@@ -118,10 +128,10 @@ def _costs(
             running(folder, env, sims, instance) as attached,
         ):
             until(lambda: quoted(attached) > 0.97 * n, "nearly every quote")
-            usage = Usage(attached)
+            whole, audit = Usage(attached), Usage(attached, "audit")
             time.sleep(seconds)
-            pss_mb, cpu_pct = usage.pss_mb(), usage.cpu_pct()
+            found = [f() for usage in (whole, audit) for f in (usage.pss_mb, usage.cpu_pct)]
     finally:
         if exists(instance):
             unlink(instance)
-    return n, pss_mb, cpu_pct
+    return n, *found

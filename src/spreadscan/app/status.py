@@ -360,10 +360,11 @@ def best_spread(spreads: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | Non
 
 
 class Usage:
-    """Memory and CPU of an instance's processes, from /proc."""
+    """Memory and CPU of an instance's processes, from /proc. role: of that one alone."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, role: str = "") -> None:
         self._instance = instance
+        self._roles = [instance.health.role(role)] if role else range(instance.health.n_slots)
         self._since_ns = now_ns()
         self._ticks: dict[int, int] = {}
         self._total = 0
@@ -373,7 +374,7 @@ class Usage:
     def pids(self) -> set[int]:
         """Return the pids of live roles, as their health slots say."""
         health = self._instance.health
-        pids = {health.info(role)["pid"] for role in range(health.n_slots)} - {0}
+        pids = {health.info(role)["pid"] for role in self._roles} - {0}
         return {pid for pid in pids if os.path.exists(f"/proc/{pid}/stat")}
 
     def sample(self) -> None:
