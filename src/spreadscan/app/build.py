@@ -307,9 +307,12 @@ def make_index(config: Config, lists: Lists, instance: Instance) -> SourceSymbol
     return index
 
 
-def make_engine(config: Config, index: SourceSymbolIndex, instance: Instance) -> Engine:
-    """Return the engine with the rules of the config."""
+def make_engine(
+    config: Config, index: SourceSymbolIndex, instance: Instance, audited: bool = True
+) -> Engine:
+    """Return the engine with the rules of the config. audited: False where no audit answers."""
     settings = config.engine
+    audited = audited and config.audit.enabled
     engine = Engine(
         instance.quotes,
         instance.dirty,
@@ -323,9 +326,9 @@ def make_engine(config: Config, index: SourceSymbolIndex, instance: Instance) ->
         beat_limit_s=settings.beat_limit_s,
         sweep_s=settings.sweep_s,
         confirm_s=settings.confirm_ms / 1e3,
-        audit=instance.audit if config.audit.enabled else None,
-        questions=instance.questions if config.audit.enabled else None,
-        answers=instance.answers if config.audit.enabled else None,
+        audit=instance.audit if audited else None,
+        questions=instance.questions if audited else None,
+        answers=instance.answers if audited else None,
     )
     fees = fees_bps(config)
     for direction in config.enabled_directions:
@@ -333,7 +336,7 @@ def make_engine(config: Config, index: SourceSymbolIndex, instance: Instance) ->
         engine.set_rule(direction.id, fees[direction.id], threshold, converge)
     for source_id, seconds in stale_after_s(config).items():
         engine.set_stale(source_id, seconds)
-    for source_id, seconds in confirm_within_s(config).items():
+    for source_id, seconds in confirm_within_s(config).items() if audited else ():
         engine.set_audit(source_id, seconds, config.audit.ask_after_s)
     engine.set_answer(config.audit.answer_within_s, config.audit.unproven == "signal")
     return engine

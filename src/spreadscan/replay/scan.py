@@ -80,17 +80,16 @@ class Scan:
                 f"{', '.join(lists.sources) or 'none'}, expected one that is recorded: "
                 f"{', '.join(recording.sources)}"
             )
-        if not recording.about.audited:  # what silence means is then learnt alone
-            config = msgspec.structs.replace(
-                config, audit=msgspec.structs.replace(config.audit, enabled=False)
-            )
         self._recording = recording
         self._folder = folder
         self._left_out = tuple(name for name in recording.sources if name not in used)
         capacity = build.new_capacity(config, len(lists.names))
         self._instance = private_instance(capacity, ring_id_of(recording))
         self._engine: Engine = build.make_engine(
-            config, build.make_index(config, lists, self._instance), self._instance
+            config,
+            build.make_index(config, lists, self._instance),
+            self._instance,
+            audited=recording.about.audited,  # else what silence means is learnt alone
         )
         self._playback = Playback(self._engine)
         self._ids = {name: symbol_id for symbol_id, name in enumerate(lists.names)}
@@ -113,7 +112,8 @@ class Scan:
         }
         self._tracker = Tracker(
             self._instance, config, lists.names, build.fees_bps(config),
-            build.stale_after_s(config), build.confirm_within_s(config),
+            build.stale_after_s(config),
+            build.confirm_within_s(config) if recording.about.audited else {},
             utc=RecordedUtc(recording.utc_offset_ns),
             folder=str(folder), simulated=market_of(recording.folder),
         )  # fmt: skip

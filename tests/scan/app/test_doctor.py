@@ -133,9 +133,8 @@ def test_a_source_that_is_off_is_named_with_the_key_to_change(place: Place) -> N
 
 def test_a_ban_is_told_and_nothing_is_sent_within_it(place: Place) -> None:
     place.simulate()
-    text = (place.folder / "sim.toml").read_text()
-    (ws_url,) = (line.split('"')[1] for line in text.split("[")[1].splitlines() if "ws_url" in line)
-    source = text.split("[venues.")[1].split("]")[0]
+    venues = tomllib.loads((place.folder / "sim.toml").read_text())["venues"]
+    source, ws_url = next((name, urls["ws_url"]) for name, urls in venues.items())
     bans_of(Config(paths=Paths(data=str(place.folder / "data")))).note(
         ws_url, RateLimited("HTTP 418", 600.0)
     )

@@ -26,6 +26,7 @@ async def settled(desk: Desk) -> None:
 
 
 def ask(desk: Desk, *ids: int) -> None:
+    desk.instance.answers.take(desk.source)  # of rounds, which mark what they judge, too
     for symbol_id in ids:
         desk.instance.questions.mark(desk.source, symbol_id)
     desk.instance.questions.wake()
@@ -33,7 +34,7 @@ def ask(desk: Desk, *ids: int) -> None:
 
 def answered(desk: Desk) -> list[int]:
     """Return what the engine is to look at again."""
-    return desk.instance.dirty.take(desk.source)
+    return desk.instance.answers.take(desk.source)
 
 
 @pytest.mark.parametrize("name", ["binance-spot", "okx-futures"])

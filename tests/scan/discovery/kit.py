@@ -147,7 +147,7 @@ def config_for(folder: Path, server: SimServer | None = None, **options: Any) ->
         "after_ack_s": 5.0,
         "no_new_s": 1.0,
         "batch_limit_s": 10.0,
-        "again_s": 0.0,  # silence is counted in runs that follow at once, too
+        "again_s": 1.0,  # silence is counted in runs that follow soon, too
     }
     general = {key: options.pop(key) for key in ("sources", "instance") if key in options}
     config = Config(

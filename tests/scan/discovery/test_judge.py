@@ -242,7 +242,9 @@ def discovered(market: Market, folder: Path, *include: str, **options: Any) -> R
     async def main() -> Result:
         async with simulated(market) as server:
             options.setdefault("no_new_s", 0.2)
-            return await discover(config_for(folder, server, include=include, **options))
+            return await discover(
+                config_for(folder, server, include=include, **options, again_s=0.0)
+            )
 
     result: Result = run(main())
     return result

@@ -48,7 +48,8 @@ def test_it_says_where_and_stays_until_it_is_told_to_stop(folder: Path, tmp_path
         assert process.stderr
         told = json.loads(process.stdout.readline())
         urls = told["sources"]["bybit-spot"]
-        assert {"venues": {"bybit-spot": urls}} == tomllib.loads(config.read_text("utf-8"))
+        written = tomllib.loads(config.read_text("utf-8"))
+        assert {"sources": ["bybit-spot"], "venues": {"bybit-spot": urls}} == written
         run(_read(urls["ws_url"]), WITHIN_S)
         ended = process.stderr.readline()
         assert ended.startswith("the recording ended at 2"), ended
