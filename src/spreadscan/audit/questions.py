@@ -127,6 +127,7 @@ class Asked:
         answer = Answer(sent_ns, self._rounds.unix_offset_ns, rows, self._rounds.lag)
         verdicts = source.judge.question(ids, answer, before, source.table(ids))
         source.write(verdicts, asked=True)
+        source.answered(ids)
         source.count("answers", len(pairs))
 
     def _rows(self, payload: bytes) -> dict[str, Ticker]:

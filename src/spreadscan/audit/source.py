@@ -112,6 +112,12 @@ class Source:
             self._answers.mark(source, symbol_id)
         self._dirty.wake()  # the engine sleeps on that word
 
+    def answered(self, ids: Iterable[int]) -> None:
+        """Let the engine look at what it asked, also where nothing new was found out."""
+        for symbol_id in ids:
+            self._answers.mark(self.id, symbol_id)
+        self._dirty.wake()
+
     def oldest_ns(self, table: Table) -> int:
         """Return the oldest of the times as of which quotes that stand were confirmed, 0: none."""
         self._confirmed = {
