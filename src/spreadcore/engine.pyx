@@ -192,8 +192,8 @@ cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg, bi
                int64_t now_ns) noexcept nogil:
     """Whether a leg still stands: its age says so, or its venue, who is asked where it must be.
 
-    The answer is a verdict and a mark of its own, so nothing waits here. doubted: the coin moved away
-    while it was silent, so neither its age nor an answer of before says anything.
+    The answer is a verdict and a mark of its own, so nothing waits here. doubted: the coin moved
+    away while it was silent, so neither its age nor an answer of before says anything.
     """
     cdef int64_t after_ns = e.asking.after_ns[source]
     cdef int64_t* asked_ns
@@ -283,9 +283,9 @@ cdef size_t compare(EngineCore* e, size_t source, size_t symbol, int64_t now_ns,
                     size_t which) noexcept nogil:
     """A source's quote against its counterparts; returns against how many.
 
-    which: CHANGED and JUDGED, all of them; SWEPT, those that sell; else the one of that direction. A busy slot
-    is left alone: its writer marks it dirty after the write, and if the writer died there is
-    nothing to see until it is healed.
+    which: CHANGED and JUDGED, all of them; SWEPT, those that sell; else the one of that direction.
+    A busy slot is left alone: its writer marks it dirty after the write, and if the writer died
+    there is nothing to see until it is healed.
     """
     cdef const IndexEntry* entry = index_at(&e.index, source, symbol)
     cdef QuoteSlot* row = quote_slot(&e.quotes, 0, symbol)
@@ -359,7 +359,8 @@ cdef void remember_all(EngineCore* e, size_t source, size_t symbol, bint heard,
             continue
         with_source = e.index.sell_source[d] if buys else e.index.buy_source[d]
         if quote_read(quote_slot(&e.quotes, with_source, symbol), &other) != QUOTE_BUSY:
-            remember(a, buys, &other, tradable(&e.rule, with_source, symbol, &other, now_ns))
+            remember(a, buys, &other,
+                     tradable(&e.rule, with_source, symbol, &other, now_ns))
 
 
 cdef size_t sweep_symbol(EngineCore* e, size_t symbol, int64_t now_ns) noexcept nogil:

@@ -82,7 +82,7 @@ class Verdicts:
             self.said.setdefault(pair, set()).add(kind)
             self.first.setdefault((pair, kind), at_s)
             quote = quotes.read(pair[0], symbol_id)
-            if kind in ("wrong", "not_trading") and quote and not quote.recv_ns:
+            if quote and not quote.recv_ns:  # by the audit, or with its socket
                 self.emptied.setdefault(pair, at_s)
 
     def figures(self) -> dict[str, dict[str, int]]:
