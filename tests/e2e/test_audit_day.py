@@ -68,8 +68,9 @@ HONEST = ("binance-spot", "bybit-spot", "bybit-futures", "okx-spot")
 class Verdicts:
     """Looks at every verdict once a second, and remembers what was ever said of a pair."""
 
-    def __init__(self, scan: Scanner, rows: dict[Pair, int]) -> None:
+    def __init__(self, scan: Scanner, rows: dict[Pair, int], day: Day) -> None:
         self._instance = scan.attach()
+        self._day = day
         self._rows = rows
         self.said: dict[Pair, set[str]] = {}
         self.first: dict[tuple[Pair, str], float] = {}
@@ -82,7 +83,8 @@ class Verdicts:
             self.said.setdefault(pair, set()).add(kind)
             self.first.setdefault((pair, kind), at_s)
             quote = quotes.read(pair[0], symbol_id)
-            if quote and not quote.recv_ns:  # by the audit, or with its socket
+            begun = pair in self._day.silent and at_s >= self._day.silent[pair][0]
+            if begun and quote and not quote.recv_ns:  # by the audit, or with its socket
                 self.emptied.setdefault(pair, at_s)
 
     def figures(self) -> dict[str, dict[str, int]]:
@@ -168,7 +170,7 @@ def judge_an_audited_day(
     scan = scanner(sim, "--set", f"audit.every_s={EVERY_S}")
     lists = load_lists(scan.folder / "generated")
     rows = live_pairs(lists, market)
-    verdicts = Verdicts(scan, rows)
+    verdicts = Verdicts(scan, rows, day)
 
     def rounds_made() -> bool:
         figures = verdicts.figures()
