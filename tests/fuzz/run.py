@@ -81,8 +81,10 @@ class Watch:
         """
         last = {}
         heard = told = time.monotonic()
+        poller = select.poll()  # takes any number of a file, as select() does not
+        poller.register(worker.stdout, select.POLLIN)
         while not until(self.executions + last.get("executions", 0)):
-            ready, _, _ = select.select([worker.stdout], [], [], 0.5)
+            ready = poller.poll(500)
             line = worker.stdout.readline() if ready else b""
             if line:
                 last, heard = json.loads(line), time.monotonic()

@@ -33,7 +33,6 @@ class Oracle:
         self.trading_only = trading_only
         self.seen: list[Seen] = []
         self.statuses: dict[int, list[tuple[int, bool, int]]] = {i: [] for i in range(N)}
-        self.halted_by_absence: dict[int, int] = {}
         self.told: list[dict[int, str]] = []
 
     def is_lagging(self, answer: Answer) -> bool:
@@ -81,14 +80,15 @@ class Oracle:
     def is_too_many(self, at: int, halted: set[int]) -> bool:
         found = [self.finding(at, i) for i in range(N) if i not in halted]
         against = sum(f in ("differs", "absent") for f in found)
-        return against > 3 and against > 0.05 * (against + found.count("agrees"))
+        judged = against + found.count("agrees")
+        return against > min(3, judged / 3) and against > 0.05 * judged
 
     def halted(self, at: int) -> set[int]:
-        """Which pairs do not trade when answer `at` is judged: said by status, or absent twice."""
+        """Which pairs do not trade when answer `at` is judged, as status says."""
         out = set()
         for i in range(N):
             said = [trading for when, trading, _ in self.statuses[i] if when <= at]
-            if i in self.halted_by_absence or (said and not said[-1]):
+            if said and not said[-1]:
                 out.add(i)
         return out
 
@@ -142,8 +142,6 @@ def test_the_judge_says_what_the_oracle_says(
                 was = i in oracle.halted(at)
                 assert (verdict is not None) == (was == trading), (at, i)
                 oracle.statuses[i].append((at, trading, now))
-                if trading:
-                    oracle.halted_by_absence.pop(i, None)
         rows = {
             f"P{i}": Ticker(f"P{i}", *truth[i], UNIX + now - rng.randrange(3) * S)
             for i in range(N)
@@ -171,27 +169,21 @@ def test_the_judge_says_what_the_oracle_says(
             if v.kind in ("wrong", "not_trading"):  # what the feed does about it
                 table[v.symbol_id] = Held(0, 0.0, 0.0, 0)
     assert {"confirmed", "accused", "wrong", "moved", "lagging", "too_many"} <= seen_kinds
-    assert trading_only == ("not_trading" in seen_kinds)
+    assert "not_trading" not in seen_kinds  # that is for a status to say
 
 
 def expect(oracle: Oracle, at: int) -> dict[int, str]:
     """Return what is to be said of each pair by answer number `at`, from all answers so far."""
-    answer, _, after = oracle.seen[at]
+    answer = oracle.seen[at].answer
     lagging = oracle.is_lagging(answer)
     out = {}
     if not lagging:
         for i in sorted(oracle.halted(at)):
             row = answer.rows.get(f"P{i}")
             shown = row is not None and 0 < row.bid_px <= row.ask_px
-            missing = i in oracle.halted_by_absence
-            said = [when for _, trading, when in oracle.statuses[i] if not trading]
-            since = oracle.halted_by_absence[i] if missing else said[-1]
-            heard = after[i].recv_ns > since
-            if (missing and (shown or heard)) or (
-                oracle.trading_only and shown and answer.sent_ns > since
-            ):
+            since = [when for _, trading, when in oracle.statuses[i] if not trading][-1]
+            if oracle.trading_only and shown and answer.sent_ns > since:
                 out[i] = "none"
-                oracle.halted_by_absence.pop(i, None)
                 oracle.statuses[i].append((at, True, answer.sent_ns))
     halted = oracle.halted(at)
     too_many = oracle.is_too_many(at, halted)
@@ -206,9 +198,8 @@ def expect(oracle: Oracle, at: int) -> dict[int, str]:
         elif finding in ("differs", "absent"):
             first = first_of(oracle, at, i, finding)
             proven = answer.sent_ns - oracle.seen[first].answer.sent_ns >= 10 * S
-            out[i] = {"differs": "wrong", "absent": "not_trading"}[finding] if proven else "accused"
-            if out[i] == "not_trading":
-                oracle.halted_by_absence[i] = answer.sent_ns
+            proven = proven and finding == "differs" and answer.lag.ns is not None
+            out[i] = "wrong" if proven else "accused"
         else:
             out[i] = finding
     oracle.told.append(out)

@@ -8,11 +8,13 @@ Emptying a good quote is the danger, since an answer can be older than the table
    be old, and, where rows tell their time, only by a row that is newer than the quote.
 4. Two answers, ten seconds apart, about one and the same quote prove it wrong.
 5. A row without a two-sided book contradicts a quote as another price does; it is never a price.
-6. Absence counts in a complete answer of a venue that lists only what trades, twice as well.
+6. Absence counts in a complete answer of a venue that lists only what trades. It accuses; that the
+   pair does not trade is for the venue's list of statuses to say, which is read soon then.
 7. What equals its row is confirmed, as of the moment that the answer shows; not a pair that its
    status says is halted, for that equals its own frozen row.
 8. Where more than a twentieth of a source is contradicted at once, the auditor is to blame first.
-9. An answer that is too old says nothing at all.
+9. An answer that is too old says nothing at all, and one of which nothing tells how old it is
+   proves no quote wrong.
 """
 
 import math
@@ -23,7 +25,8 @@ from typing import NamedTuple
 from spreadscan.venues.base import AuditPages, Ticker
 
 SECOND_AFTER_NS = 10_000_000_000  # from the answer that accuses to the one that proves
-SUSPECT_SHARE, SUSPECT_OVER = 0.05, 3  # more than both contradicted in one answer: not believed
+# more than the share and either of the others contradicted in one answer: not believed
+SUSPECT_SHARE, SUSPECT_OVER, SUSPECT_OF_FEW = 0.05, 3, 1 / 3
 WHOLE_SHARE = 0.9  # of the rows of the answer before
 LAGGING_AT_LEAST_NS = 5_000_000_000
 _SHRUNK_ANSWERS = 20  # so many short answers in a row: the venue has become smaller
@@ -90,6 +93,7 @@ class Verdict(NamedTuple):
 @dataclass(slots=True)
 class Judgement:
     """What one round says. Counts as in layout.AUDIT_FIGURES, of the pairs that hold a quote.
+    absent: those accused for want of a row.
 
     whole: nothing seems to be missing in the answer. used: quotes were judged by it.
     """
@@ -98,6 +102,7 @@ class Judgement:
     audited: int = 0
     agreed: int = 0
     accused: int = 0
+    absent: int = 0
     whole: bool = True
     too_many: bool = False
     lagging: bool = False
@@ -144,17 +149,16 @@ class Judge:
         self._pairs: dict[int, Pair] = {}
         self._doubts: dict[int, _Doubt] = {}
         self._halted: dict[int, int] = {}  # by status, and as of when
-        self._missing: dict[int, int] = {}  # by absence, and as of when
         self._n_rows = 0  # of the last answer that was whole, or that stands for the venue now
         self._n_short = 0
 
     @property
     def halted(self) -> int:
         """Return how many pairs do not trade."""
-        return len(self._halted) + len(self._missing)
+        return len(self._halted)
 
     def is_halted(self, symbol_id: int) -> bool:
-        return symbol_id in self._halted or symbol_id in self._missing
+        return symbol_id in self._halted
 
     def take(self, pairs: Sequence[Pair]) -> list[Verdict]:
         """Audit these from now on; return what clears those that are gone."""
@@ -163,7 +167,6 @@ class Judge:
         for symbol_id in gone:
             self._doubts.pop(symbol_id, None)
             self._halted.pop(symbol_id, None)
-            self._missing.pop(symbol_id, None)
         return [Verdict(symbol_id, "none") for symbol_id in gone]
 
     def status(self, symbol_id: int, trading: bool, at_ns: int) -> Verdict | None:
@@ -171,7 +174,6 @@ class Judge:
         if symbol_id not in self._pairs:
             return None
         news = trading == self.is_halted(symbol_id)
-        self._missing.pop(symbol_id, None)
         if trading:
             self._halted.pop(symbol_id, None)
             return Verdict(symbol_id, "none") if news else None
@@ -183,7 +185,7 @@ class Judge:
         """Judge all pairs by an answer about all; before, after: at the request and now."""
         found = Judgement(whole=self._is_whole(answer.rows), lagging=self._is_lagging(answer.lag))
         if not found.lagging:
-            found.verdicts += self._trading_again(answer, after)
+            found.verdicts += self._trading_again(answer)
         findings = [
             (pair, self._look(pair, answer, before, after))
             for pair in self._pairs.values()
@@ -203,7 +205,9 @@ class Judge:
             judged += finding in (_AGREES, _DIFFERS, _ABSENT)
             found.agreed += finding in (_AGREES, "moved")
         found.accused = contradicted
-        found.too_many = contradicted > max(SUSPECT_OVER, SUSPECT_SHARE * judged)
+        found.absent = sum(finding == _ABSENT for _, finding in findings)
+        few = min(SUSPECT_OVER, SUSPECT_OF_FEW * judged)
+        found.too_many = contradicted > max(few, SUSPECT_SHARE * judged)
         for pair, finding in findings:
             if finding == _EMPTY:
                 self._doubts.pop(pair.symbol_id, None)
@@ -285,30 +289,23 @@ class Judge:
         absent, doubt = finding == _ABSENT, self._doubts.get(symbol_id)
         if doubt is None or doubt.recv_ns != recv_ns or doubt.absent != absent:
             doubt = self._doubts[symbol_id] = _Doubt(recv_ns, answer.sent_ns, absent)
-        if answer.sent_ns - doubt.since_ns < SECOND_AFTER_NS:
-            return Verdict(symbol_id, "accused", "", recv_ns, answer.sent_ns)
-        if not absent:
+        proven = answer.sent_ns - doubt.since_ns >= SECOND_AFTER_NS
+        if proven and not absent and answer.lag.ns is not None:
             return Verdict(symbol_id, "wrong", "", recv_ns, answer.sent_ns)
-        del self._doubts[symbol_id]
-        self._missing[symbol_id] = answer.sent_ns
-        return Verdict(symbol_id, "not_trading", "", 0, answer.sent_ns)
+        return Verdict(symbol_id, "accused", "", recv_ns, answer.sent_ns)
 
     # -- whole answers
 
-    def _trading_again(self, answer: Answer, after: Table) -> list[Verdict]:
-        """Return what clears pairs that were missing and have a book, or are heard, again.
+    def _trading_again(self, answer: Answer) -> list[Verdict]:
+        """Return what clears halted pairs that have a book again.
 
         Where only what trades has a row, a row speaks of the status, too.
         """
         again = []
-        for symbol_id, since_ns in [*self._missing.items(), *self._halted.items()]:
+        for symbol_id, since_ns in [*self._halted.items()] if self._trading_only else ():
             row = answer.rows.get(self._pairs[symbol_id].symbol)
-            shown = row is not None and has_book(row) and answer.sent_ns > since_ns
-            heard = after.get(symbol_id, NOTHING).recv_ns > since_ns
-            missing = symbol_id in self._missing
-            if (missing and (shown or heard)) or (self._trading_only and shown):
-                self._missing.pop(symbol_id, None)
-                self._halted.pop(symbol_id, None)
+            if row is not None and has_book(row) and answer.sent_ns > since_ns:
+                del self._halted[symbol_id]
                 again.append(Verdict(symbol_id, "none"))
         return again
 

@@ -28,16 +28,23 @@ Rows = dict[str, Ticker]
 class Rounds:
     """Makes the rounds of one source. run() until cancelled.
 
-    suspect: called when an answer contradicts too much at once.
+    suspect: called when an answer contradicts too much at once. absent: when it lacks pairs, of
+    which the list of statuses has to tell.
     """
 
     def __init__(
-        self, source: Source, requests: Requests, every_s: float, suspect: Callable[[], None]
+        self,
+        source: Source,
+        requests: Requests,
+        every_s: float,
+        suspect: Callable[[], None],
+        absent: Callable[[], None],
     ) -> None:
         self._source = source
         self._requests = requests
         self._every_s = every_s
         self._suspect = suspect
+        self._absent = absent
         self._utc = UtcClock()
         self._lag, self._lag_at_ns = Lag(None), 0
         self._had_answer = False  # the first has nothing to be compared with
@@ -124,6 +131,8 @@ class Rounds:
         if not newest_ns:
             return lag
         told_ns = sent_ns + self._utc.offset_ns() - newest_ns
+        if told_ns < -source.judge.older_by_ns:
+            return lag  # a clock that is ahead tells no age
         return Lag(max(0, told_ns, lag.ns or 0))
 
     # -- what is told
@@ -165,6 +174,8 @@ class Rounds:
             lag_ns=answer.lag.ns or 0,
             below_ns=self._below_ns,
         )
+        if found.absent and not found.too_many:
+            self._absent()
         if found.used:
             self._failing_ns = 0
             source.set(round_ns=sent_ns, failing_ns=0)

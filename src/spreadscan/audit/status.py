@@ -4,6 +4,7 @@ The list is the safety net: a push may be missed, and not every venue pushes eve
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Iterable, Mapping
@@ -28,6 +29,9 @@ _WHOLE_SHARE = 0.9  # of the rows of the list before
 _SHRUNK_LISTS = 10  # so many short ones in a row: the venue has become smaller
 _MASS_SHARE, _MASS_OVER = 0.5, 3  # more than both halted by one read: read again before it is taken
 _AGAIN_S = 30.0
+_SOON_S = 20.0  # between reads that are wanted
+_ALIVE_NS = 10_000_000_000  # a pair that quoted so shortly before the request was alive then
+_HEARD_SHARE, _FEW_HEARD = 0.05, 2  # more than both of those newly halted quote: not believed
 _HEALTHY_S = 60.0  # of a push socket: then its waits begin anew
 _FRAME_BYTES_MAX = 4 * 1024 * 1024  # a whole list may come as one message
 
@@ -44,15 +48,26 @@ class StatusRead:
         self._n_short = 0  # lists since that had not
         self._newly_absent = False  # in the last list
         self._absent: dict[str, int] = {}  # since when, of those that were not in the list before
+        self._doubted = False  # quotes contradicted the last list
+        self._wanted = asyncio.Event()
+
+    def look_soon(self) -> None:
+        """Read the list without waiting for its time, a minute after the last read at most."""
+        self._wanted.set()
 
     async def run(self) -> None:
         while True:
             wait_s = await self.poll()
-            await asyncio.sleep(wait_s * random.uniform(0.9, 1.0))
+            least_s = min(wait_s, _SOON_S)
+            await asyncio.sleep(least_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout((wait_s - least_s) * random.uniform(0.9, 1.0)):
+                    await self._wanted.wait()
+            self._wanted.clear()
 
     async def poll(self) -> float:
         """Read the whole list once; return for how many seconds to leave the venue alone."""
-        source = self._source
+        source, sent_ns = self._source, now_ns()
         try:
             rows = await self._read(source.venue)
         except (Retry, Refused, Skip) as error:
@@ -68,7 +83,7 @@ class StatusRead:
         halted = {symbol for symbol, why in ours.items() if why in _HALTS}
         if not source.venue.spec.lists_halted:
             halted |= self._gone(rows)
-        if self._is_mass(halted):
+        if self._is_contradicted(halted, sent_ns) or self._is_mass(halted):
             return _AGAIN_S
         trading = [symbol for symbol, why in ours.items() if not why]
         take_statuses(source, [(symbol, True) for symbol in trading])
@@ -119,6 +134,25 @@ class StatusRead:
             self._n_rows = len(rows)
         majors = [pair.symbol for pair in self._source.pairs.values() if pair.major]
         return enough and not rows.keys().isdisjoint(majors or rows)
+
+    def _is_contradicted(self, halted: set[str], sent_ns: int) -> bool:
+        """Return whether pairs quote that a list halts: it is old, cut or another venue's.
+
+        One or two that have only just stopped are left out of `halted` instead.
+        """
+        source = self._source
+        new = {s for s in halted if not source.judge.is_halted(source.ids[s])}
+        since_ns = sent_ns - _ALIVE_NS
+        heard = {s for s in new if (h := source.held(source.ids[s])) and h.recv_ns >= since_ns}
+        if len(heard) <= max(_FEW_HEARD, _HEARD_SHARE * len(new)):
+            halted -= heard
+            self._doubted = False
+            return False
+        if not self._doubted:
+            told = facts(source=source.name, halted=len(new), quoting=len(heard))
+            log.warning("statuses contradicted by quotes, not taken", extra=told)
+        self._doubted = True
+        return True
 
     def _is_mass(self, halted: set[str]) -> bool:
         """Return whether so many are newly halted that the list has to say so twice."""

@@ -86,6 +86,8 @@ class Witnesses:
             if pair is None or row is None or not has_book(row) or not self._moves(notes, sent_ns):
                 continue
             newest = _Note(sent_ns, after.get(symbol_id, NOTHING))
+            if _says_nothing([*notes, newest], row, pair.tick):
+                continue
             lags.append(_newest_agreeing([*notes, newest], row, pair.tick, sent_ns))
         if len(lags) < AT_LEAST:
             return Lag(None)
@@ -104,6 +106,12 @@ def _moved(was: Held, held: Held) -> bool:
         held.bid_px,
         held.ask_px,
     )
+
+
+def _says_nothing(notes: list[_Note], row: Ticker, tick: float) -> bool:
+    """Return whether the table held what a row says for much of the time: it may be of any age."""
+    agreeing = sum(note.held.recv_ns > 0 and agrees(note.held, row, tick) for note in notes)
+    return len(notes) > 2 and 3 * agreeing > len(notes)
 
 
 def _newest_agreeing(notes: list[_Note], row: Ticker, tick: float, sent_ns: int) -> int | None:

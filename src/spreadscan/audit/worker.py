@@ -139,8 +139,13 @@ class AuditWorker:
         requests = Requests(venue, config, self._session, count)
         # with addresses of its own: not every one of a venue has that page
         poll = self._maintenance(venue, Requests(venue, config, self._session, count))
+        statuses = StatusRead(source, requests)
         rounds = Rounds(
-            source, requests, config.audit.every_s, poll.look_soon if poll else lambda: None
+            source,
+            requests,
+            config.audit.every_s,
+            poll.look_soon if poll else lambda: None,
+            statuses.look_soon,
         )
         first_s = config.audit.every_s * len(self._sources) / len(config.sources)
         self._sources[name], self._rounds[name] = source, rounds
@@ -148,7 +153,7 @@ class AuditWorker:
             source, requests, rounds, config.audit.answer_within_s,
         )  # fmt: skip
         self._start(name, lambda: rounds.run(first_s))
-        self._start(name, StatusRead(source, requests).run)
+        self._start(name, statuses.run)
         if venue.audit.push:
             spec = venue.spec
             windows = (1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0)

@@ -33,6 +33,30 @@ def test_a_status_in_the_list_halts_at_once(instance: Instance, name: str) -> No
     run(main())
 
 
+@pytest.mark.parametrize(("age_s", "taken"), [(1.0, False), (60.0, True)])
+def test_a_list_that_halts_pairs_which_quote_is_not_believed(
+    instance: Instance, caplog: pytest.LogCaptureFixture, age_s: float, taken: bool
+) -> None:
+    """It is old, cut or another venue's; a real halt ends the quotes."""
+
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill(age_s)
+            side.halted.update(side.symbols[3:9])
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.figure("status_reads"))
+                await until(lambda: desk.kind(3) == "not_trading" or contradicted(caplog))
+                assert taken == (desk.kind(3) == "not_trading")
+
+    run(main())
+    assert taken != bool(contradicted(caplog))
+
+
+def contradicted(caplog: pytest.LogCaptureFixture) -> object:
+    return messages(caplog, "statuses contradicted by quotes, not taken")
+
+
 def test_a_push_halts_and_brings_back_at_once(
     instance: Instance, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -136,3 +136,22 @@ def test_a_row_without_a_book_and_a_pair_without_a_row_bear_none() -> None:
     rows = {s: r._replace(ask_px=0.0) for s, r in market.rows(sent_ns).items()}
     assert Lag(None) == witnesses.lag(market.pairs, rows, market.table(sent_ns), sent_ns)
     assert Lag(None) == witnesses.lag(market.pairs, {}, market.table(sent_ns), sent_ns)
+
+
+@pytest.mark.parametrize("ticks", [1, 10])
+def test_a_price_that_flips_between_two_levels_bears_no_witness(ticks: int) -> None:
+    """An answer of any age agrees with one of them."""
+    pairs = {i: Pair(i, f"P{i}", 1.0, 0.1, i == 1) for i in range(40)}
+
+    def table(second: int) -> dict[int, Held]:
+        px = [100.0 + 0.1 * ticks * ((second + i) % 2) for i in pairs]
+        return {i: Held(T0 + second * S, px[i], px[i] + 1.0, 0) for i in pairs}
+
+    witnesses = Witnesses(5 * S)
+    for second in range(76):
+        if second % 15 == 0:
+            witnesses.choose(table(second))
+        witnesses.note(table(second), T0 + second * S)
+    rows = {f"P{i}": Ticker(f"P{i}", h.bid_px, h.ask_px, 0) for i, h in table(75 - 45).items()}
+    lag = witnesses.lag(pairs, rows, table(75), T0 + 75 * S)
+    assert lag.ns is None

@@ -13,6 +13,7 @@ from spreadcore import Instance
 from scan.audit.kit import Desk, S, Side, auditing, config_for
 from scan.feeds.kit import messages, run, until
 from spreadscan.audit import rounds as rounds_module
+from spreadscan.audit import status
 from spreadscan.clock import now_ns
 from spreadscan.errors import Halt
 from spreadscan.inuse import maintenance_announced
@@ -35,7 +36,7 @@ def rounds(desk: Desk, n: int) -> Callable[[], bool]:
 # -- what is found out
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["okx-futures", "okx-spot"])
 def test_a_frozen_pair_is_wrong_after_two_rounds_and_no_other_ever(
     instance: Instance, name: str
 ) -> None:
@@ -104,23 +105,31 @@ def test_a_confirmation_names_the_quote_and_when(instance: Instance) -> None:
     run(main())
 
 
-def test_a_missing_row_of_a_venue_that_lists_what_trades_is_a_halt(instance: Instance) -> None:
+def test_a_missing_row_of_a_venue_that_lists_what_trades_has_its_statuses_read(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "_SOON_S", 0.2)
+
     async def main() -> None:
         async with Side("binance-spot") as side:
             desk = Desk(instance, side)
             desk.fill()
             async with auditing(config_for(side), desk.lists(), instance):
                 await until(rounds(desk, 1))
-                side.books[side.symbols[7]] = None
+                side.books[side.symbols[7]] = side.books[side.symbols[8]] = None
+                side.halted.add(side.symbols[7])  # P8's row is only missing
                 await until(lambda: desk.kind(7) == "not_trading")
                 assert 7 in instance.acts.take(desk.source)
                 assert (1, 1) == (desk.figure("halts"), desk.figure("halted"))
+                await until(lambda: desk.kind(8) == "accused")
                 desk.empty(7)
+                side.halted.clear()
                 side.books[side.symbols[7]] = (100.0, 100.5)
                 await until(lambda: desk.kind(7) == "none")
                 assert 7 in instance.acts.take(desk.source)
                 desk.quote(7)
                 await until(lambda: desk.kind(7) == "confirmed")
+                assert "accused" == desk.kind(8)
 
     run(main())
 
