@@ -246,6 +246,7 @@ class Case:
         lines = [
             f"instance = {json.dumps(self.instance)}",
             f"sources = {json.dumps(list(server.exchanges))}",
+            "audit.enabled = false",  # it would open sockets and ask pages that a test counts
             extra,
         ]
         for name, (rest_url, ws_url) in server.endpoints().items():
