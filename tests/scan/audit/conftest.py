@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from spreadcore import Instance
 
-from spreadscan.audit import judge
+from spreadscan.audit import judge, status
 from spreadscan.sim import Market
 
 
@@ -22,5 +22,7 @@ def instance(make_instance: Callable[..., Instance]) -> Instance:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second answer may follow the first after half a second."""
+    """The second answer may follow after half a second, and a list that is wanted after one."""
     monkeypatch.setattr(judge, "SECOND_AFTER_NS", 500_000_000)
+    monkeypatch.setattr(status, "_SOON_S", 1.0)
+    monkeypatch.setattr(status, "_ALIVE_NS", 1_000_000_000)

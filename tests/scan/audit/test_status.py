@@ -33,7 +33,7 @@ def test_a_status_in_the_list_halts_at_once(instance: Instance, name: str) -> No
     run(main())
 
 
-@pytest.mark.parametrize(("age_s", "taken"), [(1.0, False), (60.0, True)])
+@pytest.mark.parametrize(("age_s", "taken"), [(-5.0, False), (60.0, True)])
 def test_a_list_that_halts_pairs_which_quote_is_not_believed(
     instance: Instance, caplog: pytest.LogCaptureFixture, age_s: float, taken: bool
 ) -> None:
