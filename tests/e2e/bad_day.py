@@ -10,10 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from e2e import oracle
+from spreadscan.lists import Lists
+from spreadscan.lists import load as load_lists
 from spreadscan.sim.market import Market, Touch
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
+from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 
 NS = 1_000_000_000
+SEED = 11
+RATE = 3_000.0
 # How long a quote may be traded on after its venue was last heard (docs/architecture.md,
 # Freshness): by the source where it repeats itself, else learnt from the pair, as bounded here.
 REPEATS_S = {"bybit-spot": 10.0, "bybit-futures": 10.0, "mexc-futures": 10.0, "okx-spot": 75.0,
@@ -167,3 +172,26 @@ def _source_entry(what: str, source: str, begin: float, end: float | None, **mor
         **more,
     }
     return "\n".join(["[[fault]]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()), ""])
+
+
+def live_pairs(lists: Lists, market: Market) -> dict[Pair, int]:
+    """Return every pair that stands in a direction and ticks, with its symbol id."""
+    index = oracle.listings(lists, market)
+    found: dict[Pair, int] = {}
+    for direction in DIRECTIONS:
+        for symbol_id in lists.pairs[direction.id]:
+            for source_id in (direction.buy_source, direction.sell_source):
+                pair = source_id, index[source_id, lists.names[symbol_id]]
+                if pair not in market.dead:
+                    found[pair] = symbol_id
+    return found
+
+
+def of_the_set(market: Market, folder: Path, most_rank: int) -> list[Pair]:
+    """Return the pairs of a discovered set whose coin is among the busier ones, in order."""
+    lists = load_lists(folder)
+    return sorted(
+        pair
+        for pair in live_pairs(lists, market)
+        if market.listings[pair[0]][pair[1]].coin.rank < most_rank
+    )

@@ -18,10 +18,13 @@ import pytest
 from spreadcore import Instance
 from spreadcore.region import exists, unlink
 
+from e2e import bad_day
 from spreadscan.config import load as load_settings
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import load
+from spreadscan.sim.market import Market
+from spreadscan.sim.universe import REAL
 
 ROOT = Path(__file__).parents[2]
 SEED = 7
@@ -141,6 +144,19 @@ def simulators(tmp_path: Path) -> Iterator[Callable[..., Simulators]]:
 def discovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder `generated/` of one discovery over simulators with the tests' seed."""
     return discovery_in(tmp_path_factory.mktemp("discovered"), SEED, RATE)
+
+
+@pytest.fixture(scope="session")
+def market() -> Market:
+    """The market of the bad days, with lists of real size."""
+    return Market(bad_day.SEED, bad_day.RATE, shape=REAL)
+
+
+@pytest.fixture(scope="session")
+def discovered_real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The set of one discovery on the good day before."""
+    folder = tmp_path_factory.mktemp("discovered-real")
+    return discovery_in(folder, bad_day.SEED, bad_day.RATE, "--universe", "real")
 
 
 def discovery_in(folder: Path, seed: int, rate: float, *arguments: str) -> Path:

@@ -17,15 +17,13 @@ from pathlib import Path
 import pytest
 
 from e2e import oracle
-from e2e.bad_day import Day, Heard, Pair, make_day
-from e2e.conftest import Scanner, Simulators, discovery_in, until
-from e2e.test_bad_day import RATE, SEED, live_pairs, of_the_set
+from e2e.bad_day import RATE, SEED, Day, Heard, Pair, live_pairs, make_day, of_the_set
+from e2e.conftest import Scanner, Simulators, until
 from spreadscan.clock import now_ns
 from spreadscan.config import load as load_settings
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.sim.market import Market
-from spreadscan.sim.universe import REAL
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 
 pytestmark = pytest.mark.e2e
@@ -240,18 +238,6 @@ def judge_an_audited_day(
         with urllib.request.urlopen(f"{url}/sim", timeout=5) as answer:
             weights = json.load(answer)["weights"]
         assert weights["refused"] == 0, (name, weights)
-
-
-@pytest.fixture(scope="module")
-def market() -> Market:
-    return Market(SEED, RATE, shape=REAL)
-
-
-@pytest.fixture(scope="module")
-def discovered_real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The set of one discovery on the good day before."""
-    folder = tmp_path_factory.mktemp("discovered-real")
-    return discovery_in(folder, SEED, RATE, "--universe", "real")
 
 
 def test_a_minute_of_an_audited_day(

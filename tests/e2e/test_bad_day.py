@@ -17,19 +17,16 @@ import pytest
 import spreadcore
 
 from e2e import oracle
-from e2e.bad_day import Day, Heard, Pair, make_day
-from e2e.conftest import Scanner, Simulators, discovery_in, until
+from e2e.bad_day import RATE, SEED, Day, Heard, Pair, live_pairs, make_day, of_the_set
+from e2e.conftest import Scanner, Simulators, until
 from spreadscan.clock import now_ns
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.sim.market import Market
-from spreadscan.sim.universe import REAL
 from spreadscan.types import DIRECTIONS, SOURCES
 
 pytestmark = pytest.mark.e2e
 
-SEED = 11
-RATE = 3_000.0
 SLACK_S = 2.0  # clocks are read apart; sockets and loops of a busy machine
 RECOVERY_S = 40.0  # a pair that speaks again: subscribed anew, or its socket replaced, until then
 LOST_S = 6.0  # a healthy pair may look old for so long: its own pauses, and a busy machine
@@ -66,19 +63,6 @@ class Watch:
 
     def close(self) -> None:
         self._table.close()
-
-
-def live_pairs(lists: Lists, market: Market) -> dict[Pair, int]:
-    """Return every pair that stands in a direction and ticks, with its symbol id."""
-    index = oracle.listings(lists, market)
-    found: dict[Pair, int] = {}
-    for direction in DIRECTIONS:
-        for symbol_id in lists.pairs[direction.id]:
-            for source_id in (direction.buy_source, direction.sell_source):
-                pair = source_id, index[source_id, lists.names[symbol_id]]
-                if pair not in market.dead:
-                    found[pair] = symbol_id
-    return found
 
 
 def check_opens(
@@ -176,28 +160,6 @@ def judge_a_day(
             gone = set(before[d.id]).difference(now.pairs[d.id])
             assert not gone, f"{d.name}: {[now.names[i] for i in gone]}"
     assert status["roles"]["engine"]["state"] == "running"
-
-
-def of_the_set(market: Market, folder: Path, most_rank: int) -> list[Pair]:
-    """Return the pairs of a discovered set whose coin is among the busier ones, in order."""
-    lists = load_lists(folder)
-    return sorted(
-        pair
-        for pair in live_pairs(lists, market)
-        if market.listings[pair[0]][pair[1]].coin.rank < most_rank
-    )
-
-
-@pytest.fixture(scope="module")
-def market() -> Market:
-    return Market(SEED, RATE, shape=REAL)
-
-
-@pytest.fixture(scope="module")
-def discovered_real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The set of one discovery on the good day before."""
-    folder = tmp_path_factory.mktemp("discovered-real")
-    return discovery_in(folder, SEED, RATE, "--universe", "real")
 
 
 def test_a_minute_of_a_bad_day(
