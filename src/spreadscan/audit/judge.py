@@ -93,7 +93,7 @@ class Verdict(NamedTuple):
 @dataclass(slots=True)
 class Judgement:
     """What one round says. Counts as in layout.AUDIT_FIGURES, of the pairs that hold a quote.
-    absent: those accused for want of a row.
+    absent: symbol ids of those accused for want of a row.
 
     whole: nothing seems to be missing in the answer. used: quotes were judged by it.
     """
@@ -102,7 +102,7 @@ class Judgement:
     audited: int = 0
     agreed: int = 0
     accused: int = 0
-    absent: int = 0
+    absent: set[int] = field(default_factory=set)
     whole: bool = True
     too_many: bool = False
     lagging: bool = False
@@ -205,7 +205,7 @@ class Judge:
             judged += finding in (_AGREES, _DIFFERS, _ABSENT)
             found.agreed += finding in (_AGREES, "moved")
         found.accused = contradicted
-        found.absent = sum(finding == _ABSENT for _, finding in findings)
+        found.absent = {pair.symbol_id for pair, finding in findings if finding == _ABSENT}
         few = min(SUSPECT_OVER, SUSPECT_OF_FEW * judged)
         found.too_many = contradicted > max(few, SUSPECT_SHARE * judged)
         for pair, finding in findings:

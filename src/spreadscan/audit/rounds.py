@@ -28,8 +28,8 @@ Rows = dict[str, Ticker]
 class Rounds:
     """Makes the rounds of one source. run() until cancelled.
 
-    suspect: called when an answer contradicts too much at once. absent: when it lacks pairs, of
-    which the list of statuses has to tell.
+    suspect: called when an answer contradicts too much at once. absent: when it lacks a pair that
+    the one before had, of which the list of statuses has to tell.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Rounds:
         self._every_s = every_s
         self._suspect = suspect
         self._absent = absent
+        self._known_absent: set[int] = set()  # in the last round
         self._utc = UtcClock()
         self._lag, self._lag_at_ns = Lag(None), 0
         self._had_answer = False  # the first has nothing to be compared with
@@ -174,8 +175,10 @@ class Rounds:
             lag_ns=answer.lag.ns or 0,
             below_ns=self._below_ns,
         )
-        if found.absent and not found.too_many:
-            self._absent()
+        if not found.too_many:
+            if found.absent - self._known_absent:  # else the page lacks them for ever
+                self._absent()
+            self._known_absent = found.absent
         if found.used:
             self._failing_ns = 0
             source.set(round_ns=sent_ns, failing_ns=0)

@@ -261,7 +261,7 @@ def test_absence_from_whole_answers_accuses_and_proves_nothing() -> None:
     for at_s in (15, 30, 45, 600):
         found = desk.answer(at_s, {0: None})
         assert ("accused", "") == of_p0(found)
-        assert (1, 0) == (found.absent, desk.judge.halted)
+        assert ({0}, 0) == (found.absent, desk.judge.halted)
 
 
 def test_absent_and_another_price_are_not_two_of_a_kind() -> None:

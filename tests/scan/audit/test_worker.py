@@ -122,6 +122,9 @@ def test_a_missing_row_of_a_venue_that_lists_what_trades_has_its_statuses_read(
                 assert 7 in instance.acts.take(desk.source)
                 assert (1, 1) == (desk.figure("halts"), desk.figure("halted"))
                 await until(lambda: desk.kind(8) == "accused")
+                reads = desk.figure("status_reads")
+                await until(rounds(desk, 3))  # a row that is missing for ever is asked about once
+                assert reads == desk.figure("status_reads")
                 desk.empty(7)
                 side.halted.clear()
                 side.books[side.symbols[7]] = (100.0, 100.5)
