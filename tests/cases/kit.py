@@ -246,7 +246,8 @@ class Case:
         lines = [
             f"instance = {json.dumps(self.instance)}",
             f"sources = {json.dumps(list(server.exchanges))}",
-            "audit.enabled = false",  # it would open sockets and ask pages that a test counts
+            # it would open sockets and ask pages that a test counts
+            *(() if "audit.enabled" in extra else ("audit.enabled = false",)),
             extra,
         ]
         for name, (rest_url, ws_url) in server.endpoints().items():

@@ -134,7 +134,7 @@ def test_a_busy_page_in_place_of_a_list_is_waited_out(tmp_path: Path, kind: str)
 def test_a_busy_page_in_place_of_funding_is_waited_out(tmp_path: Path) -> None:
     wall = Wall("binance-futures")
     wall.what = "funding"
-    more = extra("picows") + "audit.funding_every_s = 5.0\n"
+    more = extra("picows") + "audit.enabled = true\naudit.funding_every_s = 5.0\n"
     with case(tmp_path, wall, Fake("bybit-spot"), extra=more) as it, scanning(it):
         until(lambda: "funding known again" in it.log(), "funding")
         assert "HTTP 403" in it.log()

@@ -219,7 +219,8 @@ def judge_an_audited_day(
                     f"frozen {name} {symbol} since {begin_s:.0f} s, differs since {differs_s} s: "
                     f"emptied {emptied_s}, {said}"
                 )
-    assert not bad, bad
+    told = (scan.folder / "logs" / "audit.log").read_text()
+    assert not bad, f"{bad}; the audit's log:\n{told}"
     assert check_opens(scan, sim, lists, market, heard, day) > 20
     # the figure for truth: whoever is heard or confirmed agrees, whoever is frozen is gone by now
     for name in HONEST:

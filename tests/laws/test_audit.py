@@ -182,7 +182,7 @@ def expect(oracle: Oracle, at: int) -> dict[int, str]:
             row = answer.rows.get(f"P{i}")
             shown = row is not None and 0 < row.bid_px <= row.ask_px
             since = [when for _, trading, when in oracle.statuses[i] if not trading][-1]
-            if oracle.trading_only and shown and answer.sent_ns > since:
+            if oracle.trading_only and shown and answer.sent_ns - OLDER_BY > since:
                 out[i] = "none"
                 oracle.statuses[i].append((at, True, answer.sent_ns))
     halted = oracle.halted(at)

@@ -148,7 +148,8 @@ class Judge:
         self._trading_only = pages.trading_only
         self._pairs: dict[int, Pair] = {}
         self._doubts: dict[int, _Doubt] = {}
-        self._halted: dict[int, int] = {}  # by status, and as of when
+        self._halted: dict[int, int] = {}  # by status, and when that was heard
+        self._told_ns: dict[int, int] = {}  # as of when each pair's newest status is
         self._n_rows = 0  # of the last answer that was whole, or that stands for the venue now
         self._n_short = 0
 
@@ -167,12 +168,21 @@ class Judge:
         for symbol_id in gone:
             self._doubts.pop(symbol_id, None)
             self._halted.pop(symbol_id, None)
+            self._told_ns.pop(symbol_id, None)
         return [Verdict(symbol_id, "none") for symbol_id in gone]
 
-    def status(self, symbol_id: int, trading: bool, at_ns: int) -> Verdict | None:
-        """Take what the venue says of a pair's status; return a verdict where that is news."""
-        if symbol_id not in self._pairs:
+    def status(
+        self, symbol_id: int, trading: bool, at_ns: int, older_by_ns: int = 0
+    ) -> Verdict | None:
+        """Take what the venue says of a pair's status; return a verdict where that is news.
+
+        at_ns: when it was asked for or heard; by older_by_ns it may be older. What is older than
+        another status is not taken: a list may come after a change that was pushed.
+        """
+        as_of_ns = at_ns - older_by_ns
+        if symbol_id not in self._pairs or as_of_ns < self._told_ns.get(symbol_id, 0):
             return None
+        self._told_ns[symbol_id] = as_of_ns
         news = trading == self.is_halted(symbol_id)
         if trading:
             self._halted.pop(symbol_id, None)
@@ -304,7 +314,7 @@ class Judge:
         again = []
         for symbol_id, since_ns in [*self._halted.items()] if self._trading_only else ():
             row = answer.rows.get(self._pairs[symbol_id].symbol)
-            if row is not None and has_book(row) and answer.sent_ns > since_ns:
+            if row is not None and has_book(row) and answer.sent_ns - self.older_by_ns > since_ns:
                 del self._halted[symbol_id]
                 again.append(Verdict(symbol_id, "none"))
         return again

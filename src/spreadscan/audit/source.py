@@ -57,7 +57,7 @@ class Source:
         for symbol_id in self.pairs:
             verdict = self._audit.read(self.id, symbol_id)
             if verdict.kind == "not_trading":
-                self.judge.status(symbol_id, trading=False, at_ns=verdict.at_ns)
+                self.judge.status(symbol_id, False, verdict.at_ns)
 
     # -- the table
 

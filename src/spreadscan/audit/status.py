@@ -30,6 +30,7 @@ _SHRUNK_LISTS = 10  # so many short ones in a row: the venue has become smaller
 _MASS_SHARE, _MASS_OVER = 0.5, 3  # more than both halted by one read: read again before it is taken
 _AGAIN_S = 30.0
 _SOON_S = 20.0  # between reads that are wanted
+_OLDER_BY_NS = 60_000_000_000  # a list comes from a cache; what was pushed meanwhile is newer
 _ALIVE_NS = 10_000_000_000  # a pair that quoted so shortly before the request was alive then
 _HEARD_SHARE, _FEW_HEARD = 0.05, 2  # more than both of those newly halted quote: not believed
 _HEALTHY_S = 60.0  # of a push socket: then its waits begin anew
@@ -50,24 +51,27 @@ class StatusRead:
         self._absent: dict[str, int] = {}  # since when, of those that were not in the list before
         self._doubted = False  # quotes contradicted the last list
         self._wanted = asyncio.Event()
+        self._asked_s = 0.0  # for so long the venue asked to be left alone
 
     def look_soon(self) -> None:
-        """Read the list without waiting for its time, a minute after the last read at most."""
+        """Read the list without waiting for its time, _SOON_S after the last read at most."""
         self._wanted.set()
 
     async def run(self) -> None:
         while True:
             wait_s = await self.poll()
-            least_s = min(wait_s, _SOON_S)
+            least_s = max(min(wait_s, _SOON_S), self._asked_s)
             await asyncio.sleep(least_s)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout((wait_s - least_s) * random.uniform(0.9, 1.0)):
+                async with asyncio.timeout(max(0.0, wait_s - least_s) * random.uniform(0.9, 1.0)):
                     await self._wanted.wait()
-            self._wanted.clear()
 
     async def poll(self) -> float:
-        """Read the whole list once; return for how many seconds to leave the venue alone."""
+        """Read the whole list once; return in how many seconds it has to be read again."""
         source, sent_ns = self._source, now_ns()
+        wanted = self._wanted.is_set()
+        self._wanted.clear()
+        self._asked_s = 0.0
         try:
             rows = await self._read(source.venue)
         except (Retry, Refused, Skip) as error:
@@ -75,8 +79,10 @@ class StatusRead:
                 told = facts(source=source.name, reason=str(error))
                 log.warning("statuses unknown", extra=told)
             self._failing = True
-            after_s = error.after_s if isinstance(error, Retry) else 0.0
-            return max(source.pages.status_every_s, after_s)
+            if wanted:  # still
+                self._wanted.set()
+            self._asked_s = error.after_s if isinstance(error, Retry) else 0.0
+            return max(source.pages.status_every_s, self._asked_s)
         self._failing = False
         source.count("status_reads")
         ours = {symbol: why for symbol, why in rows.items() if symbol in source.ids}
@@ -86,8 +92,8 @@ class StatusRead:
         if self._is_contradicted(halted, sent_ns) or self._is_mass(halted):
             return _AGAIN_S
         trading = [symbol for symbol, why in ours.items() if not why]
-        take_statuses(source, [(symbol, True) for symbol in trading])
-        take_statuses(source, [(symbol, False) for symbol in halted])
+        said = [(symbol, symbol not in halted) for symbol in {*trading, *halted}]
+        take_statuses(source, said, sent_ns, _OLDER_BY_NS)
         return _AGAIN_S if self._newly_absent else source.pages.status_every_s
 
     async def _read(self, venue: Venue) -> dict[str, str]:
@@ -168,11 +174,12 @@ class StatusRead:
         return False
 
 
-def take_statuses(source: Source, changes: Iterable[tuple[str, bool]]) -> None:
-    """Take what the venue says of its symbols: whether they trade."""
-    at_ns = now_ns()
+def take_statuses(
+    source: Source, changes: Iterable[tuple[str, bool]], at_ns: int, older_by_ns: int = 0
+) -> None:
+    """Take what the venue says of its symbols: whether they trade. Times as in Judge.status()."""
     verdicts = (
-        source.judge.status(source.ids[symbol], trading, at_ns)
+        source.judge.status(source.ids[symbol], trading, at_ns, older_by_ns)
         for symbol, trading in changes
         if symbol in source.ids
     )
@@ -251,7 +258,7 @@ class StatusSocket:
         changes = self._push.read(payload)
         if changes:
             self._source.count("status_pushes", len(changes))
-            take_statuses(self._source, [(c.symbol, c.trading) for c in changes])
+            take_statuses(self._source, [(c.symbol, c.trading) for c in changes], now_ns())
 
     def on_ping(self, recv_ns: int) -> None:
         self._heard(recv_ns)

@@ -26,3 +26,4 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "SECOND_AFTER_NS", 500_000_000)
     monkeypatch.setattr(status, "_SOON_S", 1.0)
     monkeypatch.setattr(status, "_ALIVE_NS", 1_000_000_000)
+    monkeypatch.setattr(status, "_OLDER_BY_NS", 500_000_000)

@@ -349,8 +349,21 @@ def test_a_halted_pair_is_not_asked_about() -> None:
 def test_where_only_what_trades_has_a_row_a_later_row_lifts_a_halt() -> None:
     desk = Desk(trading_only=True)
     desk.judge.status(0, False, T0)
-    assert Verdict(0, "none") not in desk.answer(0).verdicts  # it may be older than the status
-    assert Verdict(0, "none") in desk.answer(1).verdicts
+    older_by_s = desk.judge.older_by_ns // S
+    assert Verdict(0, "none") not in desk.answer(older_by_s).verdicts  # it may be as old as that
+    assert Verdict(0, "none") in desk.answer(older_by_s + 1).verdicts
+
+
+def test_an_older_status_does_not_end_a_newer_one_and_a_later_one_does() -> None:
+    """A list comes from a cache, and after what was pushed since; not for ever."""
+    desk = Desk()
+    desk.judge.status(0, False, T0)
+    assert desk.judge.status(0, True, T0 + S, older_by_ns=60 * S) is None
+    assert 1 == desk.judge.halted
+    assert Verdict(0, "none") == desk.judge.status(0, True, T0 + 60 * S, older_by_ns=60 * S)
+    desk.judge.status(0, True, T0 + 100 * S)
+    assert desk.judge.status(0, False, T0 + 101 * S, older_by_ns=60 * S) is None
+    assert 0 == desk.judge.halted
 
 
 def test_a_pair_that_is_not_ours_has_no_status() -> None:

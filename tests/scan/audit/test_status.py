@@ -123,6 +123,25 @@ def test_without_statuses_what_is_known_stays(
     run(main())
 
 
+def test_a_list_that_is_wanted_is_asked_for_again_soon_where_there_was_no_answer(
+    instance: Instance,
+) -> None:
+    async def main() -> None:
+        async with Side("binance-spot") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            busy = [web.Response(text="busy", status=503) for _ in range(2)]
+            async with auditing(config_for(side), desk.lists(), instance):
+                await until(lambda: desk.figure("status_reads") and desk.figure("rounds"))
+                side.halted.add(side.symbols[3])
+                side.books[side.symbols[3]] = None
+                side.fault = lambda kind: busy.pop() if kind == "instruments" and busy else None
+                await until(lambda: desk.kind(3) == "not_trading")
+            assert not busy
+
+    run(main())
+
+
 @pytest.fixture
 def leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A venue whose list leaves out what is halted, as Bybit's does, read every half a second."""
