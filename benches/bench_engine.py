@@ -29,8 +29,8 @@ from spreadcore.active import FREE, TRACKED
 from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 
+from known import DIRECTIONS
 from measure import median, times
-from spreadscan.types import DIRECTIONS
 
 N_SOURCES, N_SYMBOLS = 8, 680
 N_QUOTES = N_SOURCES * N_SYMBOLS
@@ -46,11 +46,11 @@ TURNS = 20_000
 Pair = tuple[int, int, int]  # direction, buy source, sell source
 # each source takes part in one
 ONE: tuple[Pair, ...] = tuple(
-    (d.id, d.buy_source, d.sell_source)
+    (d.id, d.buy.id, d.sell.id)
     for d in DIRECTIONS
     if d.name in ("okx->mexc", "mexc->okx", "bybit->binance", "binance->bybit")
 )
-REAL: tuple[Pair, ...] = tuple((d.id, d.buy_source, d.sell_source) for d in DIRECTIONS)
+REAL: tuple[Pair, ...] = tuple((d.id, d.buy.id, d.sell.id) for d in DIRECTIONS)
 MADE_UP = REAL + tuple((d + len(REAL), sell, buy) for d, buy, sell in REAL)
 
 

@@ -25,9 +25,9 @@ import pytest
 from spreadcore import Instance
 
 from bare_readers import bare_readers_pct
+from known import SOURCES
 from rig import cpu_s, quoted, running, simulators, until, write_lists
 from spreadscan.sim import Market
-from spreadscan.types import SOURCES
 
 FRAMES_PER_S = 10_000
 SECONDS, QUICK_SECONDS = 10.0, 1.0

@@ -22,6 +22,7 @@ import pytest
 from spreadcore import Instance
 from spreadcore.region import exists, unlink
 
+from known import SOURCE_BY_NAME, SOURCES
 from measure import median
 from rig import quoted, running, simulators, until, write_lists
 from spreadscan.app import build
@@ -30,7 +31,6 @@ from spreadscan.config import Config
 from spreadscan.lists import Lists, load
 from spreadscan.sim import Market
 from spreadscan.sim.universe import REAL, UNIVERSES
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 ROOMS = (1_024, 4_096)
 SECONDS, QUICK_S = 20.0, 2.0

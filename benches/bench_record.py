@@ -20,12 +20,12 @@ import pytest
 from spreadcore import Instance
 
 from bench_feeds import Count
+from known import SOURCES
 from rig import quoted, running, simulators, until, write_lists
 from spreadscan.app.record import RecordingRun
 from spreadscan.config import load
 from spreadscan.recordings import Recording
 from spreadscan.sim import Market
-from spreadscan.types import SOURCES
 
 FRAMES_PER_S = 20_000
 SLICE_S, QUICK_SLICE_S, SLICES = 3.0, 0.5, 7

@@ -26,6 +26,7 @@ import pytest
 from spreadcore import Instance, attach
 from spreadcore.layout import SECTIONS
 
+from known import SOURCES
 from rig import quoted, running, simulators, until, write_lists
 from spreadscan.app.build import EngineRunner
 from spreadscan.app.status import late_roles
@@ -34,7 +35,6 @@ from spreadscan.config import Config, Paths
 from spreadscan.lists import load
 from spreadscan.reload import Reload
 from spreadscan.sim import Market
-from spreadscan.types import SOURCES
 
 RATE = 10_000
 WINDOWS, WINDOW_S, LOOK_S = 10, 2.0, 0.01

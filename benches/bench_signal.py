@@ -30,9 +30,9 @@ from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
 
+from known import DIRECTIONS
 from measure import quantile, times
 from spreadscan.clock import now_ns
-from spreadscan.types import DIRECTIONS
 
 N_SOURCES, N_SYMBOLS = 8, 680
 SIGNALLING = 1  # of the three directions of its spot source, the second that is looked at

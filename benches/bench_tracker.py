@@ -33,11 +33,11 @@ from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 from spreadcore.watch import PairTuple, PairWatch
 
+from known import DIRECTIONS
 from measure import quantile
 from spreadscan import config
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker, run
-from spreadscan.types import DIRECTIONS
 
 N_SOURCES, N_SYMBOLS = 8, 1024
 GRID_MS, GRID_NS = 200.0, 200_000_000
@@ -79,8 +79,8 @@ def _signal(instance: Instance, n: int) -> None:
     for k in range(n):
         direction, symbol = DIRECTIONS[k % len(DIRECTIONS)], k // len(DIRECTIONS)
         instance.active.move(direction.id, symbol, active.FREE, active.SIGNALLED)
-        buy = instance.quotes.read(direction.buy_source, symbol)
-        sell = instance.quotes.read(direction.sell_source, symbol)
+        buy = instance.quotes.read(direction.buy.id, symbol)
+        sell = instance.quotes.read(direction.sell.id, symbol)
         instance.ring.push(symbol, direction.id, now_ns(), buy.recv_ns, sell.recv_ns,
                            buy.ask_px, sell.bid_px, buy.ask_qty, sell.bid_qty)  # fmt: skip
 
@@ -133,7 +133,7 @@ def _plain_tick_s(instance: Instance, folder: Path, n: int) -> float:
             watch.look(now)
             rows = []
             for k, (name, direction, symbol) in enumerate(tracks):
-                pair = watch.read(direction.buy_source, direction.sell_source, symbol, now)
+                pair = watch.read(direction.buy.id, direction.sell.id, symbol, now)
                 rows.append(_plain_row(name, text, pair))
                 peaks[k] = max(peaks[k], pair.gross_bps - 10.0)
             file.write("".join(rows).encode())
@@ -227,9 +227,9 @@ def _late(instance: Instance, folder: Path, n: int) -> dict[str, list[int]]:
     while len(found["snapshot"]) < n:
         if now_ns() >= due and symbol < n:
             made[str(symbol)] = now = now_ns()
-            instance.quotes.write(d.buy_source, symbol, 99.9, 100.0, 9.0, 9.0, 0, now)
-            instance.quotes.write(d.sell_source, symbol, 101.0, 101.1, 9.0, 9.0, 0, now)
-            instance.dirty.mark(d.sell_source, symbol)
+            instance.quotes.write(d.buy.id, symbol, 99.9, 100.0, 9.0, 9.0, 0, now)
+            instance.quotes.write(d.sell.id, symbol, 101.0, 101.1, 9.0, 9.0, 0, now)
+            instance.dirty.mark(d.sell.id, symbol)
             instance.dirty.wake()
             due, symbol = now + rng.randrange(10_000_000, 30_000_000), symbol + 1
         for line in signals.lines():

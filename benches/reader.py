@@ -26,6 +26,7 @@ from spreadcore import Instance, region
 from spreadcore.intake import FeedIntake
 from spreadcore.layout import SECTIONS
 
+from known import SOURCE_BY_NAME
 from plain_decoders import PLAIN
 from spreadscan.app.processes import run_async
 from spreadscan.clock import now_ns
@@ -36,7 +37,7 @@ from spreadscan.feeds.worker import FeedWorker
 from spreadscan.lists import load as load_lists
 from spreadscan.net import picows_socket
 from spreadscan.net.transport import connect
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 
 LOOK_S = 0.05

@@ -19,6 +19,7 @@ from typing import Any
 from spreadcore import Instance
 from spreadcore.errors import CoreError
 
+from known import SOURCE_BY_NAME, SOURCES
 from spreadscan.config import Config
 from spreadscan.config import load as load_settings
 from spreadscan.discovery.ids import NONE, assign_ids, comparable
@@ -28,7 +29,6 @@ from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated
 from spreadscan.lists import Listed, Origin, SourceList, load, read_metadata
 from spreadscan.sim import Market
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 _HERE = Path(__file__).parent
 _END_S = 20.0

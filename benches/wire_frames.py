@@ -4,8 +4,9 @@ import re
 from array import array
 from collections.abc import Sequence
 
+from known import SOURCE_BY_NAME
 from spreadscan.sim import Market
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import decimal_text
 

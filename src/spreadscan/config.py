@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from spreadscan.catalogue import Catalogue, Direction, built_in
 from spreadscan.errors import ConfigError
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES, Direction
 
 ENV_PREFIX = "SPREAD_"
-ALL_SOURCES = tuple(s.name for s in SOURCES)
+BY_DEFAULT = tuple(source.name for source in built_in().sources if source.default)
 
 
 class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -166,7 +166,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The effective settings of one scanner."""
 
     instance: str = "default"
-    sources: tuple[str, ...] = ALL_SOURCES
+    sources: tuple[str, ...] = BY_DEFAULT
     account_tier: str = ""  # name of the section of [tiers] whose fees are ours; "" = none
     universe: Universe = Universe()
     capacity: Capacity = Capacity()
@@ -184,14 +184,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
 
     @property
+    def catalogue(self) -> Catalogue:
+        """Which sources and directions there are, enabled or not."""
+        return built_in()
+
+    @property
     def source_ids(self) -> tuple[int, ...]:
-        return tuple(SOURCE_BY_NAME[name].id for name in self.sources)
+        return tuple(self.catalogue.source[name].id for name in self.sources)
 
     @property
     def enabled_directions(self) -> tuple[Direction, ...]:
         """Directions whose two sources are both enabled."""
-        ids = set(self.source_ids)
-        return tuple(d for d in DIRECTIONS if {d.buy_source, d.sell_source} <= ids)
+        names = set(self.sources)
+        return tuple(d for d in self.catalogue.directions if {d.buy.name, d.sell.name} <= names)
 
     @property
     def simulated(self) -> bool:
@@ -368,7 +373,7 @@ def _field_type(struct: Any, key: str, path: str, origin: str) -> Any:
         inner = get_args(struct)[1]
         if _is_table(inner):  # [tiers]: names of the user's own
             return inner
-        known: Sequence[str] = _DIRECTION_NAMES if inner is DirectionSettings else ALL_SOURCES
+        known = list(built_in().direction if inner is DirectionSettings else built_in().source)
         if key not in known:
             raise _unknown(path, key, known, origin)
         return inner
@@ -430,11 +435,12 @@ def _env_key(name: str) -> str:
 
 # Of any number: as seconds, 31 years; in ns it fits 64 bits. Beyond it loops and timers choke.
 _MOST = 1e9
+_DIRECTIONS_AT_LEAST = sum(d.buy.default and d.sell.default for d in built_in().directions)
 # Lowest and highest value that makes sense; beside a NaN, what is outside is a slip of the pen.
 _LIMITS: dict[str, tuple[float, float]] = {
-    "capacity.sources": (len(SOURCES), 64),
+    "capacity.sources": (len(BY_DEFAULT), 64),
     "capacity.symbols": (1, 16_384),
-    "capacity.directions": (len(DIRECTIONS), 255),
+    "capacity.directions": (_DIRECTIONS_AT_LEAST, 255),
     "discovery.tries": (1, 100),
     "discovery.rest_timeout_s": (0.001, 3_600),
     "discovery.list_limit_s": (0.001, 3_600),
@@ -540,10 +546,8 @@ def _check_numbers(config: Config, refuse: Callable[[str, str], None]) -> None:
 
 def _check_sources(config: Config, refuse: Callable[[str, str], None]) -> None:
     for name in config.sources:
-        if name not in SOURCE_BY_NAME:
-            near = difflib.get_close_matches(name, ALL_SOURCES, 1, 0.4)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ALL_SOURCES)}"
-            refuse("sources", f"unknown source {name!r}, {hint}")
+        if name not in config.catalogue.source:
+            refuse("sources", f"unknown source {name!r}, {config.catalogue.hint(name)}")
     if len(set(config.sources)) != len(config.sources):
         refuse("sources", "one is named twice, expected each once")
     if not config.enabled_directions:
@@ -610,7 +614,7 @@ def _is_loopback(url: str) -> bool:
 def _check_directions(
     config: Config, origins: Mapping[str, str], refuse: Callable[[str, str], None]
 ) -> None:
-    for direction in DIRECTIONS:
+    for direction in config.catalogue.directions:
         threshold, converge = config.limits_bps(direction)
         if not converge < threshold:
             own = f"directions.{direction.name}"
@@ -621,6 +625,3 @@ def _check_directions(
                 f"converge_bps {converge} of {direction.name}, expected below threshold_bps "
                 f"{threshold}",
             )
-
-
-_DIRECTION_NAMES = [d.name for d in DIRECTIONS]

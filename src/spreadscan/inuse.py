@@ -16,10 +16,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 from spreadcore import Instance
+from spreadcore.health import Health
 
+from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
 from spreadscan.config import (
-    ALL_SOURCES,
     Config,
     as_toml,
     flat,
@@ -32,7 +33,7 @@ from spreadscan.lists import Lists, Origin
 _SETTINGS = "settings.toml"
 _LISTS = "lists.json"
 _MAINTENANCE = "maintenance.json"
-ROLES = ("supervisor", "tracker", "engine", "audit", *ALL_SOURCES)
+_WORKERS = ("supervisor", "tracker", "engine", "audit")  # beside the sources
 
 
 class InUse(NamedTuple):
@@ -75,8 +76,15 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def held_roles(instance: Instance) -> list[str]:
-    """Return the roles that run."""
-    return [role for role in ROLES if instance.lease_held(role)]
+    """Return the roles that run, of whatever settings."""
+    roles = (*_WORKERS, *built_in().source)
+    return [role for role in roles if instance.lease_held(role)]
+
+
+def health_slot(health: Health, config: Config, role: str) -> int:
+    """Return the number of a role's slot in the health section: a source's is its id."""
+    source = config.catalogue.source.get(role)
+    return int(health.role(role)) if source is None else source.id
 
 
 def leave_settings(instance: Instance, config: Config, origins: Mapping[str, str]) -> None:

@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
+from spreadscan.catalogue import Direction, built_in
 from spreadscan.errors import BadGenerated, ConfigError
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, Instrument
+from spreadscan.types import Instrument
 
 FORMAT = 2
 _READABLE = (1, FORMAT)  # 1 does not say where the set is from
@@ -242,11 +243,11 @@ def encode_directions(pairs: Mapping[int, Sequence[int]]) -> bytes:
     """Return directions.bin: magic, u32 count, then per direction u8 id, buy, sell, 0, u32 n,
     n u16 symbol ids, rising."""
     parts = [DIRECTIONS_MAGIC, struct.pack("<I", len(pairs))]
-    for direction in DIRECTIONS:
+    for direction in built_in().directions:
         if direction.id not in pairs:
             continue
         ids = sorted(pairs[direction.id])
-        parts.append(struct.pack("<BBBBI", *direction, 0, len(ids)))
+        parts.append(struct.pack("<BBBBI", *_legs(direction), 0, len(ids)))
         parts.append(struct.pack(f"<{len(ids)}H", *ids))
     return b"".join(parts)
 
@@ -393,7 +394,9 @@ def _load(root: Path) -> Lists:
     if any(symbol_id >= len(names) for ids in pairs.values() for symbol_id in ids):
         raise BadGenerated(f"{root}: directions.bin: ids beyond symbols.bin, expected one set")
     for source, listed in sources.items():
-        if source not in SOURCE_BY_NAME or any(s.symbol_id >= len(names) for s in listed.symbols):
+        if source not in built_in().source or any(
+            s.symbol_id >= len(names) for s in listed.symbols
+        ):
             raise BadGenerated(f"{root}: {source}: ids beyond symbols.bin, expected one set")
     return Lists(
         generation=metadata.generation,
@@ -424,14 +427,19 @@ def _decode_symbols(content: bytes) -> tuple[tuple[str, ...], frozenset[int]]:
     return tuple(names), frozenset(retired)
 
 
+def _legs(direction: Direction) -> tuple[int, int, int]:
+    return direction.id, direction.buy.id, direction.sell.id
+
+
 def _decode_directions(content: bytes) -> dict[int, tuple[int, ...]]:
     if content[:8] != DIRECTIONS_MAGIC:
         raise BadGenerated(f"directions.bin: begins {content[:8]!r}, expected {DIRECTIONS_MAGIC!r}")
     (count,) = struct.unpack_from("<I", content, 8)
+    known = {_legs(direction) for direction in built_in().directions}
     pairs, at = {}, 12
     for _ in range(count):
         *direction, _, n = struct.unpack_from("<BBBBI", content, at)
-        if tuple(direction) not in DIRECTIONS:
+        if tuple(direction) not in known:
             raise BadGenerated(f"directions.bin: direction {direction}, expected one of ours")
         pairs[direction[0]] = struct.unpack_from(f"<{n}H", content, at + 8)
         at += 8 + 2 * n

@@ -1,59 +1,8 @@
-"""Facts shared by every room: sources, directions, instruments, quotes. No I/O."""
+"""Facts shared by every room: instruments, books, funding rates. No I/O."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-
-Market = Literal["spot", "futures"]
-
-
-class Source(NamedTuple):
-    """One price source; `id` is its number in shared memory, for ever."""
-
-    id: int
-    name: str
-    exchange: str
-    market: Market
-
-
-class Direction(NamedTuple):
-    """Buy spot on one source, sell the perpetual on another; `id` is kept for ever."""
-
-    id: int
-    buy_source: int
-    sell_source: int
-
-    @property
-    def name(self) -> str:
-        """Return e.g. 'okx->mexc'."""
-        return f"{SOURCES[self.buy_source].exchange}->{SOURCES[self.sell_source].exchange}"
-
-
-_MARKETS: tuple[Market, ...] = ("spot", "futures")
-
-SOURCES: tuple[Source, ...] = tuple(
-    Source(2 * i + j, f"{exchange}-{market}", exchange, market)
-    for i, exchange in enumerate(("binance", "bybit", "mexc", "okx"))
-    for j, market in enumerate(_MARKETS)
-)
-SOURCE_BY_NAME: dict[str, Source] = {s.name: s for s in SOURCES}
-
-
-def _directions() -> tuple[Direction, ...]:
-    order = (
-        ("okx", ("mexc", "bybit", "binance")),
-        ("mexc", ("okx", "bybit", "binance")),
-        ("bybit", ("okx", "mexc", "binance")),
-        ("binance", ("okx", "mexc", "bybit")),
-    )
-    pairs = [(buy, sell) for buy, sells in order for sell in sells]
-    return tuple(
-        Direction(i, SOURCE_BY_NAME[f"{buy}-spot"].id, SOURCE_BY_NAME[f"{sell}-futures"].id)
-        for i, (buy, sell) in enumerate(pairs)
-    )
-
-
-DIRECTIONS: tuple[Direction, ...] = _directions()
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):

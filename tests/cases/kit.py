@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from aiohttp import WSMsgType, web
 from spreadcore.region import exists, unlink
 
+from known import SOURCES
 from spreadscan.sim.connection import Connection
 from spreadscan.sim.exchange import Exchange, Topic
 from spreadscan.sim.harm import Harm
@@ -27,7 +28,7 @@ from spreadscan.sim.pages import Pages
 from spreadscan.sim.ports import Server
 from spreadscan.sim.protocols import PROTOCOLS, Answer
 from spreadscan.sim.simtime import SimTime
-from spreadscan.types import SOURCES, Book, Instrument
+from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES
 
 COINS: dict[str, float] = {

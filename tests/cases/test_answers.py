@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from cases.kit import COINS, TRANSPORTS, Case, Fake, case, until, venue_symbol
+from known import SOURCES
 from scan.feeds.kit import ack, is_request, refusal
 from spreadscan.sim.connection import Connection
 from spreadscan.sim.protocols import Answer
-from spreadscan.types import SOURCES
 from spreadscan.venues import VENUES
 
 PASSING = {

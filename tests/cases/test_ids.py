@@ -9,8 +9,9 @@ import pytest
 from spreadcore import Instance
 
 from cases.kit import TRANSPORTS, Fake, case, until, venue_symbol
+from known import SOURCE_BY_NAME
 from spreadscan.lists import load
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 
 # the coin whose ids fall at a source
 FALLING = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cases.kit import COINS, TRANSPORTS, Fake, case, until
-from spreadscan.types import SOURCES
+from known import SOURCES
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -16,8 +16,8 @@ from spreadcore import Instance
 from spreadcore.region import exists
 
 from cases.kit import COINS, Case, Fake, case, until
+from known import SOURCE_BY_NAME
 from spreadscan.lists import load
-from spreadscan.types import SOURCE_BY_NAME
 
 pytestmark = pytest.mark.e2e
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e import oracle
+from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.sim.market import Market, Touch
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 
 NS = 1_000_000_000
 SEED = 11
@@ -180,7 +180,7 @@ def live_pairs(lists: Lists, market: Market) -> dict[Pair, int]:
     found: dict[Pair, int] = {}
     for direction in DIRECTIONS:
         for symbol_id in lists.pairs[direction.id]:
-            for source_id in (direction.buy_source, direction.sell_source):
+            for source_id in (direction.buy.id, direction.sell.id):
                 pair = source_id, index[source_id, lists.names[symbol_id]]
                 if pair not in market.dead:
                     found[pair] = symbol_id

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from known import DIRECTIONS, SOURCES
 from spreadscan.lists import Lists
 from spreadscan.sim.market import Market, Touch
-from spreadscan.types import DIRECTIONS, SOURCES
 
 MARGIN_BPS = 2.0
 WITHIN_NS = 500_000_000
@@ -69,8 +69,8 @@ class Edges:
         self.steps: list[tuple[int, float, bool]] = []  # time, net, takeable
         self.end = steps.end
         legs: list[Touch | None] = [None, None]
-        ticks = [(t, 0, touch) for t, touch in steps.of(d.buy_source, buy)]
-        ticks += [(t, 1, touch) for t, touch in steps.of(d.sell_source, sell)]
+        ticks = [(t, 0, touch) for t, touch in steps.of(d.buy.id, buy)]
+        ticks += [(t, 1, touch) for t, touch in steps.of(d.sell.id, sell)]
         for t, leg, touch in sorted(ticks, key=lambda tick: tick[0]):
             legs[leg] = touch
             b, s = legs

@@ -9,7 +9,7 @@ import pytest
 from spreadcore import Instance
 
 from e2e.conftest import Scanner, Simulators, until
-from spreadscan.types import SOURCES
+from known import SOURCES
 
 OFTEN = ("--set", "audit.every_s=1", "--set", "audit.funding_every_s=5")
 
@@ -31,7 +31,7 @@ def test_every_source_is_audited_and_nothing_healthy_emptied(
         figures = instance.audit.figures(source.id)
         assert 0 < figures["agreed"] == figures["audited"] - figures["not_judged"]
         assert 0 == figures["wrong"] == figures["failed"] == figures["lagging"], source
-        if source.market == "futures":
+        if source.kind == "perpetual":
             assert figures["funding_polls"]
     assert scan.stop() == 0
     (path,) = (scan.folder / "data").glob("audit-*.csv")

@@ -19,11 +19,11 @@ import spreadcore
 from e2e import oracle
 from e2e.bad_day import RATE, SEED, Day, Heard, Pair, live_pairs, make_day, of_the_set
 from e2e.conftest import Scanner, Simulators, until
+from known import DIRECTIONS, SOURCES
 from spreadscan.clock import now_ns
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.sim.market import Market
-from spreadscan.types import DIRECTIONS, SOURCES
 
 pytestmark = pytest.mark.e2e
 
@@ -75,8 +75,8 @@ def check_opens(
         at_s = datetime.fromisoformat(row["time"]).timestamp() - sim.t0_unix_ns / 1e9
         direction = DIRECTIONS[int(row["direction_id"])]
         for source_id, px, side in (
-            (direction.buy_source, row["buy_px"], "ask_px"),
-            (direction.sell_source, row["sell_px"], "bid_px"),
+            (direction.buy.id, row["buy_px"], "ask_px"),
+            (direction.sell.id, row["sell_px"], "bid_px"),
         ):
             pair = source_id, index[source_id, row["symbol"]]
             where = f"{SOURCES[source_id].name} {row['symbol']} at {at_s:.2f} s"

@@ -11,9 +11,9 @@ from spreadcore import Instance
 from spreadcore.region import create, exists, unlink
 
 from e2e.conftest import ROOT, Scanner, Simulators, adopt, spreadscan, until
+from known import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.app.build import WRITABLE
 from spreadscan.lists import load
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 
 pytestmark = pytest.mark.e2e
 

@@ -9,8 +9,8 @@ from spreadcore.region import exists
 
 from e2e.conftest import ROOT, spreadscan
 from e2e.oracle import event_rows
+from known import SOURCES
 from spreadscan.cli.demo import _say
-from spreadscan.types import SOURCES
 
 pytestmark = pytest.mark.e2e
 

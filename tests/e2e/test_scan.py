@@ -14,13 +14,13 @@ import spreadcore
 
 from e2e import oracle
 from e2e.conftest import RATE, SEED, Scanner, Simulators, until
+from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.app.build import fees_bps
 from spreadscan.clock import now_ns
 from spreadscan.config import load
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.sim.market import Market
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 
 pytestmark = pytest.mark.e2e
 
@@ -108,7 +108,7 @@ def check_no_direction_of_two_coins(lists: Lists, market: Market) -> None:
         assert "quarantined" == rows[name].state
         inside = [d for d in DIRECTIONS if symbol_id in lists.pairs[d.id]]
         assert inside
-        assert not any(source_id in (d.buy_source, d.sell_source) for d in inside)
+        assert not any(source_id in (d.buy.id, d.sell.id) for d in inside)
 
 
 def check_funding(scan: Scanner, sim: Simulators, lists: Lists, market: Market) -> None:
@@ -122,7 +122,7 @@ def check_funding(scan: Scanner, sim: Simulators, lists: Lists, market: Market) 
     for source in SOURCES:
         for row in lists.sources[source.name].subscribed:
             slot = known[row.symbol_id, source.id]
-            if source.market == "spot":
+            if source.kind == "spot":
                 assert math.isnan(slot["rate"])
                 continue
             at = index[source.id, row.symbol]
@@ -198,8 +198,8 @@ def check_spreads(
             edges = oracle.Edges(
                 steps,
                 direction.id,
-                index[direction.buy_source, symbol],
-                index[direction.sell_source, symbol],
+                index[direction.buy.id, symbol],
+                index[direction.sell.id, symbol],
                 rules,
             )
             here = tracks.get((direction.id, symbol), [])

@@ -11,6 +11,7 @@ SRC = Path(__file__).parents[2] / "src"
 LEVELS = {
     "spreadscan.errors": 0,
     "spreadscan.types": 0,
+    "spreadscan.catalogue": 0,
     "spreadscan.clock": 0,
     "spreadscan.config": 0,
     "spreadscan.logs": 0,
@@ -38,7 +39,8 @@ LEVELS = {
 ONLY_UP_TO = {"spreadscan.sim": 2}
 # the facts of level 0 lean on each other in this order only
 FACTS = [
-    "errors", "types", "clock", "locks", "logs", "reserve", "config", "lists", "inuse", "reload",
+    "errors", "types", "catalogue", "clock", "locks", "logs", "reserve", "config", "lists", "inuse",
+    "reload",
 ]  # fmt: skip
 
 

@@ -16,8 +16,9 @@ from spreadcore.intake import FeedIntake
 from spreadcore.layout import DECLINED
 from spreadcore.wire.decoder import FrameDecoder
 
+from known import SOURCE_BY_NAME
 from spreadscan.feeds.reader import FrameReader
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 
 N_SYMBOLS = 4

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import pytest
 
+from known import DIRECTIONS
 from spreadscan.config import (
-    ALL_SOURCES,
+    BY_DEFAULT,
     Config,
     DirectionSettings,
     Feeds,
@@ -20,7 +21,6 @@ from spreadscan.config import (
     load,
 )
 from spreadscan.errors import ConfigError
-from spreadscan.types import DIRECTIONS
 
 DEFAULT_TOML = Path(__file__).parents[2] / "config" / "default.toml"
 
@@ -197,7 +197,7 @@ def test_the_hash_changes_with_any_setting() -> None:
             changed.append(msgspec.structs.replace(default, **{field.name: new}))
     changed += [
         Config(instance="other"),
-        Config(sources=ALL_SOURCES[:4]),
+        Config(sources=BY_DEFAULT[:4]),
         Config(venues={"okx-spot": VenueSettings(taker_bps=1.0)}),
         Config(tiers={"vip1": {"okx-spot": 1.0}}),
         Config(account_tier="vip1"),

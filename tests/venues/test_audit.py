@@ -55,7 +55,7 @@ def body(venue, rows):
     wrapped = {
         "bybit": {
             "retCode": 0, "retMsg": "OK", "retExtInfo": {}, "time": MS,
-            "result": {"category": "spot" if venue.spec.market == "spot" else "linear",
+            "result": {"category": "spot" if venue.spec.kind == "spot" else "linear",
                        "list": rows},
         },
         "okx": {"code": "0", "msg": "", "data": rows},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spreadscan.types import SOURCE_BY_NAME
+from known import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import StatusChange
 from spreadscan.venues.reference import ReferenceDecoder

@@ -11,8 +11,9 @@ from datetime import date
 import msgspec
 import pytest
 
+from known import SOURCES
 from spreadscan.errors import BadFrame, RateLimited
-from spreadscan.types import SOURCES, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.answers import BUSY, FULL, LIMITED, REQUEST, TOPICS, Meaning
 from spreadscan.venues.base import (
@@ -48,8 +49,8 @@ def book_of(venue):
 
 
 def test_venues_are_the_sources_in_the_order_of_their_ids():
-    assert [(s.name, s.exchange, s.market) for s in SOURCES] == [
-        (v.name, v.spec.exchange, v.spec.market) for v in VENUES.values()
+    assert [(s.name, s.exchange, s.kind) for s in SOURCES] == [
+        (v.name, v.spec.exchange, v.spec.kind) for v in VENUES.values()
     ]
     assert [s.name for s in SOURCES] == list(VENUES)
 
@@ -810,7 +811,7 @@ def page_of(venue, rows):
         "binance": {"symbols": rows},
         "bybit": {"retCode": 0, "retMsg": "OK", "result": {"list": rows}},
         "mexc": {"symbols": rows}
-        if venue.spec.market == "spot"
+        if venue.spec.kind == "spot"
         else {"success": True, "code": 0, "data": rows},
         "okx": {"code": "0", "data": rows, "msg": ""},
     }[venue.spec.exchange]

@@ -18,7 +18,7 @@ NEXT_MS = 1_795_161_600_000
 AFTER_MS = NEXT_MS + 28_800_000
 NEXT_NS = NEXT_MS * 1_000_000
 
-FUTURES = {name: venue for name, venue in VENUES.items() if venue.spec.market == "futures"}
+FUTURES = {name: venue for name, venue in VENUES.items() if venue.spec.kind == "perpetual"}
 each_futures = pytest.mark.parametrize("venue", FUTURES.values(), ids=str)
 
 REQUESTS = {

@@ -23,7 +23,6 @@ from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT, Tracker
 from spreadscan.tracker.columns import Simulated
 from spreadscan.tracker.journal import LineFile
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 
 if TYPE_CHECKING:
@@ -56,8 +55,8 @@ _RUN_FOR_S = 0.05  # the engine comes back to Python at least this often
 
 def least_capacity(config: Config, n_ids: int) -> Capacity:
     """Return the room that an instance for so many ids must have."""
-    symbols = max(config.capacity.symbols, n_ids)
-    return msgspec.structs.replace(config.capacity, symbols=symbols)
+    least = _with_ids(config)
+    return msgspec.structs.replace(least, symbols=max(least.symbols, n_ids))
 
 
 def new_capacity(config: Config, n_ids: int) -> Capacity:
@@ -66,10 +65,21 @@ def new_capacity(config: Config, n_ids: int) -> Capacity:
     That of the config; where the ids need more, doubled until an eighth is spare, as far as the
     layout goes.
     """
+    least = _with_ids(config)
     symbols, wanted = config.capacity.symbols, n_ids + n_ids // 8
     while n_ids > config.capacity.symbols and symbols < wanted:
         symbols *= 2
-    return msgspec.structs.replace(config.capacity, symbols=min(symbols, LIMITS["n_symbols"]))
+    return msgspec.structs.replace(least, symbols=min(symbols, LIMITS["n_symbols"]))
+
+
+def _with_ids(config: Config) -> Capacity:
+    """Return the room of the config, or more where sources or directions in use have later ids."""
+    own = config.capacity
+    return msgspec.structs.replace(
+        own,
+        sources=max(own.sources, *(i + 1 for i in config.source_ids)),
+        directions=max(own.directions, *(d.id + 1 for d in config.enabled_directions)),
+    )
 
 
 def capacity_of(instance: Instance) -> Capacity:
@@ -206,7 +216,10 @@ def taker_fee(config: Config, source: str) -> tuple[float, str]:
 
 def stale_after_s(config: Config) -> dict[int, float]:
     """Return by source id the age after which a quote is not tradable, whatever is learnt of it."""
-    return {SOURCE_BY_NAME[name].id: VENUES[name].stale_after_s(config) for name in config.sources}
+    return {
+        config.catalogue.source[name].id: VENUES[name].stale_after_s(config)
+        for name in config.sources
+    }
 
 
 def confirm_within_s(config: Config) -> dict[int, float]:
@@ -215,7 +228,7 @@ def confirm_within_s(config: Config) -> dict[int, float]:
         return {}
     own = {name: config.venues.get(name, VenueSettings()) for name in config.sources}
     return {
-        SOURCE_BY_NAME[name].id: config.audit.confirm_within_s
+        config.catalogue.source[name].id: config.audit.confirm_within_s
         if venue.confirm_within_s is None
         else venue.confirm_within_s
         for name, venue in own.items()
@@ -225,8 +238,7 @@ def confirm_within_s(config: Config) -> dict[int, float]:
 def fees_bps(config: Config) -> dict[int, float]:
     """Return by direction id the entry taker fees of both legs together."""
     return {
-        d.id: taker_fee(config, SOURCES[d.buy_source].name)[0]
-        + taker_fee(config, SOURCES[d.sell_source].name)[0]
+        d.id: taker_fee(config, d.buy.name)[0] + taker_fee(config, d.sell.name)[0]
         for d in config.enabled_directions
     }
 
@@ -249,10 +261,10 @@ def make_audit(config: Config, reload: Reload, instance: Instance) -> "AuditWork
     return AuditWorker(config, reload.lists, instance, reload.look, write)
 
 
-def listed_ids(lists: Lists) -> dict[int, frozenset[int]]:
+def listed_ids(config: Config, lists: Lists) -> dict[int, frozenset[int]]:
     """Return by source id the symbols that the source lists, whatever became of their proof."""
     return {
-        SOURCE_BY_NAME[name].id: frozenset(row.symbol_id for row in source.symbols)
+        config.catalogue.source[name].id: frozenset(row.symbol_id for row in source.symbols)
         for name, source in lists.sources.items()
     }
 
@@ -269,17 +281,17 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
         utc=UtcClock(),
     )
     tracker.recover(now_ns())
-    relist(tracker, lists)
+    relist(tracker, config, lists)
     return tracker
 
 
-def relist(tracker: Tracker, lists: Lists) -> None:
+def relist(tracker: Tracker, config: Config, lists: Lists) -> None:
     """Let a tracker take lists, and say so."""
-    tracker.relist(lists.names, listed_ids(lists), now_ns())
+    tracker.relist(lists.names, listed_ids(config, lists), now_ns())
     tracker.instance.health.acknowledge(tracker.role, lists.generation)
 
 
-def relisting(tracker: Tracker, reload: Reload) -> Callable[[], None]:
+def relisting(tracker: Tracker, config: Config, reload: Reload) -> Callable[[], None]:
     """Return what a tracker does at every beat: take lists that are newer than its own."""
     generation = reload.lists.generation
 
@@ -287,7 +299,7 @@ def relisting(tracker: Tracker, reload: Reload) -> Callable[[], None]:
         nonlocal generation
         lists = reload.look()
         if lists.generation > generation:
-            relist(tracker, lists)
+            relist(tracker, config, lists)
             generation = lists.generation
 
     return look
@@ -299,7 +311,7 @@ def make_index(config: Config, lists: Lists, instance: Instance) -> SourceSymbol
     index = SourceSymbolIndex(
         capacity.sources,
         capacity.symbols,
-        [(d.id, d.buy_source, d.sell_source) for d in directions],
+        [(d.id, d.buy.id, d.sell.id) for d in directions],
     )
     for direction in directions:
         for symbol_id in lists.pairs.get(direction.id, ()):

@@ -25,7 +25,6 @@ from spreadscan.lists import Lists
 from spreadscan.locks import AUDIT, TRACKER, FolderLock
 from spreadscan.logs import facts, start_logging
 from spreadscan.reload import Reload
-from spreadscan.types import SOURCE_BY_NAME
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +125,7 @@ def _feed(source: str, config: Config, lists: Lists, alone: Alone) -> None:
         raise Halt(f"{source}: not in the generated set, expected a source that was discovered")
     instance = build.open_instance(config, "feed")
     lease = _lease(instance, source, alone)
-    build.begin_run(instance, [SOURCE_BY_NAME[source].id])
+    build.begin_run(instance, [config.catalogue.source[source].id])
     stop, reload = StopFlag(instance), Reload(config, lists, instance)
     run_async(config, build.make_feed(config, reload, source, instance).run(stop))
     lease.close()
@@ -151,8 +150,9 @@ def _tracker(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     if alone is not None:
         folder.take(build.HANDOVER_S)
     try:
-        stop, reload = StopFlag(instance), Reload(config, lists, instance)
-        run_async(config, _track(build.make_tracker(config, lists, instance), reload, stop))
+        tracker = build.make_tracker(config, lists, instance)
+        look = build.relisting(tracker, config, Reload(config, lists, instance))
+        run_async(config, _track(tracker, StopFlag(instance), look))
     finally:
         folder.close()
     lease.close()
@@ -172,9 +172,9 @@ def _audit(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     lease.close()
 
 
-async def _track(tracker: tracker_room.Tracker, reload: Reload, stop: Stop) -> None:
+async def _track(tracker: tracker_room.Tracker, stop: Stop, look: Callable[[], None]) -> None:
     try:
-        await tracker_room.run(tracker, stop, build.relisting(tracker, reload))
+        await tracker_room.run(tracker, stop, look)
     finally:
         tracker.close(now_ns())
 
@@ -208,7 +208,7 @@ async def _single_main(
     reload = Reload(config, lists, instance)
     engine = build.EngineRunner(config, reload, instance)
     workers: list[Coroutine[Any, Any, None]] = [
-        tracker_room.run(tracker, stop_all, build.relisting(tracker, reload)),
+        tracker_room.run(tracker, stop_all, build.relisting(tracker, config, reload)),
         asyncio.to_thread(engine.run, stop_all),
         *(build.make_feed(config, reload, s, instance).run(stop_all) for s in sources),
     ]

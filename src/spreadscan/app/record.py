@@ -23,7 +23,6 @@ from spreadscan.lists import read_files, read_metadata
 from spreadscan.logs import facts
 from spreadscan.recordings import Recording, request
 from spreadscan.recordings.format import ABOUT, ENDING, FRAMES, About, Span
-from spreadscan.types import SOURCE_BY_NAME
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ class RecordingRun:
         self, instance: Instance, config: Config, folder: Path,
         sources: Sequence[str] = (), max_gb: float | None = None,
     ) -> None:  # fmt: skip
-        self.sources = _chosen(sources, live_roles(instance))
+        self.sources = _chosen(sources, live_roles(instance), config)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ConfigError(f"{folder}: in use already, expected a new or empty folder")
         self.folder = folder.resolve()
@@ -135,7 +134,7 @@ class RecordingRun:
         ]  # fmt: skip
 
     def _counters(self, source: str) -> dict[str, int]:
-        return self._instance.health.counters(SOURCE_BY_NAME[source].id)
+        return self._instance.health.counters(self._config.catalogue.source[source].id)
 
     def _progress(self, n_bytes: int) -> Progress:
         now = {name: self._counters(name) for name in self.sources}
@@ -203,8 +202,8 @@ class RecordingRun:
         os.replace(new, self.folder / ABOUT)
 
 
-def _chosen(wanted: Sequence[str], live: Sequence[str]) -> tuple[str, ...]:
-    feeds = [name for name in live if name in SOURCE_BY_NAME]
+def _chosen(wanted: Sequence[str], live: Sequence[str], config: Config) -> tuple[str, ...]:
+    feeds = [name for name in live if name in config.catalogue.source]
     for name in wanted:
         if name not in feeds:
             raise ConfigError(f"source {name!r}: not running, expected one of {', '.join(feeds)}")

@@ -21,12 +21,12 @@ from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
 from spreadscan.errors import BadGenerated
+from spreadscan.inuse import health_slot
 from spreadscan.lists import read_metadata
 from spreadscan.net.bans import bans_of, host_of
 from spreadscan.tracker.columns import SIGNALS
 from spreadscan.tracker.files import data_files, read_rows
 from spreadscan.tracker.track import is_proven
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 _NEWEST = 3  # signals files that may speak of an open track: two days, late rows
@@ -48,10 +48,10 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
     audit (truth.truth()), whose counts by source are under `since_creation`.
     """
     now = now_ns()
-    ids = {name: SOURCE_BY_NAME[name].id for name in config.sources}
+    ids = {name: config.catalogue.source[name].id for name in config.sources}
     barred = barred_sources(config)
     watch = pair_watch(instance, config, now)
-    levels = {name: _source_levels(instance, name, watch, now) for name in ids}
+    levels = {n: _source_levels(instance, i, watch, now) for n, i in ids.items()}
     run, minute, creation = (_counts(instance, ids, since, now) for since in _SINCE)
     audited = truth.truth(instance, config, now)
     if audited:
@@ -67,7 +67,7 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
         "last_minute": minute,
         "since_creation": creation,
         "audit": audited,
-        "roles": {role: _role(instance, role, now) for role in roles_of(config)},
+        "roles": {role: _role(instance, config, role, now) for role in roles_of(config)},
         "generation": instance.control.reload_generation,
         "lists": lists_status(config),
         "paused": instance.control.pause,
@@ -156,13 +156,14 @@ def barred_sources(config: Config) -> dict[str, dict[str, str | None]]:
     return barred
 
 
-def _source_levels(instance: Instance, name: str, watch: PairWatch, now: int) -> dict[str, Any]:
+def _source_levels(
+    instance: Instance, source_id: int, watch: PairWatch, now: int
+) -> dict[str, Any]:
     """Return a source's sockets, its pairs and their ages, whether it is recorded; as of now.
 
     pairs: those with a quote that is tradable now, of whose ages age_ms is the median and oldest_ms
     the highest; stale: those with one that is not, for its age or because the feed does not beat.
     """
-    source_id = SOURCE_BY_NAME[name].id
     counters = instance.health.counters(source_id)
     quoted, _ = instance.quotes.survey(source_id)
     ages_ns = watch.ages(source_id, now)
@@ -218,20 +219,19 @@ def pair_watch(instance: Instance, config: Config, now: int) -> PairWatch:
     return watch
 
 
-def late_roles(instance: Instance, roles: Iterable[str], generation: int) -> dict[str, int]:
+def late_roles(
+    instance: Instance, config: Config, roles: Iterable[str], generation: int
+) -> dict[str, int]:
     """Return those that have not acknowledged a generated set, with the one that they have."""
     acked = {
-        role: instance.health.info(_number(instance, role))["acked_generation"] for role in roles
+        role: instance.health.info(health_slot(instance.health, config, role))["acked_generation"]
+        for role in roles
     }
     return {role: found for role, found in acked.items() if found < generation}
 
 
-def _number(instance: Instance, role: str) -> int:
-    return SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else instance.health.role(role)
-
-
-def _role(instance: Instance, role: str, now: int) -> dict[str, Any]:
-    info = instance.health.info(_number(instance, role))
+def _role(instance: Instance, config: Config, role: str, now: int) -> dict[str, Any]:
+    info = instance.health.info(health_slot(instance.health, config, role))
     alive = instance.lease_held(role)
     return {
         "alive": alive,
@@ -324,11 +324,11 @@ def live_spreads(
     for direction_id, symbol_id, state in instance.active.not_free():
         if state != TRACKED or direction_id not in fees:
             continue
-        direction = DIRECTIONS[direction_id]
-        pair = watch.read(direction.buy_source, direction.sell_source, symbol_id, now)
+        direction = config.catalogue.direction_at[direction_id]
+        pair = watch.read(direction.buy.id, direction.sell.id, symbol_id, now)
         if pair is None:
             continue
-        funding_bps = instance.funding.bps(direction.sell_source, symbol_id, now)
+        funding_bps = instance.funding.bps(direction.sell.id, symbol_id, now)
         ages_ns = pair.buy_age_ns, pair.sell_age_ns  # -1: empty
         sizes = pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
         whole = min(ages_ns) >= 0

@@ -21,13 +21,12 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
 from spreadscan.errors import ConfigError, SpreadError
-from spreadscan.inuse import leave_lists, leave_settings
+from spreadscan.inuse import health_slot, leave_lists, leave_settings
 from spreadscan.lists import Lists
 from spreadscan.locks import FolderLock
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.reload import Reload
-from spreadscan.types import SOURCE_BY_NAME
 
 log = logging.getLogger(__name__)
 
@@ -278,10 +277,8 @@ class Supervisor:
         return os.waitstatus_to_exitcode(status)
 
     def _role_number(self, worker: _Worker) -> int:
-        if worker.role in SOURCE_BY_NAME:
-            return SOURCE_BY_NAME[worker.role].id
         name = "engine" if worker.role == "single" else worker.role
-        return int(self._health.role(name))
+        return health_slot(self._health, self._config, name)
 
     # -- stopping
 

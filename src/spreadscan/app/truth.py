@@ -16,7 +16,7 @@ from spreadcore.layout import AUDIT_FIGURES
 from spreadscan.clock import UtcClock, iso_utc
 from spreadscan.config import Config
 from spreadscan.inuse import Announced, maintenance_announced
-from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
 
 AGREE_PCT = 99.0  # of the quotes judged; fewer for a minute: degraded
 _DEGRADED_NS = 60_000_000_000  # as the audit has it for its own state
@@ -113,13 +113,14 @@ def maintenance_lines(announced: Sequence[Mapping[str, Any]]) -> list[str]:
         begin = f" from {_minute(begin_ns)}" if begin_ns and scheduled else ""
         end = f" until {_minute(end_ns)}" if end_ns else ""
         about = f" ({row['what']})" if row["what"] else ""
-        exchange = SOURCE_BY_NAME[row["source"]].exchange
+        exchange = VENUES[row["source"]].spec.exchange
         lines.append(f"{exchange}: maintenance {row['state']}{begin}{end}{about}: {row['title']}")
     return lines
 
 
 def _figures(instance: Instance, config: Config) -> dict[str, dict[str, int]]:
-    return {name: instance.audit.figures(SOURCE_BY_NAME[name].id) for name in config.sources}
+    ids = zip(config.sources, config.source_ids, strict=True)
+    return {name: instance.audit.figures(i) for name, i in ids}
 
 
 def _levels(figures: Figures, now_ns: int) -> dict[str, Any]:

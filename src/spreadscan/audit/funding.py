@@ -14,7 +14,7 @@ from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadFrame, Refused, Retry, Skip
 from spreadscan.logs import facts
-from spreadscan.types import SOURCE_BY_NAME, FundingRate
+from spreadscan.types import FundingRate
 from spreadscan.venues.base import RestRequest, Venue
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class FundingPoll:
         self._ask = ask
         self._parse = venue.funding
         self._name = venue.name
-        self._source_id = SOURCE_BY_NAME[venue.name].id
+        self._source_id = config.catalogue.source[venue.name].id
         self._ids = ids
         self._rates = rates
         self._count = count

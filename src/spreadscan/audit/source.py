@@ -9,7 +9,7 @@ from spreadscan.audit.judge import Held, Judge, Pair, Table, Verdict
 from spreadscan.audit.witnesses import Witnesses
 from spreadscan.config import Config
 from spreadscan.lists import Listed
-from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.types import Instrument
 from spreadscan.venues.base import Venue
 
 
@@ -21,7 +21,7 @@ class Source:
     ) -> None:
         self.venue = venue
         self.name = venue.name
-        self.id = SOURCE_BY_NAME[venue.name].id
+        self.id = config.catalogue.source[venue.name].id
         self.pages = venue.audit
         self.judge = Judge(venue.audit)
         self.witnesses = Witnesses(self.judge.older_by_ns)

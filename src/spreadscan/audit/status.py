@@ -50,6 +50,7 @@ class StatusRead:
         self._newly_absent = False  # in the last list
         self._absent: dict[str, int] = {}  # since when, of those that were not in the list before
         self._doubted = False  # quotes contradicted the last list
+        self._left_out: set[str] = set()  # of the last list: those quoting, though it halts them
         self._wanted = asyncio.Event()
         self._asked_s = 0.0  # for so long the venue asked to be left alone
 
@@ -144,7 +145,8 @@ class StatusRead:
     def _is_contradicted(self, halted: set[str], sent_ns: int) -> bool:
         """Return whether pairs quote that a list halts: it is old, cut or another venue's.
 
-        One or two that have only just stopped are left out of `halted` instead.
+        One or two that have only just stopped are left out of `halted` instead, and the list is
+        read once more soon.
         """
         source = self._source
         new = {s for s in halted if not source.judge.is_halted(source.ids[s])}
@@ -152,6 +154,9 @@ class StatusRead:
         heard = {s for s in new if (h := source.held(source.ids[s])) and h.recv_ns >= since_ns}
         if len(heard) <= max(_FEW_HEARD, _HEARD_SHARE * len(new)):
             halted -= heard
+            if heard - self._left_out:  # else they quote although the list halts them
+                self._wanted.set()
+            self._left_out = heard
             self._doubted = False
             return False
         if not self._doubted:

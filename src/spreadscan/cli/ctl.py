@@ -112,7 +112,7 @@ def reload(
     begun_s = time.monotonic()
     lists = ask_for_newest(attached, config)
     generation = lists.generation
-    while (late := late_roles(attached, roles, generation)) and (
+    while (late := late_roles(attached, config, roles, generation)) and (
         time.monotonic() - begun_s < wait_s
     ):
         time.sleep(0.02)

@@ -12,10 +12,10 @@ import msgspec
 from spreadscan.app.doctor import Check, Report, examine
 from spreadscan.app.doctor.examine import n_checks
 from spreadscan.app.doctor.reach import NAMES
+from spreadscan.catalogue import built_in
 from spreadscan.cli.attach import settings_at
 from spreadscan.cli.options import EXIT_DEGRADED, config_options, print_json
 from spreadscan.config import Config
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 
@@ -95,7 +95,7 @@ def _here(report: Report) -> Any:
 
     table = Table("check", "found", title="machine and instance", title_justify="left")
     for check in report.checks:
-        if check.subject not in SOURCE_BY_NAME:
+        if check.subject not in built_in().source:
             table.add_row(check.name, Text(check.found, "" if check.ok else "bold red"))
     return table
 
@@ -110,7 +110,7 @@ def _sources(report: Report) -> Any:
         table.add_column("our clock" if name == "clock" else name, justify="right")
     cells: dict[str, list[Text]] = {}
     for check in report.checks:
-        if check.subject in SOURCE_BY_NAME:
+        if check.subject in built_in().source:
             text = "ok" if check.name == "dns" else check.found
             cell = Text(text) if check.ok else Text("!!", "bold red")
             cells.setdefault(check.subject, []).append(cell)
@@ -126,7 +126,7 @@ def _every_address(report: Report) -> Any:
 
     table = Table("source", "what", "at", "found", title="every address", title_justify="left")
     for check in report.checks:
-        if check.subject in SOURCE_BY_NAME:
+        if check.subject in built_in().source:
             found = Text(check.found) if check.ok else Text("!!", "bold red")
             table.add_row(check.subject, check.name, check.at, found)
     return table

@@ -12,6 +12,7 @@ from spreadcore.region import exists
 
 from spreadscan.app import build, processes
 from spreadscan.app.supervisor import Supervisor, in_child
+from spreadscan.catalogue import built_in
 from spreadscan.cli.options import EXIT_USAGE, config_options, loaded, print_json
 from spreadscan.config import Config, Loaded
 from spreadscan.discovery.origin import origin_of
@@ -20,7 +21,6 @@ from spreadscan.lists import Lists, Metadata, differences, load, read_metadata, 
 from spreadscan.locks import TRACKER, FolderLock
 from spreadscan.logs import start_logging
 from spreadscan.tracker import AUDIT, SIGNALS, SNAPSHOTS, refuse_strangers
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import old_facts
 
@@ -218,8 +218,8 @@ def _one_worker(role: str, files: Any, settings: Any, instance: Any) -> None:
 @config_options
 def feed(source: str, files: Any, settings: Any, instance: Any) -> None:
     """Run the feed of one SOURCE, e.g. binance-spot, until Ctrl-C."""
-    if source not in SOURCE_BY_NAME:
-        raise ConfigError(f"source: {source!r}, expected one of {', '.join(SOURCE_BY_NAME)}")
+    if source not in built_in().source:
+        raise ConfigError(f"source: {source!r}, expected one of {', '.join(built_in().source)}")
     _one_worker(source, files, settings, instance)
 
 

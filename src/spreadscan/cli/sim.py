@@ -7,14 +7,13 @@ from typing import Any
 
 import click
 
+from spreadscan.catalogue import built_in
 from spreadscan.cli.options import need, print_json
-from spreadscan.config import ALL_SOURCES
 from spreadscan.errors import ConfigError
 from spreadscan.sim.faults import read_faults
 from spreadscan.sim.flood import Flood
 from spreadscan.sim.server import SimOptions, SimServer, run_sim
 from spreadscan.sim.universe import UNIVERSES
-from spreadscan.types import SOURCE_BY_NAME
 
 
 @click.command()
@@ -111,7 +110,7 @@ def sim(
         speed=speed,
         freeze_after_s=freeze_after,
         port_base=port,
-        sources=sources or tuple(SOURCE_BY_NAME),
+        sources=sources or tuple(built_in().source),
         flood=Flood(frames=frames, rate=flood_rate, frames_per_write=frames_per_write)
         if flood
         else None,
@@ -171,7 +170,7 @@ def write_addresses(path: Path, comments: list[str], told: dict[str, Any]) -> No
     Where some sources are not told of, they are none of its: their hosts would be the real ones.
     """
     lines = list(comments)
-    if len(told["sources"]) < len(ALL_SOURCES):
+    if len(told["sources"]) < len(built_in().sources):
         lines += ["", f"sources = {json.dumps(list(told['sources']))}"]
     for name, urls in told["sources"].items():
         lines += ["", f"[venues.{name}]"]

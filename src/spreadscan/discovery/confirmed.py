@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from spreadscan.config import ALL_SOURCES
+from spreadscan.catalogue import Catalogue
 from spreadscan.errors import ConfigError
 
 _KINDS = ("same", "different")
@@ -21,7 +21,7 @@ class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
     different: frozenset[tuple[str, str]] = frozenset()
 
 
-def read_confirmed(path: str | Path) -> Confirmed:
+def read_confirmed(path: str | Path, catalogue: Catalogue) -> Confirmed:
     """Return what the file says; nothing where there is none.
 
     ConfigError names the file, the key and what was expected of it.
@@ -37,14 +37,16 @@ def read_confirmed(path: str | Path) -> Confirmed:
     for kind in tree:
         if kind not in _KINDS:
             raise ConfigError(f"{path}: unknown key {kind!r}, {_hint(kind, _KINDS)}")
-    same, different = (_pairs(path, kind, tree.get(kind, {})) for kind in _KINDS)
+    same, different = (_pairs(path, kind, tree.get(kind, {}), catalogue) for kind in _KINDS)
     if both := sorted(same & different):
         source, pair = both[0]
         raise ConfigError(f"{path}: {pair!r} of {source}: same and different, expected one")
     return Confirmed(same=same, different=different)
 
 
-def _pairs(path: str | Path, kind: str, table: Any) -> frozenset[tuple[str, str]]:
+def _pairs(
+    path: str | Path, kind: str, table: Any, catalogue: Catalogue
+) -> frozenset[tuple[str, str]]:
     if type(table) is not dict:
         raise ConfigError(f"{path}: {kind}: {table!r}, expected a section [{kind}]")
     found = set()
@@ -58,8 +60,8 @@ def _pairs(path: str | Path, kind: str, table: Any) -> frozenset[tuple[str, str]
                 '["mexc-spot"]'
             )
         for source in sources:
-            if source not in ALL_SOURCES:
-                hint = _hint(str(source), ALL_SOURCES)
+            if source not in catalogue.source:
+                hint = catalogue.hint(str(source))
                 raise ConfigError(f"{path}: {kind}.{pair}: unknown source {source!r}, {hint}")
             found.add((source, pair))
     return frozenset(found)

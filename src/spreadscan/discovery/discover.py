@@ -45,7 +45,7 @@ from spreadscan.lists import (
 )
 from spreadscan.locks import DISCOVERY, FolderLock
 from spreadscan.net import rest
-from spreadscan.types import DIRECTIONS, Instrument
+from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
 
 NOTHING_KNOWN: Mapping[str, Mapping[str, Instrument]] = {}
@@ -124,7 +124,7 @@ async def _discover(
     config: Config, origin: Origin, progress: Progress, fresh: bool, accept_shrink: bool
 ) -> Result:
     started = time.monotonic()
-    confirmed = read_confirmed(config.paths.identity)
+    confirmed = read_confirmed(config.paths.identity, config.catalogue)
     previous, generation = _previous(config, fresh)
     previous = _same_market(previous, origin)
     in_use = _in_use(config)
@@ -181,7 +181,7 @@ async def _discover(
         # those who run take only what is newer than what they have
         generation=max(generation, in_use.generation if in_use else 0) + 1,
         symbols=len(ids),
-        directions={d.name: len(final[d.id]) for d in DIRECTIONS if d.id in final},
+        directions={d.name: len(final[d.id]) for d in config.catalogue.directions if d.id in final},
         sources=_source_results(
             config, fetched, dropped, usable, validations, sources, failed, from_lists
         ),
@@ -343,7 +343,7 @@ def _match(config: Config, usable: Comparable, progress: Progress) -> None:
     pairs = direction_pairs(config, usable.kept)
     progress.matched(
         len(usable.names),
-        {d.name: len(pairs[d.id]) for d in DIRECTIONS if d.id in pairs},
+        {d.name: len(pairs[d.id]) for d in config.catalogue.directions if d.id in pairs},
         usable.n_left_out,
     )
     if not any(pairs.values()):

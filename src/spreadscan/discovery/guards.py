@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from spreadscan.config import Config
 from spreadscan.errors import VenueDown
 from spreadscan.lists import Lists
-from spreadscan.types import SOURCE_BY_NAME
 
 MAY_SHRINK_PCT = 30
 
@@ -16,8 +15,8 @@ def refuse_too_few(config: Config, good: set[str], errors: Mapping[str, str], wh
     VenueDown names the others of `errors` (source -> what went wrong there).
     """
     need = max(2, len(config.sources) - 2)
-    markets = {SOURCE_BY_NAME[s].market for s in good}
-    if len(good) >= min(need, len(config.sources)) and len(markets) == 2:
+    kinds = {config.catalogue.source[s].kind for s in good}
+    if len(good) >= min(need, len(config.sources)) and len(kinds) == 2:
         return
     bad = "; ".join(f"{s}: {errors[s]}" for s in errors if s not in good and errors[s])
     raise VenueDown(

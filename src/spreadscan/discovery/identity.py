@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
 from spreadscan.discovery.confirmed import Confirmed
-from spreadscan.types import SOURCE_BY_NAME
+from spreadscan.venues import VENUES
 
 AGREE = 1.25  # two prices of one coin are at most this factor apart
 _NEAR_POWER = 1.25  # so near to a power of ten, a difference is more likely one of units
@@ -47,7 +47,7 @@ def leading(prices: Mapping[str, float]) -> list[str]:
     A group is as large as its exchanges are many.
     """
     groups = {s: [o for o in prices if agree(px, prices[o])] for s, px in prices.items()}
-    sizes = {s: len({SOURCE_BY_NAME[o].exchange for o in group}) for s, group in groups.items()}
+    sizes = {s: len({VENUES[o].spec.exchange for o in group}) for s, group in groups.items()}
     best = max(sizes.values(), default=0)
     leaders = [prices[s] for s in prices if sizes[s] == best]
     if not leaders or not agree(min(leaders), max(leaders)):

@@ -19,7 +19,7 @@ from spreadscan.discovery.identity import agree, strangers
 from spreadscan.discovery.units import Kept, mids_of
 from spreadscan.discovery.validate import Validation
 from spreadscan.lists import SILENT_RUNS_MAX, Listed, Lists, State
-from spreadscan.types import DIRECTIONS, SOURCES, Instrument
+from spreadscan.types import Instrument
 
 _SILENT = " (silent now: not compared again)"
 _ALONE = " (alone now: not compared again)"
@@ -183,10 +183,10 @@ def open_legs(config: Config, names: Sequence[str]) -> frozenset[Leg]:
         active = Instance(config.instance).active
     except CoreError:  # of another layout, or just being replaced: whoever has it is not of ours
         return frozenset()
-    by_id = {d.id: d for d in DIRECTIONS}
+    by_id = config.catalogue.direction_at
     return frozenset(
-        (SOURCES[source].name, names[symbol])
+        (source.name, names[symbol])
         for direction, symbol, state in active.not_free()
         if state in (SIGNALLED, TRACKED) and direction in by_id and symbol < len(names)
-        for source in (by_id[direction].buy_source, by_id[direction].sell_source)
+        for source in (by_id[direction].buy, by_id[direction].sell)
     )

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from spreadscan.config import Config, Universe
 from spreadscan.discovery.units import NOTHING, Read, literal
 from spreadscan.lists import NAME_BYTES_MAX
-from spreadscan.types import SOURCES, Instrument
+from spreadscan.types import Instrument
 
 NONE_HALTED: Mapping[str, Collection[str]] = {}
 
@@ -61,7 +61,7 @@ def direction_pairs(config: Config, symbols: Mapping[str, Collection[str]]) -> d
     """Return per enabled direction the names that both of its sources list, sorted."""
     pairs = {}
     for direction in config.enabled_directions:
-        buy = symbols.get(SOURCES[direction.buy_source].name, ())
-        sell = symbols.get(SOURCES[direction.sell_source].name, ())
+        buy = symbols.get(direction.buy.name, ())
+        sell = symbols.get(direction.sell.name, ())
         pairs[direction.id] = sorted(set(buy) & set(sell))
     return pairs

@@ -12,7 +12,7 @@ from spreadscan.venues import VENUES
 
 def origin_of(config: Config) -> Origin:
     """Return what decides which pairs a discovery finds. ConfigError for a bad paths.identity."""
-    confirmed = read_confirmed(config.paths.identity)
+    confirmed = read_confirmed(config.paths.identity, config.catalogue)
     return Origin(
         hosts={
             name: Hosts(VENUES[name].rest_urls(config), VENUES[name].ws_urls(config))

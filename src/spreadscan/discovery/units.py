@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from spreadscan.discovery.identity import Mids, agree, leading
 from spreadscan.lists import Lists
-from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.types import Instrument
+from spreadscan.venues import VENUES
 from spreadscan.venues.base import split_multiplier
 
 Kept = Mapping[str, Mapping[str, Instrument]]  # source -> pair -> instrument
@@ -98,5 +99,5 @@ def _is_a_name(prices: Mapping[str, float], sources: Collection[str], before: bo
     others = [px for s, px in prices.items() if s not in sources]
     middle = median(prices[s] for s in group) if group else 0.0
     confirmed = bool(group) and any(agree(px, middle) for px in others)
-    exchanges = {SOURCE_BY_NAME[s].exchange for s in group}
+    exchanges = {VENUES[s].spec.exchange for s in group}
     return not confirmed and (before or (bool(others) and len(exchanges) > 1))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import (
@@ -23,7 +24,6 @@ from spreadscan.lists import (
     read_files,
     read_metadata,
 )
-from spreadscan.types import DIRECTIONS, SOURCES
 
 
 def write_set(
@@ -158,10 +158,10 @@ def _symbols_text(names: Sequence[str], retired: frozenset[int]) -> bytes:
 
 def _directions_text(names: Sequence[str], pairs: Mapping[int, Sequence[int]]) -> bytes:
     parts = []
-    for direction in DIRECTIONS:
+    for direction in built_in().directions:
         if direction.id in pairs:
             ids = sorted(pairs[direction.id])
-            buy, sell = SOURCES[direction.buy_source].name, SOURCES[direction.sell_source].name
+            buy, sell = direction.buy.name, direction.sell.name
             parts.append(
                 f"{direction.id}\t{direction.name}\tbuy {buy}, sell {sell}, {len(ids)} pairs\n"
             )

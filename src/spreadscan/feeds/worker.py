@@ -34,7 +34,7 @@ from spreadscan.net.bans import bans_of
 from spreadscan.net.connects import Connects, shared_connects
 from spreadscan.recordings import Opcode, Verdicts, took_over
 from spreadscan.recordings.recorder import Recorder
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 from spreadscan.venues.base import Venue, VenueSpec
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class FeedWorker:
         newest: Callable[[], Lists] | None = None,
     ) -> None:
         self.venue = venue
-        self.source_id = SOURCE_BY_NAME[venue.name].id
+        self.source_id = config.catalogue.source[venue.name].id
         self._config = config
         self._instance = instance
         self._newest = newest or (lambda: lists)

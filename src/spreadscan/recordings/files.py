@@ -10,6 +10,7 @@ import msgspec
 import zstandard
 from spreadcore.tape import are_records
 
+from spreadscan.catalogue import built_in
 from spreadscan.errors import BadData
 from spreadscan.recordings.format import (
     ABOUT_BYTES_MAX,
@@ -28,7 +29,6 @@ from spreadscan.recordings.format import (
     check_version,
     unpack_block_head,
 )
-from spreadscan.types import SOURCE_BY_NAME
 
 _SEARCH_BYTES = 1 << 20
 
@@ -123,8 +123,8 @@ def _read_about(path: Path, file: BinaryIO, tell: Tell) -> FileAbout | None:
         about = msgspec.json.decode(text, type=FileAbout)
     except msgspec.ValidationError as error:
         raise BadData(f"{path}: {error}, expected the head of a file of frames") from None
-    if about.source not in SOURCE_BY_NAME:
-        raise BadData(f"{path}: source {about.source!r}, expected one of {[*SOURCE_BY_NAME]}")
+    if about.source not in built_in().source:
+        raise BadData(f"{path}: source {about.source!r}, expected one of {[*built_in().source]}")
     return about
 
 

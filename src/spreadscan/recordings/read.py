@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from spreadscan.catalogue import built_in
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import files
 from spreadscan.recordings.format import (
@@ -20,7 +21,6 @@ from spreadscan.recordings.format import (
     Span,
     read_about,
 )
-from spreadscan.types import SOURCE_BY_NAME
 
 
 class Block(NamedTuple):
@@ -77,7 +77,7 @@ class Recording:
         self.about = read_about(str(folder / ABOUT), _about_text(folder))
         self.utc_offset_ns = self.about.utc_offset_ns
         self._files = self._find()
-        self.sources = tuple(sorted(self._files, key=lambda name: SOURCE_BY_NAME[name].id))
+        self.sources = tuple(sorted(self._files, key=lambda name: built_in().source[name].id))
         if not self.sources:
             raise BadData(f"{folder / FRAMES}: no whole *{ENDING} in it, expected at least one")
         self.n_bytes = sum(path.stat().st_size for path in self._paths())
@@ -147,7 +147,7 @@ class Recording:
 
     def frames(self) -> Iterator[Frame]:
         """Yield every frame in the order of (recv_ns, source, number): that of their arrival."""
-        ids = {source: SOURCE_BY_NAME[source].id for source in self.sources}
+        ids = {source: built_in().source[source].id for source in self.sources}
         streams = [self._frames_of(source) for source in self.sources]
         return heapq.merge(*streams, key=lambda frame: (frame.recv_ns, ids[frame.source]))
 

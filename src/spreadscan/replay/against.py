@@ -10,15 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
 from spreadscan.replay.scan import Moment, Played, RecordedUtc
 from spreadscan.tracker import SIGNALS, read_rows
 from spreadscan.tracker.events import day_of
 from spreadscan.tracker.files import data_files
-from spreadscan.types import DIRECTIONS
 
 WITHIN_NS = 200_000_000
-_DIRECTIONS = {direction.name: direction for direction in DIRECTIONS}
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +38,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def moment(self) -> Moment:
         """Return when it was of which pair."""
-        return Moment(self.at_ns, _DIRECTIONS[self.direction], self.symbol)
+        return Moment(self.at_ns, built_in().direction[self.direction], self.symbol)
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +115,7 @@ def _events(
         for row in read_rows(file.path, SIGNALS):
             if not begin <= row["time"] <= end:
                 continue
-            if row["event"] == "OPEN" and row["direction"] in _DIRECTIONS:
+            if row["event"] == "OPEN" and row["direction"] in built_in().direction:
                 opened.append(
                     Signal(
                         direction=row["direction"],

@@ -23,7 +23,7 @@ from spreadscan.feeds.acts import act
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.lists import Listed
 from spreadscan.recordings import Block, Opcode, Verdicts
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 
 _REASON = {name: i for i, name in enumerate(DECLINED)}
@@ -56,7 +56,7 @@ class RecordedFeed:
         instance: Instance, config: Config,
     ) -> None:  # fmt: skip
         self.source = source
-        self.source_id = SOURCE_BY_NAME[source].id
+        self.source_id = config.catalogue.source[source].id
         self.position = 0  # bytes of its files read so far
         self.lived_ns = 0  # its feed, as far as was read
         venue = VENUES[source]

@@ -17,7 +17,6 @@ What a frame says is not looked at here. BadData names file and line of what can
 
 import base64
 import binascii
-import difflib
 import gzip
 import io
 import re
@@ -26,8 +25,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
+from spreadscan.catalogue import built_in
 from spreadscan.errors import BadData, ConfigError
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 RECORDING = "frames.tsv.gz"
@@ -36,8 +35,10 @@ LINE_BYTES_MAX = 4 << 20  # four times what any decoder takes: such a line is no
 Form = Literal["recording", "lines", "stamped", "capture", "whole"]
 
 _VENUES = {
-    spelled.encode(): name for name in SOURCE_BY_NAME for spelled in (name, name.replace("-", "_"))
-} | {b"binance_usdm": "binance-futures"}
+    spelled.encode(): name
+    for name, venue in VENUES.items()
+    for spelled in (name, name.replace("-", "_"), *venue.spec.aliases)
+}
 _PROTOBUF = frozenset(n for n, venue in VENUES.items() if venue.schema.wire == "protobuf")
 _TAB = b"\t"
 _ADDRESSES = (b"wss://", b"ws://", b"https://", b"http://")
@@ -143,10 +144,9 @@ def _files_of(directory: Path, source: str, prefix: str) -> list["FrameFile"]:
         form = None if path.name.startswith(".") or not path.is_file() else form_of(path.name)
         if form is None:
             continue
-        if form != "recording" and source not in SOURCE_BY_NAME:
-            near = difflib.get_close_matches(source, SOURCE_BY_NAME, 1, 0.6)
-            hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(SOURCE_BY_NAME)}"
-            raise ConfigError(f"{path}: frames in folder {source!r}, expected a source: {hint}")
+        if form != "recording" and source not in built_in().source:
+            hint = built_in().hint(source)
+            raise ConfigError(f"{path}: frames in folder {source!r}, which is no source: {hint}")
         known = "" if form == "recording" else source
         files.append(FrameFile(path, f"{prefix}{path.name}", known, form))
     return files

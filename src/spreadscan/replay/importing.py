@@ -8,12 +8,12 @@ from typing import NamedTuple
 import msgspec
 
 from spreadscan import __version__
+from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import FrameFiles, Opcode
 from spreadscan.recordings.format import ABOUT, FRAMES, RECORD_HEAD, About, Span
 from spreadscan.replay.frames import RECORDING, FrameFile
-from spreadscan.types import SOURCE_BY_NAME
 
 _FRAMES_PER_REPORT = 2048
 _BLOCK_BYTES = 1 << 20
@@ -47,7 +47,7 @@ def import_frames(file: Path, folder: Path, progress: Progress) -> Imported:
     last_ns, last_id, first_ns, stamp_before_ns = 0, 0, 0, 0
     (folder / FRAMES).mkdir(parents=True, exist_ok=True)
     for n, (stamp_ns, name, payload, binary) in enumerate(source.frames(), 1):
-        source_id = SOURCE_BY_NAME[name].id
+        source_id = built_in().source[name].id
         if stamp_ns < stamp_before_ns:
             raise BadData(f"{file}: line {n}: time {stamp_ns}, expected from {stamp_before_ns} on")
         stamp_before_ns = stamp_ns

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from spreadscan.app.build import taker_fee
+from spreadscan.catalogue import built_in
 from spreadscan.config import Config, load
 from spreadscan.errors import ConfigError
 from spreadscan.lists import Lists
@@ -12,7 +13,6 @@ from spreadscan.lists import load as load_lists
 from spreadscan.recordings import is_recording
 from spreadscan.replay.recorded import GENERATED
 from spreadscan.tracker.columns import Simulated
-from spreadscan.types import SOURCES
 
 SETTINGS = "config.toml"
 
@@ -77,9 +77,11 @@ def spelled_out(settings: Mapping[str, str]) -> dict[str, str]:
         if (section, dot) != ("fees", "."):
             flags[key] = value
             continue
-        names = [source.name for source in SOURCES if whose in (source.exchange, source.name)]
+        names = [
+            source.name for source in built_in().sources if whose in (source.exchange, source.name)
+        ]
         if not names or field != "taker_bps":
-            known = ", ".join(sorted({source.exchange for source in SOURCES}))
+            known = ", ".join(sorted({source.exchange for source in built_in().sources}))
             raise ConfigError(
                 f"command line: unknown key {key!r}, expected fees.EXCHANGE.taker_bps (one of "
                 f"{known}) or a key of the config"

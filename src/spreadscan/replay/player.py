@@ -12,6 +12,7 @@ from spreadcore.frames import FrameIntake
 from spreadcore.layout import DECLINED
 from spreadcore.wire.decoder import FrameDecoder
 
+from spreadscan.catalogue import built_in
 from spreadscan.errors import BadData
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.recordings import is_recording
@@ -21,7 +22,7 @@ from spreadscan.replay.recorded import RecordedFile
 from spreadscan.replay.requests import Pair
 from spreadscan.replay.symbols import Listing, Symbols, declined_in, instruments_in
 from spreadscan.replay.table import SYMBOLS_MAX, ReplayTable
-from spreadscan.types import SOURCE_BY_NAME, SOURCES, Book, Instrument
+from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import Ack, Control, Pong, Refusal
 
@@ -84,12 +85,12 @@ class Player:
         n, recv_ns = 0, 0
         if file.source:
             sessions[file.source] = self.session(file, file.source)
-            source_ids.append(SOURCE_BY_NAME[file.source].id)
+            source_ids.append(built_in().source[file.source].id)
         for recv_ns, source, payload, _ in file.frames():
             session = sessions.get(source)
             if session is None:
                 session = sessions[source] = self.session(file, source)
-                source_ids.append(SOURCE_BY_NAME[source].id)
+                source_ids.append(built_in().source[source].id)
             session.take(payload, recv_ns)
             turn(source_ids, recv_ns)
             n += 1
@@ -118,7 +119,7 @@ class Player:
 
     def result(self) -> Result:
         """Return all accounts, checked, sources in the order of their ids."""
-        totals = {source.name: Account() for source in SOURCES}
+        totals = {source.name: Account() for source in built_in().sources}
         for file in self._files:
             for name, account in file.sources.items():
                 totals[name].add(account)

@@ -7,10 +7,11 @@ import heapq
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from spreadscan.catalogue import built_in
 from spreadscan.lists import load
 from spreadscan.recordings import Opcode, Recording, unpack
 from spreadscan.replay.frames import Frame
-from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.types import Instrument
 
 GENERATED = "generated"
 
@@ -40,7 +41,7 @@ class RecordedFile:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the messages of all sources by (receive time, source id)."""
-        ids = {name: SOURCE_BY_NAME[name].id for name in self._recording.sources}
+        ids = {name: built_in().source[name].id for name in self._recording.sources}
         streams = [self._frames_of(name) for name in ids]
         return heapq.merge(*streams, key=lambda frame: (frame.recv_ns, ids[frame.source]))
 

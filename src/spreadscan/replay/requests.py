@@ -1,12 +1,11 @@
 """What a replay is asked for on top of the account: pairs of sources and limits, from text."""
 
-import difflib
 import math
 from collections import Counter
 from typing import NamedTuple
 
+from spreadscan.catalogue import built_in
 from spreadscan.errors import ConfigError
-from spreadscan.types import SOURCE_BY_NAME
 
 # The index has room for six directions of one (source, symbol), the ids of directions are a byte.
 PER_SOURCE_MAX = 6
@@ -47,10 +46,8 @@ def _pair(text: str) -> Pair:
     if not colon:
         raise ConfigError(f"directions: {text!r}, expected BUY:SELL, e.g. okx-spot:mexc-futures")
     for name in (buy, sell):
-        if name not in SOURCE_BY_NAME:
-            near = difflib.get_close_matches(name, SOURCE_BY_NAME, 1, 0.4)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SOURCE_BY_NAME)}"
-            raise ConfigError(f"directions: unknown source {name!r}, {hint}")
+        if name not in built_in().source:
+            raise ConfigError(f"directions: unknown source {name!r}, {built_in().hint(name)}")
     if buy == sell:
         raise ConfigError(f"directions: {text!r}, expected two different sources")
     return Pair(buy, sell)

@@ -15,6 +15,7 @@ from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
 from spreadcore.playback import BLOCK, EVENT, HELD, MESSAGE, OVER, TICK, Playback
 
 from spreadscan.app import build
+from spreadscan.catalogue import Direction
 from spreadscan.config import Config
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.lists import Lists
@@ -24,7 +25,6 @@ from spreadscan.replay.material import market_of
 from spreadscan.replay.pace import Pace
 from spreadscan.replay.table import private_instance
 from spreadscan.tracker import Tracker
-from spreadscan.types import Direction
 
 # (bytes read, bytes in all, recorded ns since the first frame)
 Progress = Callable[[int, int, int], None]
@@ -190,7 +190,7 @@ class Scan:
         Too old for the cadence of its pair: a live run with an audit may have had it confirmed.
         """
         direction = moment.direction
-        for source_id in (direction.buy_source, direction.sell_source):
+        for source_id in (direction.buy.id, direction.sell.id):
             quote = self._instance.quotes.read(source_id, self._ids[moment.symbol])
             if quote is None or quote.recv_ns == 0:
                 self.without_quote.add(moment)

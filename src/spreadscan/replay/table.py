@@ -18,11 +18,11 @@ from spreadcore.quotes import QuoteTuple
 from spreadcore.region import create, exists, unlink
 
 from spreadscan.app.build import WRITABLE
+from spreadscan.catalogue import built_in
 from spreadscan.config import Capacity
 from spreadscan.errors import Halt
 from spreadscan.replay.account import Above, Edge
 from spreadscan.replay.requests import Pair
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 
 SYMBOLS_MAX: int = LIMITS["n_symbols"]  # symbols are met on the way: room for as many as ids go
@@ -38,14 +38,14 @@ class ReplayTable:
         self, pairs: Sequence[Pair], limits: Sequence[float], n_symbols: int = SYMBOLS_MAX
     ) -> None:
         self._pairs = pairs
-        capacity = Capacity(len(SOURCES), n_symbols, max(1, len(pairs)))
+        capacity = Capacity(built_in().n_source_ids, n_symbols, max(1, len(pairs)))
         self._instance = private_instance(capacity)
         self._intakes: dict[str, FeedIntake] = {}
         self._index = SourceSymbolIndex(
-            len(SOURCES),
+            built_in().n_source_ids,
             n_symbols,
             [
-                (i, SOURCE_BY_NAME[pair.buy].id, SOURCE_BY_NAME[pair.sell].id)
+                (i, built_in().source[pair.buy].id, built_in().source[pair.sell].id)
                 for i, pair in enumerate(pairs)
             ],
         )
@@ -66,7 +66,7 @@ class ReplayTable:
             region = self._instance.region
             self._intakes[source] = FeedIntake(
                 region("quotes"), region("dirty"), region("health"),
-                SOURCE_BY_NAME[source].id, VENUES[source].schema.id_reset,
+                built_in().source[source].id, VENUES[source].schema.id_reset,
             )  # fmt: skip
         return self._intakes[source]
 
@@ -88,7 +88,7 @@ class ReplayTable:
 
     def read(self, source: str, symbol_id: int) -> QuoteTuple:
         """Return what a slot holds, never torn."""
-        quote = self._instance.quotes.read(SOURCE_BY_NAME[source].id, symbol_id)
+        quote = self._instance.quotes.read(built_in().source[source].id, symbol_id)
         if quote is None:
             raise Halt(f"{source}: slot {symbol_id} has a writer inside, expected it at rest")
         return quote

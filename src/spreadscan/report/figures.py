@@ -12,14 +12,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from spreadscan.catalogue import built_in
 from spreadscan.report.history import OPEN_YET, Floats, Tracks
 from spreadscan.report.theme import COLOURS, bare, figure, hint
 from spreadscan.tracker.track import REASONS
-from spreadscan.types import DIRECTIONS
 
 ENDS = (*REASONS, OPEN_YET)
 BARS = 12
-_DIRECTIONS = {direction.id: direction for direction in DIRECTIONS}
 _AGES = {1: "1 ms", 10: "10 ms", 100: "0.1 s", 1_000: "1 s", 10_000: "10 s", 60_000: "1 min",
          600_000: "10 min", 3_600_000: "1 h"}  # fmt: skip
 _HOURS = 24
@@ -55,8 +54,8 @@ def opportunities(tracks: Tracks) -> NDArray[np.int64]:
     found = []
     for row in order[: np.count_nonzero(~np.isnan(kept))]:
         pair, number = str(tracks.pair[row]), int(tracks.direction[row])
-        direction = _DIRECTIONS.get(number)
-        buy, sell = (direction.buy_source, direction.sell_source) if direction else (number, number)
+        direction = built_in().direction_at.get(number)
+        buy, sell = (direction.buy.id, direction.sell.id) if direction else (number, number)
         span_s = float(tracks.opened_s[row]), float(tracks.closed_s[row])
         legs = [taken.setdefault((pair, side, leg), []) for side, leg in
                 (("buy", buy), ("sell", sell))]  # fmt: skip
@@ -128,7 +127,8 @@ def _by_hour(tracks: Tracks, weights: Floats) -> Floats:
     rows = tracks.direction >= 0
     hours = (tracks.opened_s[rows] // 3600).astype(np.int64) % _HOURS
     cells = tracks.direction[rows] * _HOURS + hours
-    sums: Floats = np.bincount(cells, weights[rows], len(DIRECTIONS) * _HOURS).astype(np.float64)
+    n = built_in().n_direction_ids * _HOURS
+    sums: Floats = np.bincount(cells, weights[rows], n).astype(np.float64)
     return sums.reshape(-1, _HOURS)
 
 
@@ -142,14 +142,14 @@ def _heat(cells: Floats, unit: str, text: Callable[[float], str]) -> Figure:
         face = to_rgba(COLOURS["grid"], 0.35) if empty else to_rgba(COLOURS["heat"], share)
         box = Rectangle((hour + 0.04, row + 0.05), 0.92, 0.9, facecolor=face, linewidth=0)
         shown = "0" if empty else text(value)
-        hint(box, f"{DIRECTIONS[row].name}, {hour:02d}:00-{hour:02d}:59 UTC: {shown} {unit}")
+        hint(box, f"{direction_name(row)}, {hour:02d}:00-{hour:02d}:59 UTC: {shown} {unit}")
         axes.add_patch(box).set_in_layout(False)  # measuring hundreds of these takes seconds
         if not empty:
             number = axes.text(hour + 0.5, row + 0.5, _short(value), fontsize=7.5)
             number.set(ha="center", va="center", in_layout=False)
     axes.set(xlim=(0, _HOURS), ylim=(len(cells), 0), xlabel="hour of the day, UTC")
     axes.set_xticks(np.arange(_HOURS) + 0.5, [f"{hour:02d}" for hour in range(_HOURS)])
-    axes.set_yticks(np.arange(len(cells)) + 0.5, [d.name.replace("->", " → ") for d in DIRECTIONS])
+    axes.set_yticks(np.arange(len(cells)) + 0.5, [direction_name(row) for row in range(len(cells))])
     return found
 
 
@@ -219,6 +219,12 @@ def named(reason: str) -> str:
     return "still open" if reason == OPEN_YET else reason.lower().replace("_", " ")
 
 
+def direction_name(number: int) -> str:
+    """Return a direction's name as it is shown, e.g. 'okx → mexc'."""
+    known = built_in().direction_at.get(number)
+    return known.name.replace("->", " → ") if known else f"direction {number}"
+
+
 def span(seconds: float) -> str:
     """Return a time span in the unit that suits it."""
     if seconds != seconds:
@@ -236,13 +242,10 @@ def bars(pairs: list[Pair]) -> Figure:
     kept = [pair.kept_usdt for pair in pairs]
     drawn = axes.barh(places, kept, 0.72, color=COLOURS["accent"])
     for bar, pair in zip(drawn, pairs, strict=True):
-        hint(bar, f"{pair.pair} {DIRECTIONS[pair.direction].name}: {pair.times:,} times, "
+        hint(bar, f"{pair.pair} {direction_name(pair.direction)}: {pair.times:,} times, "
                   f"{pair.kept_usdt:,.2f} USDT")  # fmt: skip
     axes.bar_label(drawn, [f"{value:,.2f}" for value in kept], padding=3, fontsize=8)
-    axes.set_yticks(
-        places,
-        [f"{p.pair}  {DIRECTIONS[p.direction].name.replace('->', ' → ')}" for p in pairs],
-    )
+    axes.set_yticks(places, [f"{p.pair}  {direction_name(p.direction)}" for p in pairs])
     axes.set_ylim(BARS - 0.4, -0.6)
     low, high = min([*kept, 0.0]), max([*kept, 0.0])
     room = 0.2 * (high - low)  # for the numbers beside the bars

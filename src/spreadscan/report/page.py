@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from spreadscan.app.truth import agreement_pct, floored
-from spreadscan.report.figures import Pair, named, span
+from spreadscan.report.figures import Pair, direction_name, named, span
 from spreadscan.report.truth import Total
 from spreadscan.tracker.track import is_proven
-from spreadscan.types import DIRECTIONS
 
 _NONE = "–"
 _WORDS = (
@@ -188,9 +187,8 @@ def truth_table(totals: Sequence[Total]) -> str:
 
 
 def _cells(pair: Pair) -> str:
-    direction = DIRECTIONS[pair.direction].name.replace("->", " → ")
     texts = (
-        pair.pair, direction, f"{pair.times:,}", f"{pair.kept_usdt:,.2f}",
+        pair.pair, direction_name(pair.direction), f"{pair.times:,}", f"{pair.kept_usdt:,.2f}",
         number(pair.peak_net_bps, 1), span(pair.duration_s), number(pair.size_usdt, 0),
         number(pair.trip_bps, 1),
     )  # fmt: skip

@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 
 from spreadscan.errors import BadData
 from spreadscan.export import Damage, Input, read
-from spreadscan.report.figures import named, span
+from spreadscan.report.figures import direction_name, named, span
 from spreadscan.report.history import OPEN_YET, Floats, Gap, History, Progress, Tracks
 from spreadscan.report.theme import COLOURS, figure
-from spreadscan.types import DIRECTIONS
 
 _COLUMNS = ("track_id", "time", "buy_ask", "sell_bid", "net_bps")
 _BUCKETS = 200  # of a track; the lowest and the highest net of each are drawn
@@ -140,7 +139,7 @@ def _broken_at(line: Line, gaps_s: Sequence[tuple[float, float]]) -> Line:
 
 def title(tracks: Tracks, row: int) -> str:
     """Return a track's pair and direction."""
-    return f"{tracks.pair[row]}  {DIRECTIONS[tracks.direction[row]].name.replace('->', ' → ')}"
+    return f"{tracks.pair[row]}  {direction_name(int(tracks.direction[row]))}"
 
 
 def draw(tracks: Tracks, row: int, line: Line, gaps: Sequence[Gap]) -> Figure:

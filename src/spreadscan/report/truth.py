@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from spreadscan.app.truth import AGREE_PCT, agreement_pct, floored
+from spreadscan.catalogue import built_in
 from spreadscan.errors import BadData
 from spreadscan.report.theme import COLOURS, bare, figure, hint
 from spreadscan.tracker import AUDIT, read_rows
 from spreadscan.tracker.files import data_files
-from spreadscan.types import SOURCES
 
 _HOUR_S = 3600
 _STEPS_H = (1, 2, 3, 6, 12, 24, 48, 168, 720)  # of a column
@@ -95,7 +95,7 @@ def totals(hours: Sequence[Hour]) -> list[Total]:
 
 
 def _ordered(names: Mapping[str, object]) -> list[str]:
-    known = [source.name for source in SOURCES]
+    known = [source.name for source in built_in().sources]
     return sorted(names, key=lambda name: (known.index(name) if name in known else 99, name))
 
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from spreadscan.catalogue import built_in
 from spreadscan.errors import ConfigError
-from spreadscan.types import SOURCE_BY_NAME
 
 # What a value may be; of connects and requests each.
 _RANGES: dict[str, tuple[int, float]] = {
@@ -316,8 +316,8 @@ def _sentence(kind: type[Fault], values: dict[str, Any], error: Exception) -> st
 
 
 def _check(where: str, fault: Fault) -> None:
-    if fault.source != "*" and fault.source not in SOURCE_BY_NAME:
-        names = ", ".join(("*", *SOURCE_BY_NAME))
+    if fault.source != "*" and fault.source not in built_in().source:
+        names = ", ".join(("*", *built_in().source))
         raise ConfigError(f"{where}: found source '{fault.source}', expected one of {names}")
     if not 0.0 <= fault.at_s < fault.until_s:
         raise ConfigError(

@@ -9,11 +9,12 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from spreadscan.catalogue import built_in
 from spreadscan.errors import ConfigError
 from spreadscan.sim.dislocations import CHANCE, Dislocation, Schedule
 from spreadscan.sim.ticks import CYCLE_NS, FEWEST, Cycle, share_out
 from spreadscan.sim.universe import SMALL, Listing, Shape, universe
-from spreadscan.types import SOURCES, Book, FundingRate, Instrument
+from spreadscan.types import Book, FundingRate, Instrument
 
 DEFAULT_RATE = 2_000.0
 EPOCH_UNIX_NS = 1_795_132_800_000_000_000  # venue time of simulated time 0: 2026-11-20T00:00Z
@@ -77,7 +78,7 @@ class Series:
         self.notional = 0.0  # usual size at the touch, USDT
         self.noise_at = 0
         self.id_base = 0
-        self.id_step = _ID_STEP.get(SOURCES[source_id].name, 3)
+        self.id_step = _ID_STEP.get(built_in().source_at[source_id].name, 3)
         self.schedule: Schedule
 
 
@@ -131,7 +132,7 @@ class Market:
         self._noise = [rng.uniform(-1.0, 1.0) for _ in range(_NOISE_MASK + 1)]
         self._set_prices(rng, counts)
         for s in self.series:
-            sign = 1 if SOURCES[s.source_id].market == "futures" else -1
+            sign = 1 if built_in().source_at[s.source_id].kind == "perpetual" else -1
             key = f"{seed}/dislocations/{s.source_id}/{s.listing.coin.name}"
             s.schedule = Schedule(key, sign, dislocation_chance)
         self.suspects = self._set_strangers(rng, quiet)
@@ -242,7 +243,7 @@ class Market:
         for s in self.series:
             rank, unit = s.listing.coin.rank, s.listing.instrument
             s.drift = drift.get(rank, ())
-            if SOURCES[s.source_id].market == "futures":
+            if built_in().source_at[s.source_id].kind == "perpetual":
                 s.basis = basis.get(rank, s.basis)
             s.level_bps = rng.uniform(-_LEVEL_BPS, _LEVEL_BPS)
             width = rng.uniform(0.1, 0.4) if rank < 10 else rng.uniform(0.6, 1.5 + rank / 300.0)
@@ -264,7 +265,7 @@ class Market:
             able = [
                 s
                 for s in self.series
-                if SOURCES[s.source_id].name == source_name
+                if built_in().source_at[s.source_id].name == source_name
                 and s.number not in quiet
                 and s.listing.coin.rank >= 100
                 and n_listed[s.listing.coin.name] >= 6
@@ -292,5 +293,5 @@ def _drift(rng: random.Random, bps_per_s: float) -> tuple[Wave, ...]:
 
 
 def _venue_time(source_id: int, unix_ns: int) -> int:
-    grid = _CLOCK_GRID_NS.get(SOURCES[source_id].name, 1_000_000)
+    grid = _CLOCK_GRID_NS.get(built_in().source_at[source_id].name, 1_000_000)
     return unix_ns - unix_ns % grid if grid else 0

@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
+from spreadscan.catalogue import built_in
 from spreadscan.clock import now_ns
 from spreadscan.sim.blocks import Block
 from spreadscan.sim.connection import Connection, frame
@@ -27,9 +28,8 @@ from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.protocols import Rules
 from spreadscan.sim.protocols.binance import bare
 from spreadscan.sim.simtime import Moment, SimTime
-from spreadscan.sim.statuses import SOURCES as TELLING
-from spreadscan.sim.statuses import Statuses
-from spreadscan.types import SOURCE_BY_NAME, SOURCES, Book, FundingRate
+from spreadscan.sim.statuses import TELLING, Statuses
+from spreadscan.types import Book, FundingRate
 from spreadscan.venues import VENUES
 
 _PAGES_KEPT = 4  # megabytes each
@@ -73,12 +73,12 @@ class MarketExchange(Exchange[_Topic]):
         self._time = time
         self._pages = pages
         self._listed = market.instruments[source_id]
-        exchange = SOURCES[source_id].exchange
+        exchange = built_in().source_at[source_id].exchange
         self._views = {  # of both markets: where parameters tell them apart, one host has both
             source.name: View(market, source.id, time, harm.delisted, harm.halted)
             if source.name == name
             else View(market, source.id, time)
-            for source in SOURCES
+            for source in built_in().sources
             if source.exchange == exchange
         }
         rows, ours = pages.rows(name), {row.venue_symbol for row in self._listed}
@@ -200,14 +200,14 @@ class MarketExchange(Exchange[_Topic]):
         theirs = other.partition("-")[0]
         views = {
             source.name: View(self._market, source.id, self._time).at(moment)
-            for source in SOURCES
+            for source in built_in().sources
             if source.exchange == theirs
         }
         return ticker_page(other, path, query, views, dict, moment.unix_ns // 1_000_000)
 
     def _rates(self, moment: Moment) -> dict[str, FundingRate]:
         """Return the funding of the exchange's perpetuals, by venue symbol."""
-        source = SOURCE_BY_NAME[f"{self.name.partition('-')[0]}-futures"]
+        source = built_in().source[f"{self.name.partition('-')[0]}-futures"]
         n = len(self._market.listings[source.id])
         rates = (self._market.funding(source.id, i, moment.unix_ns) for i in range(n))
         return {rate.symbol: rate for rate in rates}

@@ -8,15 +8,15 @@ from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 
+from spreadscan.catalogue import built_in
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError
 from spreadscan.sim.exchange import Counters, Exchange
 from spreadscan.sim.protocols import PROTOCOLS
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 _TIMERS_S = 0.05
 _HTTP_SHUTDOWN_S = 0.2
-_PORT_BASE_MAX = 65_535 - len(SOURCES)
+_PORT_BASE_MAX = 65_535 - built_in().n_source_ids
 
 _E = TypeVar("_E", bound=Exchange[Any])
 
@@ -78,7 +78,7 @@ class Server(Generic[_E]):
     async def _open(self) -> None:
         try:
             for exchange in self.exchanges.values():
-                await self._listen(exchange, SOURCE_BY_NAME[exchange.name].id)
+                await self._listen(exchange, built_in().source[exchange.name].id)
         except BaseException:
             await self.stop()
             raise

@@ -14,6 +14,7 @@ from ssl import SSLContext
 
 import uvloop
 
+from spreadscan.catalogue import built_in
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError
 from spreadscan.logs import facts
@@ -28,11 +29,10 @@ from spreadscan.sim.protocols import PROTOCOLS, Rules
 from spreadscan.sim.simtime import SimTime
 from spreadscan.sim.tls import make_context
 from spreadscan.sim.universe import UNIVERSES
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 log = logging.getLogger(__name__)
 
-_ALL = tuple(SOURCE_BY_NAME)
+_ALL = tuple(built_in().source)
 _WAKE_S = 0.003
 _TICKS_PER_TURN = 500  # then the loop reads its sockets
 # After a longer pause (a stopped process) the ticks before are left out, not sent in a burst.
@@ -82,7 +82,7 @@ class SimServer(Server[MarketExchange]):
     ) -> None:
         if not 0.0 < speed < math.inf:
             raise ConfigError(f"sim: speed is {speed}, expected more than 0")
-        unknown = [name for name in sources if name not in SOURCE_BY_NAME]
+        unknown = [name for name in sources if name not in built_in().source]
         if unknown:
             raise ConfigError(f"sim: found source '{unknown[0]}', expected one of {[*PROTOCOLS]}")
         check(faults)
@@ -94,13 +94,13 @@ class SimServer(Server[MarketExchange]):
         self._sources = tuple(sources)
         self._flood = flood
         self._faults = tuple(faults)
-        self._by_id: list[MarketExchange | None] = [None] * len(SOURCES)
+        self._by_id: list[MarketExchange | None] = [None] * built_in().n_source_ids
 
     async def start(self) -> None:
         """Open the ports; simulated time 0 is when all are open. ConfigError: a port is taken."""
         pages = self._pages(time.time_ns() // 1_000_000)
         for name in self._sources:
-            source_id = SOURCE_BY_NAME[name].id
+            source_id = built_in().source[name].id
             rules = self._rules.get(name, PROTOCOLS[name].rules)
             if self._flood:
                 rules = replace(rules, repeat_s=0.0, first_push_s=None)

@@ -15,7 +15,7 @@ from spreadscan.sim.pages.filters import HALTED
 
 Row = dict[str, Any]
 
-SOURCES = ("binance-futures", "mexc-futures", "okx-spot", "okx-futures")
+TELLING = ("binance-futures", "mexc-futures", "okx-spot", "okx-futures")
 _GONE: dict[str, Row] = {
     "binance-futures": {"status": "CLOSE"},
     "mexc-futures": {"state": 3},

@@ -10,8 +10,9 @@ import random
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from spreadscan.catalogue import built_in
 from spreadscan.sim.coins import MAJORS, N_COINS, NON_ASCII, ODD, Coin, coins
-from spreadscan.types import SOURCES, Instrument
+from spreadscan.types import Instrument
 
 
 class Shape(NamedTuple):
@@ -151,7 +152,7 @@ def universe(seed: int, shape: Shape = SMALL) -> tuple[tuple[Listing, ...], ...]
     rng = random.Random(f"{seed}/units")
     return tuple(
         tuple(_listing(rng, source.name, table[rank]) for rank in sorted(chosen[source.name]))
-        for source in SOURCES
+        for source in built_in().sources
     )
 
 

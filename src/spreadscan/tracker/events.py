@@ -6,11 +6,11 @@ from typing import NamedTuple, Protocol
 from spreadcore.ring import SignalTuple
 from spreadcore.trackstats import StatsTuple
 
+from spreadscan.catalogue import Direction
 from spreadscan.clock import iso_utc
 from spreadscan.tracker.columns import SIGNALS, age_ms, bps, number, safe_text, seconds, usdt
 from spreadscan.tracker.recovery import OpenRow
 from spreadscan.tracker.track import Ended, Late, Reason, Track, track_id
-from spreadscan.types import Direction
 
 # fields that all rows of a track share
 FIXED = (

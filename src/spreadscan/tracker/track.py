@@ -10,7 +10,6 @@ from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple, PairWatch
 
 from spreadscan.config import Config
-from spreadscan.types import DIRECTIONS
 
 Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -101,6 +100,7 @@ class Tracks:
     def __init__(self, watch: PairWatch, funding: FundingRates, config: Config) -> None:
         settings = config.tracker
         self._config = config
+        self._catalogue = config.catalogue
         self.grid_ns = int(settings.grid_ms * 1e6)
         self._table = TrackTable(
             watch,
@@ -142,10 +142,10 @@ class Tracks:
         stats: StatsTuple, looked_ns: int | None = None,
     ) -> Track:  # fmt: skip
         """Follow a pair that has no track. looked_ns: when it was last looked at, else OPEN."""
-        direction = DIRECTIONS[pair[0]]
+        direction = self._catalogue.direction_at[pair[0]]
         slot = self._table.add(
             columns["track_id"].encode(),
-            (direction.buy_source, direction.sell_source, pair[1]),
+            (direction.buy.id, direction.sell.id, pair[1]),
             fees_bps=fees_bps,
             converge_bps=self._config.limits_bps(direction)[1],
             opened_ns=opened_ns,
@@ -173,8 +173,8 @@ class Tracks:
         """
         gone = []
         for track in self._of_slot.values():
-            direction, symbol_id = DIRECTIONS[track.pair[0]], track.pair[1]
-            legs = direction.buy_source, direction.sell_source
+            direction, symbol_id = self._catalogue.direction_at[track.pair[0]], track.pair[1]
+            legs = direction.buy.id, direction.sell.id
             if any(leg in listed and symbol_id not in listed[leg] for leg in legs):
                 gone.append(track)
         for track in gone:

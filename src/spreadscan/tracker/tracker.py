@@ -30,7 +30,6 @@ from spreadscan.tracker.journal import LineFile
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
 from spreadscan.tracker.track import Late, Pair, Tracks
-from spreadscan.types import DIRECTIONS
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +67,7 @@ class Tracker:
         self.instance = instance
         self.role: int = instance.health.role("tracker")
         self._config = config
+        self._catalogue = config.catalogue
         self._fees_bps = fees_bps
         self._utc = utc or UtcClock()
         self._ring = instance.ring
@@ -117,7 +117,7 @@ class Tracker:
         except OSError as error:
             raise BadData(f"{folder}: {error.strerror}, expected a folder for data") from None
         region = self._ring.region
-        capacity = min(region.n_directions, len(DIRECTIONS)), region.n_symbols
+        capacity = min(region.n_directions, self._catalogue.n_direction_ids), region.n_symbols
         now_unix_ns = self._utc.utc_ns(now_ns)
         back_s = self._config.tracker.expire_after_s
         found = read_journal(
@@ -229,10 +229,10 @@ class Tracker:
     def _forget_expired(self) -> None:
         """Free pairs that wait for a calm moment, but are listed no more: ids may be used anew."""
         for direction_id, symbol_id, state in self._active.not_free():
-            if state != REARM or direction_id >= len(DIRECTIONS):
+            if state != REARM or direction_id not in self._catalogue.direction_at:
                 continue
-            direction = DIRECTIONS[direction_id]
-            lists = [self._listed.get(s) for s in (direction.buy_source, direction.sell_source)]
+            direction = self._catalogue.direction_at[direction_id]
+            lists = [self._listed.get(s) for s in (direction.buy.id, direction.sell.id)]
             if any(listed is not None and symbol_id not in listed for listed in lists):
                 self._active.move(direction_id, symbol_id, REARM, FREE)
 
@@ -242,14 +242,14 @@ class Tracker:
 
     def _open(self, signal: SignalTuple, now_ns: int) -> bool:
         """Write the OPEN row and follow the pair; False where the disk has no room for it."""
-        if signal.direction_id >= len(DIRECTIONS):
+        direction = self._catalogue.direction_at.get(signal.direction_id)
+        if direction is None:
             raise Halt(
-                f"signal {signal.sequence}: direction {signal.direction_id}, expected below "
-                f"{len(DIRECTIONS)}"
+                f"signal {signal.sequence}: direction {signal.direction_id}, expected one of "
+                f"{', '.join(map(str, self._catalogue.direction_at))}"
             )
         if self._reserve.look(now_ns):  # also between ticks, and before the first
             return False
-        direction = DIRECTIONS[signal.direction_id]
         fees = self._fees_bps.get(direction.id, float("nan"))
         gross = edge_gross_bps(signal.buy_px, signal.sell_px)
         columns = self._rows.fixed(signal, direction, fees)
@@ -307,7 +307,7 @@ class Tracker:
 
     def _funding_bps(self, pair: Pair, now_ns: int) -> float:
         """Return what funding will give the pair's seller; NaN where that is not known."""
-        source = DIRECTIONS[pair[0]].sell_source
+        source = self._catalogue.direction_at[pair[0]].sell.id
         return float(self._funding.bps(source, pair[1], now_ns))
 
     def _free_orphans(self, now_ns: int) -> None:
@@ -347,8 +347,9 @@ class Tracker:
         """Move the byte on and, where the pair may signal again, mark it for the engine."""
         new = REARM if reason == "EXPIRED" else FREE
         moved: bool = self._active.move(*pair, state, new)
-        if moved and new == FREE and pair[0] < len(DIRECTIONS):
-            self._dirty.mark(DIRECTIONS[pair[0]].buy_source, pair[1])
+        direction = self._catalogue.direction_at.get(pair[0])
+        if moved and new == FREE and direction:
+            self._dirty.mark(direction.buy.id, pair[1])
         return moved
 
     def _write_snapshots(self) -> None:

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from spreadscan.catalogue import Kind
 from spreadscan.config import Config, listed
 from spreadscan.errors import BadFrame
-from spreadscan.types import Book, FundingRate, Instrument, Market
+from spreadscan.types import Book, FundingRate, Instrument
 from spreadscan.venues.answers import UNSURE, Meaning
 from spreadscan.venues.values import MISSING_FIELD, name_in, page_object, small_number, unix_ms
 
@@ -41,7 +42,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str  # "binance-spot"
     exchange: str
-    market: Market
+    kind: Kind
+    aliases: tuple[str, ...] = ()  # what recordings of others call it
     ws_urls: tuple[str, ...]  # in order of preference; the next is tried where one fails
     rest_urls: tuple[str, ...]  # likewise; scheme and host only, paths come from requests
     addresses: Facts  # what ws_urls, rest_urls and paths are from

@@ -77,7 +77,7 @@ from spreadscan.venues.values import (
 SPOT_SPEC = VenueSpec(
     name="binance-spot",
     exchange="binance",
-    market="spot",
+    kind="spot",
     ws_urls=(
         "wss://data-stream.binance.vision/stream",
         "wss://stream.binance.com:9443/stream",
@@ -109,7 +109,8 @@ SPOT_SPEC = VenueSpec(
 FUTURES_SPEC = msgspec.structs.replace(
     SPOT_SPEC,
     name="binance-futures",
-    market="futures",
+    kind="perpetual",
+    aliases=("binance_usdm",),
     ws_urls=("wss://fstream.binance.com/public/stream",),
     rest_urls=("https://fapi.binance.com",),
     time_path="/fapi/v1/time",

@@ -67,7 +67,7 @@ SPOT_SPEC = VenueSpec(
     exchange="bybit",
     refuses="request",
     lists_halted=False,
-    market="spot",
+    kind="spot",
     ws_urls=("wss://stream.bybit.com/v5/public/spot",),
     rest_urls=("https://api.bybit.com", "https://api.bytick.com"),
     time_path="/v5/market/time",
@@ -93,7 +93,7 @@ SPOT_SPEC = VenueSpec(
 FUTURES_SPEC = msgspec.structs.replace(
     SPOT_SPEC,
     name="bybit-futures",
-    market="futures",
+    kind="perpetual",
     ws_urls=("wss://stream.bybit.com/v5/public/linear",),
     topics_per_frame=100,
     topics_per_socket=200,

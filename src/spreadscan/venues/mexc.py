@@ -53,7 +53,7 @@ from spreadscan.venues.values import json_object, label
 SPOT_SPEC = VenueSpec(
     name="mexc-spot",
     exchange="mexc",
-    market="spot",
+    kind="spot",
     ws_urls=("wss://wbs-api.mexc.com/ws",),
     rest_urls=("https://api.mexc.com",),
     time_path="/api/v3/time",
@@ -82,7 +82,7 @@ SPOT_SPEC = VenueSpec(
 FUTURES_SPEC = msgspec.structs.replace(
     SPOT_SPEC,
     name="mexc-futures",
-    market="futures",
+    kind="perpetual",
     ws_urls=("wss://contract.mexc.com/edge",),
     rest_urls=("https://api.mexc.com", "https://contract.mexc.com"),
     time_path="/api/v1/contract/ping",

@@ -69,7 +69,7 @@ from spreadscan.venues.values import json_object, label, lacks, name_in, page_ob
 SPOT_SPEC = VenueSpec(
     name="okx-spot",
     exchange="okx",
-    market="spot",
+    kind="spot",
     ws_urls=("wss://ws.okx.com/ws/v5/public",),
     rest_urls=("https://www.okx.com",),
     time_path="/api/v5/public/time",
@@ -94,7 +94,7 @@ SPOT_SPEC = VenueSpec(
     validate_batch=100,
 )
 FUTURES_SPEC = msgspec.structs.replace(
-    SPOT_SPEC, name="okx-futures", market="futures", taker_bps=5.0
+    SPOT_SPEC, name="okx-futures", kind="perpetual", taker_bps=5.0
 )
 
 BOOK = BookSchema(

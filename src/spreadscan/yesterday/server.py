@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from spreadscan.catalogue import built_in
 from spreadscan.clock import now_ns
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import Frame, Recording
@@ -14,7 +15,6 @@ from spreadscan.sim.connection import MOST_UNSENT_BYTES
 from spreadscan.sim.pages import Pages
 from spreadscan.sim.ports import Server, serve
 from spreadscan.sim.protocols import PROTOCOLS
-from spreadscan.types import SOURCES
 from spreadscan.yesterday.exchange import RecordedExchange
 from spreadscan.yesterday.listed import Listed
 
@@ -90,7 +90,7 @@ class RecordingServer(Server[RecordedExchange]):
 
     def _render(self, listed: Mapping[str, Listed]) -> Pages:
         empty = Listed((), ())
-        instruments = [listed.get(source.name, empty).instruments for source in SOURCES]
+        instruments = [listed.get(source.name, empty).instruments for source in built_in().sources]
         return Pages(instruments, self.unix_ns() // 1_000_000, others=False)
 
     def _ask(self) -> None:

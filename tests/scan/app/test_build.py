@@ -3,12 +3,12 @@
 import pytest
 from spreadcore.active import FREE, REARM
 
+from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, DirectionSettings, Engine, VenueSettings
 from spreadscan.lists import Lists
 from spreadscan.reload import Reload
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 
 SYMBOL = 3
@@ -28,7 +28,7 @@ def test_an_accounts_tier_wins_over_venues_which_win_over_the_table() -> None:
     expected = table | {"okx-spot": 8.0, "mexc-futures": -0.5, "okx-futures": 4.0}
     assert expected == {name: build.taker_fee(config, name)[0] for name in VENUES}
     for direction in DIRECTIONS:
-        legs = [expected[SOURCES[s].name] for s in (direction.buy_source, direction.sell_source)]
+        legs = [expected[SOURCES[s].name] for s in (direction.buy.id, direction.sell.id)]
         assert sum(legs) == build.fees_bps(config)[direction.id]
 
 
@@ -54,7 +54,7 @@ class Market:
         self.engine = build.EngineRunner(config, reload, instance).engine
         self.now = now_ns()
         for source in SOURCES:
-            bid = 99.9 if source.market == "spot" else 101.0
+            bid = 99.9 if source.kind == "spot" else 101.0
             ask = 100.0 if source.id == OKX else 101.1
             instance.quotes.write(source.id, SYMBOL, bid, ask, 10.0, 10.0, 0, self.now)
             instance.health.beat(source.id, self.now)

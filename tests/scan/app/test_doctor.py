@@ -21,6 +21,7 @@ import trustme
 from spreadcore import Instance
 from spreadcore.region import instance_dir
 
+from known import SOURCE_BY_NAME
 from scan.discovery.kit import NOBODY, Reply, Rest, run
 from scan.net.raw_server import RawServer
 from spreadscan.app.doctor import Check, Report, examine, reach
@@ -36,7 +37,6 @@ from spreadscan.inuse import Announced, leave_maintenance
 from spreadscan.lists import Failure, SourceList
 from spreadscan.net.bans import bans_of
 from spreadscan.sim.pages import TIME_PATHS, time_page
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES, base
 from spreadscan.venues.base import time_ms
 

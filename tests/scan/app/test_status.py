@@ -8,6 +8,7 @@ from rich.console import Console
 from spreadcore.active import FREE, TRACKED
 from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
 
+from known import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.app.build import begin_run
 from spreadscan.app.status import (
     OpenTimes,
@@ -27,7 +28,6 @@ from spreadscan.errors import RateLimited, RegionBlocked
 from spreadscan.inuse import leave_settings
 from spreadscan.lists import Failure
 from spreadscan.net.bans import bans_of
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 NAMES = ("A-USDT", "B-USDT", "C-USDT")
@@ -39,12 +39,12 @@ def instance(make_instance):
     made = make_instance(n_sources=8, n_symbols=64, n_directions=12)
     direction, now = DIRECTIONS[0], now_ns()
     for symbol in (0, 1):
-        made.quotes.write(direction.buy_source, symbol, 99.9, 100.0, 3.0, 3.0, 0, now)
-        made.quotes.write(direction.sell_source, symbol, 101.0, 101.1, 2.0, 2.0, 0, now)
+        made.quotes.write(direction.buy.id, symbol, 99.9, 100.0, 3.0, 3.0, 0, now)
+        made.quotes.write(direction.sell.id, symbol, 101.0, 101.1, 2.0, 2.0, 0, now)
         made.active.move(direction.id, symbol, FREE, TRACKED)
-    made.funding.write(direction.buy_source, 0, 0.5, 1, now + 10**12)
-    made.funding.write(direction.sell_source, 0, -0.00025, 1, now + 10**12)
-    made.funding.write(direction.sell_source, 1, 0.0001, 1, now)
+    made.funding.write(direction.buy.id, 0, 0.5, 1, now + 10**12)
+    made.funding.write(direction.sell.id, 0, -0.00025, 1, now + 10**12)
+    made.funding.write(direction.sell.id, 1, 0.0001, 1, now)
     return made
 
 
@@ -66,7 +66,7 @@ def test_a_live_spread_has_its_funding_beside_net(instance, config):
 
 def test_pairs_are_those_that_are_fresh(instance, config):
     """One quote that is new says nothing of the source's other pairs."""
-    name = config.sources[DIRECTIONS[0].buy_source]
+    name = config.sources[DIRECTIONS[0].buy.id]
     source_id, now = SOURCE_BY_NAME[name].id, now_ns()
     ages_s = {0: 0.0, 1: 5.0, 2: 9.0, 3: 11.0, 4: 500.0}
     for symbol, age_s in ages_s.items():
@@ -119,8 +119,8 @@ def test_who_has_not_taken_the_newest_lists_is_late(instance, config):
     control.reload_generation = 7
     for role, acked in (("engine", 7), ("okx-spot", 6)):
         health.acknowledge(roles[role], acked)
-    assert {"okx-spot": 6} == late_roles(instance, roles, 7)
-    assert {} == late_roles(instance, roles, 6)
+    assert {"okx-spot": 6} == late_roles(instance, config, roles, 7)
+    assert {} == late_roles(instance, config, roles, 6)
     found = status(instance, config)
     assert 7 == found["generation"]
     told = [str(line) for line in status_tables(found)]
@@ -259,7 +259,7 @@ def test_a_role_by_itself_begins_a_run_unless_a_supervisor_lives(instance, confi
 
 def test_the_live_table_shows_the_age_of_the_older_quote(instance, config):
     direction, now = DIRECTIONS[0], now_ns()
-    instance.quotes.write(direction.buy_source, 0, 99.9, 100.0, 3.0, 3.0, 0, now - 7 * 10**9)
+    instance.quotes.write(direction.buy.id, 0, 99.9, 100.0, 3.0, 3.0, 0, now - 7 * 10**9)
     rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
     ages = {row["symbol"]: row["quote_age_ms"] for row in rows}
     assert 7_000 <= ages["A-USDT"] < 60_000
@@ -272,7 +272,7 @@ def test_the_live_table_shows_the_age_of_the_older_quote(instance, config):
 def test_a_leg_without_a_quote_has_no_age_and_no_number(instance, config):
     direction = DIRECTIONS[0]
     for symbol in (0, 1):
-        instance.quotes.write_empty(direction.sell_source, symbol)
+        instance.quotes.write_empty(direction.sell.id, symbol)
     rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
     assert {None} == {row["quote_age_ms"] for row in rows}
     shown = LiveTable(instance, config)._spreads_table(rows)
@@ -299,7 +299,7 @@ def test_a_narrow_screen_cuts_no_name_and_no_trouble_off(instance, config, monke
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", "24")
     for symbol in range(2, 30):
-        for source in (DIRECTIONS[0].buy_source, DIRECTIONS[0].sell_source):
+        for source in (DIRECTIONS[0].buy.id, DIRECTIONS[0].sell.id):
             instance.quotes.write(source, symbol, 99.9, 100.0, 3.0, 3.0, 0, now_ns())
         instance.active.move(DIRECTIONS[0].id, symbol, FREE, TRACKED)
     table = LiveTable(instance, config)

@@ -9,6 +9,7 @@ from rich.console import Console
 from spreadcore import Instance
 from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
 
+from known import SOURCE_BY_NAME
 from spreadscan.app import truth
 from spreadscan.app.status import healthy, roles_of, status
 from spreadscan.audit import rounds
@@ -16,7 +17,6 @@ from spreadscan.cli.table import LiveTable, sources_table, status_tables
 from spreadscan.clock import iso_utc, now_ns
 from spreadscan.config import Audit, Config, Paths
 from spreadscan.inuse import Announced, leave_maintenance
-from spreadscan.types import SOURCE_BY_NAME
 
 S = 10**9
 OKX, MEXC = SOURCE_BY_NAME["okx-spot"].id, SOURCE_BY_NAME["mexc-futures"].id

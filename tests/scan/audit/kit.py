@@ -13,13 +13,14 @@ from aiohttp import WSMsgType, web
 from spreadcore import Instance
 from spreadcore.audit import VerdictTuple
 
+from known import SOURCE_BY_NAME, SOURCES
 from scan.feeds.kit import Stop, lists_of, row
 from spreadscan.audit.worker import AuditWorker
 from spreadscan.clock import now_ns
 from spreadscan.config import Audit, Config, Discovery, VenueSettings
 from spreadscan.lists import Lists
 from spreadscan.sim.pages import INSTRUMENT_PATHS, Pages
-from spreadscan.types import SOURCE_BY_NAME, SOURCES, Instrument
+from spreadscan.types import Instrument
 
 S = 10**9
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from spreadcore import Instance
 
+from known import SOURCE_BY_NAME
 from scan.audit.kit import auditing
 from scan.feeds.kit import lists_of, messages, row, run, until
 from spreadscan.audit.funding import FundingPoll
@@ -18,7 +19,7 @@ from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Audit, Config, VenueSettings
 from spreadscan.errors import BadFrame, ConnectionLost, RateLimited, Refused, SpreadError, VenueDown
 from spreadscan.sim import Market, SimServer
-from spreadscan.types import SOURCE_BY_NAME, FundingRate
+from spreadscan.types import FundingRate
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import RestRequest
 

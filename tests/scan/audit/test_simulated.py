@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from spreadcore import Instance
 
+from known import SOURCE_BY_NAME
 from scan.audit.kit import auditing
 from scan.feeds.kit import counter, lists_of, run, settings, until, working
 from spreadscan.config import Audit, Config, Discovery, VenueSettings
@@ -15,7 +16,6 @@ from spreadscan.lists import Listed
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import Fault
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 N = 40  # pairs of the source, the most traded ones

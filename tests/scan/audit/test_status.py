@@ -1,5 +1,6 @@
 """Which pairs trade: by the instrument list, and by push."""
 
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -138,6 +139,39 @@ def test_a_list_that_is_wanted_is_asked_for_again_soon_where_there_was_no_answer
                 side.fault = lambda kind: busy.pop() if kind == "instruments" and busy else None
                 await until(lambda: desk.kind(3) == "not_trading")
             assert not busy
+
+    run(main())
+
+
+def test_one_that_has_only_just_stopped_is_halted_by_the_next_list_which_is_read_soon(
+    instance: Instance,
+) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            desk.quote(3, age_s=0.0)
+            side.halted.add(side.symbols[3])
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.kind(3) == "not_trading")
+                assert 2 == desk.figure("status_reads")
+
+    run(main())
+
+
+def test_one_that_quotes_although_the_list_halts_it_does_not_have_it_read_for_ever(
+    instance: Instance,
+) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill(-60.0)
+            side.halted.add(side.symbols[3])
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.figure("status_reads") == 2)
+                await asyncio.sleep(2.5)  # a wanted list is read after one
+                assert 2 == desk.figure("status_reads")
+                assert 0 == desk.figure("halted")
 
     run(main())
 

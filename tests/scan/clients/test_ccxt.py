@@ -13,11 +13,11 @@ import ccxt.pro as ccxt
 import pytest
 from spreadcore import Instance
 
+from known import SOURCE_BY_NAME, SOURCES
 from scan.feeds.kit import config_of, lists_of, quote, run, until, working
 from spreadscan.lists import Listed
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim.ports import Server
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 
 # What reads a best bid and ask from a channel that the simulators serve. The simulators have no

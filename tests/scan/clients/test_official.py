@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 import pytest
 import uvloop
 
+from known import SOURCE_BY_NAME
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim.tls import make_context
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 
 # their pydantic, websockets and event loops warn of things that are no matter of ours
 pytestmark = [

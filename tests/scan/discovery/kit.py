@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
+from known import SOURCE_BY_NAME
 from spreadscan.config import Capacity, Config, Discovery, Feeds, Paths, Universe, VenueSettings
 from spreadscan.discovery.origin import origin_of
 from spreadscan.errors import BadGenerated
 from spreadscan.lists import PREVIOUS, read_metadata
 from spreadscan.sim import Market, SimServer
-from spreadscan.types import SOURCE_BY_NAME, Instrument
+from spreadscan.types import Instrument
 from spreadscan.venues.base import split_multiplier
 
 NOBODY = "127.0.0.1:1"  # a port that nobody listens on

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from scan.discovery.kit import NOBODY, bytes_of, move_to, with_listings
 from spreadscan.cli.main import main
-from spreadscan.config import ALL_SOURCES, Config, flat
+from spreadscan.config import BY_DEFAULT, Config, flat
 from spreadscan.config import load as load_settings
 from spreadscan.lists import load
 from spreadscan.sim import Market, SimServer
@@ -144,7 +144,7 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
 
 def unreachable(**more: Any) -> list[str]:
     flags = {"discovery.tries": 1} | more
-    for name in ALL_SOURCES:
+    for name in BY_DEFAULT:
         flags[f"venues.{name}.rest_url"] = f"http://{NOBODY}"
     return [part for key, value in flags.items() for part in ("--set", f"{key}={value}")]
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from spreadcore import Instance
 
+from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from scan.discovery.kit import (
     FEW,
     NOBODY,
@@ -27,7 +28,7 @@ from scan.discovery.kit import (
     with_listings,
     without,
 )
-from spreadscan.config import ALL_SOURCES, VenueSettings, with_absolute_paths
+from spreadscan.config import BY_DEFAULT, VenueSettings, with_absolute_paths
 from spreadscan.discovery import Result, discover, ids
 from spreadscan.discovery import write as write_module
 from spreadscan.errors import BadGenerated, ConfigError, VenueDown
@@ -35,7 +36,7 @@ from spreadscan.inuse import leave_lists, leave_settings
 from spreadscan.lists import load, read_metadata
 from spreadscan.locks import DISCOVERY, FolderLock
 from spreadscan.sim import Market, SimServer
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES, Book, Instrument
+from spreadscan.types import Book, Instrument
 
 NAMES = ("1INCH-USDT", "BTC-USDT", "ETH-USDT", "PEPE-USDT", "SATS-USDT", "SHIB-USDT")
 CHANGES = {"metadata.json", "validation_report.txt"}
@@ -105,7 +106,7 @@ def test_a_run_writes_a_set_that_is_all_of_the_market(moving: Market, folder: Pa
     lists = load(generated(folder))
     assert (1, NAMES, frozenset()) == (lists.generation, lists.names, lists.retired)
     assert {d.id: (0, 1, 2, 3, 4, 5) for d in DIRECTIONS} == lists.pairs
-    assert list(ALL_SOURCES) == list(lists.sources)
+    assert list(BY_DEFAULT) == list(lists.sources)
     for source in SOURCES:
         rows = {row.symbol: row for row in lists.sources[source.name].symbols}
         assert NAMES == tuple(rows)
@@ -132,7 +133,7 @@ def test_a_run_writes_a_set_that_is_all_of_the_market(moving: Market, folder: Pa
         )
     assert {s.name: (len(moving.instruments[s.id]), "") for s in SOURCES} == told.fetches
     assert [(6, {d.name: 6 for d in DIRECTIONS}, 0)] == told.matches
-    assert {name: ((0, 6), (6, 6)) for name in ALL_SOURCES} == {
+    assert {name: ((0, 6), (6, 6)) for name in BY_DEFAULT} == {
         name: (steps[0], steps[-1]) for name, steps in told.steps.items()
     }
 
@@ -156,7 +157,7 @@ def test_ids_stay_new_ones_follow_missing_ones_retire_and_come_back(
     moving: Market, folder: Path
 ) -> None:
     base = ("ETH-*", "PEPE-*")
-    everywhere = dict.fromkeys(ALL_SOURCES, without("PEPE"))
+    everywhere = dict.fromkeys(BY_DEFAULT, without("PEPE"))
     discovered(moving, folder, include=base)
     assert ("ETH-USDT", "PEPE-USDT") == load(generated(folder)).names
 
@@ -301,7 +302,7 @@ def test_two_sources_may_fail_to_list(moving: Market, folder: Path, kinds: tuple
 
     result = run(main())
     lists = load(generated(folder))
-    assert set(ALL_SOURCES) - set(broken) == set(lists.sources)
+    assert set(BY_DEFAULT) - set(broken) == set(lists.sources)
     for name in broken:
         assert (0, True) == (result.sources[name].total_pairs, bool(result.sources[name].error))
     # nothing to buy on okx, nothing to sell on bybit
@@ -318,7 +319,7 @@ def test_three_sources_that_fail_to_list_write_nothing(
 
     async def main() -> None:
         async with (
-            simulated(moving, sources=[n for n in ALL_SOURCES if n not in broken]) as server,
+            simulated(moving, sources=[n for n in BY_DEFAULT if n not in broken]) as server,
             Rest(BROKEN[kind]) as rest,
         ):
             venues = {name: break_rest(kind, rest.url) for name in broken}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scan.discovery.kit import config_for, run, simulated
-from spreadscan.config import ALL_SOURCES
+from spreadscan.config import BY_DEFAULT
 from spreadscan.discovery.discover import Result, discover
 from spreadscan.sim import Market
 from spreadscan.sim import faults as script
@@ -34,7 +34,7 @@ def test_43_a_source_that_says_no_is_named_and_the_others_go_on(
 ) -> None:
     result = run(found(moving, tmp_path, fault))
     assert said in result.sources[NAME].error
-    assert all(not result.sources[name].error for name in ALL_SOURCES if name != NAME)
+    assert all(not result.sources[name].error for name in BY_DEFAULT if name != NAME)
 
 
 def test_43_retry_after_is_obeyed_and_then_it_lists(moving: Market, tmp_path: Path) -> None:
@@ -59,4 +59,4 @@ def test_46_a_list_that_is_not_whole_is_no_list(
     result = run(found(moving, tmp_path, fault))
     assert result.sources[NAME].error
     assert result.sources[NAME].total_pairs == 0
-    assert all(not result.sources[name].error for name in ALL_SOURCES if name != NAME)
+    assert all(not result.sources[name].error for name in BY_DEFAULT if name != NAME)

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from known import DIRECTIONS, SOURCES
 from scan.discovery.kit import config_for, instrument, run, simulated, with_listings
+from spreadscan.catalogue import built_in
 from spreadscan.cli.discover import echo_result
 from spreadscan.discovery import Result, discover
 from spreadscan.discovery.confirmed import Confirmed, read_confirmed
@@ -18,7 +20,6 @@ from spreadscan.discovery.identity import AGREE, leading, strangers
 from spreadscan.errors import ConfigError
 from spreadscan.lists import load
 from spreadscan.sim import Market
-from spreadscan.types import DIRECTIONS, SOURCES
 
 ALL = {s.name: s for s in SOURCES}
 NOTHING = Confirmed()
@@ -134,14 +135,14 @@ def test_the_file_is_read_and_none_is_no_exceptions(tmp_path: Path) -> None:
     assert Confirmed(
         same=frozenset({("okx-spot", "X-USDT"), ("mexc-futures", "X-USDT")}),
         different=frozenset({("binance-spot", "币安人生-USDT")}),
-    ) == read_confirmed(written(tmp_path, text))
-    assert Confirmed() == read_confirmed(tmp_path / "none.toml")
+    ) == read_confirmed(written(tmp_path, text), built_in())
+    assert Confirmed() == read_confirmed(tmp_path / "none.toml", built_in())
 
 
 def test_the_file_of_the_house_holds_no_exception_yet() -> None:
     path = Path(__file__).parents[3] / "config" / "identity.toml"
     assert path.is_file()
-    assert Confirmed() == read_confirmed(path)
+    assert Confirmed() == read_confirmed(path, built_in())
 
 
 @pytest.mark.parametrize(
@@ -167,14 +168,14 @@ def test_the_file_of_the_house_holds_no_exception_yet() -> None:
 def test_what_the_file_may_not_say(tmp_path: Path, text: str, said: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
-        read_confirmed(path)
+        read_confirmed(path, built_in())
     assert str(caught.value).startswith(f"{path}: ")
     assert said in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"paths\.identity: .*: cannot be read: "):
-        read_confirmed(tmp_path)
+        read_confirmed(tmp_path, built_in())
 
 
 # -- laws
@@ -271,7 +272,7 @@ def test_another_coin_of_the_market_makes_no_direction(
 
 def names_of(direction: int) -> tuple[str, str]:
     d = DIRECTIONS[direction]
-    return SOURCES[d.buy_source].name, SOURCES[d.sell_source].name
+    return d.buy.name, d.sell.name
 
 
 def test_what_is_confirmed_wins_over_the_prices(moving: Market, tmp_path: Path) -> None:

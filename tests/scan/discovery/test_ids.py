@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from known import SOURCES
 from scan.discovery.kit import instrument
 from spreadscan.config import Config
 from spreadscan.discovery import ids as ids_module
 from spreadscan.discovery.ids import NONE, REUSE_AFTER_S, Ids, assign_ids, comparable, ids_before
 from spreadscan.errors import ConfigError
 from spreadscan.lists import Lists
-from spreadscan.types import SOURCES, Instrument
+from spreadscan.types import Instrument
 
 NAMES = st.sets(st.text("ABC", min_size=1, max_size=3), max_size=20)
 DAY = 86_400
@@ -63,7 +64,7 @@ def test_left_out_is_exactly_what_no_direction_has(sources: dict[str, str]) -> N
         for coin in "ABCDE"
         for buy in SOURCES
         for sell in SOURCES
-        if (buy.market, sell.market) == ("spot", "futures") and buy.exchange != sell.exchange
+        if (buy.kind, sell.kind) == ("spot", "perpetual") and buy.exchange != sell.exchange
         and coin in sources[buy.name.replace("-", "_")]
         and coin in sources[sell.name.replace("-", "_")]
     }  # fmt: skip

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from spreadcore import Instance, region
 from spreadcore.active import FREE, SIGNALLED, TRACKED
 
+from known import DIRECTIONS, SOURCE_BY_NAME
 from scan.discovery.kit import NOBODY, config_for, listed, run, simulated
 from spreadscan.config import Config, VenueSettings
 from spreadscan.discovery import Result, discover
@@ -18,7 +19,6 @@ from spreadscan.discovery.judge import Verdict, judge, open_legs
 from spreadscan.discovery.validate import Validation
 from spreadscan.lists import Failure, Listed, Lists, SourceList, load
 from spreadscan.sim import Market
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 SPOT, PERP = "okx-spot", "mexc-futures"

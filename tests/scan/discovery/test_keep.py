@@ -10,6 +10,7 @@ import msgspec
 import orjson
 import pytest
 
+from known import SOURCE_BY_NAME
 from scan.discovery.kit import (
     NOBODY,
     Reply,
@@ -29,7 +30,6 @@ from spreadscan.discovery.units import NOTHING, literal
 from spreadscan.errors import VenueDown
 from spreadscan.lists import Failure, Listed, Lists, SourceList, load
 from spreadscan.sim import Market
-from spreadscan.types import SOURCE_BY_NAME
 
 FEW = ("BTC-*", "ETH-*", "*PEPE-*")
 LOST = "bybit-futures"

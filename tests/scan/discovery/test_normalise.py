@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from known import DIRECTIONS, SOURCES
 from scan.discovery.kit import listed
 from spreadscan.config import Config, Universe
 from spreadscan.discovery.normalise import direction_pairs, normalise
-from spreadscan.types import DIRECTIONS, SOURCES, Instrument
+from spreadscan.types import Instrument
 
 ALL = Universe()
 
@@ -134,16 +135,16 @@ def test_twelve_directions_by_intersection(symbols: dict[str, set[str]]) -> None
     pairs = direction_pairs(Config(), symbols)
     assert list(range(12)) == list(pairs)
     for direction in DIRECTIONS:
-        buy, sell = SOURCES[direction.buy_source], SOURCES[direction.sell_source]
-        assert ("spot", "futures") == (buy.market, sell.market)
+        buy, sell = direction.buy, direction.sell
+        assert ("spot", "perpetual") == (buy.kind, sell.kind)
         assert buy.exchange != sell.exchange
         assert sorted(symbols[buy.name] & symbols[sell.name]) == pairs[direction.id]
 
 
 def test_the_twelve_are_all_pairs_of_exchanges() -> None:
-    found = {(d.buy_source, d.sell_source) for d in DIRECTIONS}
-    spots = [s.id for s in SOURCES if s.market == "spot"]
-    perps = [s.id for s in SOURCES if s.market == "futures"]
+    found = {(d.buy.id, d.sell.id) for d in DIRECTIONS}
+    spots = [s.id for s in SOURCES if s.kind == "spot"]
+    perps = [s.id for s in SOURCES if s.kind == "perpetual"]
     assert {(b, s) for b in spots for s in perps if SOURCES[b].exchange != SOURCES[s].exchange} == (
         found
     )

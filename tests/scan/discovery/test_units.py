@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from known import DIRECTIONS, SOURCES
 from scan.discovery.kit import config_for, listed, run, simulated, with_listings, without
 from spreadscan.config import Universe
 from spreadscan.discovery import Result, discover
@@ -18,7 +19,7 @@ from spreadscan.discovery.normalise import normalise
 from spreadscan.discovery.units import NOTHING, Read, mids_of, read_before, settle
 from spreadscan.lists import Lists, load
 from spreadscan.sim import Market
-from spreadscan.types import DIRECTIONS, SOURCES, Instrument
+from spreadscan.types import Instrument
 
 # Listings of one coin: source -> (listed base, price as quoted; None: it says nothing)
 Wire = dict[str, tuple[str, float | None]]
@@ -257,7 +258,7 @@ def test_multiplied_listings_gain_directions(
 
     market = moving if bare_too else with_listings(moving, {s.name: drop_bare for s in SOURCES})
     lists_it = {s.id for s in SOURCES for i in market.instruments[s.id] if i.base == coin}
-    possible = {d.name for d in DIRECTIONS if {d.buy_source, d.sell_source} <= lists_it}
+    possible = {d.name for d in DIRECTIONS if {d.buy.id, d.sell.id} <= lists_it}
     assert possible
     result, lists = discovered(market, tmp_path, "BTC-*", f"*{coin}*")
     assert {"BTC-USDT", f"{coin}-USDT"} == set(lists.names)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+from known import DIRECTIONS
 from spreadscan.clock import iso_utc
 from spreadscan.tracker import SIGNALS, SNAPSHOTS
 from spreadscan.tracker.columns import bps, number, seconds, usdt
 from spreadscan.tracker.track import track_id
-from spreadscan.types import DIRECTIONS
 
 S = 1_000_000_000
 DAY_S = 86_400

@@ -13,12 +13,13 @@ import msgspec
 import pytest
 from spreadcore import Instance
 
+from known import SOURCE_BY_NAME
 from scan.net.raw_server import CLOSE, TEXT, Peer, RawServer, frame
 from spreadscan.config import Config, Feeds, VenueSettings
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.worker import FeedWorker
 from spreadscan.lists import Listed, Lists, SourceList, State
-from spreadscan.types import SOURCE_BY_NAME, Book, Instrument
+from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES, Venue
 
 TRANSPORTS = ("picows", "aiohttp")

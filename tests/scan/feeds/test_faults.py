@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from spreadcore import Instance
 
+from known import SOURCE_BY_NAME
 from scan.feeds.kit import config_of, counter, lists_of, quick, quote, run, until, working
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds import worker as worker_module
@@ -16,7 +17,6 @@ from spreadscan.lists import Listed
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import Fault
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 N = 10  # pairs of the source, the most traded ones

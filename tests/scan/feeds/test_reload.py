@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from spreadcore import Instance
 
+from known import SOURCE_BY_NAME
 from scan.feeds.kit import (
     Exchange,
     Guest,
@@ -34,7 +35,6 @@ from spreadscan.feeds.worker import FeedWorker
 from spreadscan.lists import Listed
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim.exchange import Exchange as SimExchange
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 SOURCE = "okx-spot"

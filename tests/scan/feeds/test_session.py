@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from known import SOURCE_BY_NAME
 from scan.feeds.kit import (
     Exchange,
     Guest,
@@ -28,7 +29,6 @@ from spreadscan.feeds import session as session_module
 from spreadscan.feeds.session import Session
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim.protocols import PROTOCOLS
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 

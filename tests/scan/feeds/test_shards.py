@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from known import SOURCE_BY_NAME
 from scan.feeds.kit import quick
 from spreadscan.feeds.shards import requests, rooms, shards
 from spreadscan.sim import Market
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 SYMBOLS = st.integers(0, 700).map(lambda n: [f"S{i}" for i in range(n)])

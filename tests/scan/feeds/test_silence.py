@@ -8,10 +8,10 @@ import pytest
 from spreadcore import Instance
 from spreadcore.intake import FeedIntake
 
+from known import SOURCE_BY_NAME
 from scan.feeds.kit import Heard, config_of, messages, row, settings
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.silence import Silence
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 S = 10**9

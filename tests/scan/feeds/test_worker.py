@@ -14,6 +14,7 @@ import uvloop
 from spreadcore import Instance, region
 from spreadcore.layout import DECLINED
 
+from known import SOURCE_BY_NAME
 from scan.feeds.kit import (
     Door,
     Exchange,
@@ -43,7 +44,6 @@ from spreadscan.net.backoff import Backoff
 from spreadscan.net.bans import bans_of
 from spreadscan.net.ratelimit import RateLimit
 from spreadscan.sim import Market, SimServer
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 MakeInstance = Callable[..., Instance]

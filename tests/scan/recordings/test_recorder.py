@@ -12,6 +12,7 @@ from spreadcore.frames import FrameIntake
 from spreadcore.intake import FeedIntake
 from spreadcore.wire.decoder import FrameDecoder
 
+from known import SOURCE_BY_NAME
 from scan.feeds.kit import (
     Exchange,
     book,
@@ -30,7 +31,6 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadData
 from spreadscan.recordings import Frame, Opcode, Recording, recorder, request
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 SOURCE = "okx-spot"

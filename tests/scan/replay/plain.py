@@ -7,6 +7,7 @@ from spreadcore.frames import FrameIntake
 from spreadcore.intake import FeedIntake
 from spreadcore.wire.decoder import FrameDecoder
 
+from known import SOURCE_BY_NAME
 from scan.replay.tapes import MS, START_NS
 from spreadscan.app import build
 from spreadscan.feeds.reader import FrameReader
@@ -16,7 +17,6 @@ from spreadscan.replay.material import settings_of
 from spreadscan.replay.scan import RecordedUtc, ring_id_of
 from spreadscan.replay.table import private_instance
 from spreadscan.tracker import Tracker
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 

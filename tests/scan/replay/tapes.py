@@ -6,12 +6,13 @@ from pathlib import Path
 import msgspec
 from spreadcore.tape import Tape
 
+from known import DIRECTIONS, SOURCES
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import Listed, SourceList
 from spreadscan.recordings import FrameFiles
 from spreadscan.recordings.format import ABOUT, About
 from spreadscan.sim import Market
-from spreadscan.types import DIRECTIONS, SOURCES, Instrument
+from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
 
 S = 1_000_000_000
@@ -79,8 +80,7 @@ def write_generated(folder: Path, instruments: Mapping[str, Sequence[Instrument]
     pairs = {
         d.id: [ids[name] for name in sorted(buys & sells)]
         for d in DIRECTIONS
-        if (buys := of.get(SOURCES[d.buy_source].name, set()))
-        and (sells := of.get(SOURCES[d.sell_source].name, set()))
+        if (buys := of.get(d.buy.name, set())) and (sells := of.get(d.sell.name, set()))
     }
     write_set(
         folder, generation=1, names=names, retired=frozenset(), pairs=pairs,

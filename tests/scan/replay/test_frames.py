@@ -5,9 +5,9 @@ import gzip
 
 import pytest
 
+from known import SOURCE_BY_NAME
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.replay.frames import LINE_BYTES_MAX, Frame, binary_of, find, form_of
-from spreadscan.types import SOURCE_BY_NAME
 
 
 def frames_of(folder):
@@ -223,7 +223,7 @@ def test_no_files_of_frames(write):
 def test_frames_of_no_source(write):
     with pytest.raises(ConfigError, match=r"'okx-sport'.*did you mean 'okx-spot'\?"):
         find(write("okx-sport/a.jsonl", "x"))
-    with pytest.raises(ConfigError, match="expected a source: one of binance-spot"):
+    with pytest.raises(ConfigError, match="no source: expected one of binance-spot"):
         find(write("notes/a.jsonl", "x") / "notes")
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from known import SOURCE_BY_NAME
 from spreadscan.errors import BadData, Halt
 from spreadscan.replay import Account, parse_pairs, play, table
 from spreadscan.replay.frames import find
 from spreadscan.replay.player import Player
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 
 PAIRS = parse_pairs("binance-futures:binance-spot")

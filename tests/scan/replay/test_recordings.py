@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from spreadcore.frames import FrameIntake
 
+from known import SOURCE_BY_NAME
 from spreadscan.replay import parse_limits, parse_pairs, play, player
 from spreadscan.replay.importing import import_frames
-from spreadscan.types import SOURCE_BY_NAME
 
 RECORDINGS = Path(__file__).parents[4] / "shared/wire/recordings"
 CROSS = RECORDINGS / "bn_spot_x_usdm_20240808"

@@ -20,7 +20,7 @@ def test_pairs():
         ("okx-spot", "'okx-spot', expected BUY:SELL"),
         ("okx-spot:okx-spot", "expected two different sources"),
         ("okx-spot:mexc-future", r"unknown source 'mexc-future', did you mean 'mexc-futures'\?"),
-        ("???:okx-spot", r"unknown source '\?\?\?', known: binance-spot"),
+        ("???:okx-spot", r"unknown source '\?\?\?', expected one of binance-spot"),
         ("okx-spot:mexc-spot,", "'', expected BUY:SELL"),
         ("okx-spot:mexc-spot,okx-spot:mexc-spot", "okx-spot:mexc-spot 2 times, expected once"),
         (

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from known import DIRECTIONS
 from scan.export import made
 from spreadscan.cli import options
 from spreadscan.cli.main import main
@@ -23,7 +24,6 @@ from spreadscan.errors import BadData, ConfigError
 from spreadscan.report import compose, figures, history, make, theme, timeline, truth
 from spreadscan.report.theme import COLOURS, style, svg
 from spreadscan.tracker import AUDIT, SIGNALS
-from spreadscan.types import DIRECTIONS
 
 PICTURES = ["ages", "durations", "heat-peaks", "heat-signals", "pairs", "peaks", "sizes"]
 
@@ -147,7 +147,7 @@ def one_of(spread, other):
         spread.symbol_id == other.symbol_id
         and spread.opened_s < other.opened_s + other.duration_s
         and other.opened_s < spread.opened_s + spread.duration_s
-        and (a.buy_source == b.buy_source or a.sell_source == b.sell_source)
+        and (a.buy == b.buy or a.sell == b.sell)
     )
 
 
@@ -190,7 +190,7 @@ def spread_of(sequence, direction, opened_s, duration_s, **other):
 
 def test_three_directions_that_see_one_leg_are_one_opportunity(data, page):
     """Three spot exchanges against a perpetual that is out of line; another pair; a later time."""
-    same = [d.id for d in DIRECTIONS if d.sell_source == DIRECTIONS[0].sell_source]
+    same = [d.id for d in DIRECTIONS if d.sell.id == DIRECTIONS[0].sell.id]
     assert 3 == len(same)
     spreads = [
         spread_of(0, same[0], 10.0, 50.0, size_usdt=500.0),

@@ -17,9 +17,9 @@ import pytest
 import uvloop
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
+from known import SOURCE_BY_NAME
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim.protocols import PROTOCOLS
-from spreadscan.types import SOURCE_BY_NAME
 
 
 class Raw:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from spreadscan.cli.sim import write_addresses
-from spreadscan.config import ALL_SOURCES, load
+from spreadscan.config import BY_DEFAULT, load
 
 
-@pytest.mark.parametrize("names", [ALL_SOURCES, ("okx-spot", "bybit-futures")])
+@pytest.mark.parametrize("names", [BY_DEFAULT, ("okx-spot", "bybit-futures")])
 def test_sources_that_are_not_simulated_are_not_scanned(
     tmp_path: Path, names: tuple[str, ...]
 ) -> None:

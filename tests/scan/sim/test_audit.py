@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
+from known import SOURCE_BY_NAME, SOURCES
 from scan.sim.conftest import Lab
 from spreadscan.clock import now_ns
 from spreadscan.sim import Market, SimServer
@@ -20,10 +21,9 @@ from spreadscan.sim.faults import Fault
 from spreadscan.sim.market import Series
 from spreadscan.sim.pages import INSTRUMENT_PATHS, TIME_PATHS
 from spreadscan.sim.pages.rows import Rows
-from spreadscan.sim.statuses import SOURCES as TELLING
+from spreadscan.sim.statuses import TELLING
 from spreadscan.sim.universe import REAL
 from spreadscan.sim.weights import Weights
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 ALL = [source.name for source in SOURCES]
 BULK: dict[str, tuple[str, dict[str, str]]] = {

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import aiohttp
 import pytest
 
+from known import SOURCE_BY_NAME
 from scan.sim.conftest import Lab
 from spreadscan.sim import SimServer
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import RestRequest, Ticker
 

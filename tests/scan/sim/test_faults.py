@@ -13,6 +13,7 @@ import orjson
 import pytest
 from aiohttp import WSMsgType
 
+from known import SOURCE_BY_NAME, SOURCES
 from spreadscan.errors import ConfigError
 from spreadscan.feeds.shards import requests
 from spreadscan.sim import SimServer
@@ -21,7 +22,6 @@ from spreadscan.sim.faults import KINDS, Fault, read_faults
 from spreadscan.sim.harm import Harm
 from spreadscan.sim.pages import INSTRUMENT_PATHS
 from spreadscan.sim.simtime import SimTime
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 from spreadscan.venues import VENUES
 from spreadscan.venues.reference import ReferenceDecoder
 

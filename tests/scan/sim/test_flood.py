@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from click.testing import CliRunner
 
+from known import SOURCE_BY_NAME
 from spreadscan.cli.sim import sim
 from spreadscan.errors import ConfigError
 from spreadscan.sim import Flood, SimServer
@@ -21,7 +22,7 @@ from spreadscan.sim.connection import TEXT, Connection, frame
 from spreadscan.sim.flood import Stream
 from spreadscan.sim.protocols.base import Rules
 from spreadscan.sim.protocols.binance import BinanceConversation
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.reference import ReferenceDecoder
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.sim.dislocations import CHANCE, Dislocation
 from spreadscan.sim.market import EPOCH_UNIX_NS, Market
 from spreadscan.sim.universe import PAIRS
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.venues.base import split_multiplier
 
 S = 1_000_000_000
@@ -38,9 +38,9 @@ def edges(market: Market, t_ns: int) -> dict[tuple[int, str], float]:
                 touch[source.id, unit.base] = market.touch(source.id, index, t_ns)
     out = {}
     for direction in DIRECTIONS:
-        for unit in market.instruments[direction.buy_source]:
-            buy = touch.get((direction.buy_source, unit.base))
-            sell = touch.get((direction.sell_source, unit.base))
+        for unit in market.instruments[direction.buy.id]:
+            buy = touch.get((direction.buy.id, unit.base))
+            sell = touch.get((direction.sell.id, unit.base))
             if buy and sell:
                 out[direction.id, unit.base] = (sell.bid_px / buy.ask_px - 1.0) * 1e4
     return out
@@ -84,8 +84,8 @@ def test_contracts_of_the_two_sources_that_count_them(market: Market) -> None:
 
 def test_every_direction_has_many_pairs(market: Market) -> None:
     for direction in DIRECTIONS:
-        spot = {unit.base for unit in market.instruments[direction.buy_source]}
-        futures = {unit.base for unit in market.instruments[direction.sell_source]}
+        spot = {unit.base for unit in market.instruments[direction.buy.id]}
+        futures = {unit.base for unit in market.instruments[direction.sell.id]}
         assert len(spot & futures) > 150, direction.name
 
 

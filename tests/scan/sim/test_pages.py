@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 import orjson
 import pytest
 
+from known import SOURCE_BY_NAME, SOURCES
 from spreadscan.errors import VenueDown
 from spreadscan.sim.market import Market
 from spreadscan.sim.pages import (
@@ -19,7 +20,7 @@ from spreadscan.sim.pages.refusal import Refusal
 from spreadscan.sim.pages.tickers import bybit_tickers
 from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.simtime import SimTime
-from spreadscan.types import SOURCE_BY_NAME, SOURCES, FundingRate, Instrument
+from spreadscan.types import FundingRate, Instrument
 from spreadscan.venues import VENUES
 
 NOW_MS = 1_795_132_800_123

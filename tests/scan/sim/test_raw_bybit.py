@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spreadscan.types import SOURCE_BY_NAME
+from known import SOURCE_BY_NAME
 
 SILENCE_S = 0.2  # major coins of the moving market tick four times in it
 

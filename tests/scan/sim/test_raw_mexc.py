@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-from spreadscan.types import SOURCE_BY_NAME
+from known import SOURCE_BY_NAME
 
 SILENCE_S = 0.2  # major coins of the moving market tick four times in it
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 import orjson
 import pytest
 
+from known import SOURCE_BY_NAME, SOURCES
 from spreadscan.config import Config
 from spreadscan.discovery.ids import comparable
 from spreadscan.discovery.normalise import normalise
@@ -13,7 +14,7 @@ from spreadscan.sim.market import Market
 from spreadscan.sim.pages import Pages, bybit
 from spreadscan.sim.pages.crowd import filler
 from spreadscan.sim.universe import REAL
-from spreadscan.types import SOURCE_BY_NAME, SOURCES, Instrument
+from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
 
 NOW_MS = 1_795_132_800_123

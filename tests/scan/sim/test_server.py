@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 import pytest
 
+from known import SOURCE_BY_NAME
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError
 from spreadscan.sim import Market, SimServer
@@ -18,7 +19,7 @@ from spreadscan.sim.connection import Connection, frame
 from spreadscan.sim.pages import INSTRUMENT_PATHS, TIME_PATHS
 from spreadscan.sim.protocols.base import Rules
 from spreadscan.sim.protocols.binance import BinanceConversation
-from spreadscan.types import SOURCE_BY_NAME, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.reference import ReferenceDecoder
 

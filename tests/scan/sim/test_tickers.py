@@ -6,11 +6,11 @@ import aiohttp
 import orjson
 import pytest
 
+from known import SOURCE_BY_NAME, SOURCES
 from scan.sim.conftest import Lab
 from spreadscan.sim import SimServer
 from spreadscan.sim.pages.tickers import TICKER_PATHS
 from spreadscan.sim.weights import Weights
-from spreadscan.types import SOURCE_BY_NAME, SOURCES
 
 SPOT = SOURCE_BY_NAME["mexc-spot"].id
 FUTURES = SOURCE_BY_NAME["mexc-futures"].id

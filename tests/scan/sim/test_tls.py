@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 from spreadcore import Instance
 
+from known import SOURCE_BY_NAME
 from spreadscan.cli import options
 from spreadscan.cli.sim import sim
 from spreadscan.errors import ConfigError
 from spreadscan.sim.tls import make_context
-from spreadscan.types import SOURCE_BY_NAME
 
 SOURCES = ("okx-spot", "bybit-futures")
 WITHIN_S = 30.0

@@ -10,11 +10,11 @@ from spreadcore import active
 from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 
+from known import DIRECTIONS
 from scan.tracker.conftest import FEES, SYMBOLS
 from scan.tracker.test_loop import RealUtc
 from spreadscan.clock import now_ns
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, run
-from spreadscan.types import DIRECTIONS
 
 DIRECTION_IDS = (0, 4, 11)
 N_SYMBOLS = len(SYMBOLS)
@@ -56,16 +56,16 @@ class Scene:
                 gross_bps = rng.choice([0.0, 40.0, 60.0, rng.uniform(0, 100)])
                 now = now_ns()
                 bid = 100.0 * (1 + gross_bps / 1e4)
-                quotes.write(direction.buy_source, symbol, 99.9, 100.0, 3.0, 4.0, 0, now)
-                quotes.write(direction.sell_source, symbol, bid, bid * 1.001, 3.0, 4.0, 0, now)
-                for source in (direction.buy_source, direction.sell_source):
+                quotes.write(direction.buy.id, symbol, 99.9, 100.0, 3.0, 4.0, 0, now)
+                quotes.write(direction.sell.id, symbol, bid, bid * 1.001, 3.0, 4.0, 0, now)
+                for source in (direction.buy.id, direction.sell.id):
                     dirty.mark(source, symbol)
             dirty.wake()
             time.sleep(0.001)
 
     def engine(self) -> None:
         i = self.instance
-        legs = [(d.id, d.buy_source, d.sell_source) for d in DIRECTIONS]
+        legs = [(d.id, d.buy.id, d.sell.id) for d in DIRECTIONS]
         index = SourceSymbolIndex(8, N_SYMBOLS, legs)
         for direction_id in DIRECTION_IDS:
             for symbol in range(N_SYMBOLS):

@@ -312,11 +312,11 @@ def test_a_hostile_name_breaks_no_row(market):
 
 
 def test_a_direction_nobody_knows_stops_the_tracker(make_instance, market):
-    wide = make_instance(n_sources=8, n_symbols=4, n_directions=20, force=True)
-    wide.ring.push(0, 15, market.now, market.now, market.now, 1.0, 2.0, 1.0, 1.0)
+    wide = make_instance(n_sources=8, n_symbols=4, n_directions=99, force=True)
+    wide.ring.push(0, 98, market.now, market.now, market.now, 1.0, 2.0, 1.0, 1.0)
     market.instance = wide
     tracker = market.started()
-    with pytest.raises(Halt, match="direction 15, expected below 12"):
+    with pytest.raises(Halt, match="direction 98, expected one of 0, 1, 2"):
         tracker.poll(market.now)
     assert 1 == wide.ring.queued
 

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from known import SOURCE_BY_NAME, SOURCES
 from scan.recordings.kit import make
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import Listed, SourceList
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.sim import Market
-from spreadscan.types import SOURCE_BY_NAME, SOURCES, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.yesterday import RecordingServer, ServeOptions, listed_in
 

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from spreadcore import Instance
 
+from known import SOURCE_BY_NAME, SOURCES
 from scan.feeds.kit import config_of, lists_of, quote, run, until, working
 from scan.yesterday.kit import (
     LINK,
@@ -27,7 +28,7 @@ from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.sim import Market
 from spreadscan.sim.pages import FUNDING_PATHS, INSTRUMENT_PATHS, TIME_PATHS
-from spreadscan.types import SOURCE_BY_NAME, SOURCES, Book
+from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.yesterday import Listed, RecordingServer, ServeOptions
 

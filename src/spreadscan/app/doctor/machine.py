@@ -25,9 +25,9 @@ from spreadscan.discovery import outcome
 from spreadscan.discovery.origin import origin_of
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.feeds.shards import shards
+from spreadscan.inuse import health_slot
 from spreadscan.lists import SourceList, differences, load
 from spreadscan.net.bans import bans_of
-from spreadscan.types import SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 _OTHER_FILES = 128  # libraries, logs, shared memory, REST
@@ -132,8 +132,7 @@ def leases(config: Config) -> Check:
     held, wrong, now = [], [], now_ns()
     supervised = instance.lease_held("supervisor")
     for role in roles_of(config):
-        number = SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else health.role(role)
-        info = health.info(number)
+        info = health.info(health_slot(health, config, role))
         since_s = (now - info["beat_ns"]) / 1e9
         if not instance.lease_held(role):
             if supervised and info["state"] != "off":

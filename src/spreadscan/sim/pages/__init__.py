@@ -10,9 +10,10 @@ from functools import partial
 
 import orjson
 
+from spreadscan.catalogue import built_in
 from spreadscan.sim.pages import binance, bybit, filters, mexc, okx
 from spreadscan.sim.pages.rows import Row, symbol_of
-from spreadscan.types import SOURCES, FundingRate, Instrument
+from spreadscan.types import FundingRate, Instrument
 
 __all__ = [
     "FUNDING_PATHS",
@@ -79,7 +80,7 @@ class Pages:
         self._bybit: dict[str, list[Row]] = {}
         self._okx: dict[str, bytes] = {"FUTURES": okx.page([])}
         self._whole: dict[str, bytes] = {}
-        for source, listed in zip(SOURCES, instruments, strict=True):
+        for source, listed in zip(built_in().sources, instruments, strict=True):
             self._render(source.name, listed)
 
     def with_listed(self, source_name: str, listed: Sequence[Instrument]) -> "Pages":

@@ -4,10 +4,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
 from typing import NamedTuple
 
+from spreadscan.catalogue import built_in
 from spreadscan.sim.faults import Halt
 from spreadscan.sim.market import Market
 from spreadscan.sim.simtime import Moment, SimTime
-from spreadscan.types import SOURCES, Book
+from spreadscan.types import Book
 
 LEVELS_MAX = 1_000
 _GROWTH = 0.25  # each level holds so much of the touch's size more than the one before
@@ -58,7 +59,7 @@ class View:
     ) -> None:
         self._market = market
         self._source_id = source_id
-        self._source = SOURCES[source_id]
+        self._source = built_in().source_at[source_id]
         self._time = time
         self._gone_at = gone
         self._halts_at = halts

@@ -1,0 +1,53 @@
+"""Sources and directions are data of the catalogue: nobody else names them."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import spreadscan
+from spreadscan.catalogue import built_in
+
+SRC = Path(spreadscan.__file__).parent
+# a venue says what its own file is about, and the simulated market is made of these eight
+OWN = ("catalogue.py", "venues/", "sim/")
+# whoever has settings goes by config.catalogue; these read files of anybody's, or make the settings
+ASK = (
+    "catalogue.py", "config.py", "lists.py", "inuse.py", "discovery/write.py", "venues/__init__.py",
+    "recordings/", "replay/", "report/", "sim/", "yesterday/", "cli/",
+)  # fmt: skip
+NAMES = {*built_in().source, *built_in().direction}
+GLOBAL = re.compile(r"\b[A-Z_]*(SOURCES|SOURCE_BY_NAME|DIRECTIONS|EXCHANGES)\b")
+
+
+def modules() -> list[Path]:
+    return sorted(SRC.rglob("*.py"))
+
+
+def where(path: Path) -> str:
+    return str(path.relative_to(SRC))
+
+
+@pytest.mark.parametrize("path", modules(), ids=where)
+def test_nobody_else_names_a_source_or_a_direction(path: Path) -> None:
+    if where(path).startswith(OWN):
+        return
+    tree = ast.parse(path.read_text())
+    named = [
+        (node.lineno, node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in NAMES
+    ]
+    tables = [
+        (node.lineno, node.id)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and GLOBAL.fullmatch(node.id)
+    ]
+    assert not named + tables
+
+
+@pytest.mark.parametrize("path", modules(), ids=where)
+def test_who_has_settings_goes_by_their_catalogue(path: Path) -> None:
+    if not where(path).startswith(ASK):
+        assert "built_in" not in path.read_text()
