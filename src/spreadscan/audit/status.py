@@ -220,6 +220,7 @@ class StatusSocket:
             self,
             timeout_s=settings.connect_timeout_s,
             max_frame_bytes=_FRAME_BYTES_MAX,
+            headers=spec.headers,
         )
         self._heard_ns = now_ns()
         for text in self._push.subscribe():

@@ -134,6 +134,7 @@ class Session:
             timeout_s=self._settings.connect_timeout_s,
             max_frame_bytes=self._settings.max_frame_bytes,
             intake=self._intake,
+            headers=self.venue.spec.headers,
         )
         self._begin(now_ns())
         self._requests.subscribe(self.symbols)

@@ -48,6 +48,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     limits: Facts  # pings, topics, bytes, frames, connects, silence
     fees: Facts  # taker_bps
     rest: Facts  # rest_limit and the weights of requests
+    # (name, value) that every handshake and every REST request carries beside the usual
+    headers: tuple[tuple[str, str], ...] = ()
     ping_kind: Literal["server", "client"]  # who sends pings; "client": an application message
     ping_every_s: float  # client: we send each; server: the venue's own interval
     pong_deadline_s: float  # without an answer (or a server ping) for this long: reconnect

@@ -191,7 +191,13 @@ class _Visit:
         bans, timeout_s = bans_of(self._config), self._config.discovery.rest_timeout_s
         bans.check(address)
         await self._budget.take(address, request.weight)
-        return await rest.get(session, request.url(address), timeout_s, bans if keep else None)
+        return await rest.get(
+            session,
+            request.url(address),
+            timeout_s,
+            bans if keep else None,
+            self._venue.spec.headers,
+        )
 
     async def _instruments(self, session: aiohttp.ClientSession, url: str) -> str:
         config = self._config.discovery
