@@ -18,13 +18,12 @@ from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.connects import Connects
 from spreadscan.net.transport import Socket, connect
-from spreadscan.venues.base import StatusPush, Venue
+from spreadscan.venues.base import ListPages, StatusPush, Venue
 
 log = logging.getLogger(__name__)
 
 # why the list leaves a pair out that is listed, but does not trade
 _HALTS = ("not_trading", "delisted", "spot_not_allowed", "hidden")
-_MAX_PAGES = 100
 _WHOLE_SHARE = 0.9  # of the rows of the list before
 _SHRUNK_LISTS = 10  # so many short ones in a row: the venue has become smaller
 _MASS_SHARE, _MASS_OVER = 0.5, 3  # more than both halted by one read: read again before it is taken
@@ -93,15 +92,12 @@ class StatusRead:
     async def _read(self, venue: Venue) -> dict[str, str]:
         """Return the symbols of the whole list and why they do not trade, '' for those that do."""
         found: dict[str, str] = {}
-        cursor, seen = "", {""}
-        for _ in range(_MAX_PAGES):
-            page = await self._requests.ask(venue.instruments_request(cursor), venue.instruments)
+        pages = ListPages(venue)
+        for request in pages:
+            page = await self._requests.ask(request, venue.instruments)
             found = page.left_out | found | {i.venue_symbol: "" for i in page.instruments}
-            cursor = page.cursor
-            if cursor in seen:
-                return found
-            seen.add(cursor)
-        raise Refused(f"{venue.name}: more than {_MAX_PAGES} pages")
+            pages.take(page)
+        return found
 
     def _gone(self, rows: Mapping[str, str]) -> set[str]:
         """Return our symbols that two whole lists in a row lack, and that were not heard between.

@@ -10,17 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from spreadscan.config import Config, listed
-from spreadscan.errors import BadFrame
+from spreadscan.errors import BadFrame, Refused, VenueDown
 from spreadscan.types import Book, FundingRate, Instrument, Market
 from spreadscan.venues.answers import UNSURE, Meaning
 from spreadscan.venues.values import MISSING_FIELD, name_in, page_object, small_number, unix_ms
 
+LIST_PAGES_MAX = 100
 FACTS_LAST_DAYS = 90  # venues change fees and addresses a few times a year
 
 _NAMELESS = "row "  # and its number: of a row without a symbol
@@ -69,6 +70,9 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     rest_limit: tuple[int, float]
     taker_bps: float  # base tier, for orders by API: that is how spreads are traded
     validate_batch: int  # symbols per validation socket in discovery
+    # an instrument list of exactly so many rows goes on from there, by offset; 0 = it says itself
+    # where (InstrumentPage.cursor)
+    list_page: int = 0
     # whether a pair that is halted stays in the list, with a status; False: its row is left out
     lists_halted: bool = True
     ids_per_request: Literal["one", "many"] = "many"  # "one": acks carry no id, one in flight
@@ -191,6 +195,10 @@ class InstrumentPage(NamedTuple):
     left_out: dict[str, str]  # symbol, or "row 7" -> reason; ": " and what it lacks may follow
 
     @property
+    def n_rows(self) -> int:
+        return len(self.instruments) + sum(self.skipped.values())
+
+    @property
     def incomplete(self) -> dict[str, str]:
         """Return those left out that lack something."""
         return {name: why for name, why in self.left_out.items() if ": " in why}
@@ -293,7 +301,8 @@ class AuditPages:
 class Venue:
     """One source: its spec, its schema and its pure functions.
 
-    instruments_request(cursor) -> RestRequest of the page ('' = first).
+    instruments_request(cursor) -> RestRequest of the page ('' = first; where spec.list_page is
+        set, the number of rows before it). ListPages goes through them.
     instruments(payload) -> InstrumentPage; raises what an error body means (answers.rest_error:
         RateLimited, VenueDown, Refused), BadFrame for what is no instrument list.
     topic(venue_symbol) -> the name that acks and refusals use for this subscription.
@@ -357,6 +366,51 @@ class Venue:
 
     def __str__(self) -> str:
         return self.spec.name
+
+
+class ListPages:
+    """The requests for the pages of an instrument list, one by one, each answered by take().
+
+    torn: a page that was announced had no row. Raises Refused where there is no end to them.
+    """
+
+    def __init__(self, venue: Venue) -> None:
+        self.torn = False
+        self._venue = venue
+        self._cursors = [""]
+        self._next: str | None = ""
+        self._by_offset = False  # that
+        self._names: set[str] = set()
+        self._n_rows = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> RestRequest:
+        if self._next is None:
+            raise StopIteration
+        if len(self._cursors) > LIST_PAGES_MAX:  # again would be as many
+            raise Refused(f"{self._venue.name}: more than {LIST_PAGES_MAX} pages")
+        return self._venue.instruments_request(self._next)
+
+    def take(self, page: InstrumentPage) -> None:
+        """Note the page that came. VenueDown: one asked for by offset has the rows before it."""
+        names = {i.venue_symbol for i in page.instruments}
+        names |= {name for name in page.left_out if not is_nameless(name)}
+        if self._by_offset and page.n_rows and names <= self._names:
+            raise VenueDown(
+                f"{self._venue.name}: found the rows before row {self._n_rows} from there on, "
+                "expected others or none: the list may be cut"
+            )
+        self.torn |= bool(self._next) and not self._by_offset and not page.n_rows
+        self._names |= names
+        self._n_rows += page.n_rows
+        is_full = 0 < self._venue.spec.list_page == page.n_rows
+        self._by_offset = is_full and not page.cursor
+        cursor = str(self._n_rows) if self._by_offset else page.cursor
+        # '' after the last page; a venue may also repeat itself
+        self._next = None if cursor in self._cursors else cursor
+        self._cursors.append(cursor)
 
 
 _LEARNT_FROM_S = 10.0
@@ -426,12 +480,16 @@ def read_funding(
 
 
 def read_rows(
-    rows: list[Any], read: Callable[[dict[str, Any]], Instrument | str], cursor: str = ""
+    rows: list[Any],
+    read: Callable[[dict[str, Any]], Instrument | str],
+    cursor: str = "",
+    symbol_key: str = "symbol",
 ) -> InstrumentPage:
     """Return the page of what `read` makes of each row: an Instrument, or why it is left out.
 
     What stands behind ": " in a reason is told of that row alone. A row that is no object counts
-    as "missing_field"; of two rows for one symbol the first stays.
+    as "missing_field"; of two rows for one symbol the first stays. symbol_key: where a row has its
+    symbol, by which it is told.
     """
     kept: dict[str, Instrument] = {}
     skipped: dict[str, int] = {}
@@ -445,14 +503,11 @@ def read_rows(
             got = "duplicate"
         reason = got.partition(": ")[0]
         skipped[reason] = skipped.get(reason, 0) + 1
-        left_out.setdefault(_row_name(row) or f"{_NAMELESS}{number}", got)
+        name = name_in(row, symbol_key) if type(row) is dict else ""
+        left_out.setdefault(name or f"{_NAMELESS}{number}", got)
     return InstrumentPage(list(kept.values()), skipped, cursor, left_out)
 
 
 def is_nameless(name: str) -> bool:
     """Return whether this key of InstrumentPage.left_out is of a row without a symbol."""
     return name.startswith(_NAMELESS)
-
-
-def _row_name(row: Any) -> str:
-    return type(row) is dict and (name_in(row, "symbol") or name_in(row, "instId")) or ""

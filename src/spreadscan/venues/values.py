@@ -38,10 +38,20 @@ def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
     return page
 
 
-def page_rows(payload: bytes, exchange: str, table: Sequence[Row], what: str) -> list[Any]:
+def page_rows(
+    payload: bytes,
+    exchange: str,
+    table: Sequence[Row],
+    what: str,
+    *,
+    symbol_key: str = "symbol",
+    code_key: str = "code",
+    words_key: str = "msg",
+) -> list[Any]:
     """Return the rows of an answer that is a bare list, or that one row where one was asked for.
 
-    Raises what the error body of a code is by that table, BadFrame for anything else.
+    Raises what an error body (an object with a code, maybe words) is by that table, BadFrame for
+    anything else.
     """
     try:
         page = orjson.loads(payload)
@@ -50,9 +60,9 @@ def page_rows(payload: bytes, exchange: str, table: Sequence[Row], what: str) ->
     if type(page) is list:
         return page
     if type(page) is dict:
-        if "code" in page:
-            raise rest_error(exchange, table, label(page["code"]), label(page.get("msg")))
-        if "symbol" in page:
+        if code_key in page:
+            raise rest_error(exchange, table, label(page[code_key]), label(page.get(words_key)))
+        if symbol_key in page:
             return [page]
     raise BadFrame(f"{exchange} {what}: found {payload[:60]!r}, expected a list of rows")
 
