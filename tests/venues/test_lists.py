@@ -11,8 +11,15 @@ from spreadscan.errors import BadFrame, RateLimited, Refused, VenueDown
 from spreadscan.types import Instrument
 from spreadscan.venues import VENUES, base
 from spreadscan.venues.answers import LIMITED, Row
-from spreadscan.venues.base import InstrumentPage, ListPages, RestRequest, Venue, read_rows
-from spreadscan.venues.values import page_rows
+from spreadscan.venues.base import (
+    InstrumentPage,
+    ListPages,
+    RestRequest,
+    Venue,
+    read_funding,
+    read_rows,
+)
+from spreadscan.venues.values import page_rows, unix_s
 
 TABLE = (Row(LIMITED, ("TOO_MANY",)),)
 
@@ -39,6 +46,25 @@ def test_a_bare_list_is_rows_under_any_names() -> None:
     for body in ({"symbol": "A"}, {"code": "TOO_MANY"}, 5, None):
         with pytest.raises(BadFrame, match="expected a list of rows"):
             rows_of(body)
+
+
+@pytest.mark.parametrize(
+    ("told", "ms"),
+    [
+        (1_790_380_800, 1_790_380_800_000),
+        ("1790380800", 1_790_380_800_000),
+        (1_790_380_800.0, 1_790_380_800_000),
+        (1_790_380_800.5, None),
+        (1_790_380_800_000, None),  # ms already, the year 58,000
+        (float("inf"), None),
+        ("", None),
+        (True, None),
+        (None, None),
+    ],
+)
+def test_a_payment_may_be_told_in_seconds(told: object, ms: int | None) -> None:
+    found = read_funding([{"n": "A", "r": "0.1", "at": told}], "n", "r", "at", unix_s)
+    assert [ms * 10**6 for ms in [ms] if ms] == [rate.next_ns for rate in found]
 
 
 def test_rows_left_out_are_told_by_the_name_that_the_venue_gives_them() -> None:

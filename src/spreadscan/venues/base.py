@@ -461,19 +461,23 @@ def time_ms(spec: VenueSpec, payload: bytes) -> int:
 
 
 def read_funding(
-    rows: list[Any], symbol_key: str, rate_key: str, next_ms_key: str
+    rows: list[Any],
+    symbol_key: str,
+    rate_key: str,
+    next_key: str,
+    read_ms: Callable[[object], int] = unix_ms,
 ) -> list[FundingRate]:
     """Return the next payment of each row that has one; dated contracts have none.
 
     Rates are shares of the notional, decimal text or numbers; one of 1 or more is no rate. Times
-    are Unix ms, text or whole numbers.
+    are Unix ms, text or whole numbers; read_ms: unix_s where they are seconds.
     """
     found = []
     for row in rows:
         if type(row) is not dict:
             continue
         symbol = name_in(row, symbol_key)
-        rate, next_ms = small_number(row.get(rate_key)), unix_ms(row.get(next_ms_key))
+        rate, next_ms = small_number(row.get(rate_key)), read_ms(row.get(next_key))
         if symbol and rate is not None and next_ms:
             found.append(FundingRate(symbol, rate, next_ms * 1_000_000))
     return found
