@@ -64,7 +64,7 @@ def test_a_bare_list_is_rows_under_any_names() -> None:
 )
 def test_a_payment_may_be_told_in_seconds(told: object, ms: int | None) -> None:
     found = read_funding([{"n": "A", "r": "0.1", "at": told}], "n", "r", "at", unix_s)
-    assert [ms * 10**6 for ms in [ms] if ms] == [rate.next_ns for rate in found]
+    assert ([] if ms is None else [ms * 10**6]) == [rate.next_ns for rate in found]
 
 
 def test_rows_left_out_are_told_by_the_name_that_the_venue_gives_them() -> None:
