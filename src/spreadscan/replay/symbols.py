@@ -17,10 +17,6 @@ from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import InstrumentPage, is_nameless
 
-# Their sizes are contracts: unusable without the contract's size. All others count coins (or
-# the listed thousands of them).
-CONTRACT_SOURCES = frozenset({"mexc-futures", "okx-futures"})
-
 # BTCUSDT, BTC_USDT, BTC-USDT, BTC-USDT-SWAP; dated and other quotes keep the venue's name
 _is_usdt_pair = re.compile(r"([^-_]+)[-_]?USDT(?:-SWAP)?").fullmatch
 
@@ -65,7 +61,9 @@ class Symbols:
             self._new(symbol_id)
         if instrument:
             return Listing(symbol_id, name, instrument.multiplier, instrument.qty_scale)
-        return Listing(symbol_id, name, 1.0, math.nan if source in CONTRACT_SOURCES else 1.0)
+        # sizes that are no contracts count coins, or the listed thousands of them
+        unknown = VENUES[source].spec.sizes == "contracts"
+        return Listing(symbol_id, name, 1.0, math.nan if unknown else 1.0)
 
 
 def shared_name(venue_symbol: str) -> str:

@@ -49,6 +49,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     limits: Facts  # pings, topics, bytes, frames, connects, silence
     fees: Facts  # taker_bps
     rest: Facts  # rest_limit and the weights of requests
+    # what sizes on the wire count; contracts: unusable where the contract's own size is not known
+    sizes: Literal["coins", "contracts"] = "coins"
     # (name, value) that every handshake and every REST request carries beside the usual
     headers: tuple[tuple[str, str], ...] = ()
     ping_kind: Literal["server", "client"]  # who sends pings; "client": an application message

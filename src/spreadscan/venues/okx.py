@@ -94,7 +94,7 @@ SPOT_SPEC = VenueSpec(
     validate_batch=100,
 )
 FUTURES_SPEC = msgspec.structs.replace(
-    SPOT_SPEC, name="okx-futures", market="futures", taker_bps=5.0
+    SPOT_SPEC, name="okx-futures", market="futures", sizes="contracts", taker_bps=5.0
 )
 
 BOOK = BookSchema(
