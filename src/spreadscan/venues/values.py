@@ -128,8 +128,3 @@ def unix_s(text: object) -> int:
     whole = int(text) if type(text) is float and text.is_integer() else text  # 1790380800.0
     digits = label(whole)
     return int(digits) * 1000 if digits.isascii() and digits.isdigit() and len(digits) <= 10 else 0
-
-
-def printable(text: str, n: int) -> str:
-    """Return the first n characters of a venue's words, fit for a terminal or a log line."""
-    return "".join(c if c.isprintable() else " " for c in text[:n])
