@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Iterable, Mapping
 
 from spreadscan.audit.requests import Requests
@@ -220,7 +221,7 @@ class StatusSocket:
         )
         self._heard_ns = now_ns()
         for text in self._push.subscribe():
-            socket.send(text)
+            socket.send(self._source.venue.sent_at(text, time.time()))
         pings = asyncio.create_task(
             self._keep_alive(socket, spec.ping_every_s, spec.pong_deadline_s)
         )
@@ -238,7 +239,7 @@ class StatusSocket:
             await asyncio.sleep(every_s)
             number += 1
             if text := self._push.ping(number):
-                socket.send(text)
+                socket.send(self._source.venue.sent_at(text, time.time()))
         socket.close()
 
     # -- what the transport calls

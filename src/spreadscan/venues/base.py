@@ -313,6 +313,8 @@ class Venue:
     subscribe(venue_symbols, request_id) and unsubscribe: ONE text frame; the caller keeps to
         topics_per_frame and bytes_per_frame.
     ping(request_id) -> text frame, None where the server pings.
+    stamp(frame, unix_s) -> such a frame with the time at which it is sent, no longer than before;
+        None where the venue does not want to know it. sent_at() is what asks.
     classify(frame) -> Control of a frame that is no quote, None if it is neither (data of
         another channel, or garbage). Never raises.
     render(book) -> the data frame that the venue would send (bytes; binary for protobuf).
@@ -332,12 +334,17 @@ class Venue:
     classify: Callable[[bytes], Control | None]
     render: Callable[[Book], bytes]
     audit: AuditPages
+    stamp: Callable[[str, int], str] | None = None
     funding_request: RestRequest | None = None
     funding: Callable[[bytes], list[FundingRate]] | None = None
 
     @property
     def name(self) -> str:
         return self.spec.name
+
+    def sent_at(self, frame: str, unix_s: float) -> str:
+        """Return a request or a ping as it leaves at that time."""
+        return self.stamp(frame, int(unix_s)) if self.stamp else frame
 
     def ws_urls(self, config: Config) -> tuple[str, ...]:
         """Return where its sockets are opened, in order: the config's URLs, else the spec's."""
