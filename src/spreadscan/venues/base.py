@@ -296,6 +296,7 @@ class AuditPages:
     rows_tell_time: bool = False  # row_ns is when that touch stood, else it says nothing
     trading_only: bool = False  # whom a complete answer to tickers_request lacks does not trade
     status_every_s: float  # between reads of the instrument list for statuses
+    funding_every_s: float = 0.0  # between reads of Venue.funding_request at least: it is large
     push: StatusPush | None = None
     maintenance_request: RestRequest | None = None
     maintenance: Callable[[bytes], list[Maintenance]] | None = None
