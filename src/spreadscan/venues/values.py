@@ -105,6 +105,12 @@ def positive_float(text: object) -> float:
     return value if 0.0 < value < _INF else 0.0
 
 
+def decimal_step(digits: object) -> float:
+    """Return the step of a number with so many decimals, 2 -> 0.01; 0.0 for what is no count."""
+    text = label(digits)
+    return float(f"1e-{text}") if re.fullmatch("[0-9]{1,2}", text) else 0.0
+
+
 def small_number(text: object) -> float | None:
     """Return a share, above -1 and below 1, from text or a JSON number; None for anything else."""
     if type(text) not in (str, int, float):
