@@ -82,6 +82,11 @@ cdef inline bint is_old(const Intake* k, const SymbolState* s, const Fields* f) 
     return True
 
 
+cdef inline bint has_no_book(const Fields* f) noexcept nogil:
+    """Id 0 over two missing sides: there is no book, nor an id to compare or to remember."""
+    return f.update_id == 0 and isnan(f.bid_px) and isnan(f.ask_px)
+
+
 cdef bint has_restarted(Intake* k, SymbolState* s, uint32_t link, const Fields* f,
                         int64_t recv_ns) noexcept nogil:
     """Whether a lower id is one of a new sequence."""
@@ -103,7 +108,7 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
     cdef QuoteSlot* slot
     cdef Quote q
     cdef int fault
-    cdef bint again
+    cdef bint again, no_book
     if symbol >= k.n_symbols or k.states[symbol].known != KNOWN:
         return decline(k, D_NOT_TRADING if symbol < k.n_symbols
                        and k.states[symbol].known == HALTED else D_UNKNOWN_SYMBOL)
@@ -112,17 +117,20 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
         k.tops[symbol] = f[0]
     if isnan(s.qty_scale):
         return decline(k, D_NO_CONTRACT_SIZE)
-    if is_old(k, s, f) and not has_restarted(k, s, link, f, recv_ns):
+    no_book = has_no_book(f)
+    if not no_book and is_old(k, s, f) and not has_restarted(k, s, link, f, recv_ns):
         return decline(k, D_OLD_ID)
     again = f.update_id >= 0 and f.update_id == s.last_id and f.id_kind == s.id_kind
     if s.link != link:
         s.cadence.heard_ns = 0          # a pause is one of a socket
+        s.n_old = HANDED_OVER
     s.link = link
-    s.last_id = f.update_id
-    s.last_id_ns = recv_ns
-    s.n_old = 0
-    s.id_kind = f.id_kind
-    s.last_venue_ns = f.venue_ns
+    if not no_book:
+        s.last_id = f.update_id
+        s.last_id_ns = recv_ns
+        s.n_old = 0
+        s.id_kind = f.id_kind
+        s.last_venue_ns = f.venue_ns
     slot = quote_slot(&k.quotes, k.source, symbol)
     fault = price_fault(f)
     q.bid_px = f.bid_px / s.multiplier

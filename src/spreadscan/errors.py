@@ -21,6 +21,11 @@ Messages read "subject: what was found, what was expected".
 """
 
 
+def printable(text: str, n: int) -> str:
+    """Return the first n characters of others' words, fit for a terminal or a log line."""
+    return "".join(c if c.isprintable() else " " for c in text[:n])
+
+
 class SpreadError(Exception):
     """Base of every error that spreadscan raises on purpose."""
 

@@ -20,8 +20,9 @@ def schema(**changes):
     return SimpleNamespace(
         **{
             "wire": "json", "match": (), "roots": ("data.*",), "symbol": ".s",
-            "symbol_prefix": "", "bid_px": ".b.0", "bid_qty": ".b.1", "ask_px": ".a.0",
-            "ask_qty": ".a.1", "delta": None, "venue_ms": (), "update_id": (".u",), **changes,
+            "symbol_prefix": "", "qty_text": False, "bid_px": ".b.0", "bid_qty": ".b.1",
+            "ask_px": ".a.0", "ask_qty": ".a.1", "delta": None,
+            "venue_ms": (), "update_id": (".u",), **changes,
         }
     )  # fmt: skip
 

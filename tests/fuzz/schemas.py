@@ -42,6 +42,7 @@ def random_schema(rng, binary=False):
         bid_qty=path(),
         ask_px=path(),
         ask_qty=path(),
+        qty_text=rng.random() < 0.15,
         delta=match() if rng.random() < 0.15 else None,
         bids=path(),
         asks=path(),

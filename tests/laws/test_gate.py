@@ -1,7 +1,7 @@
 """The gate's memory of a pair, against a plain model: which ids pass, how much silence is usual.
 
 Seeded stories of one pair on two sockets: quotes after all kinds of pauses, ids that rise, fall and
-begin anew, books with one side, sockets that close, hand over and subscribe anew.
+begin anew, books with one side or none, sockets that close, hand over and subscribe anew.
 """
 
 import math
@@ -56,6 +56,12 @@ class Plain:
             self._learn(at)
         self.flags = link | self._limit() << 32 | self._usual() << 48 if self.cap_s else link
         return int(again)
+
+    def no_book(self, link: int) -> None:
+        """Both sides missing under id 0: the pair has no book now, and ids are as they were."""
+        if self.owner != link:
+            self.last_by = 0
+        self.owner, self.heard, self.flags = link, None, link
 
     def _begins_anew(self, link: int, update_id: int, at: int) -> bool:
         if at - self.last_at < 5 * S:
@@ -112,6 +118,8 @@ def story(seed: int) -> list[tuple]:
                 steps.append(("quote", rng.choice([link, link, 3 - link]), stray, True, wait))
         elif kind < 0.90:
             newest -= rng.randint(0, newest)
+        elif kind < 0.91:
+            steps.append(("no book", rng.choice([link, link, 3 - link]), wait))
         elif kind < 0.92:
             newest += 10**6
             steps.append(("quote", link, newest, True, wait))
@@ -155,6 +163,13 @@ def test_the_gate_remembers_what_the_model_does(instance):
                     assert plain.flags == quote.flags, where
                     assert (at if good else 0) == quote.recv_ns
                     limits.add(quote.limit_s)
+            elif step[0] == "no book":
+                plain.no_book(step[1])
+                nan = math.nan
+                found = intake.accept(SYMBOL, step[1], nan, nan, nan, nan, 0, 0, 0, at)
+                assert ONE_SIDED == found, where
+                quote = instance.quotes.read(SOURCE, SYMBOL)
+                assert (0, step[1]) == (quote.recv_ns, quote.flags), where
             elif step[0] == "anew":
                 if plain.owner == step[1]:
                     plain.last = None

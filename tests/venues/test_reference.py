@@ -339,6 +339,17 @@ def test_stars_within_a_pattern(text, matches):
     assert matches == (ReferenceDecoder(schema()).decode(frame) is not None)
 
 
+def test_a_size_that_is_a_number_was_rounded_where_sizes_are_text():
+    decoder = ReferenceDecoder(schema(qty_text=True, bid_qty="B", ask_qty="A", match=()))
+    good = [Book("X", 1.0, 2.0, 3.0, 4.0, 0, -1)]
+    assert good == decoder.decode(b'{"s":"X","b":1,"B":"2","a":"3","A":"4"}')
+    for sizes in (b'"B":2,"A":"4"', b'"B":"2","A":4', b'"B":2.5,"A":4'):
+        with pytest.raises(BadFrame, match="size: found .*, expected decimal text"):
+            decoder.decode(b'{"s":"X","b":1,"a":"3",%s}' % sizes)
+    got = decoder.decode(b'{"s":"X","b":"","B":0,"a":"3","A":"4"}')[0]
+    assert [None, None, 3.0, 4.0] == side(got)
+
+
 def test_a_symbol_without_its_prefix_is_another_channel():
     decoder = ReferenceDecoder(schema(symbol_prefix="p:", match=()))
     assert decoder.decode(b'{"s":"X","b":1,"a":2}') is None

@@ -178,6 +178,11 @@ cdef inline int64_t time_ns(const Program* x, const Captures* c, size_t root, si
     return <int64_t>(w * 1000000) if is_date(w, 1000) else odd_ns(w, odd)
 
 
+cdef inline bint is_rounded(const Value* qty, double px) noexcept nogil:
+    """A JSON number beside a price, where sizes are text."""
+    return (qty.kind == WHOLE or qty.kind == FRACTION) and not isnan(px)
+
+
 cdef int finish(const Program* x, const Captures* c, bint by_shape, size_t root, size_t item,
                 Item* out, LookUp look_up, void* context) noexcept nogil:
     """Turn the captured values of one item into its fields."""
@@ -197,6 +202,9 @@ cdef int finish(const Program* x, const Captures* c, bint by_shape, size_t root,
     for i in range(4):
         if number(x, value_of(x, c, x.sides[i], root, item), c.end, side + i) < 0:
             return -1 - F_FIELD
+    if x.qty_text and (is_rounded(value_of(x, c, x.sides[1], root, item), side[0])
+                       or is_rounded(value_of(x, c, x.sides[3], root, item), side[2])):
+        return -1 - F_FIELD
     f.bid_px, f.bid_qty, f.ask_px, f.ask_qty = side[0], side[1], side[2], side[3]
     if isnan(side[0]) or isnan(side[1]):
         f.bid_px = f.bid_qty = NAN
@@ -331,6 +339,7 @@ cdef class FrameDecoder:
         sides = (schema.bid_px, schema.bid_qty, schema.ask_px, schema.ask_qty)
         for i, path in enumerate(sides):
             x.sides[i] = _ref(plan.refs[path])
+        x.qty_text = schema.qty_text
         x.n_times, x.n_ids = len(schema.venue_ms), len(schema.update_id)
         for i, path in enumerate(schema.venue_ms):
             x.times[i] = _ref(plan.refs[path])

@@ -82,6 +82,7 @@ cdef struct Program:
     const char* prefix
     uint32_t prefix_n
     Ref sides[4]                # bid_px, bid_qty, ask_px, ask_qty
+    bint qty_text               # a size that is a JSON number was rounded by the venue
     Ref times[MAX_PATHS]
     uint32_t n_times
     Ref ids[MAX_PATHS]

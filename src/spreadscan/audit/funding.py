@@ -54,7 +54,7 @@ class FundingPoll:
         self._rates = rates
         self._count = count
         self._utc = UtcClock()
-        self._every_s = config.audit.funding_every_s
+        self._every_s = max(config.audit.funding_every_s, venue.audit.funding_every_s)
         self._failing = False
 
     async def run(self) -> None:

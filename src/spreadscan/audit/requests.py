@@ -37,6 +37,7 @@ class Requests:
         self._budget = Budget(state_folder(config), venue.spec.rest_limit, _SHARE)
         self._timeout_s = config.discovery.rest_timeout_s
         self._count = count
+        self._headers = venue.spec.headers
 
     async def ask(
         self,
@@ -63,4 +64,5 @@ class Requests:
             self._bans,
             self._budget,
             request.weight,
+            self._headers,
         )

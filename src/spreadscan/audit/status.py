@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Iterable, Mapping
 
 from spreadscan.audit.requests import Requests
@@ -18,13 +19,12 @@ from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.connects import Connects
 from spreadscan.net.transport import Socket, connect
-from spreadscan.venues.base import StatusPush, Venue
+from spreadscan.venues.base import ListPages, StatusPush, Venue
 
 log = logging.getLogger(__name__)
 
 # why the list leaves a pair out that is listed, but does not trade
 _HALTS = ("not_trading", "delisted", "spot_not_allowed", "hidden")
-_MAX_PAGES = 100
 _WHOLE_SHARE = 0.9  # of the rows of the list before
 _SHRUNK_LISTS = 10  # so many short ones in a row: the venue has become smaller
 _MASS_SHARE, _MASS_OVER = 0.5, 3  # more than both halted by one read: read again before it is taken
@@ -100,15 +100,12 @@ class StatusRead:
     async def _read(self, venue: Venue) -> dict[str, str]:
         """Return the symbols of the whole list and why they do not trade, '' for those that do."""
         found: dict[str, str] = {}
-        cursor, seen = "", {""}
-        for _ in range(_MAX_PAGES):
-            page = await self._requests.ask(venue.instruments_request(cursor), venue.instruments)
+        pages = ListPages(venue)
+        for request in pages:
+            page = await self._requests.ask(request, venue.instruments)
             found = page.left_out | found | {i.venue_symbol: "" for i in page.instruments}
-            cursor = page.cursor
-            if cursor in seen:
-                return found
-            seen.add(cursor)
-        raise Refused(f"{venue.name}: more than {_MAX_PAGES} pages")
+            pages.take(page)
+        return found
 
     def _gone(self, rows: Mapping[str, str]) -> set[str]:
         """Return our symbols that two whole lists in a row lack, and that were not heard between.
@@ -232,10 +229,11 @@ class StatusSocket:
             self,
             timeout_s=settings.connect_timeout_s,
             max_frame_bytes=_FRAME_BYTES_MAX,
+            headers=spec.headers,
         )
         self._heard_ns = now_ns()
         for text in self._push.subscribe():
-            socket.send(text)
+            socket.send(self._source.venue.sent_at(text, time.time()))
         pings = asyncio.create_task(
             self._keep_alive(socket, spec.ping_every_s, spec.pong_deadline_s)
         )
@@ -253,7 +251,7 @@ class StatusSocket:
             await asyncio.sleep(every_s)
             number += 1
             if text := self._push.ping(number):
-                socket.send(text)
+                socket.send(self._source.venue.sent_at(text, time.time()))
         socket.close()
 
     # -- what the transport calls

@@ -19,10 +19,9 @@ from spreadscan.net.bans import Bans, bans_of, state_folder
 from spreadscan.net.budget import Budget
 from spreadscan.net.endpoints import Endpoints
 from spreadscan.types import Instrument
-from spreadscan.venues.base import Venue, is_nameless
+from spreadscan.venues.base import ListPages, Venue, is_nameless
 
 NOTHING: Mapping[str, Instrument] = {}
-_MAX_PAGES = 100
 _PAST_S = 0.01  # timers may end a little early, and within a ban nothing is sent
 
 
@@ -118,30 +117,25 @@ async def _pages(
 ) -> None:
     """Fill `found` page by page. Raises for what is no list."""
     timeout_s = config.discovery.rest_timeout_s
-    cursor, seen = "", {""}
     left_out: dict[str, str] = {}
-    for _ in range(_MAX_PAGES):
-        request = venue.instruments_request(cursor)
+    pages = ListPages(venue)
+    for request in pages:
         # an error may stand in the body of a 200 answer, too
         page = await rest.ask_any(
             session, endpoints, request.url, timeout_s, venue.instruments, bans, budget,
-            request.weight,
+            request.weight, venue.spec.headers,
         )  # fmt: skip
         found.instruments += page.instruments
         found.skipped.update(page.skipped)
         found.incomplete |= page.incomplete
         left_out |= page.left_out
-        found.torn |= bool(cursor) and not (page.instruments or page.skipped)
-        cursor = page.cursor
-        if cursor in seen:  # '' after the last page; a venue may also repeat itself
-            listed = {i.venue_symbol for i in found.instruments}
-            found.halted = halted(left_out, known.keys() - listed)
-            # a row without a name may be anyone's
-            if not venue.spec.lists_halted or any(map(is_nameless, left_out)):
-                found.absent = absent(known.keys() - listed - left_out.keys())
-            return
-        seen.add(cursor)
-    raise Refused(f"{venue.name}: more than {_MAX_PAGES} pages")  # again would be as many
+        pages.take(page)
+    found.torn = pages.torn
+    listed = {i.venue_symbol for i in found.instruments}
+    found.halted = halted(left_out, known.keys() - listed)
+    # a row without a name may be anyone's
+    if not venue.spec.lists_halted or any(map(is_nameless, left_out)):
+        found.absent = absent(known.keys() - listed - left_out.keys())
 
 
 def _incomplete(

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import time
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Any, Protocol
@@ -134,6 +135,7 @@ class Session:
             timeout_s=self._settings.connect_timeout_s,
             max_frame_bytes=self._settings.max_frame_bytes,
             intake=self._intake,
+            headers=self.venue.spec.headers,
         )
         self._begin(now_ns())
         self._requests.subscribe(self.symbols)
@@ -224,7 +226,7 @@ class Session:
             now = now_ns()
             request = self._requests.next(now)  # others may have come or gone meanwhile
             if request is not None:
-                self._socket.send(self._requests.send(request, now))
+                self._send(self._requests.send(request, now))
 
     async def _changed(self) -> None:
         """Wait until the line of requests may give another."""
@@ -342,6 +344,10 @@ class Session:
 
     async def _ping(self) -> None:
         text = self.venue.ping(self._requests.new_id())
-        if text is not None and self._socket:
+        if text is not None:
             await self._pace.take()
-            self._socket.send(text)
+            self._send(text)
+
+    def _send(self, text: str) -> None:
+        assert self._socket
+        self._socket.send(self.venue.sent_at(text, time.time()))

@@ -11,7 +11,7 @@ from spreadscan.clock import now_ns
 from spreadscan.errors import ConnectionLost, NoAddress, NotTrusted
 from spreadscan.net.refusals import LOOK_BYTES, close_words, raise_limit, refusal
 from spreadscan.net.resolver import LastGoodResolver
-from spreadscan.net.transport import Listener, Socket, set_options
+from spreadscan.net.transport import Headers, Listener, Socket, set_options
 
 # A peer that is gone answers no close frame, and until a socket has closed its quotes stand.
 _CLOSE_WAIT_S = 0.5
@@ -39,7 +39,7 @@ class AiohttpSocket:
         self._closing = ""
         self.page = b""  # of a refused handshake, how it begins
 
-    async def open(self, url: str, max_frame_bytes: int) -> None:
+    async def open(self, url: str, max_frame_bytes: int, headers: Headers) -> None:
         connector = aiohttp.TCPConnector(resolver=LastGoodResolver())
         self._session = aiohttp.ClientSession(
             connector=connector, middlewares=[self._refused], trace_configs=[_no_redirects()]
@@ -47,6 +47,7 @@ class AiohttpSocket:
         try:
             self._ws = await self._session.ws_connect(
                 url,
+                headers=headers,
                 autoping=False,
                 autoclose=True,
                 max_msg_size=max_frame_bytes,
@@ -162,12 +163,13 @@ async def open_socket(
     timeout_s: float,
     max_frame_bytes: int,
     intake: FrameIntake | None,
+    headers: Headers,
 ) -> Socket:
     """Open one. ConnectionLost or a refusal; OSError, TimeoutError as they come."""
     socket = AiohttpSocket(listener, intake)
     try:
         async with asyncio.timeout(timeout_s):
-            await socket.open(url, max_frame_bytes)
+            await socket.open(url, max_frame_bytes, headers)
     except aiohttp.WSServerHandshakeError as error:
         if error.status == 101:
             raise ConnectionLost(f"{url}: {error.message}") from None

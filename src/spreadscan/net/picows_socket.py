@@ -17,7 +17,7 @@ from spreadscan.errors import ConnectionLost, SpreadError
 from spreadscan.net.addresses import connected, last_good, remember
 from spreadscan.net.answer import WholeAnswer, words_of
 from spreadscan.net.refusals import close_words, raise_limit, refusal
-from spreadscan.net.transport import Listener, Socket, set_options
+from spreadscan.net.transport import Headers, Listener, Socket, set_options
 
 _CLOSE_WAIT_S = 2.0
 _READ_BUFFER_BYTES = 16 * 1024
@@ -63,6 +63,7 @@ async def open_socket(
     timeout_s: float,
     max_frame_bytes: int,
     intake: FrameIntake | None,
+    headers: Headers,
 ) -> Socket:
     """Open one. ConnectionLost or a refusal; OSError, TimeoutError as they come."""
     # Cancelled in its handshake, picows leaves the TCP connection open (2.3.1); its own time-out
@@ -73,6 +74,7 @@ async def open_socket(
             picows.url.parse_url(url),
             timeout_s,
             max_frame_bytes,
+            headers,
         )
     )
     try:
@@ -90,7 +92,11 @@ async def open_socket(
 
 
 async def _connect(
-    make: Callable[[], FrameListener], url: picows.WSParsedURL, timeout_s: float, max_bytes: int
+    make: Callable[[], FrameListener],
+    url: picows.WSParsedURL,
+    timeout_s: float,
+    max_bytes: int,
+    headers: Headers,
 ) -> tuple[picows.WSTransport, picows.WSListener]:
     """Connect; where the name does not resolve, to the address that it was reached at last.
 
@@ -106,7 +112,7 @@ async def _connect(
                 url.netloc, url.resource_name, True, make, _PICOWS_LOG, True, timeout_s,
                 False, 10.0, 10.0, picows.WSAutoPingStrategy.PING_WHEN_IDLE,  # we ping ourselves,
                 False,  # and answer pings
-                max_bytes, None, _READ_BUFFER_BYTES,
+                max_bytes, headers or None, _READ_BUFFER_BYTES,
             )
         )  # fmt: skip
 

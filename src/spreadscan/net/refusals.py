@@ -19,10 +19,12 @@ from spreadscan.errors import (
     RegionBlocked,
     SpreadError,
     VenueDown,
+    printable,
 )
 
 Asked = Literal["rest_url", "ws_url"]  # the key under [venues.*] that changes the host
 
+_WORDS_SHOWN = 200
 LOOK_BYTES = 12 * 1024  # of a body; pages of CDNs begin with kilobytes of style
 
 # A 403 or a close names no time. Bybit (docs v5 rate-limit, 2026-09): after "403, access too
@@ -58,7 +60,9 @@ _REGION = re.compile(
 )
 _NO_WORDS = re.compile(rb"(?:<(script|style)\b.*?(?:</\1>|$)|<[^>]*>|&nbsp;|\s)+", re.I | re.S)
 # Binance's body of a 418 beside its header: "IP(1.2.3.4) banned until 1573000000000".
-_UNIX_MS = re.compile(r"[0-9]{13}").fullmatch
+# X-Bapi-Limit-Reset-Timestamp in Unix ms, X-Gate-RateLimit-Reset-Timestamp in s
+_RESET = "limit-reset-timestamp"
+_TIMESTAMP = re.compile(r"[0-9]{10}|[0-9]{13}").fullmatch
 _BANNED_UNTIL_MS = re.compile(rb"banned until (\d{13})\b")
 
 
@@ -89,12 +93,12 @@ def refusal(
         after_s = max(least_s, told_s(headers, body))
         return _limited(url, status, after_s, grows=True)
     if status >= 500:
-        return VenueDown(f"{url}: HTTP {status}")
+        return VenueDown(f"{url}: HTTP {status}{_words(headers, body)}")
     if asked == "ws_url":
         to = f" to {headers['Location']}" if "Location" in headers else ""
         return ConnectionLost(f"{url}: HTTP {status}{to}, expected 101")
     if status != 200:
-        return Refused(f"{url}: HTTP {status}, expected 200")
+        return Refused(f"{url}: HTTP {status}{_words(headers, body)}, expected 200")
     if is_html(headers, body):
         return VenueDown(f"{url}: an HTML page, expected JSON")
     return None
@@ -148,9 +152,11 @@ def told_s(headers: Mapping[str, str], body: bytes) -> float:
         waits.append(retry_after_s(text, headers.get("Date"), 0.0))
     if until := _BANNED_UNTIL_MS.search(body):
         waits.append(int(until[1]) / 1e3 - time.time())
-    if reset := _UNIX_MS(headers.get("X-Bapi-Limit-Reset-Timestamp", "").strip()):
-        asked_s = _unix_s(headers.get("Date", ""))
-        waits.append(int(reset[0]) / 1e3 - (time.time() if asked_s is None else asked_s))
+    for name, text in headers.items():
+        if name.lower().endswith(_RESET) and (reset := _TIMESTAMP(text.strip())):
+            reset_s = int(reset[0]) / (1e3 if len(reset[0]) == 13 else 1.0)
+            asked_s = _unix_s(headers.get("Date", ""))
+            waits.append(reset_s - (time.time() if asked_s is None else asked_s))
     return max(waits)
 
 
@@ -164,6 +170,11 @@ def _limited(url: str, status: int, after_s: float, *, grows: bool = False) -> R
 
 
 def _wait_s(headers: Mapping[str, str], body: bytes) -> float:
-    until = _BANNED_UNTIL_MS.search(body)
-    told_s = int(until[1]) / 1e3 - time.time() if until else 0.0
-    return max(told_s, retry_after_s(headers.get("Retry-After"), headers.get("Date")))
+    return told_s(headers, body) or retry_after_s(headers.get("Retry-After"), headers.get("Date"))
+
+
+def _words(headers: Mapping[str, str], body: bytes) -> str:
+    """Return how a body that may say why begins, in brackets; '' where it says nothing."""
+    text = body[:_WORDS_SHOWN].decode(errors="replace").strip()
+    says = any(c.isalnum() for c in text) and not is_html(headers, body)
+    return f" ({printable(text, _WORDS_SHOWN)})" if says else ""

@@ -25,6 +25,7 @@ from spreadscan.net.budget import Budget
 from spreadscan.net.endpoints import Endpoints
 from spreadscan.net.refusals import LOOK_BYTES, refusal, told_s
 from spreadscan.net.resolver import LastGoodResolver
+from spreadscan.net.transport import Headers
 
 T = TypeVar("T")
 
@@ -48,15 +49,20 @@ def client(*traces: aiohttp.TraceConfig) -> aiohttp.ClientSession:
 
 
 async def get(
-    session: aiohttp.ClientSession, url: str, timeout_s: float, bans: Bans | None = None
+    session: aiohttp.ClientSession,
+    url: str,
+    timeout_s: float,
+    bans: Bans | None = None,
+    headers: Headers = (),
 ) -> bytes:
     """Return the body of a 200 answer that is no HTML page.
 
     Raises RateLimited (429, 418: after_s from Retry-After), VenueDown (5xx, HTML, over-long),
     RegionBlocked, Refused (other 4xx), NoAddress (DNS), NotTrusted (TLS), ConnectionLost (no
-    connection, time-out). bans: nothing is sent within one, and a new one is kept there.
+    connection, time-out). bans: nothing is sent within one, and a new one is kept there. headers:
+    those of the venue, beside our own.
     """
-    body, _ = await _answer(session, url, timeout_s, bans)
+    body, _ = await _answer(session, url, timeout_s, bans, headers)
     return body
 
 
@@ -66,6 +72,7 @@ async def ask(
     timeout_s: float,
     parse: Callable[[bytes], T],
     bans: Bans | None = None,
+    headers: Headers = (),
 ) -> T:
     """GET and return what `parse` makes of the body; raises what either does.
 
@@ -74,13 +81,13 @@ async def ask(
     is kept as a ban of the host, like that of a 429. A 429 that tells no time waits for what parse
     makes of its body, where it knows the words. parse gets large bodies in a thread.
     """
-    body, headers = await _answer(session, url, timeout_s, bans, parse)
+    body, told = await _answer(session, url, timeout_s, bans, headers, parse)
     try:
         if len(body) >= _BESIDE_FROM_BYTES:
             return await asyncio.get_running_loop().run_in_executor(_beside, _tidily, parse, body)
         return parse(body)
     except RateLimited as error:
-        error.after_s = max(error.after_s, told_s(headers, body[:LOOK_BYTES]))
+        error.after_s = max(error.after_s, told_s(told, body[:LOOK_BYTES]))
         if bans and error.after_s >= _BAN_FROM_S:
             bans.note(url, error)
         raise
@@ -100,6 +107,7 @@ async def _answer(
     url: str,
     timeout_s: float,
     bans: Bans | None,
+    headers: Headers,
     parse: Callable[[bytes], object] | None = None,
 ) -> tuple[bytes, Mapping[str, str]]:
     if bans:
@@ -109,7 +117,9 @@ async def _answer(
     try:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         # each redirect is a request that no budget knows of
-        async with session.get(whole, timeout=timeout, max_redirects=_REDIRECTS_MAX) as answer:
+        async with session.get(
+            whole, headers=headers, timeout=timeout, max_redirects=_REDIRECTS_MAX
+        ) as answer:
             async for part in answer.content.iter_any():
                 body += part
                 if len(body) > MAX_BODY_BYTES:
@@ -155,6 +165,7 @@ async def ask_any(
     bans: Bans,
     budget: Budget,
     weight: int = 1,
+    headers: Headers = (),
 ) -> T:
     """Return what ask() gives at the address in use; where that fails, at the next, each once.
 
@@ -168,7 +179,7 @@ async def ask_any(
         try:
             if not bans.find(address):  # else nothing is sent
                 await budget.take(address, weight)
-            return await ask(session, url_at(address), timeout_s, parse, bans)
+            return await ask(session, url_at(address), timeout_s, parse, bans, headers)
         except (Retry, Refused) as error:
             errors.append(error)
             if isinstance(error, RateLimited):

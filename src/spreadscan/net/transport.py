@@ -16,6 +16,7 @@ from spreadcore.frames import FrameIntake
 from spreadscan.errors import ConfigError, ConnectionLost, NoAddress, NotTrusted
 
 TransportName = Literal["picows", "aiohttp"]
+Headers = tuple[tuple[str, str], ...]  # name, value
 
 
 class Listener(Protocol):
@@ -76,8 +77,9 @@ async def connect(
     timeout_s: float,
     max_frame_bytes: int,
     intake: FrameIntake | None = None,
+    headers: Headers = (),
 ) -> Socket:
-    """Open a WebSocket.
+    """Open a WebSocket. headers: of the handshake, beside those that it has anyway.
 
     Raises ConnectionLost when it does not open within timeout_s, NoAddress (DNS), NotTrusted
     (TLS), and what a refused handshake means: RateLimited, RegionBlocked, VenueDown.
@@ -89,7 +91,9 @@ async def connect(
     # the other transport's library is not even imported: that is 10 MB
     module = import_module(f"spreadscan.net.{transport}_socket")
     try:
-        opened: Socket = await module.open_socket(url, listener, timeout_s, max_frame_bytes, intake)
+        opened: Socket = await module.open_socket(
+            url, listener, timeout_s, max_frame_bytes, intake, headers
+        )
         return opened
     except TimeoutError:
         raise ConnectionLost(f"{url}: not open within {timeout_s:g} s") from None

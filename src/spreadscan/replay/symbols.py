@@ -15,15 +15,10 @@ from typing import NamedTuple
 from spreadscan.errors import BadData, BadFrame, Refused, Retry
 from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
-from spreadscan.venues.base import InstrumentPage
-
-# Their sizes are contracts: unusable without the contract's size. All others count coins (or
-# the listed thousands of them).
-CONTRACT_SOURCES = frozenset({"mexc-futures", "okx-futures"})
+from spreadscan.venues.base import InstrumentPage, is_nameless
 
 # BTCUSDT, BTC_USDT, BTC-USDT, BTC-USDT-SWAP; dated and other quotes keep the venue's name
 _is_usdt_pair = re.compile(r"([^-_]+)[-_]?USDT(?:-SWAP)?").fullmatch
-_symbols = re.compile(rb'"(?:symbol|instId)"\s*:\s*"([^"\\]{1,64})"').findall  # of list rows
 
 
 class Listing(NamedTuple):
@@ -66,7 +61,9 @@ class Symbols:
             self._new(symbol_id)
         if instrument:
             return Listing(symbol_id, name, instrument.multiplier, instrument.qty_scale)
-        return Listing(symbol_id, name, 1.0, math.nan if source in CONTRACT_SOURCES else 1.0)
+        # sizes that are no contracts count coins, or the listed thousands of them
+        unknown = VENUES[source].spec.sizes == "contracts"
+        return Listing(symbol_id, name, 1.0, math.nan if unknown else 1.0)
 
 
 def shared_name(venue_symbol: str) -> str:
@@ -80,22 +77,20 @@ def instruments_in(directory: Path, source: str) -> Mapping[str, Instrument]:
 
     Files that are no instrument list of that source are left alone.
     """
-    return {i.venue_symbol: i for page, _ in _pages(directory, source) for i in page.instruments}
+    return {i.venue_symbol: i for page in _pages(directory, source) for i in page.instruments}
 
 
 def declined_in(directory: Path, source: str) -> frozenset[str]:
     """Return the venue symbols of a folder's instrument files that are no pairs of ours."""
-    named: set[str] = set()
-    for _, body in _pages(directory, source):
-        named |= {text.decode("utf-8", "replace") for text in _symbols(body)}
+    left_out = {name for page in _pages(directory, source) for name in page.left_out}
+    named = {name for name in left_out if not is_nameless(name)}
     return frozenset(named - instruments_in(directory, source).keys())
 
 
-def _pages(directory: Path, source: str) -> Iterator[tuple[InstrumentPage, bytes]]:
+def _pages(directory: Path, source: str) -> Iterator[InstrumentPage]:
     for path in sorted(directory.glob("*.json")):
         try:
-            body = path.read_bytes()
-            yield VENUES[source].instruments(body), body
+            yield VENUES[source].instruments(path.read_bytes())
         except (BadFrame, Refused, Retry):
             continue
         except OSError as error:

@@ -85,7 +85,7 @@ def rest_error(exchange: str, table: Sequence[Row], code: str, text: str) -> Spr
     RateLimited for pause_s (`rest.ask` adds what the answer itself tells), Refused for what is
     final, VenueDown for the rest: a list is asked for again.
     """
-    found, said = meaning(table, code, text), f"{exchange}: {code[:40]} {text[:200]}"
+    found, said = meaning(table, code, text), f"{exchange}: {code[:40]} {text[:200]}".rstrip()
     if found.limited:
         return RateLimited(said, found.pause_s)
     return Refused(said) if found.kind == "final" else VenueDown(said)

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import quote
 
-from spreadscan.errors import BadFrame
+from spreadscan.errors import BadFrame, printable
 from spreadscan.venues.base import Maintenance, RestRequest, StatusChange, Ticker
-from spreadscan.venues.values import label, name_in, positive_float, printable, unix_ms
+from spreadscan.venues.values import label, name_in, positive_float, unix_ms
 
 _STATES: dict[str, Literal["scheduled", "ongoing"]] = {
     "scheduled": "scheduled",

@@ -10,18 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from spreadscan.catalogue import Kind
 from spreadscan.config import Config, listed
-from spreadscan.errors import BadFrame
+from spreadscan.errors import BadFrame, Refused, VenueDown
 from spreadscan.types import Book, FundingRate, Instrument
 from spreadscan.venues.answers import UNSURE, Meaning
 from spreadscan.venues.values import MISSING_FIELD, name_in, page_object, small_number, unix_ms
 
+LIST_PAGES_MAX = 100
 FACTS_LAST_DAYS = 90  # venues change fees and addresses a few times a year
 
 _NAMELESS = "row "  # and its number: of a row without a symbol
@@ -50,6 +51,10 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     limits: Facts  # pings, topics, bytes, frames, connects, silence
     fees: Facts  # taker_bps
     rest: Facts  # rest_limit and the weights of requests
+    # what sizes on the wire count; contracts: unusable where the contract's own size is not known
+    sizes: Literal["coins", "contracts"] = "coins"
+    # (name, value) that every handshake and every REST request carries beside the usual
+    headers: tuple[tuple[str, str], ...] = ()
     ping_kind: Literal["server", "client"]  # who sends pings; "client": an application message
     ping_every_s: float  # client: we send each; server: the venue's own interval
     pong_deadline_s: float  # without an answer (or a server ping) for this long: reconnect
@@ -69,6 +74,9 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     rest_limit: tuple[int, float]
     taker_bps: float  # base tier, for orders by API: that is how spreads are traded
     validate_batch: int  # symbols per validation socket in discovery
+    # an instrument list of exactly so many rows goes on from there, by offset; 0 = it says itself
+    # where (InstrumentPage.cursor)
+    list_page: int = 0
     # whether a pair that is halted stays in the list, with a status; False: its row is left out
     lists_halted: bool = True
     ids_per_request: Literal["one", "many"] = "many"  # "one": acks carry no id, one in flight
@@ -134,6 +142,8 @@ class BookSchema(msgspec.Struct, frozen=True, kw_only=True):
     bid_qty: str
     ask_px: str
     ask_qty: str
+    # sizes are text; a JSON number beside a price is one that the venue rounded: a bad frame
+    qty_text: bool = False
     delta: Match | None = None  # frames for which this holds are deltas with the lists below
     bids: str = ""
     asks: str = ""
@@ -189,6 +199,10 @@ class InstrumentPage(NamedTuple):
     skipped: dict[str, int]  # reason -> rows
     cursor: str
     left_out: dict[str, str]  # symbol, or "row 7" -> reason; ": " and what it lacks may follow
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.instruments) + sum(self.skipped.values())
 
     @property
     def incomplete(self) -> dict[str, str]:
@@ -284,6 +298,7 @@ class AuditPages:
     rows_tell_time: bool = False  # row_ns is when that touch stood, else it says nothing
     trading_only: bool = False  # whom a complete answer to tickers_request lacks does not trade
     status_every_s: float  # between reads of the instrument list for statuses
+    funding_every_s: float = 0.0  # between reads of Venue.funding_request at least: it is large
     push: StatusPush | None = None
     maintenance_request: RestRequest | None = None
     maintenance: Callable[[bytes], list[Maintenance]] | None = None
@@ -293,13 +308,16 @@ class AuditPages:
 class Venue:
     """One source: its spec, its schema and its pure functions.
 
-    instruments_request(cursor) -> RestRequest of the page ('' = first).
+    instruments_request(cursor) -> RestRequest of the page ('' = first; where spec.list_page is
+        set, the number of rows before it). ListPages goes through them.
     instruments(payload) -> InstrumentPage; raises what an error body means (answers.rest_error:
         RateLimited, VenueDown, Refused), BadFrame for what is no instrument list.
     topic(venue_symbol) -> the name that acks and refusals use for this subscription.
     subscribe(venue_symbols, request_id) and unsubscribe: ONE text frame; the caller keeps to
         topics_per_frame and bytes_per_frame.
     ping(request_id) -> text frame, None where the server pings.
+    stamp(frame, unix_s) -> such a frame with the time at which it is sent, no longer than before;
+        None where the venue does not want to know it. sent_at() is what asks.
     classify(frame) -> Control of a frame that is no quote, None if it is neither (data of
         another channel, or garbage). Never raises.
     render(book) -> the data frame that the venue would send (bytes; binary for protobuf).
@@ -319,12 +337,17 @@ class Venue:
     classify: Callable[[bytes], Control | None]
     render: Callable[[Book], bytes]
     audit: AuditPages
+    stamp: Callable[[str, int], str] | None = None
     funding_request: RestRequest | None = None
     funding: Callable[[bytes], list[FundingRate]] | None = None
 
     @property
     def name(self) -> str:
         return self.spec.name
+
+    def sent_at(self, frame: str, unix_s: float) -> str:
+        """Return a request or a ping as it leaves at that time."""
+        return self.stamp(frame, int(unix_s)) if self.stamp else frame
 
     def ws_urls(self, config: Config) -> tuple[str, ...]:
         """Return where its sockets are opened, in order: the config's URLs, else the spec's."""
@@ -357,6 +380,51 @@ class Venue:
 
     def __str__(self) -> str:
         return self.spec.name
+
+
+class ListPages:
+    """The requests for the pages of an instrument list, one by one, each answered by take().
+
+    torn: a page that was announced had no row. Raises Refused where there is no end to them.
+    """
+
+    def __init__(self, venue: Venue) -> None:
+        self.torn = False
+        self._venue = venue
+        self._cursors = [""]
+        self._next: str | None = ""
+        self._by_offset = False  # that
+        self._names: set[str] = set()
+        self._n_rows = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> RestRequest:
+        if self._next is None:
+            raise StopIteration
+        if len(self._cursors) > LIST_PAGES_MAX:  # again would be as many
+            raise Refused(f"{self._venue.name}: more than {LIST_PAGES_MAX} pages")
+        return self._venue.instruments_request(self._next)
+
+    def take(self, page: InstrumentPage) -> None:
+        """Note the page that came. VenueDown: one asked for by offset has the rows before it."""
+        names = {i.venue_symbol for i in page.instruments}
+        names |= {name for name in page.left_out if not is_nameless(name)}
+        if self._by_offset and page.n_rows and names <= self._names:
+            raise VenueDown(
+                f"{self._venue.name}: found the rows before row {self._n_rows} from there on, "
+                "expected others or none: the list may be cut"
+            )
+        self.torn |= bool(self._next) and not self._by_offset and not page.n_rows
+        self._names |= names
+        self._n_rows += page.n_rows
+        is_full = 0 < self._venue.spec.list_page == page.n_rows
+        self._by_offset = is_full and not page.cursor
+        cursor = str(self._n_rows) if self._by_offset else page.cursor
+        # '' after the last page; a venue may also repeat itself
+        self._next = None if cursor in self._cursors else cursor
+        self._cursors.append(cursor)
 
 
 _LEARNT_FROM_S = 10.0
@@ -407,31 +475,39 @@ def time_ms(spec: VenueSpec, payload: bytes) -> int:
 
 
 def read_funding(
-    rows: list[Any], symbol_key: str, rate_key: str, next_ms_key: str
+    rows: list[Any],
+    symbol_key: str,
+    rate_key: str,
+    next_key: str,
+    read_ms: Callable[[object], int] = unix_ms,
 ) -> list[FundingRate]:
     """Return the next payment of each row that has one; dated contracts have none.
 
     Rates are shares of the notional, decimal text or numbers; one of 1 or more is no rate. Times
-    are Unix ms, text or whole numbers.
+    are Unix ms, text or whole numbers; read_ms: unix_s where they are seconds.
     """
     found = []
     for row in rows:
         if type(row) is not dict:
             continue
         symbol = name_in(row, symbol_key)
-        rate, next_ms = small_number(row.get(rate_key)), unix_ms(row.get(next_ms_key))
+        rate, next_ms = small_number(row.get(rate_key)), read_ms(row.get(next_key))
         if symbol and rate is not None and next_ms:
             found.append(FundingRate(symbol, rate, next_ms * 1_000_000))
     return found
 
 
 def read_rows(
-    rows: list[Any], read: Callable[[dict[str, Any]], Instrument | str], cursor: str = ""
+    rows: list[Any],
+    read: Callable[[dict[str, Any]], Instrument | str],
+    cursor: str = "",
+    symbol_key: str = "symbol",
 ) -> InstrumentPage:
     """Return the page of what `read` makes of each row: an Instrument, or why it is left out.
 
     What stands behind ": " in a reason is told of that row alone. A row that is no object counts
-    as "missing_field"; of two rows for one symbol the first stays.
+    as "missing_field"; of two rows for one symbol the first stays. symbol_key: where a row has its
+    symbol, by which it is told.
     """
     kept: dict[str, Instrument] = {}
     skipped: dict[str, int] = {}
@@ -445,14 +521,11 @@ def read_rows(
             got = "duplicate"
         reason = got.partition(": ")[0]
         skipped[reason] = skipped.get(reason, 0) + 1
-        left_out.setdefault(_row_name(row) or f"{_NAMELESS}{number}", got)
+        name = name_in(row, symbol_key) if type(row) is dict else ""
+        left_out.setdefault(name or f"{_NAMELESS}{number}", got)
     return InstrumentPage(list(kept.values()), skipped, cursor, left_out)
 
 
 def is_nameless(name: str) -> bool:
     """Return whether this key of InstrumentPage.left_out is of a row without a symbol."""
     return name.startswith(_NAMELESS)
-
-
-def _row_name(row: Any) -> str:
-    return type(row) is dict and (name_in(row, "symbol") or name_in(row, "instId")) or ""

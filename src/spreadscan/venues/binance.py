@@ -28,7 +28,7 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
-from spreadscan.errors import BadFrame
+from spreadscan.errors import BadFrame, printable
 from spreadscan.types import Book, FundingRate, Instrument
 from spreadscan.venues.answers import (
     BUSY,
@@ -71,7 +71,6 @@ from spreadscan.venues.values import (
     page_object,
     page_rows,
     positive_float,
-    printable,
 )
 
 SPOT_SPEC = VenueSpec(

@@ -91,6 +91,7 @@ FUTURES_SPEC = msgspec.structs.replace(
     limits=Facts("https://mexcdevelop.github.io/apidocs/contract_v1_en/", "2026-11-20"),
     fees=Facts("https://www.mexc.com/fee", "2026-11-29"),
     rest=Facts("https://mexcdevelop.github.io/apidocs/contract_v1_en/", "2026-11-29"),
+    sizes="contracts",
     stale_after_s=10.0,
     repeats=True,
     topics_per_frame=1,

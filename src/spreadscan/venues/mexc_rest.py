@@ -11,7 +11,6 @@ mexcdevelop.github.io/apidocs/contract_v1_en.
 5. funding_rate without a contract lists all of them.
 """
 
-import re
 from typing import Any
 
 from spreadscan.errors import BadFrame
@@ -35,7 +34,15 @@ from spreadscan.venues.base import (
     read_rows,
     split_multiplier,
 )
-from spreadscan.venues.values import label, lacks, name_in, page_object, page_rows, positive_float
+from spreadscan.venues.values import (
+    decimal_step,
+    label,
+    lacks,
+    name_in,
+    page_object,
+    page_rows,
+    positive_float,
+)
 
 # "Blocked!" is said of channels that are no more, of topics too many, and of the moment: a few
 # tries tell which. The codes are those of the REST pages; the spot socket sends 0 and words.
@@ -138,8 +145,8 @@ def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
         listed_base=listed_base,
         quote="USDT",
         multiplier=multiplier,
-        tick=_decimal_step(tick_digits),
-        lot_step=_decimal_step(row.get("baseAssetPrecision")),
+        tick=decimal_step(tick_digits),
+        lot_step=decimal_step(row.get("baseAssetPrecision")),
         min_qty=positive_float(row.get("baseSizePrecision")),
         min_notional=positive_float(row.get("quoteAmountPrecision")),
         # Side types 2 and 3 allow buying or selling alone: seen, but never traded by us.
@@ -182,8 +189,3 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
 
 def _in_plate(plates: object, word: str) -> bool:
     return type(plates) is list and any(word in label(p).lower() for p in plates)
-
-
-def _decimal_step(digits: object) -> float:
-    text = label(digits)
-    return float(f"1e-{text}") if re.fullmatch("[0-9]{1,2}", text) else 0.0

@@ -94,7 +94,7 @@ SPOT_SPEC = VenueSpec(
     validate_batch=100,
 )
 FUTURES_SPEC = msgspec.structs.replace(
-    SPOT_SPEC, name="okx-futures", kind="perpetual", taker_bps=5.0
+    SPOT_SPEC, name="okx-futures", kind="perpetual", sizes="contracts", taker_bps=5.0
 )
 
 BOOK = BookSchema(
@@ -152,11 +152,11 @@ def futures_instruments_request(cursor: str) -> RestRequest:
 
 
 def spot_instruments(payload: bytes) -> InstrumentPage:
-    return read_rows(_rows(payload), _spot_instrument)
+    return read_rows(_rows(payload), _spot_instrument, symbol_key="instId")
 
 
 def futures_instruments(payload: bytes) -> InstrumentPage:
-    return read_rows(_rows(payload), _futures_instrument)
+    return read_rows(_rows(payload), _futures_instrument, symbol_key="instId")
 
 
 def funding(payload: bytes) -> list[FundingRate]:

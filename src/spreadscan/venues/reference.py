@@ -20,7 +20,8 @@ Its grammar, which is also the compiled one's:
    0 where no path leads to one. Whatever else stands where a time is expected is none (0): a quote
    is true without it, also where the time would have been its id. Times that are no Unix ms are
    counted (`odd_times`).
-6. A level of a delta is a list that begins with price and size, neither of them missing.
+6. Where sizes are text (qty_text), a JSON number beside a price is ill-typed: the venue rounded it.
+7. A level of a delta is a list that begins with price and size, neither of them missing.
 
 A frame that does not parse or match is no quote (None): see `decline_reason`. One that matches
 and breaks a rule raises BadFrame. Nothing else is ever raised.
@@ -69,6 +70,7 @@ class ReferenceDecoder:
             _getter(path, protobuf)
             for path in (schema.bid_px, schema.bid_qty, schema.ask_px, schema.ask_qty)
         ]
+        self._qty_text = schema.qty_text
         self._is_delta = _condition(schema.delta, protobuf) if schema.delta else None
         self._levels = [_getter(path, protobuf) for path in (schema.bids, schema.asks)]
         self._times = [_getter(path, protobuf) for path in schema.venue_ms]
@@ -116,7 +118,11 @@ class ReferenceDecoder:
             self.odd_times += odd
             return Delta(symbol, bids, asks, venue_ns, update_id, id_kind)
         number = self._number
-        bid_px, bid_qty, ask_px, ask_qty = [number(get(tree, root)) for get in self._sides]
+        values = [get(tree, root) for get in self._sides]
+        bid_px, bid_qty, ask_px, ask_qty = [number(value) for value in values]
+        if self._qty_text:
+            _check_text(values[1], bid_px)
+            _check_text(values[3], ask_px)
         if bid_px != bid_px or bid_qty != bid_qty:
             bid_px = bid_qty = _NAN
         if ask_px != ask_px or ask_qty != ask_qty:
@@ -374,6 +380,11 @@ def _number(value: Any) -> float:
     elif kind is float or kind is int:
         return float(value)
     raise _bad("price or size", value, "a decimal number")
+
+
+def _check_text(qty: Any, px: float) -> None:
+    if px == px and type(qty) is not str:
+        raise _bad("size", qty, "decimal text: numbers are rounded")
 
 
 def _protobuf_number(value: Any) -> float:

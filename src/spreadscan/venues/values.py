@@ -38,10 +38,20 @@ def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
     return page
 
 
-def page_rows(payload: bytes, exchange: str, table: Sequence[Row], what: str) -> list[Any]:
+def page_rows(
+    payload: bytes,
+    exchange: str,
+    table: Sequence[Row],
+    what: str,
+    *,
+    symbol_key: str = "symbol",
+    code_key: str = "code",
+    words_key: str = "msg",
+) -> list[Any]:
     """Return the rows of an answer that is a bare list, or that one row where one was asked for.
 
-    Raises what the error body of a code is by that table, BadFrame for anything else.
+    Raises what an error body (an object with a code, maybe words) is by that table, BadFrame for
+    anything else.
     """
     try:
         page = orjson.loads(payload)
@@ -50,9 +60,9 @@ def page_rows(payload: bytes, exchange: str, table: Sequence[Row], what: str) ->
     if type(page) is list:
         return page
     if type(page) is dict:
-        if "code" in page:
-            raise rest_error(exchange, table, label(page["code"]), label(page.get("msg")))
-        if "symbol" in page:
+        if code_key in page:
+            raise rest_error(exchange, table, label(page[code_key]), label(page.get(words_key)))
+        if symbol_key in page:
             return [page]
     raise BadFrame(f"{exchange} {what}: found {payload[:60]!r}, expected a list of rows")
 
@@ -95,6 +105,12 @@ def positive_float(text: object) -> float:
     return value if 0.0 < value < _INF else 0.0
 
 
+def decimal_step(digits: object) -> float:
+    """Return the step of a number with so many decimals, 2 -> 0.01; 0.0 for what is no count."""
+    text = label(digits)
+    return float(f"1e-{text}") if re.fullmatch("[0-9]{1,2}", text) else 0.0
+
+
 def small_number(text: object) -> float | None:
     """Return a share, above -1 and below 1, from text or a JSON number; None for anything else."""
     if type(text) not in (str, int, float):
@@ -113,6 +129,8 @@ def unix_ms(text: object) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 13 else 0
 
 
-def printable(text: str, n: int) -> str:
-    """Return the first n characters of a venue's words, fit for a terminal or a log line."""
-    return "".join(c if c.isprintable() else " " for c in text[:n])
+def unix_s(text: object) -> int:
+    """Return Unix ms of a time in s, text or a whole number, 0 where it is neither."""
+    whole = int(text) if type(text) is float and text.is_integer() else text  # 1790380800.0
+    digits = label(whole)
+    return int(digits) * 1000 if digits.isascii() and digits.isdigit() and len(digits) <= 10 else 0

@@ -29,7 +29,7 @@ def make_schema():
 
     def make(*, match=(), delta=None, wire="json", **changes):
         fields = {
-            "roots": ("",), "symbol": ".s", "symbol_prefix": "",
+            "roots": ("",), "symbol": ".s", "symbol_prefix": "", "qty_text": False,
             "bid_px": ".b.0", "bid_qty": ".b.1", "ask_px": ".a.0", "ask_qty": ".a.1",
             "bids": "", "asks": "", "venue_ms": (), "update_id": (), "id_reset": "never",
         }  # fmt: skip

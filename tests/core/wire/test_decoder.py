@@ -137,6 +137,18 @@ def test_what_is_absent_or_null_matches_where_it_may(read):
         assert "no_match" == read(plain(extra), match=["k=x"])
 
 
+def test_a_size_that_is_a_number_was_rounded_where_sizes_are_text(read):
+    for sides, expected in (
+        ({"b": '["1","2"]', "a": '["3","4"]'}, [QUOTE]),
+        ({"b": '[1,"2"]', "a": '[3,"4"]'}, [QUOTE]),
+        ({"b": '["1",2]', "a": '["3","4"]'}, "field"),
+        ({"b": '["1","2"]', "a": '["3",4]'}, "field"),
+        ({"b": '["1",2.5]', "a": '["3","4"]'}, "field"),
+        ({"b": '["",0]', "a": '["3","4"]'}, [("X", NAN, NAN, *QUOTE[3:])]),  # no size at all
+    ):
+        assert repr(expected) == repr(read(plain(**sides), qty_text=True)), sides
+
+
 # ---- symbols, ids, times -----------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from scan.discovery.kit import NOBODY, Reply, Rest, run
 from spreadscan.config import Config, Discovery, VenueSettings
 from spreadscan.discovery import fetch as fetch_module
 from spreadscan.discovery.fetch import Fetched, fetch
-from spreadscan.venues import VENUES
+from spreadscan.venues import VENUES, base
 
 
 def okx_page(*names: str, **extra: Any) -> bytes:
@@ -103,7 +103,7 @@ def test_a_cursor_that_comes_again_ends_the_list() -> None:
 
 
 def test_a_list_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_module, "_MAX_PAGES", 4)
+    monkeypatch.setattr(base, "LIST_PAGES_MAX", 4)
     pages = [Reply(bybit_page(f"c{i}", f"A{i}")) for i in range(10)]
     found, asked = fetched("bybit-futures", *pages)
     assert (4, "bybit-futures: more than 4 pages", []) == (

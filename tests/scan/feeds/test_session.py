@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -258,6 +259,27 @@ def test_requests_are_paced_and_one_at_a_time_where_acks_carry_no_id(transport: 
                 asked = [request["param"]["symbol"] for request in guest.requests]
                 assert symbols == asked
                 assert 1 == most
+
+    run(main())
+
+
+def test_frames_tell_when_they_are_sent_where_the_venue_wants_it(transport: str) -> None:
+    def stamp(text: str, unix_s: int) -> str:
+        return text.replace("{", f'{{"time":{unix_s},', 1)
+
+    async def main() -> None:
+        venue = replace(quick("bybit-spot", ping_every_s=0.05), stamp=stamp)
+        async with Exchange("bybit-spot") as exchange:
+            session = Session(venue, ["AUSDT"], exchange.url, Heard(), settings(transport))
+            async with living(session):
+                await until(lambda: session.all_answered)
+                before = time.time()
+                session.drop(["AUSDT"])
+                guest = exchange.guests[0]
+                await until(lambda: len(guest.requests) == 2 and len(guest.frames) > 4)
+            frames = [json.loads(frame) for frame in guest.frames]
+            assert {"subscribe", "unsubscribe", "ping"} == {frame["op"] for frame in frames}
+            assert all(before - 5 < frame["time"] <= time.time() for frame in frames)
 
     run(main())
 

@@ -15,6 +15,7 @@ from spreadscan.net.budget import Budget
 from spreadscan.net.connects import Connects
 from spreadscan.net.endpoints import Endpoints
 from spreadscan.net.ratelimit import RateLimit
+from spreadscan.net.transport import Headers
 from spreadscan.venues import VENUES
 
 A, B, C = "wss://a.example.com/ws", "wss://b.example.com/ws", "wss://c.example.com/ws"
@@ -126,6 +127,7 @@ class Answers:
         timeout_s: float,
         parse: Callable[[bytes], bytes],
         bans: Bans,
+        headers: Headers,
     ) -> bytes:
         self.asked.append(url)
         answer = self.by_host[url.split("/")[2].split(".")[0]]

@@ -170,6 +170,9 @@ def test_a_limit_in_a_good_answer_waits_for_what_its_headers_tell() -> None:
     assert 7.5 == ask(answer("200 OK", b"{}", date, reset), 3.0)
     assert 3.0 == ask(answer("200 OK", b"{}", date, reset.replace("7500", "1500")), 3.0)
     assert 9.0 == ask(answer("200 OK", b"{}", "Retry-After: 9"), 3.0)
+    assert 8.0 == ask(
+        answer("200 OK", b"{}", date, "X-Gate-RateLimit-Reset-Timestamp: 1800000008"), 3.0
+    )
     assert 3.0 == ask(answer("200 OK", b"{}", "X-Bapi-Limit-Reset-Timestamp: soon"), 3.0)
     assert 3.0 == ask(answer("200 OK", b"{}"), 3.0)
 
@@ -216,6 +219,15 @@ def test_a_429_without_a_time_waits_by_its_own_words(
     with pytest.raises(RateLimited) as caught:
         run(main("Retry-After: 17"))
     assert 17.0 == caught.value.after_s
+
+
+def test_a_429_waits_until_the_limit_is_reset() -> None:
+    date = f"Date: {email.utils.formatdate(1_800_000_000, usegmt=True)}"
+    for told, wait_s in (("1800000008", 8.0), ("1799999999", 60.0), ("soon", 60.0)):
+        reset = f"X-Gate-RateLimit-Reset-Timestamp: {told}"
+        with pytest.raises(RateLimited) as caught:
+            get(answer("429 Slow", b"{}", date, reset))
+        assert wait_s == caught.value.after_s
 
 
 def test_asking_gives_what_the_reader_makes_of_the_body() -> None:
@@ -268,6 +280,11 @@ def test_server_errors_are_venue_down(status: str, kind: str) -> None:
         (answer("451 Unavailable", b'{"msg": "restricted location"}'), "sources"),
         (answer("404 Not Found"), "HTTP 404, expected 200"),
         (answer("204 No Content", b""), "HTTP 204, expected 200"),
+        (answer("404 Not Found", b"<html>no", kind="text/html"), "HTTP 404, expected 200"),
+        (
+            answer("400 Bad Request", b'{"label":"CONTRACT_NOT_FOUND",\x07 "message":""}'),
+            r'HTTP 400 \({"label":"CONTRACT_NOT_FOUND",  "message":""}\), expected 200',
+        ),
     ],
 )
 def test_a_no_is_refused_and_a_block_comes_with_advice(reply: bytes, said: str) -> None:

@@ -224,7 +224,7 @@ def test_frames_of_no_source(write):
     with pytest.raises(ConfigError, match=r"'okx-sport'.*did you mean 'okx-spot'\?"):
         find(write("okx-sport/a.jsonl", "x"))
     with pytest.raises(ConfigError, match="no source: expected one of binance-spot"):
-        find(write("notes/a.jsonl", "x") / "notes")
+        find(write("2026/a.jsonl", "x") / "2026")
 
 
 def test_an_unknown_venue_in_a_recording(record):

@@ -54,6 +54,8 @@ def test_a_parser_finds_exactly_the_universe(market: Market, pages: Pages, name:
     assert len(found) == len(by_symbol)
     assert {i.venue_symbol: i for i in market.instruments[SOURCE_BY_NAME[name].id]} == by_symbol
     assert sum(skipped.values()) >= 3
+    # what replay goes by, where no list says how large a contract is
+    assert ("contracts" == venue.spec.sizes) == any(i.contract_size != 1.0 for i in found)
     assert (3 if name == "bybit-futures" else 1) == n_pages
 
 

@@ -35,7 +35,7 @@ from spreadscan.net.bans import bans_of, state_folder
 from spreadscan.net.budget import Budget
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
-from spreadscan.venues.base import RestRequest, Venue, time_ms
+from spreadscan.venues.base import ListPages, RestRequest, Venue, time_ms
 
 NAMES = (
     "facts", "dns", "time", "instruments", "tickers", "funding", "maintenance", "websocket",
@@ -191,22 +191,24 @@ class _Visit:
         bans, timeout_s = bans_of(self._config), self._config.discovery.rest_timeout_s
         bans.check(address)
         await self._budget.take(address, request.weight)
-        return await rest.get(session, request.url(address), timeout_s, bans if keep else None)
+        return await rest.get(
+            session,
+            request.url(address),
+            timeout_s,
+            bans if keep else None,
+            self._venue.spec.headers,
+        )
 
     async def _instruments(self, session: aiohttp.ClientSession, url: str) -> str:
         config = self._config.discovery
         coins: dict[str, str] = {}
-        n_skipped, cursor, seen = 0, "", {""}
+        n_skipped, pages = 0, ListPages(self._venue)
         async with asyncio.timeout(config.list_limit_s):
-            while True:
-                request = self._venue.instruments_request(cursor)
+            for request in pages:
                 page = self._venue.instruments(await self._get(session, url, request))
                 coins |= {row.base: row.venue_symbol for row in page.instruments}
                 n_skipped += sum(page.skipped.values())
-                cursor = page.cursor
-                if cursor in seen:
-                    break
-                seen.add(cursor)
+                pages.take(page)
         missing = [coin for coin in config.majors if coin not in coins]
         if missing or not coins:
             expected = ", ".join(config.majors) or "some"

@@ -135,9 +135,11 @@ async def _rest(config: Config, source: str, urls: Urls, tell: Tell) -> None:
         """Return how far our clock is ahead of the venue's, and how long an answer takes."""
         url = address.rstrip("/") + spec.time_path
         async with rest.client() as session:
-            await rest.get(session, url, timeout_s, bans)  # resolves, connects, shakes hands
+            await rest.get(
+                session, url, timeout_s, bans, spec.headers
+            )  # resolves, connects, shakes hands
             sent_s, started = time.time(), time.monotonic()
-            payload = await rest.get(session, url, timeout_s, bans)
+            payload = await rest.get(session, url, timeout_s, bans, spec.headers)
             took_s = time.monotonic() - started
         return sent_s + took_s / 2 - time_ms(spec, payload) / 1e3, took_s
 
@@ -188,6 +190,7 @@ async def _websocket(config: Config, source: str, urls: Urls, tell: Tell) -> Non
                 _Deaf(),
                 timeout_s=feeds.connect_timeout_s,
                 max_frame_bytes=feeds.max_frame_bytes,
+                headers=VENUES[source].spec.headers,
             )
         except RateLimited as error:
             bans.note(url, error)
