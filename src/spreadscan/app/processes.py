@@ -166,7 +166,7 @@ def _audit(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     folder.take(build.HANDOVER_S)
     try:
         stop, reload = StopFlag(instance), Reload(config, lists, instance)
-        run_async(config, build.make_audit(config, reload, instance).run(stop))
+        run_async(config, build.run_audit(config, reload, instance, stop))
     finally:
         folder.close()
     lease.close()
@@ -213,7 +213,7 @@ async def _single_main(
         *(build.make_feed(config, reload, s, instance).run(stop_all) for s in sources),
     ]
     if config.audit.enabled:
-        workers.append(build.make_audit(config, reload, instance).run(stop_all))
+        workers.append(build.run_audit(config, reload, instance, stop_all))
     try:
         tasks = [asyncio.create_task(worker) for worker in workers]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -20,11 +20,11 @@ from spreadscan.app import build, truth
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
+from spreadscan.disk.files import data_files, read_rows
 from spreadscan.errors import BadGenerated
 from spreadscan.lists import read_metadata
 from spreadscan.net.bans import bans_of, host_of
 from spreadscan.tracker.columns import SIGNALS
-from spreadscan.tracker.files import data_files, read_rows
 from spreadscan.tracker.track import is_proven
 from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.venues import VENUES

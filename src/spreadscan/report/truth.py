@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from spreadscan.app.truth import AGREE_PCT, agreement_pct, floored
+from spreadscan.disk.files import data_files, read_rows
 from spreadscan.errors import BadData
 from spreadscan.report.theme import COLOURS, bare, figure, hint
-from spreadscan.tracker import AUDIT, read_rows
-from spreadscan.tracker.files import data_files
+from spreadscan.tracker import AUDIT
 from spreadscan.types import SOURCES
 
 _HOUR_S = 3600
