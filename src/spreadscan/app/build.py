@@ -162,7 +162,7 @@ def begin_run(instance: Instance, roles: Iterable[int] | None = None) -> None:
     health = instance.health
     if roles is not None and instance.lease_held("supervisor"):
         return
-    roles = range(health.n_slots) if roles is None else list(roles)
+    roles = range(health.n_roles) if roles is None else list(roles)
     tracker = health.role("tracker")
     if tracker in roles:  # one that was killed may have left it behind the ring
         health.set(tracker, TRACKER_COUNTERS.index("opened"), instance.ring.read)

@@ -70,7 +70,7 @@ def run_role(
     logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
     try:
         log.info("started", extra=facts(role=role, pid=os.getpid()))
-        _MAINS.get(role, _feed)(role, config, lists, alone)
+        _main_of(role)(role, config, lists, alone)
         log.info("stopped", extra=facts(role=role))
         return EXIT_OK
     except (SpreadError, CoreError) as error:
@@ -224,9 +224,19 @@ async def _single_main(
         tracker.close(now_ns())
 
 
-_MAINS: dict[str, Callable[[str, Config, Lists, Alone], None]] = {
+_Main = Callable[[str, Config, Lists, Alone], None]
+_MAINS: dict[str, _Main] = {
     "engine": _engine,
     "tracker": _tracker,
     "audit": _audit,
     "single": _single,
 }
+
+
+def _main_of(role: str) -> _Main:
+    """Return what a role runs. ConfigError for one that nobody knows."""
+    main = _MAINS.get(role) or (_feed if role in SOURCE_BY_NAME else None)
+    if main is None:
+        known = ", ".join([*_MAINS, *SOURCE_BY_NAME])
+        raise ConfigError(f"role {role!r}: unknown, expected one of {known}")
+    return main

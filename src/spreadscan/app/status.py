@@ -364,7 +364,7 @@ class Usage:
 
     def __init__(self, instance: Instance, role: str = "") -> None:
         self._instance = instance
-        self._roles = [instance.health.role(role)] if role else range(instance.health.n_slots)
+        self._roles = [instance.health.role(role)] if role else range(instance.health.n_roles)
         self._since_ns = now_ns()
         self._ticks: dict[int, int] = {}
         self._total = 0
