@@ -27,7 +27,7 @@ BODIES = {
     "signals": "`RingLines`; `Signal[capacity]`, capacity the power of two that holds "
     "n_directions x n_symbols",
     "active": "`uint8[n_directions, n_symbols]`, see the states below",
-    "health": "`HealthSlot[n_sources + 8]`, see the roles below",
+    "health": "`HealthSlot[n_sources + 32]`, see the roles below",
     "control": "`ControlWords`",
     "funding": "`FundingSlot[n_symbols, n_sources]`",
 }
@@ -112,9 +112,10 @@ def page() -> str:
                 ("`HealthSlot.state`", numbered(layout.STATES)),
                 ("active byte", numbered(layout.ACTIVE_STATES)),
                 ("reasons to decline", numbered(layout.DECLINED)),
-                ("counters of a source", numbered(layout.SOURCE_COUNTERS)),
-                ("counters of the engine", numbered(layout.ENGINE_COUNTERS)),
-                ("counters of the tracker", numbered(layout.TRACKER_COUNTERS)),
+                *(
+                    (f"counters of kind {kind}", numbered(names))
+                    for kind, names in layout.COUNTERS.items()
+                ),
                 ("verdicts", numbered(layout.VERDICTS)),
                 ("reasons not to judge", numbered(layout.NOT_JUDGED)),
                 ("figures of the audit", numbered(layout.AUDIT_FIGURES)),

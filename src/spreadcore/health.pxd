@@ -43,6 +43,7 @@ cdef class Health:
         readonly Region region
         HealthSlot* slots
         readonly size_t n_slots
+        readonly size_t n_roles         # slots below it have a role; the rest is free
 
     cdef HealthSlot* slot(self, size_t role) except NULL
     cdef HealthSlot* _writable(self, size_t role) except NULL

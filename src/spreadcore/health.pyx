@@ -1,7 +1,8 @@
 """Health slots as a Python object: who runs, since when, how it fares.
 
-Roles 0 .. n_sources-1 are the sources, then layout.OTHER_ROLES. Counters live in shared memory
-with labels (layout.SOURCE_COUNTERS and its sisters), so that looking costs the hot path nothing.
+Roles 0 .. n_sources-1 are the sources, then layout.OTHER_ROLES; slots after these are free.
+Counters live in shared memory with labels (layout.COUNTERS, by the kind of the role), so that
+looking costs the hot path nothing.
 
 since: 'creation' of the instance, the beginning of the 'run', or the last 'minute' (60 to 70 s,
 less in a younger run).
@@ -14,14 +15,7 @@ from libc.string cimport memset
 from spreadcore.atomics cimport load_acquire, store_release
 from spreadcore.layout cimport N_COUNTERS, N_MARKS, N_OTHER_ROLES, Mark, MarkBody
 from spreadcore.seqlock cimport SEQ_OK, seqlock_read, seqlock_write
-from spreadcore.layout import (
-    ENGINE_COUNTERS,
-    LEVELS,
-    OTHER_ROLES,
-    SOURCE_COUNTERS,
-    STATES,
-    TRACKER_COUNTERS,
-)
+from spreadcore.layout import COUNTERS, LEVELS, OTHER_ROLES, STATES
 from spreadcore.errors import CoreError, TableFull
 
 
@@ -69,6 +63,7 @@ cdef class Health:
             raise CoreError(f"health: section {region.section!r}, expected 'health'")
         self.slots = <HealthSlot*>region.body()
         self.n_slots = region.header().n_sources + N_OTHER_ROLES
+        self.n_roles = region.header().n_sources + len(OTHER_ROLES)
         self.region = region
         region.hold()
 
@@ -86,6 +81,16 @@ cdef class Health:
         if name not in OTHER_ROLES:
             raise CoreError(f"health role: {name!r}, expected one of {', '.join(OTHER_ROLES)}")
         return self.n_slots - N_OTHER_ROLES + OTHER_ROLES.index(name)
+
+    def kind(self, size_t role):
+        """Return the kind of a role, a key of layout.COUNTERS: 'source', or the other's name.
+
+        Empty for a slot that is free.
+        """
+        self.slot(role)
+        if role < self.n_slots - N_OTHER_ROLES:
+            return "source"
+        return OTHER_ROLES[role - (self.n_slots - N_OTHER_ROLES)] if role < self.n_roles else ""
 
     def start(self, size_t role, int64_t now_ns):
         """Take the slot over: identity and start time; counters go on from where they are."""
@@ -168,7 +173,7 @@ cdef class Health:
         cdef HealthSlot* s = self.slot(role)
         self._base(role, since, now_ns, &base)
         found = {}
-        for i, name in enumerate(self._names(role)):
+        for i, name in enumerate(COUNTERS.get(self.kind(role), ())):
             value = load_relaxed(&s.counters[<size_t>i])
             if name not in LEVELS:
                 value = (value - base.counters[<size_t>i]) & 0xFFFFFFFFFFFFFFFF
@@ -222,13 +227,6 @@ cdef class Health:
                     base.at_ns < found.at_ns <= ago_ns):
                 base[0] = found
         return 0
-
-    def _names(self, size_t role):
-        if role < self.n_slots - N_OTHER_ROLES:
-            return SOURCE_COUNTERS
-        name = OTHER_ROLES[role - (self.n_slots - N_OTHER_ROLES)] if (
-            role - (self.n_slots - N_OTHER_ROLES) < len(OTHER_ROLES)) else ""
-        return {"engine": ENGINE_COUNTERS, "tracker": TRACKER_COUNTERS}.get(name, ())
 
     cdef HealthSlot* _writable(self, size_t role) except NULL:
         if not self.region.writable:

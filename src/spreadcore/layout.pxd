@@ -5,14 +5,14 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    LAYOUT_VERSION = 4
+    LAYOUT_VERSION = 5
     MAX_SOURCES = 64
     MAX_SYMBOLS = 16384
     MAX_DIRECTIONS = 255
     N_COUNTERS = 64             # u64 counters of a health slot
     N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^42 ns
     N_MARKS = 8                 # of a health slot
-    N_OTHER_ROLES = 8           # health slots after the sources: engine, tracker, supervisor, ...
+    N_OTHER_ROLES = 32          # health slots after the sources: engine, tracker, supervisor, ...
     N_FIGURES = 32              # u64 figures that the audit tells of a source
 
 cdef struct Header:             # first 64 bytes of every section file

@@ -14,8 +14,11 @@ SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control", "fundin
 # audit, its verdicts for the engine to look again, and for feeds to act on
 MARKED = ("dirty", "questions", "answers", "acts")
 
-# roles after the sources, in health-slot order
-OTHER_ROLES = ("engine", "tracker", "supervisor", "discover", "server", "audit")
+# roles after the sources, in health-slot order; the slots after them are free
+OTHER_ROLES = (
+    "engine", "tracker", "supervisor", "discover", "server", "audit",
+    "pools", "quoting", "oms", "api", "relay", "alerts",   # no process has these yet
+)
 
 STATES = ("off", "starting", "running", "degraded", "stopping")
 
@@ -68,6 +71,14 @@ TRACKER_COUNTERS = (
     "ticks_skipped", "recovered", "orphans_freed", "torn_lines", "write_errors", "sync_errors",
     "untrusted_rows", "unproven", "not_trading",
 )
+
+# of a health slot, by the kind of its role: all sources are of one kind, each other role is of
+# its own, by its name; a kind that is not here counts nothing
+COUNTERS = {
+    "source": SOURCE_COUNTERS,
+    "engine": ENGINE_COUNTERS,
+    "tracker": TRACKER_COUNTERS,
+}
 
 # what the audit says of the quote in a slot
 VERDICTS = (
@@ -272,8 +283,17 @@ _check_size("HealthSlot", sizeof(HealthSlot),
 _check_size("ControlWords", sizeof(ControlWords), 4 * LINE)
 _check_size("FundingSlot", sizeof(FundingSlot), LINE // 2)
 _check_size("VerdictSlot", sizeof(VerdictSlot), LINE // 2)
-if len(AUDIT_FIGURES) > N_FIGURES:
-    raise ImportError(f"layout: {len(AUDIT_FIGURES)} figures, expected at most {N_FIGURES}")
+
+
+cdef _check_room(str what, names, size_t room):
+    if len(names) > room:
+        raise ImportError(f"layout: {len(names)} {what}, expected at most {room}")
+
+
+_check_room("figures of the audit", AUDIT_FIGURES, N_FIGURES)
+_check_room("other roles", OTHER_ROLES, N_OTHER_ROLES)
+for _kind in COUNTERS:
+    _check_room(f"counters of kind {_kind}", COUNTERS[_kind], N_COUNTERS)
 
 FIELDS = tuple(
     _fields_of("Header", _header_fields())
@@ -291,8 +311,7 @@ FIELDS = tuple(
 LAYOUT_HASH = int.from_bytes(
     blake2b(
         repr((VERSION, FIELDS, SECTIONS, OTHER_ROLES, STATES, ACTIVE_STATES,
-              SOURCE_COUNTERS, ENGINE_COUNTERS, TRACKER_COUNTERS, VERDICTS, NOT_JUDGED,
-              AUDIT_FIGURES)).encode(),
+              COUNTERS, VERDICTS, NOT_JUDGED, AUDIT_FIGURES)).encode(),
         digest_size=8,
     ).digest(),
     "little",

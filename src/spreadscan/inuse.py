@@ -27,6 +27,7 @@ from spreadscan.config import (
     from_tree,
     with_absolute_paths,
 )
+from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 from spreadscan.lists import Lists, Origin
 
@@ -190,12 +191,7 @@ def _text(value: object) -> str:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
-            file.write(content)
-        os.replace(new, path)
+        whole.replace(path, content, mode=0o600)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise ConfigError(f"{path}: {error.strerror}, expected room beside the instance") from None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spreadcore.errors import CoreError, TableFull
 from spreadcore.health import Health, bucket_index, bucket_upper_ns
 from spreadcore.layout import (
+    COUNTERS,
     ENGINE_COUNTERS,
     FIELDS,
     OTHER_ROLES,
@@ -30,6 +31,15 @@ def test_roles_stand_after_the_sources(health):
     assert [3 + i for i in range(len(OTHER_ROLES))] == [health.role(r) for r in OTHER_ROLES]
     with pytest.raises(CoreError, match="'cook', expected one of engine, tracker"):
         health.role("cook")
+
+
+def test_each_slot_has_a_kind_and_there_is_room_for_32_others(health):
+    kinds = [health.kind(role) for role in range(health.n_slots)]
+    n_free = 32 - len(OTHER_ROLES)
+    assert [*["source"] * 3, *OTHER_ROLES, *[""] * n_free] == kinds
+    assert 3 + len(OTHER_ROLES) == health.n_roles
+    assert set(COUNTERS) <= set(kinds)
+    assert {"pools", "quoting", "oms", "api", "relay", "alerts"} <= set(kinds)
 
 
 def test_a_start_names_the_process(health):
@@ -79,7 +89,7 @@ def test_counters_go_on_over_a_restart(health):
     ("role", "names"),
     [
         (0, SOURCE_COUNTERS), (2, SOURCE_COUNTERS), (3, ENGINE_COUNTERS), (4, TRACKER_COUNTERS),
-        (5, ()), (10, ()),
+        (5, ()), (8, ()), (3 + 31, ()),
     ],
 )  # fmt: skip
 def test_counters_have_the_names_of_their_role(health, role, names):
@@ -94,7 +104,7 @@ def test_a_counter_may_wrap(health):
     assert 1 == health.counters(0)[SOURCE_COUNTERS[1]]
 
 
-@pytest.mark.parametrize(("role", "counter"), [(11, 0), (0, 64)])
+@pytest.mark.parametrize(("role", "counter"), [(3 + 32, 0), (0, 64)])
 def test_ids_beyond_the_slots_are_refused(health, role, counter):
     with pytest.raises(TableFull):
         health.add(role, counter)
@@ -106,8 +116,8 @@ def test_a_role_beyond_the_slots_is_refused_everywhere(health):
     for call in (health.info, health.counters, health.restarted, lambda r: health.start(r, NOW),
                  lambda r: health.beat(r, NOW), lambda r: health.latency(r, 1),
                  lambda r: health.acknowledge(r, 1), lambda r: health.quantiles([r])):  # fmt: skip
-        with pytest.raises(TableFull, match="health role: 11, expected below 11"):
-            call(11)
+        with pytest.raises(TableFull, match="health role: 35, expected below 35"):
+            call(35)
 
 
 def test_a_read_only_mapping_may_look_and_no_more(health):

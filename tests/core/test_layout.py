@@ -68,7 +68,7 @@ def test_an_unknown_section_is_refused():
 
 @pytest.mark.parametrize(
     "names",
-    [layout.SOURCE_COUNTERS, layout.ENGINE_COUNTERS, layout.TRACKER_COUNTERS, layout.DECLINED],
+    [*layout.COUNTERS.values(), layout.DECLINED],
 )
 def test_counters_are_distinct_and_fit_a_slot(names):
     assert len(names) == len(set(names))

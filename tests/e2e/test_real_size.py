@@ -12,11 +12,11 @@ from e2e.conftest import Simulators, spreadscan
 from known import DIRECTIONS, SOURCES
 from spreadscan.config import Config
 from spreadscan.discovery.normalise import direction_pairs, normalise
+from spreadscan.disk.files import data_files, read_rows
 from spreadscan.lists import load
 from spreadscan.sim import Market
 from spreadscan.sim.universe import REAL
 from spreadscan.tracker.columns import SIGNALS
-from spreadscan.tracker.files import data_files, read_rows
 
 pytestmark = pytest.mark.e2e
 

@@ -19,9 +19,9 @@ from e2e.conftest import Scanner, Simulators, environment, spreadscan, until
 from e2e.test_scan import SOCKETS, all_sockets_open
 from known import SOURCE_BY_NAME
 from spreadscan.discovery.write import write_set
+from spreadscan.disk.files import data_files, read_rows
 from spreadscan.lists import Lists, load, read_metadata
 from spreadscan.tracker.columns import SIGNALS
-from spreadscan.tracker.files import data_files, read_rows
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from spreadcore.region import exists, unlink
 
-from spreadscan.tracker.columns import simulated_of
+from spreadscan.disk.format import simulated_of
 
 from .conftest import ROOT, Simulators, adopt, spreadscan
 

@@ -17,11 +17,11 @@ LEVELS = {
     "spreadscan.logs": 0,
     "spreadscan.lists": 0,
     "spreadscan.locks": 0,
-    "spreadscan.inuse": 0,
     "spreadscan.reload": 0,
-    "spreadscan.reserve": 0,
-    "spreadscan.net": 1,
-    "spreadscan.recordings": 1,
+    "spreadscan.disk": 1,
+    "spreadscan.inuse": 2,
+    "spreadscan.net": 2,
+    "spreadscan.recordings": 2,
     "spreadscan.venues": 2,
     "spreadscan.audit": 3,
     "spreadscan.feeds": 3,
@@ -38,10 +38,7 @@ LEVELS = {
 # narrower than their level allows
 ONLY_UP_TO = {"spreadscan.sim": 2}
 # the facts of level 0 lean on each other in this order only
-FACTS = [
-    "errors", "types", "catalogue", "clock", "locks", "logs", "reserve", "config", "lists", "inuse",
-    "reload",
-]  # fmt: skip
+FACTS = ["errors", "types", "catalogue", "clock", "locks", "logs", "config", "lists", "reload"]
 
 
 def room_of(module: str) -> str:

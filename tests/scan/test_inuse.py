@@ -80,7 +80,7 @@ def test_nobody_else_may_read_them_and_they_are_replaced_whole(instance: Instanc
         os.umask(umask)
     path = Path(instance.directory, "settings.toml")
     assert 0o600 == path.stat().st_mode & 0o777
-    assert not list(path.parent.glob("*.new"))
+    assert not list(path.parent.glob(".*.part"))
     found = settings_in_use(instance)
     assert found is not None
     assert 30.0 == found.config.engine.threshold_bps
@@ -161,4 +161,4 @@ def test_no_room_is_a_sentence(instance: Instance, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(ConfigError, match="No space left on device, expected room beside the"):
         leave_settings(instance, Config(), {})
-    assert not list(Path(instance.directory).glob("*.new"))
+    assert not list(Path(instance.directory).glob(".*.part"))

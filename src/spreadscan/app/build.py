@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 from spreadcore import Instance
@@ -15,18 +14,16 @@ from spreadcore.region import create, exists, instance_dir
 
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Capacity, Config, VenueSettings
+from spreadscan.disk.archive import Archive
+from spreadscan.disk.format import Simulated
+from spreadscan.disk.linefile import LineFile
 from spreadscan.errors import ConfigError
 from spreadscan.feeds.worker import FeedWorker
 from spreadscan.inuse import held_roles
 from spreadscan.lists import Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT, Tracker
-from spreadscan.tracker.columns import Simulated
-from spreadscan.tracker.journal import LineFile
 from spreadscan.venues import VENUES
-
-if TYPE_CHECKING:
-    from spreadscan.audit.worker import AuditWorker
 
 WRITABLE = {
     "feed": ("quotes", "dirty", "health", "acts"),
@@ -175,7 +172,7 @@ def begin_run(instance: Instance, roles: Iterable[int] | None = None) -> None:
     health = instance.health
     if roles is not None and instance.lease_held("supervisor"):
         return
-    roles = range(health.n_slots) if roles is None else list(roles)
+    roles = range(health.n_roles) if roles is None else list(roles)
     tracker = health.role("tracker")
     if tracker in roles:  # one that was killed may have left it behind the ring
         health.set(tracker, TRACKER_COUNTERS.index("opened"), instance.ring.read)
@@ -247,18 +244,27 @@ def make_feed(config: Config, reload: Reload, source: str, instance: Instance) -
     return FeedWorker(VENUES[source], config, reload.lists, instance, reload.look)
 
 
-def make_audit(config: Config, reload: Reload, instance: Instance) -> "AuditWorker":
-    """Return the audit, with its history in the data folder. The caller holds that for it."""
+async def run_audit(
+    config: Config, reload: Reload, instance: Instance, stop: Callable[[], bool]
+) -> None:
+    """Run the audit, with its history in the data folder. The caller holds that for it."""
     # with an HTTP client of some 10 MB, which no other role needs
     from spreadscan.audit.worker import AuditWorker
 
     market: Simulated = "true" if config.simulated else "false"
-    rows = LineFile(config.paths.data, AUDIT, lambda *_: None, fsync=False, simulated=market)
+    folder, utc = config.paths.data, UtcClock()
+    rows = LineFile(folder, AUDIT, lambda *_: None, fsync=False, simulated=market)
+    archive = Archive(folder, {AUDIT: rows}, lambda: utc.utc_ns(now_ns()))
 
     def write(day: str, row: Mapping[str, str]) -> bool:
         return rows.write(day, AUDIT.row(row).encode(), 1)
 
-    return AuditWorker(config, reload.lists, instance, reload.look, write)
+    archive.start()
+    try:
+        await AuditWorker(config, reload.lists, instance, reload.look, write).run(stop)
+    finally:
+        archive.stop()
+        rows.close()
 
 
 def listed_ids(config: Config, lists: Lists) -> dict[int, frozenset[int]]:

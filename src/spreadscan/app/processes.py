@@ -69,7 +69,7 @@ def run_role(
     logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
     try:
         log.info("started", extra=facts(role=role, pid=os.getpid()))
-        _MAINS.get(role, _feed)(role, config, lists, alone)
+        _main_of(role, config)(role, config, lists, alone)
         log.info("stopped", extra=facts(role=role))
         return EXIT_OK
     except (SpreadError, CoreError) as error:
@@ -166,7 +166,7 @@ def _audit(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     folder.take(build.HANDOVER_S)
     try:
         stop, reload = StopFlag(instance), Reload(config, lists, instance)
-        run_async(config, build.make_audit(config, reload, instance).run(stop))
+        run_async(config, build.run_audit(config, reload, instance, stop))
     finally:
         folder.close()
     lease.close()
@@ -213,7 +213,7 @@ async def _single_main(
         *(build.make_feed(config, reload, s, instance).run(stop_all) for s in sources),
     ]
     if config.audit.enabled:
-        workers.append(build.make_audit(config, reload, instance).run(stop_all))
+        workers.append(build.run_audit(config, reload, instance, stop_all))
     try:
         tasks = [asyncio.create_task(worker) for worker in workers]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -224,9 +224,19 @@ async def _single_main(
         tracker.close(now_ns())
 
 
-_MAINS: dict[str, Callable[[str, Config, Lists, Alone], None]] = {
+_Main = Callable[[str, Config, Lists, Alone], None]
+_MAINS: dict[str, _Main] = {
     "engine": _engine,
     "tracker": _tracker,
     "audit": _audit,
     "single": _single,
 }
+
+
+def _main_of(role: str, config: Config) -> _Main:
+    """Return what a role runs. ConfigError for one that nobody knows."""
+    main = _MAINS.get(role) or (_feed if role in config.catalogue.source else None)
+    if main is None:
+        known = ", ".join([*_MAINS, *config.catalogue.source])
+        raise ConfigError(f"role {role!r}: unknown, expected one of {known}")
+    return main

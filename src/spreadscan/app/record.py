@@ -4,7 +4,6 @@ The feeds record while this process lives; docs/recordings.md says what lies in 
 """
 
 import logging
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from spreadscan import __version__
 from spreadscan.app.build import live_roles
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config, as_toml
+from spreadscan.disk import whole
 from spreadscan.errors import BadData, BadGenerated, ConfigError
 from spreadscan.inuse import settings_in_use
 from spreadscan.lists import read_files, read_metadata
@@ -73,7 +73,7 @@ class RecordingRun:
             (self.folder / FRAMES).mkdir(parents=True, exist_ok=True)
             in_use = settings_in_use(self._instance)
             settings = as_toml(in_use.given if in_use else self._config)
-            (self.folder / "config.toml").write_text(settings, "utf-8")
+            whole.replace(self.folder / "config.toml", settings.encode())
             self._copy_lists()
             self._write_about()
         except OSError as error:
@@ -179,7 +179,7 @@ class RecordingRun:
         to = self.folder / "generated"
         for name, content in contents.items():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
-            (to / name).write_bytes(content)
+            whole.replace(to / name, content)
         self._generation = metadata.generation
 
     def _write_about(self, ended: str = "", done: Progress | None = None) -> None:
@@ -197,9 +197,8 @@ class RecordingRun:
             spans=_spans(self.folder) if done else {},
             removed_files=tuple(self._removed),
         )
-        new = self.folder / f"{ABOUT}.new"
-        new.write_bytes(msgspec.json.format(msgspec.json.encode(about)) + b"\n")
-        os.replace(new, self.folder / ABOUT)
+        content = msgspec.json.format(msgspec.json.encode(about)) + b"\n"
+        whole.replace(self.folder / ABOUT, content)
 
 
 def _chosen(wanted: Sequence[str], live: Sequence[str], config: Config) -> tuple[str, ...]:

@@ -20,12 +20,12 @@ from spreadscan.app import build, truth
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
+from spreadscan.disk.files import data_files, read_rows
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import health_slot
 from spreadscan.lists import read_metadata
 from spreadscan.net.bans import bans_of, host_of
 from spreadscan.tracker.columns import SIGNALS
-from spreadscan.tracker.files import data_files, read_rows
 from spreadscan.tracker.track import is_proven
 from spreadscan.venues import VENUES
 
@@ -364,7 +364,7 @@ class Usage:
 
     def __init__(self, instance: Instance, role: str = "") -> None:
         self._instance = instance
-        self._roles = [instance.health.role(role)] if role else range(instance.health.n_slots)
+        self._roles = [instance.health.role(role)] if role else range(instance.health.n_roles)
         self._since_ns = now_ns()
         self._ticks: dict[int, int] = {}
         self._total = 0

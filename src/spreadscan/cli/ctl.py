@@ -10,8 +10,9 @@ from spreadcore import Instance
 
 from spreadscan.app import build
 from spreadscan.app.asking import ask_for_newest
+from spreadscan.app.attach import settings_of
 from spreadscan.app.status import healthy, late_roles, status
-from spreadscan.cli.attach import attach, settings_of
+from spreadscan.cli.attach import attach
 from spreadscan.cli.options import (
     EXIT_DEGRADED,
     EXIT_FAILED,

@@ -11,8 +11,8 @@ import click
 from rich.console import Console
 
 from spreadscan.app.record import Progress, RecordingRun
-from spreadscan.cli.attach import attach
-from spreadscan.cli.options import EXIT_DEGRADED, EXIT_USAGE, config_options, print_json
+from spreadscan.cli.attach import attach_as
+from spreadscan.cli.options import EXIT_DEGRADED, EXIT_USAGE, config_options, loaded, print_json
 from spreadscan.cli.progress import bar
 from spreadscan.clock import parse_span
 from spreadscan.errors import BadData, ConfigError
@@ -54,7 +54,10 @@ def record(
         _import(imported, folder, as_json)
         return
     seconds = _seconds(span)
-    attached = attach(files, settings, instance, "reader")
+    own = loaded(files, settings, instance)
+    if own.origins.pop("record.max_gb", None) and max_gb is None:  # of this process, not of feeds
+        max_gb = own.config.record.max_gb
+    attached = attach_as(own, "reader")
     run = RecordingRun(attached.instance, attached.config, folder, sources, max_gb)
     _record(run, seconds, as_json)
 

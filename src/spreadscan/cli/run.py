@@ -16,11 +16,12 @@ from spreadscan.catalogue import built_in
 from spreadscan.cli.options import EXIT_USAGE, config_options, loaded, print_json
 from spreadscan.config import Config, Loaded
 from spreadscan.discovery.origin import origin_of
+from spreadscan.disk.files import refuse_strangers
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import Lists, Metadata, differences, load, read_metadata, refuse_foreign
 from spreadscan.locks import TRACKER, FolderLock
 from spreadscan.logs import start_logging
-from spreadscan.tracker import AUDIT, SIGNALS, SNAPSHOTS, refuse_strangers
+from spreadscan.tracker import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import old_facts
 

@@ -9,6 +9,7 @@ import click
 
 from spreadscan.catalogue import built_in
 from spreadscan.cli.options import need, print_json
+from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 from spreadscan.sim.faults import read_faults
 from spreadscan.sim.flood import Flood
@@ -175,9 +176,7 @@ def write_addresses(path: Path, comments: list[str], told: dict[str, Any]) -> No
     for name, urls in told["sources"].items():
         lines += ["", f"[venues.{name}]"]
         lines += [f'{key} = "{url}"' for key, url in urls.items()]
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
-        temporary.rename(path)  # whoever waits for the file sees it whole
+        whole.replace(path, "\n".join([*lines, ""]).encode())  # somebody may wait for the file
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}, expected a place to write to") from None

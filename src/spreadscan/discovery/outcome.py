@@ -4,7 +4,6 @@ The set tells only of the discovery that wrote it; one that was refused wrote no
 """
 
 import logging
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 
 from spreadscan.clock import iso_utc
 from spreadscan.config import Config
+from spreadscan.disk import whole
 from spreadscan.lists import Failure
 from spreadscan.logs import facts
 from spreadscan.net.bans import state_folder
@@ -46,11 +46,9 @@ def note(config: Config, refused: str = "", failed: Mapping[str, Failure] | None
         failed=dict(failed or {}),
     )
     path = _path(config)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(outcome) + b"\n")
-        temporary.rename(path)
+        whole.replace(path, msgspec.json.encode(outcome) + b"\n")
     except OSError as error:
         log.warning("outcome not written", extra=facts(path=str(path), error=str(error)))
 

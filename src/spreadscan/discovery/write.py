@@ -1,6 +1,5 @@
 """Stage 6: the set into its folder, so that at every instant one whole set is there."""
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ import msgspec
 
 from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
+from spreadscan.disk import whole
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import (
     FORMAT,
@@ -72,8 +72,8 @@ def write_set(
         (root / "source_symbols").mkdir(parents=True, exist_ok=True)
         _keep_previous(root)
         for name, content in files.items():
-            write_file(root / name, content)
-        write_file(root / "validation_report.txt", report.encode())
+            whole.replace(root / name, content)
+        whole.replace(root / "validation_report.txt", report.encode())
         _write_metadata(root, metadata)
         _tidy(root, files)
     except OSError as error:
@@ -92,7 +92,7 @@ def renumber(folder: str | Path, generation: int) -> None:
 
 def _write_metadata(root: Path, metadata: Metadata) -> None:
     content = msgspec.json.format(msgspec.json.encode(metadata), indent=1) + b"\n"
-    write_file(root / "metadata.json", content)
+    whole.replace(root / "metadata.json", content)
 
 
 def _refused(root: Path, error: OSError) -> ConfigError:
@@ -100,21 +100,6 @@ def _refused(root: Path, error: OSError) -> ConfigError:
         f"paths.generated: {error.filename or root}: {error.strerror}, expected a folder that can "
         "be written"
     )
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Replace path by content so that a reader, or a power cut, sees the old or the new whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
 
 
 def _keep_previous(root: Path) -> None:
@@ -127,8 +112,8 @@ def _keep_previous(root: Path) -> None:
     shutil.rmtree(copy, ignore_errors=True)
     (copy / "source_symbols").mkdir(parents=True)
     for name, content in contents.items():
-        write_file(copy / name, content)
-    _sync(root)
+        whole.replace(copy / name, content)
+    whole.sync_folder(root)
 
 
 def _tidy(root: Path, files: Mapping[str, bytes]) -> None:
@@ -137,17 +122,8 @@ def _tidy(root: Path, files: Mapping[str, bytes]) -> None:
     for old in (root / "source_symbols").glob("*.json"):
         if f"source_symbols/{old.name}" not in files:
             old.unlink()
-    for old in (*root.glob(".*.tmp"), *(root / "source_symbols").glob(".*.tmp")):
-        old.unlink()
-
-
-def _sync(path: Path) -> None:
-    """Make the names in a folder last through a power cut."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    for folder in (root, root / "source_symbols"):
+        whole.remove_remains(folder)
 
 
 def _symbols_text(names: Sequence[str], retired: frozenset[int]) -> bytes:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spreadscan.clock import parse_span
+from spreadscan.disk.files import data_files, text_size
+from spreadscan.disk.format import Format
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.tracker import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.columns import Format
-from spreadscan.tracker.files import data_files, text_size
 
 # how a file's name tells its time, and how much time it holds
 _STAMPS = {

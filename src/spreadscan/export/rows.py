@@ -12,11 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv
 
+from spreadscan.disk.files import format_of, read_blocks, read_head
+from spreadscan.disk.format import Format, Simulated, simulated_of
 from spreadscan.errors import BadData
 from spreadscan.export.folder import Input, Part
 from spreadscan.export.schema import SIMULATED, reading
-from spreadscan.tracker.columns import Format, Simulated, simulated_of
-from spreadscan.tracker.files import format_of, read_blocks, read_head
 
 Progress = Callable[[int], None]  # bytes of text that were read since the last call
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from spreadscan.tracker.columns import Column, Format
+from spreadscan.disk.format import Column, Format
 
 TIME = pa.timestamp("us", "UTC")
 _TEXT = pa.dictionary(pa.int32(), pa.string())

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from spreadscan.disk.format import Column
 from spreadscan.export.schema import SIMULATED
 from spreadscan.tracker import SIGNALS
-from spreadscan.tracker.columns import Column
 from spreadscan.tracker.events import FIXED
 
 Rows = NDArray[np.int64]

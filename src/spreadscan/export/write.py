@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 from pyarrow import parquet
 
+from spreadscan.disk import whole
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.export.schema import encoded, sorted_by
 
@@ -29,8 +30,7 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(f"{folder}: another export is at work, expected none") from None
-        for left in folder.glob(".*.part"):  # of one that was killed
-            left.unlink()
+        whole.remove_remains(folder)  # of one that was killed
         yield
     finally:
         os.close(fd)
@@ -45,24 +45,19 @@ def write(
     order: columns by which each row group is sorted. facts: given the number of rows at the end,
     returns what facts_of() will. ConfigError where the disk refuses.
     """
-    part = path.with_name(f".{path.name}.part")
     n_rows = 0
     sorting = parquet.SortingColumn.from_ordering(schema, [(name, "ascending") for name in order])
-    try:
-        with _sentences(path):
-            with parquet.ParquetWriter(
-                part, schema, compression="zstd", compression_level=3, sorting_columns=sorting
-            ) as writer:
-                for group in _groups(tables, ROWS):
-                    writer.write_table(encoded(sorted_by(group, order), schema), ROWS)
-                    n_rows += group.num_rows
-                writer.add_key_value_metadata({_MADE_OF: orjson.dumps(facts(n_rows))})
-            _sync(part)
-            part.replace(path)
-            _sync(path.parent)
-    finally:
-        with suppress(FileNotFoundError):
-            part.unlink()
+    with (
+        _sentences(path),
+        whole.arriving(path) as part,
+        parquet.ParquetWriter(
+            part, schema, compression="zstd", compression_level=3, sorting_columns=sorting
+        ) as writer,
+    ):
+        for group in _groups(tables, ROWS):
+            writer.write_table(encoded(sorted_by(group, order), schema), ROWS)
+            n_rows += group.num_rows
+        writer.add_key_value_metadata({_MADE_OF: orjson.dumps(facts(n_rows))})
 
 
 def facts_of(path: Path) -> dict[str, Any]:
@@ -127,11 +122,3 @@ def _sentences(path: Path) -> Iterator[None]:
 
 def _fault(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -12,7 +12,6 @@ import logging
 import math
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from spreadscan.config import Config
+from spreadscan.disk import whole
 from spreadscan.errors import RateLimited, RegionBlocked, SpreadError
 from spreadscan.logs import facts
 
@@ -173,11 +173,10 @@ class Bans:
 
     def _write(self, ban: Ban) -> None:
         path = self._path(ban.host)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(msgspec.json.encode(ban) + b"\n")
-            temporary.rename(path)
+            # a feed's loop does not wait for the disk
+            whole.replace(path, msgspec.json.encode(ban) + b"\n", synced=False)
         except OSError as error:
             self._unwritten[ban.host] = ban
             log.warning("ban not written", extra=facts(path=str(path), error=str(error)))

@@ -16,11 +16,11 @@ from spreadcore.tape import Tape
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.disk.reserve import Reserve
 from spreadscan.logs import facts
 from spreadscan.recordings.format import RECORD_HEAD, Opcode
 from spreadscan.recordings.request import Request, asked
 from spreadscan.recordings.write import FrameFiles
-from spreadscan.reserve import Reserve
 
 log = logging.getLogger(__name__)
 

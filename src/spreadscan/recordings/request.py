@@ -3,12 +3,13 @@
 The asker holds the lease of the role `record`; when it dies, the request is void by itself.
 """
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from spreadcore import Instance
+
+from spreadscan.disk import whole
 
 ROLE = "record"
 _NAME = "record.json"
@@ -24,10 +25,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 def ask(instance: Instance, request: Request) -> None:
     """Put the request where feeds look; the caller holds the lease."""
-    path = Path(instance.directory, _NAME)
-    new = path.with_suffix(".new")
-    new.write_bytes(msgspec.json.encode(request))
-    os.replace(new, path)
+    whole.replace(Path(instance.directory, _NAME), msgspec.json.encode(request))
 
 
 def withdraw(instance: Instance) -> None:

@@ -1,22 +1,21 @@
 """The files of one run of one source: blocks in, a new file when one is large enough.
 
-Where the disk refuses a block, its frames are counted as dropped before the next one; a file is
-cut back to its last whole block. No thread and no clock.
+Where the disk refuses a block, its frames are counted as dropped before the next one. No thread
+and no clock.
 """
 
-import contextlib
 import logging
 import os
 import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import zstandard
 
 from spreadscan.clock import iso_utc
+from spreadscan.disk.append import AppendFile
+from spreadscan.disk.whole import sync_folder
 from spreadscan.logs import facts
 from spreadscan.recordings.format import (
-    BLOCK_HEAD_BYTES,
     CRC,
     END_MARK,
     ENDING,
@@ -47,8 +46,7 @@ class FrameFiles:
         self._run = iso_utc(started_unix_ns)
         self._file_bytes = file_bytes
         self._sequence = 0
-        self._file: BinaryIO | None = None
-        self._size = 0
+        self._file: AppendFile | None = None
         self._blocks: list[tuple[int, int, int]] = []  # offset, first recv_ns, frames
         self._carried = 0  # dropped frames that no block has told yet
         self._next_number = 0  # of a frame
@@ -72,19 +70,19 @@ class FrameFiles:
             len(records), len(packed),
         )  # fmt: skip
         try:
-            file = self._file or self._open()
-            self._append(file, head.pack() + packed)
+            file = self._file = self._file or self._open()
+            at = file.size
+            file.append(head.pack() + packed)
         except OSError as error:
             self._refuse(error)
             self.leave_out(n_frames, dropped)
             return False
-        self._blocks.append((self._size, first_recv_ns, n_frames))
-        self._size += BLOCK_HEAD_BYTES + len(packed)
+        self._blocks.append((at, first_recv_ns, n_frames))
         self._next_number, self._last_ns = first_number + n_frames, last_recv_ns
         self.n_frames += n_frames
         self._carried = 0
         self._failing = False
-        if self._size >= self._file_bytes:
+        if file.size >= self._file_bytes:
             self._end()
         return True
 
@@ -112,38 +110,34 @@ class FrameFiles:
             self.tell_lived(lived_ns, dropped)
         self._end()
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> AppendFile:
+        """Begin the next file, with its head; it is there with it or not at all."""
         name = f"{self.source}-{self._run.replace(':', '')}-{self._sequence:05}{ENDING}"
+        path = self.folder / name
         self.folder.mkdir(parents=True, exist_ok=True)
         head = pack_file_head({"source": self.source, "run": self._run, "sequence": self._sequence})
-        # buffering would keep a refused block and write it later
-        file = (self.folder / name).open("xb", buffering=0)
-        self._file, self._size, self._blocks = file, 0, []
-        self._append(file, head)
-        self._size = len(head)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        file = AppendFile(os.open(path, flags, 0o666), 0)
+        try:
+            file.append(head)
+        except OSError:
+            file.close()
+            path.unlink()
+            raise
+        self._blocks = []
         self._sequence += 1
         return file
-
-    def _append(self, file: BinaryIO, data: bytes) -> None:
-        at = 0
-        try:
-            while at < len(data):
-                at += file.write(data[at:])
-        except OSError:
-            with contextlib.suppress(OSError):  # the reader stops at what is left of it
-                file.truncate(self._size)
-                file.seek(self._size)
-            raise
 
     def _end(self) -> None:
         if self._file is None:
             return
         entries = b"".join(INDEX_ENTRY.pack(*block) for block in self._blocks)
         index = INDEX_MARK + CRC.pack(len(self._blocks)) + entries
-        end = CRC.pack(zlib.crc32(index)) + FILE_END.pack(self._size, END_MARK)
+        end = CRC.pack(zlib.crc32(index)) + FILE_END.pack(self._file.size, END_MARK)
         try:
-            self._append(self._file, index + end)
-            os.fsync(self._file.fileno())
+            self._file.append(index + end)
+            self._file.sync()
+            sync_folder(self.folder)
         except OSError as error:
             self._refuse(error)
         self._file.close()

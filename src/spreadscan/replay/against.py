@@ -12,10 +12,10 @@ import msgspec
 
 from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
+from spreadscan.disk.files import data_files, read_rows
 from spreadscan.replay.scan import Moment, Played, RecordedUtc
-from spreadscan.tracker import SIGNALS, read_rows
+from spreadscan.tracker import SIGNALS
 from spreadscan.tracker.events import day_of
-from spreadscan.tracker.files import data_files
 
 WITHIN_NS = 200_000_000
 

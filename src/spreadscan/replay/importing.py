@@ -1,6 +1,5 @@
 """Import a frames.tsv.gz into a recording: blocks and checksums instead of lines."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import msgspec
 from spreadscan import __version__
 from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
+from spreadscan.disk import whole
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import FrameFiles, Opcode
 from spreadscan.recordings.format import ABOUT, FRAMES, RECORD_HEAD, About, Span
@@ -62,7 +62,7 @@ def import_frames(file: Path, folder: Path, progress: Progress) -> Imported:
     if not writers:
         raise BadData(f"{file}: no frame in it, expected at least one")
     for beside in sorted(file.parent.glob("*.json")):
-        shutil.copyfile(beside, folder / beside.name)
+        whole.replace(folder / beside.name, beside.read_bytes())
     frames = {name: writer.close(last_ns) for name, writer in writers.items()}
     _write_about(file, folder, first_ns, last_ns, writers)
     progress(source.size, source.size)
@@ -85,7 +85,7 @@ def _write_about(
         dropped=dict.fromkeys(frames, 0),
         spans={n: Span(w.began_ns, w.last_ns, last_ns) for n, w in writers.items()},
     )
-    (folder / ABOUT).write_bytes(msgspec.json.format(msgspec.json.encode(about)) + b"\n")
+    whole.replace(folder / ABOUT, msgspec.json.format(msgspec.json.encode(about)) + b"\n")
 
 
 class _Writer:

@@ -7,12 +7,12 @@ from typing import Any
 from spreadscan.app.build import taker_fee
 from spreadscan.catalogue import built_in
 from spreadscan.config import Config, load
+from spreadscan.disk.format import Simulated
 from spreadscan.errors import ConfigError
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.recordings import is_recording
 from spreadscan.replay.recorded import GENERATED
-from spreadscan.tracker.columns import Simulated
 
 SETTINGS = "config.toml"
 

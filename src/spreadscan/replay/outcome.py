@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
+from spreadscan.disk.files import data_files, read_rows
 from spreadscan.replay.against import Against
 from spreadscan.replay.scan import Played
-from spreadscan.tracker import SIGNALS, read_rows
-from spreadscan.tracker.files import data_files
+from spreadscan.tracker import SIGNALS
 from spreadscan.tracker.track import ends_shown, is_proven
 
 _BEST = 5

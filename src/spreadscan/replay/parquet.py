@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from spreadscan.disk.format import Column
 from spreadscan.export.schema import arrow_type, stored
 from spreadscan.export.write import write
 from spreadscan.replay.outcome import Outcome
-from spreadscan.tracker.columns import Column
 from spreadscan.tracker.track import REASONS
 
 _FIXED = (

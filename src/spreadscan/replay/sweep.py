@@ -13,12 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from spreadscan.disk.files import data_files
 from spreadscan.errors import ConfigError, Halt
 from spreadscan.replay.job import PREFIX, Job, check_empty, run_job
 from spreadscan.replay.material import settings_of, spelled_out
 from spreadscan.replay.outcome import Outcome
 from spreadscan.tracker import SIGNALS
-from spreadscan.tracker.files import data_files
 
 COMBINATIONS_MAX = 10_000
 _LOOK_S = 0.2

@@ -1,8 +1,7 @@
 """From a data folder to a page and its pictures."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 import numpy as np
 
 from spreadscan.app.truth import agreement_pct, floored
+from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 from spreadscan.export import find
 from spreadscan.report import figures, timeline, truth
@@ -293,21 +293,9 @@ def _write(out: Path, text: str, pictures: dict[str, Any], made: Made) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         for name, figure in pictures.items():
             path = out.with_name(f"{out.stem}-{name}.png")
-            with _whole(path) as part:
+            with whole.arriving(path) as part:
                 save_png(figure, part)
             made.pictures.append(str(path))
-        with _whole(out) as part:
-            part.write_text(text, "utf-8")
+        whole.replace(out, text.encode())
     except OSError as error:
         raise ConfigError(f"{out}: {error.strerror}, expected room to write it") from None
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give another name to write under; the file appears when it is whole, or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

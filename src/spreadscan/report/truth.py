@@ -16,10 +16,10 @@ from matplotlib.patches import Rectangle
 
 from spreadscan.app.truth import AGREE_PCT, agreement_pct, floored
 from spreadscan.catalogue import built_in
+from spreadscan.disk.files import data_files, read_rows
 from spreadscan.errors import BadData
 from spreadscan.report.theme import COLOURS, bare, figure, hint
-from spreadscan.tracker import AUDIT, read_rows
-from spreadscan.tracker.files import data_files
+from spreadscan.tracker import AUDIT
 
 _HOUR_S = 3600
 _STEPS_H = (1, 2, 3, 6, 12, 24, 48, 168, 720)  # of a column

@@ -3,6 +3,7 @@
 import ssl
 from pathlib import Path
 
+from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 
 
@@ -18,7 +19,7 @@ def make_context(ca_file: Path, host: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(host).configure_cert(context)
     try:
-        ca_file.write_bytes(authority.cert_pem.bytes())
+        whole.replace(ca_file, authority.cert_pem.bytes())
     except OSError as error:
         raise ConfigError(f"{ca_file}: {error.strerror}, expected a place to write to") from None
     return context

@@ -4,8 +4,8 @@
 can be read back, also while they grow, with `read_rows(path, SIGNALS)` and `SNAPSHOTS`.
 """
 
+from spreadscan.disk.files import read_rows, refuse_strangers
 from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
-from spreadscan.tracker.files import read_rows, refuse_strangers
 from spreadscan.tracker.loop import run
 from spreadscan.tracker.tracker import Tracker
 

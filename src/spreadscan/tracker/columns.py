@@ -1,63 +1,11 @@
-"""What stands in the text files: columns with units, header lines, the spelling of numbers.
+"""What stands in the text files: columns with units, the spelling of numbers.
 
 No I/O. docs/data-files.md shows the same tables; a test compares.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
 
-Simulated = Literal["true", "false", "unknown"]
-SIMULATED: tuple[Simulated, ...] = get_args(Simulated)
-
-
-class Column(NamedTuple):
-    """One column; an empty field means that there is no such value."""
-
-    name: str
-    unit: str
-    meaning: str
-
-
-class Format(NamedTuple):
-    """A kind of file: line 1 is a comment with name, version and units, line 2 the names.
-
-    before: earlier versions, which `export` reads.
-    """
-
-    name: str
-    version: int
-    columns: tuple[Column, ...]
-    before: tuple["Format", ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the column names in order."""
-        return tuple(c.name for c in self.columns)
-
-    @property
-    def tag(self) -> str:
-        """Return how line 1 begins in every file of this kind and version."""
-        return f"# spreadscan {self.name} v{self.version}"
-
-    @property
-    def header(self) -> bytes:
-        """Return the two lines that a file of a real market begins with."""
-        return self.head("false")
-
-    def head(self, simulated: Simulated) -> bytes:
-        """Return the two lines that a file begins with. simulated: of its market."""
-        line = f"{self.tag}; {_UNITS}; simulated={simulated}"
-        return f"{line}\n{','.join(self.names)}\n".encode()
-
-    def file_name(self, stamp: str, part: int = 1) -> str:
-        """Return the name of a file that is not compressed yet; part 2 and on: later rows."""
-        return f"{self.name}-{stamp}{f'.{part}' if part > 1 else ''}.csv"
-
-    def row(self, values: Mapping[str, str]) -> str:
-        """Return a whole line; columns without a value stay empty."""
-        return ",".join([values.get(name, "") for name in self.names]) + "\n"
-
+from spreadscan.disk.format import Column, Format
 
 _UNITS = (
     "time UTC; px in quote currency per coin; qty in coins; usdt in USDT; bps of the buy price; "
@@ -169,19 +117,16 @@ SIGNALS = Format(
     "signals",
     3,
     _SIGNALS,
-    (Format("signals", 2, tuple(c for c in _SIGNALS if c.name not in _SINCE_V3)),),
+    _UNITS,
+    (Format("signals", 2, tuple(c for c in _SIGNALS if c.name not in _SINCE_V3), _UNITS),),
 )
-SNAPSHOTS = Format("snapshots", 3, _SNAPSHOTS, (Format("snapshots", 2, _SNAPSHOTS),))
-AUDIT = Format("audit", 1, _AUDIT)
+SNAPSHOTS = Format(
+    "snapshots", 3, _SNAPSHOTS, _UNITS, (Format("snapshots", 2, _SNAPSHOTS, _UNITS),)
+)
+AUDIT = Format("audit", 1, _AUDIT, _UNITS)
 
 # what a reader of CSV, of comments or of lines would stumble over
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f",#\u0085\u2028\u2029]')
-
-
-def simulated_of(head: bytes) -> Simulated:
-    """Return what the first line of a file says of its market; 'unknown' where it does not."""
-    found = re.search(rb"; simulated=(\w+)$", head.split(b"\n", 1)[0])
-    return next((s for s in SIMULATED if found and found[1] == s.encode()), "unknown")
 
 
 def safe_text(name: str) -> str:

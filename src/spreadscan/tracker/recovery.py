@@ -11,9 +11,9 @@ from spreadcore.digits import time_of
 from spreadcore.spread import edge_gross_bps
 from spreadcore.trackstats import StatsReader, StatsTuple
 
+from spreadscan.disk.files import DataFile, data_files, read_blocks, read_rows, text_size
+from spreadscan.disk.linefile import Count, repair_file
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.files import DataFile, data_files, read_blocks, read_rows, text_size
-from spreadscan.tracker.journal import Count, repair_file
 from spreadscan.tracker.track import REASONS, Pair, track_id
 
 _DAY_S = 86_400.0

@@ -18,15 +18,16 @@ from spreadcore.spread import edge_gross_bps
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairWatch
 
-from spreadscan.clock import UtcClock, iso_utc
+from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
+from spreadscan.disk.archive import Archive, Keep
+from spreadscan.disk.format import Format, Simulated
+from spreadscan.disk.linefile import LineFile
+from spreadscan.disk.reserve import Reserve
 from spreadscan.errors import BadData, Halt
 from spreadscan.logs import facts
-from spreadscan.reserve import Reserve
-from spreadscan.tracker.archive import Archive
-from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS, Simulated
+from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of, hour_of
-from spreadscan.tracker.journal import LineFile
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
 from spreadscan.tracker.track import Late, Pair, Tracks
@@ -96,9 +97,8 @@ class Tracker:
         self.archive = Archive(
             folder,
             {SIGNALS: self._signals, SNAPSHOTS: self._snapshots},
-            settings.keep_gb,
-            self._utc,
-            self._oldest_day,
+            lambda: self._utc.utc_ns(now_ns()),
+            Keep(settings.keep_gb, (AUDIT,), self._needed),
         )
         self._oldest_ns: int | None = None  # OPEN of the oldest track
         self._reserve = Reserve(folder, settings.reserve_mb, "new tracks")
@@ -365,10 +365,13 @@ class Tracker:
         health.set(self.role, _COUNTER["open"], len(self._tracks))
         self._oldest_ns = self._tracks.oldest_ns
 
-    def _oldest_day(self) -> str:
+    def _needed(self, kind: Format, stamp: str) -> bool:
+        """Return whether the OPEN row of an open track may stand in a file, or after it."""
         # called by the archive's thread, so of a number that is replaced whole
         oldest_ns = self._oldest_ns
-        return "" if oldest_ns is None else day_of(iso_utc(self._utc.utc_ns(oldest_ns)))
+        if kind is not SIGNALS or oldest_ns is None:
+            return False
+        return stamp >= day_of(iso_utc(self._utc.utc_ns(oldest_ns)))
 
     def _count(self, name: str, n: int = 1) -> None:
         self.instance.health.add(self.role, _COUNTER[name], n)

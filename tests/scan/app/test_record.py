@@ -13,6 +13,7 @@ from spreadscan.app import record as record_module
 from spreadscan.app.record import RecordingRun
 from spreadscan.config import Config, Engine, Paths, VenueSettings, load
 from spreadscan.discovery.write import write_set
+from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 from spreadscan.inuse import leave_settings
 from spreadscan.lists import load as load_lists
@@ -125,7 +126,7 @@ def test_lists_and_disk_that_refuse_meanwhile_end_nothing(
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(whole, "replace", full)
     with pytest.raises(ConfigError, match="No space left on device, expected room for the totals"):
         run.end()
     assert request.asked(instance) is None

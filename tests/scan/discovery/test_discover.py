@@ -30,7 +30,7 @@ from scan.discovery.kit import (
 )
 from spreadscan.config import BY_DEFAULT, VenueSettings, with_absolute_paths
 from spreadscan.discovery import Result, discover, ids
-from spreadscan.discovery import write as write_module
+from spreadscan.disk import whole
 from spreadscan.errors import BadGenerated, ConfigError, VenueDown
 from spreadscan.inuse import leave_lists, leave_settings
 from spreadscan.lists import load, read_metadata
@@ -587,16 +587,16 @@ def test_a_crash_while_writing_keeps_ids_in_the_next_run(moving: Market, folder:
     class Crash(BaseException):
         pass
 
-    real, written = write_module.write_file, []
+    real, written = whole.replace, []
 
-    def write_file(path: Path, content: bytes) -> None:
+    def replace(path: Path, content: bytes) -> None:
         if path.parent == generated(folder) and path.name == "directions.bin":
             raise Crash
         written.append(path.name)
         real(path, content)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(write_module, "write_file", write_file)
+        patch.setattr(whole, "replace", replace)
         with pytest.raises(Crash):
             discovered(moving, folder, include=("BTC-*", "ETH-*"))
     assert "symbols.bin" in written  # the set in place is a mixture now

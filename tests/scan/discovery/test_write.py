@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from scan.discovery.kit import bytes_of, instrument
-from spreadscan.discovery.write import renumber, write_file, write_set
+from spreadscan.discovery.write import renumber, write_set
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import PREVIOUS, Listed, SourceList, load
 
@@ -265,26 +265,24 @@ def test_names_reach_the_disk_after_their_contents_and_metadata_last(
 ) -> None:
     """What a power cut may undo: contents not yet synced, names not yet synced."""
     events: list[tuple[str, str]] = []
-    real_fsync, real_rename = os.fsync, os.rename
+    real_fsync, real_replace = os.fsync, os.replace
 
     def fsync(fd: int) -> None:
         events.append(("fsync", os.path.relpath(os.readlink(f"/proc/self/fd/{fd}"), folder)))
         real_fsync(fd)
 
-    def rename(old: Any, new: Any, **options: Any) -> None:
+    def replace(old: Any, new: Any) -> None:
+        assert events[-1] == ("fsync", os.path.relpath(old, folder))
         assert os.path.dirname(old) == os.path.dirname(new)
-        events.append(("rename", os.path.relpath(new, folder)))
-        real_rename(old, new, **options)
+        events.append(("replace", os.path.relpath(new, folder)))
+        real_replace(old, new)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "replace", replace)
     write(folder, 2)
-    renames = [i for i, (what, _) in enumerate(events) if what == "rename"]
+    renames = [i for i, (what, _) in enumerate(events) if what == "replace"]
     for i in renames:
-        name = events[i][1]
-        head, tail = os.path.split(name)
-        assert events[i - 1] == ("fsync", os.path.join(head, f".{tail}.{os.getpid()}.tmp"))
-        assert events[i + 1] == ("fsync", head or ".")
+        assert events[i + 1] == ("fsync", os.path.dirname(events[i][1]) or ".")
     order = [events[i][1] for i in renames]
     copies = [name for name in order if name.startswith(PREVIOUS)]
     assert copies == order[: len(copies)]
@@ -297,18 +295,10 @@ def test_names_reach_the_disk_after_their_contents_and_metadata_last(
 
 
 def test_a_temporary_file_of_a_dead_process_is_removed(folder: Path) -> None:
-    for name in (".symbols.bin.999.tmp", "source_symbols/.okx-spot.json.999.tmp"):
+    for name in (".symbols.bin.999-0a.part", "source_symbols/.okx-spot.json.999-0a.part"):
         (folder / name).write_text("half")
     write(folder, 2)
     assert FILES == set(bytes_of(folder))
-
-
-def test_write_file_leaves_no_temporary_file_when_it_fails(tmp_path: Path) -> None:
-    write_file(tmp_path / "x", b"old")
-    broken = failing(0, lambda: OSError(errno.EIO, "no luck"), [(os, "fsync")])
-    with broken, pytest.raises(OSError, match="no luck"):
-        write_file(tmp_path / "x", b"new")
-    assert {"x": b"old"} == bytes_of(tmp_path)
 
 
 # -- who may not

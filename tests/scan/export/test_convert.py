@@ -13,11 +13,11 @@ import zstandard
 from pyarrow import parquet
 
 from scan.export import made
+from spreadscan.disk.files import data_files, read_rows
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.export import convert, export, write
 from spreadscan.export.tracks import COLUMNS
-from spreadscan.tracker import SIGNALS, SNAPSHOTS, read_rows
-from spreadscan.tracker.files import data_files
+from spreadscan.tracker import SIGNALS, SNAPSHOTS
 
 WITHIN_S = 60.0
 HOUR = "snapshots-20261120-12"
@@ -239,14 +239,14 @@ def test_a_killed_export_leaves_whole_files_only(data, out, children, moment, n)
 
     def dying():
         calls = iter(range(1000))
-        real = write._sync
+        real = os.fsync
 
-        def sync(path):
+        def fsync(fd):
             if next(calls) == 2 * n + (moment == "after"):
                 os.kill(os.getpid(), signal.SIGKILL)
-            real(path)
+            real(fd)
 
-        write._sync = sync
+        os.fsync = fsync
         export(data, out)
 
     children.start("export", dying)

@@ -1,5 +1,6 @@
 """A recording on a disk that is full for a while: what was refused is a gap with its size."""
 
+import os
 import random
 
 from scan.recordings.kit import START_NS, about
@@ -39,3 +40,18 @@ def test_full_for_a_while(small_disk_allowed, children, tmp_path):  # noqa: F811
     assert refused == taken.count(False) >= 3
     assert [n for n, ok in enumerate(taken) if ok] == numbers
     assert [refused] == lost
+
+
+def test_a_file_whose_head_did_not_fit_is_begun_again(tmp_path, monkeypatch):
+    (tmp_path / ABOUT).write_bytes(about())
+    files = FrameFiles(tmp_path, "okx-spot", START_NS)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:10]))
+    assert not files.write(*block(0))
+    assert [] == [*files.folder.iterdir()]
+    monkeypatch.undo()
+    assert files.write(*block(1))
+    files.close()
+    recording = Recording(tmp_path)
+    assert [1] == [frame.number for frame in recording.frames()]
+    assert [1] == [problem.lost_frames for problem in recording.problems]

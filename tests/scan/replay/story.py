@@ -1,9 +1,10 @@
 """One pair on two sources, frame by frame: what a recording says and what a scan made of it."""
 
 from scan.replay.tapes import MS, START_NS
+from spreadscan.disk.files import read_rows
 from spreadscan.replay import Job, run_job
 from spreadscan.replay.material import settings_of
-from spreadscan.tracker import SIGNALS, SNAPSHOTS, read_rows
+from spreadscan.tracker import SIGNALS, SNAPSHOTS
 from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES
 

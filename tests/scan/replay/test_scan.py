@@ -32,10 +32,10 @@ from scan.replay.tapes import (
 )
 from spreadscan.cli.replay import replay
 from spreadscan.clock import iso_utc
+from spreadscan.disk.format import simulated_of
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.replay.material import settings_of
 from spreadscan.replay.pace import Pace
-from spreadscan.tracker.columns import simulated_of
 
 # -- the whole way
 

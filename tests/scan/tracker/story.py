@@ -12,7 +12,7 @@ from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 
 from scan.tracker.conftest import FEES, MEXC_FUTURES, OKX_SPOT, Market
-from spreadscan.tracker import SIGNALS, Tracker, journal
+from spreadscan.tracker import SIGNALS, Tracker
 
 STEPS = 60
 QUIET = 24  # steps at the end without any spread, longer than two looks for orphans
@@ -36,7 +36,7 @@ class World:
         self.n = 0
         self.names: list[str] = []
         self.plan = plan
-        monkeypatch.setattr(journal.os, "write", self._write)
+        monkeypatch.setattr(os, "write", self._write)
 
     def wrap(self, instance: Instance) -> Any:
         parts = {

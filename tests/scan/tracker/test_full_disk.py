@@ -89,7 +89,7 @@ def full_at_every_write(folder, make_instance, monkeypatch, times, spare_bytes):
     """For each write of the story: no room from there on, for so many writes."""
     ballast = Ballast(folder)
     told = Messages()
-    logging.getLogger("spreadscan.tracker").addHandler(told)
+    logging.getLogger("spreadscan.disk").addHandler(told)
     n_full, k = 0, 0
     while True:
         instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)

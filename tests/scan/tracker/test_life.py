@@ -9,7 +9,7 @@ from spreadcore.spread import edge_gross_bps
 from scan.tracker.conftest import FEES, MEXC_FUTURES, MS, OKX_SPOT, START_NS, SYMBOLS, S
 from spreadscan import config
 from spreadscan.errors import BadData, Halt
-from spreadscan.tracker import SNAPSHOTS
+from spreadscan.tracker import SIGNALS, SNAPSHOTS
 from spreadscan.tracker.track import track_id
 
 STATS = (
@@ -468,3 +468,24 @@ def test_the_engine_signals_a_freed_pair_again(market):
     assert 1 == engine.turn(market.now)
     market.step(tracker)
     assert [("OPEN", "0", ""), ("CLOSE", "0", "CONVERGED"), ("OPEN", "1", "")] == market.kinds()
+
+
+def test_files_since_the_day_of_the_oldest_open_row_are_needed(market):
+    market.now += 12 * 3600 * S - 300 * MS
+
+    def first_needed(tracker):
+        days = ("20261119", "20261120", "20261121")
+        assert not any(tracker._needed(SNAPSHOTS, f"{day}-10") for day in days)
+        return next((day for day in days if tracker._needed(SIGNALS, day)), "")
+
+    tracker = market.started()
+    assert "" == first_needed(tracker)
+    market.signal(0, 40.0)
+    market.step(tracker, 10)  # past midnight
+    market.signal(1, 40.0)
+    market.step(tracker)
+    assert "20261120" == first_needed(tracker)
+    assert "20261120" == first_needed(market.started())
+    market.spread(0, 0.0)
+    market.step(tracker)
+    assert "20261121" == first_needed(tracker)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from spreadscan.disk.files import data_files, read_rows
+from spreadscan.disk.format import simulated_of
+from spreadscan.disk.linefile import LineFile, repair_file
 from spreadscan.errors import BadData
-from spreadscan.tracker import journal
-from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS, simulated_of
-from spreadscan.tracker.files import data_files, read_rows
-from spreadscan.tracker.journal import LineFile, repair_file
+from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
 
 STAMP = "20261120-12"
 
@@ -60,7 +60,7 @@ def test_all_rows_of_a_write_are_one_system_call(desk, monkeypatch):
     desk.file.write(STAMP, row("a"), 1)
     calls = []
     write = os.write
-    monkeypatch.setattr(journal.os, "write", lambda fd, b: calls.append(b) or write(fd, b))
+    monkeypatch.setattr(os, "write", lambda fd, b: calls.append(b) or write(fd, b))
     desk.file.write(STAMP, row("b") + row("c"), 2)
     assert [row("b") + row("c")] == calls
 
@@ -117,7 +117,7 @@ def test_a_file_replaced_by_its_own_copy_is_noticed(desk, tmp_path):
 def test_a_file_is_opened_once_for_many_writes(desk, monkeypatch):
     opened = []
     real = os.open
-    monkeypatch.setattr(journal.os, "open", lambda *a: opened.append(a) or real(*a))
+    monkeypatch.setattr(os, "open", lambda *a: opened.append(a) or real(*a))
     for _ in range(5):
         desk.file.write(STAMP, row("a"), 1)
     assert 1 == len(opened)
@@ -154,8 +154,8 @@ class Disk:
         self.takes = takes  # bytes of the next writes; None: the call raises
         self.write, self.truncate = os.write, os.ftruncate
         self.truncates_fail = 0
-        monkeypatch.setattr(journal.os, "write", self._write)
-        monkeypatch.setattr(journal.os, "ftruncate", self._truncate)
+        monkeypatch.setattr(os, "write", self._write)
+        monkeypatch.setattr(os, "ftruncate", self._truncate)
 
     def _write(self, fd: int, block: bytes) -> int:
         if not self.takes:
@@ -242,7 +242,7 @@ def test_one_log_line_per_change(desk, monkeypatch, caplog):
 
 def test_fsync_only_where_it_is_asked_for(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(journal.os, "fsync", synced.append)
+    monkeypatch.setattr(os, "fsync", synced.append)
     lazy, careful = Desk(tmp_path / "a"), Desk(tmp_path / "b", fsync=True)
     for desk in (lazy, careful):
         desk.file.write(STAMP, row("a"), 1)
@@ -281,7 +281,7 @@ class Gate:
         self.entered, self.let = threading.Event(), threading.Event()
         self.error = error
         self.inside = self.most = 0
-        monkeypatch.setattr(journal.os, "fsync", self._fsync)
+        monkeypatch.setattr(os, "fsync", self._fsync)
 
     def _fsync(self, fd: int) -> None:
         os.fstat(fd)  # it is open
@@ -408,9 +408,7 @@ def test_rows_written_while_a_sync_fails_are_synced_still(careful, monkeypatch):
     careful.file.write(STAMP, row("c"), 1)  # the next part
     careful.file._sync_at_s = gate.error = 0
     synced = []
-    monkeypatch.setattr(
-        journal.os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}"))
-    )
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
     careful.file.sync()
     folder = str(careful.folder)
     assert [str(careful.path()), folder, f"{folder}/snapshots-{STAMP}.2.csv", folder] == synced

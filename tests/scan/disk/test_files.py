@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from scan.tracker.conftest import compressed
+from spreadscan.disk.files import data_files, read_blocks, read_rows, text_size
 from spreadscan.errors import BadData
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.files import data_files, read_blocks, read_rows, text_size
 
 HEAD = SNAPSHOTS.header
 
@@ -117,7 +117,7 @@ def test_files_are_listed_oldest_first_and_late_parts_after_the_first(tmp_path):
     for name in (
         "signals-20261121.csv", "signals-20261120.csv", "signals-20261120.csv.zst",
         "signals-20261120.2.csv.zst", "signals-20261119.csv.zst", "signals-x.csv",
-        "snapshots-20261120-12.csv", "part-signals-20261118.csv.zst", "notes.txt",
+        "snapshots-20261120-12.csv", ".signals-20261118.csv.zst.7-0a.part", "notes.txt",
     ):  # fmt: skip
         put(tmp_path, name, SIGNALS.header + name.encode() + b"\n")
     assert [

@@ -1,8 +1,7 @@
 """Append-only text files: one writer that only leaves whole lines.
 
-A write is one os.write. What the disk takes of it only in part is cut off again before the next
-one, so rows may be retried for ever and never stand there twice. Data on files that were deleted
-or replaced is gone; the writer goes on in a new one.
+Rows may be retried for ever and never stand there twice (`append`). Data on files that were
+deleted or replaced is gone; the writer goes on in a new one.
 
 A sync is another thread's: it holds no lock that a write waits for, and files that the writer has
 left are synced and closed by it. Where it fails, the rows since the sync before may never get to
@@ -10,21 +9,22 @@ the disk, whatever a later sync of that file says (the kernel tells once and the
 for clean): they are counted and told, and the writer goes on in a new part.
 """
 
-import errno
 import logging
 import os
 import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, RLock
 
+from spreadscan.disk.append import AppendFile
+from spreadscan.disk.files import check_header, data_files
+from spreadscan.disk.format import Format, Simulated, simulated_of
+from spreadscan.disk.whole import part_of, sync_folder
 from spreadscan.errors import BadData
 from spreadscan.logs import facts
-from spreadscan.tracker.columns import Format, Simulated, simulated_of
-from spreadscan.tracker.files import PART, check_header, data_files
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +34,16 @@ _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # after a sync that failed; doubles
 
 
 @dataclass(slots=True, eq=False)
-class _File:
+class _File(AppendFile):
     """A file that rows are appended to, or one that the writer has left and a sync has not."""
 
     path: str
     stamp: str
-    fd: int
-    size: int  # of the whole lines in it
     inode: tuple[int, int]
     created: bool  # its name is not on the disk yet
-    undo: bool = False  # there may be more than `size`: cut it off first
-    unsynced: int = 0  # rows
-    syncing: bool = False  # whoever syncs needs the descriptor
-    trusted: bool = True  # no sync of it has failed
+    unsynced: int = field(default=0, init=False)  # rows
+    syncing: bool = field(default=False, init=False)  # whoever syncs needs the descriptor
+    trusted: bool = field(default=True, init=False)  # no sync of it has failed
 
 
 class LineFile:
@@ -123,10 +120,10 @@ class LineFile:
 
         Any thread may call it. A row that comes later begins the file anew.
         """
-        going = Path(path).with_name(f"{PART}{Path(path).name}")
+        going = part_of(Path(path))
         with self._lock:
             mine = [file for file in self._files() if file.path == str(path)]
-            if any(file.undo for file in mine) or os.stat(path).st_size != size:
+            if any(file.torn for file in mine) or os.stat(path).st_size != size:
                 return False
             os.rename(path, going)
             for file in mine:
@@ -138,9 +135,8 @@ class LineFile:
         """Cut off what is not whole, sync and close; a later write opens again."""
         with self._lock:
             if (file := self._file) is not None:
-                if file.undo:
-                    with suppress(OSError):
-                        self._cut(file)
+                with suppress(OSError):
+                    file.settle()
                 self._leave(file)
         self.sync()
         with self._lock:
@@ -151,22 +147,14 @@ class LineFile:
         return [*self._left, *([self._file] if self._file else [])]
 
     def _append(self, stamp: str, block: bytes) -> _File:
-        if self._file and self._file.undo:
-            self._cut(self._file)
+        if self._file:
+            self._file.settle()
         file = self._file if self._is_open(stamp) else self._open(stamp)
         assert file is not None
         if file.size == 0:
             block = self._kind.head(self._simulated) + block
-        file.undo = True
-        if os.write(file.fd, block) != len(block):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        file.undo = False
-        file.size += len(block)
+        file.append(block)
         return file
-
-    def _cut(self, file: _File) -> None:
-        os.ftruncate(file.fd, file.size)
-        file.undo = False
 
     def _is_open(self, stamp: str) -> bool:
         """Whether our descriptor is that stamp's file, trusted, and nobody has shortened it."""
@@ -209,7 +197,7 @@ class LineFile:
             os.close(fd)
             return None
         found = os.fstat(fd)
-        return _File(path, stamp, fd, size, (found.st_dev, found.st_ino), created)
+        return _File(fd, size, path, stamp, (found.st_dev, found.st_ino), created)
 
     def _leave(self, file: _File) -> None:
         """Write no more to a file; a sync that is due closes it."""
@@ -226,14 +214,14 @@ class LineFile:
             self._left.remove(file)
         file.unsynced = 0
         if not file.syncing:  # else by whoever syncs it
-            os.close(file.fd)
+            file.close()
 
     # -- by the thread that syncs
 
     def _sync(self, file: _File, n_rows: int) -> None:
         failed: OSError | None = None
         try:
-            os.fsync(file.fd)
+            file.sync()
             if file.created:
                 sync_folder(self._folder)
                 file.created = False
@@ -249,7 +237,7 @@ class LineFile:
             elif file in self._left:
                 self._drop(file)
             else:
-                os.close(file.fd)
+                file.close()
         self._told(file, n_rows, failed)
 
     def _told(self, file: _File, n_rows: int, failed: OSError | None) -> None:
@@ -270,12 +258,9 @@ class LineFile:
 
     def _refused(self, stamp: str, error: OSError) -> None:
         self._count("write_errors", 1)
-        file = self._file
-        if file and file.undo:
-            with suppress(OSError):  # else the next write begins with it
-                self._cut(file)
         if not self.failing:
             self.failing = True
+            file = self._file
             path = file.path if file else os.path.join(self._folder, self._kind.file_name(stamp))
             log.error("data not written", extra=facts(file=path, error=error.strerror))
 
@@ -314,14 +299,5 @@ def repair_file(path: Path, kind: Format) -> bool:
         raise BadData(f"{path}: {error.strerror}, expected a file to append to") from None
     try:
         return repair(fd, str(path), kind)[1]
-    finally:
-        os.close(fd)
-
-
-def sync_folder(folder: str) -> None:
-    """Wait until the names in a folder are on the disk."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
     finally:
         os.close(fd)

@@ -1,33 +1,32 @@
 """What becomes of data files that are over: compressed, and in the end removed.
 
-A thread of its own at low priority, beside the tracker's loop. A kill at any moment loses no row:
+A thread of its own at low priority, beside whoever writes them. A kill at any moment loses no row:
 a compressed file gets its name once it is on the disk, and only then the plain one goes.
 """
 
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import zstandard
 
-from spreadscan.clock import now_ns
-from spreadscan.errors import BadData
-from spreadscan.logs import facts
-from spreadscan.tracker.columns import Format
-from spreadscan.tracker.events import Utc
-from spreadscan.tracker.files import (
+from spreadscan.disk.files import (
     COMPRESSED,
-    PART,
     DataFile,
     data_files,
     is_copy,
     read_blocks,
     text_size,
 )
-from spreadscan.tracker.journal import LineFile, sync_folder
+from spreadscan.disk.format import Format
+from spreadscan.disk.linefile import LineFile
+from spreadscan.disk.whole import arriving, remove_remains
+from spreadscan.errors import BadData
+from spreadscan.logs import facts
 
 log = logging.getLogger(__name__)
 
@@ -38,26 +37,40 @@ _BLOCK = 1 << 18
 _NICE = 10
 
 
-class Archive:
-    """Looks after the files of a folder that are over. writers: of each kind.
+class _Stopped(Exception):
+    """Told to end while a file was half compressed."""
 
-    oldest_open: the day (20261120) of the oldest OPEN row whose track is open, '' for none; its
-    signals file and later ones are never removed.
+
+class Keep(NamedTuple):
+    """How much a folder may hold, of all kinds together; beyond it the oldest files go.
+
+    others: kinds whose writers are elsewhere; theirs go once they are compressed. needed: whether
+    a file of a kind and a stamp has to stay, called by the archive's thread.
+    """
+
+    keep_gb: float
+    others: Sequence[Format]
+    needed: Callable[[Format, str], bool]
+
+
+class Archive:
+    """Looks after the files of a folder that are over.
+
+    writers: of each kind that this process writes: its files are compressed. unix_ns: the time.
+    keep: None where another process removes.
     """
 
     def __init__(
         self,
         folder: str,
         writers: Mapping[Format, LineFile],
-        keep_gb: float,
-        utc: Utc,
-        oldest_open: Callable[[], str],
+        unix_ns: Callable[[], int],
+        keep: Keep | None = None,
     ) -> None:
         self._folder = folder
         self._writers = writers
-        self._keep_bytes = keep_gb * 1e9
-        self._utc = utc
-        self._oldest_open = oldest_open
+        self._unix_ns = unix_ns
+        self._keep = keep
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failing = False
@@ -94,12 +107,11 @@ class Archive:
     def _run(self) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while not self._stop.wait(_ROUND_S):
-            self.round(self._utc.utc_ns(now_ns()))
+            self.round(self._unix_ns())
 
     def _compress_all(self) -> None:
-        for path in Path(self._folder).glob(f"{PART}*.csv*"):  # of one that was killed
-            path.unlink(missing_ok=True)
         for kind in self._writers:
+            remove_remains(self._folder, f"{kind.name}-*")
             for file in data_files(self._folder, kind):
                 if file.compressed or not self._is_over(file) or file.path in self._foreign:
                     continue
@@ -116,15 +128,12 @@ class Archive:
 
     def _compress(self, kind: Format, file: DataFile) -> None:
         target = _target(kind, file)
-        part = target.with_name(f"{PART}{target.name}")
         size = text_size(file.path)
         try:
-            if not self._copy(file.path, part, size):
-                return
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-        sync_folder(self._folder)
+            with arriving(target) as part:
+                self._copy(file.path, part, size)
+        except _Stopped:
+            return
         # False where a row came meanwhile: it is compressed again, with that row
         if self._writers[kind].remove(file.path, size):
             log.info(
@@ -133,42 +142,58 @@ class Archive:
                             compressed_mb=round(target.stat().st_size / 1e6, 1)),
             )  # fmt: skip
 
-    def _copy(self, path: Path, part: Path, size: int) -> bool:
-        """Write the compressed form of so many bytes, to the disk; False where it was stopped."""
+    def _copy(self, path: Path, part: Path, size: int) -> None:
+        """Write the compressed form of so many bytes."""
         compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
         left = size
-        with path.open("rb") as text, part.open("wb") as out:
-            with compressor.stream_writer(out, size=size, closefd=False) as writer:
-                while left and (block := text.read(min(left, _BLOCK))):
-                    if self._stop.is_set():
-                        return False
-                    writer.write(block)
-                    left -= len(block)
-            out.flush()
-            os.fsync(out.fileno())
-        return True
+        with (
+            path.open("rb") as text,
+            part.open("wb") as out,
+            compressor.stream_writer(out, size=size, closefd=False) as writer,
+        ):
+            while left and (block := text.read(min(left, _BLOCK))):
+                if self._stop.is_set():
+                    raise _Stopped
+                writer.write(block)
+                left -= len(block)
 
     def _remove_oldest(self) -> None:
         """Remove files that are over, oldest first, until the rest is no more than keep_gb."""
-        found = [(kind, f) for kind in self._writers for f in data_files(self._folder, kind)]
-        total = sum(f.path.stat().st_size for _, f in found)
+        if (keep := self._keep) is None:
+            return
+        kinds = (*self._writers, *keep.others)
+        found = [(kind, f) for kind in kinds for f in data_files(self._folder, kind)]
+        total = sum(_bytes(file.path) for _, file in found)
         n, removed = 0, 0
         # a day's signals after all its hours
         for kind, file in sorted(found, key=lambda entry: (f"{entry[1].stamp}-99"[:11], entry[1])):
-            if total - removed <= self._keep_bytes:
+            if total - removed <= keep.keep_gb * 1e9:
                 break
-            if file.path in self._foreign:
+            if file.path in self._foreign or not self._is_over(file):
                 continue
-            if self._is_over(file) and not self._has_open(kind, file):
-                size = file.path.stat().st_size
-                if self._writers[kind].remove(file.path, size):
-                    n, removed = n + 1, removed + size
+            if keep.needed(kind, file.stamp):
+                continue
+            if size := self._remove(kind, file):
+                n, removed = n + 1, removed + size
         if n:
             log.info("oldest data removed", extra=facts(files=n, mb=round(removed / 1e6, 1)))
 
-    def _has_open(self, kind: Format, file: DataFile) -> bool:
-        oldest = self._oldest_open()
-        return kind.name == "signals" and oldest != "" and file.stamp >= oldest
+    def _remove(self, kind: Format, file: DataFile) -> int:
+        """Remove a file and return its size; 0 where a row came, or one may: it stays."""
+        size = _bytes(file.path)
+        writer = self._writers.get(kind)
+        if writer is None and file.compressed:  # nobody writes into it
+            file.path.unlink(missing_ok=True)
+            return size
+        return size if writer and writer.remove(file.path, size) else 0
+
+
+def _bytes(path: Path) -> int:
+    """Return the size of a file; 0 where another process has just compressed it."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _target(kind: Format, file: DataFile) -> Path:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from scan.tracker.conftest import MS, FixedUtc, S, unix_ns
-from spreadscan.tracker import SIGNALS, SNAPSHOTS, archive, read_rows
-from spreadscan.tracker.archive import Archive
-from spreadscan.tracker.files import data_files
-from spreadscan.tracker.journal import LineFile
+from scan.tracker.conftest import S, unix_ns
+from spreadscan.disk import archive, whole
+from spreadscan.disk.archive import Archive, Keep
+from spreadscan.disk.files import data_files, read_rows
+from spreadscan.disk.linefile import LineFile
+from spreadscan.tracker import AUDIT, SIGNALS, SNAPSHOTS
 
 NOON = unix_ns("2026-11-20T12:00:00.000000Z")
 OVER_S = 121  # later than this a file of the hour before is over
@@ -37,7 +38,11 @@ class Desk:
             for kind in (SIGNALS, SNAPSHOTS)
         }
         self.oldest = ""
-        self.archive = Archive(str(folder), self.files, keep_gb, FixedUtc(), lambda: self.oldest)
+        keep = Keep(keep_gb, (AUDIT,), self.needed)
+        self.archive = Archive(str(folder), self.files, lambda: NOON, keep)
+
+    def needed(self, kind, stamp: str) -> bool:
+        return kind is SIGNALS and "" != self.oldest <= stamp
 
     def count(self, name: str, n: int) -> None:
         self.counts[name] += n
@@ -113,7 +118,7 @@ def test_a_row_that_comes_while_it_works_is_kept(desk, monkeypatch):
         replace(part, target)
         desk.write("20261120-11", "b")
 
-    monkeypatch.setattr(archive.os, "replace", with_a_row)
+    monkeypatch.setattr(os, "replace", with_a_row)
     desk.round()
     monkeypatch.undo()
     assert ["a", "b"] == desk.ids()
@@ -139,7 +144,7 @@ def test_what_cannot_be_cut_off_yet_is_not_compressed(desk, monkeypatch):
     assert ["a", "b"] == desk.ids()
 
 
-EFFECTS = [(archive.os, "replace"), (archive.os, "fsync"), (archive, "sync_folder"),
+EFFECTS = [(os, "replace"), (os, "fsync"), (whole, "sync_folder"),
            (os, "unlink"), (os, "rename"), (archive.Archive, "_copy")]  # fmt: skip
 
 
@@ -176,7 +181,7 @@ def test_real_kills_lose_and_double_nothing(desk, children, monkeypatch):
         desk.write(hour, *names[at * 2_000 : (at + 1) * 2_000])
     desk.files[SNAPSHOTS].close()
     fsync = os.fsync
-    monkeypatch.setattr(archive.os, "fsync", lambda fd: (time.sleep(0.01), fsync(fd)))
+    monkeypatch.setattr(os, "fsync", lambda fd: (time.sleep(0.01), fsync(fd)))
     left = []
     while not left or left[-1]:  # each gets a little longer than the one before
         pid = children.start(f"archive {len(left)}", Desk(desk.folder).round)
@@ -197,7 +202,7 @@ def test_a_disk_without_room_is_told_once_and_tried_again(desk, monkeypatch, cap
     def full(fd):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(archive.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     for _ in range(3):
         desk.round()
     assert ["snapshots-20261120-11.csv"] == desk.names()
@@ -261,19 +266,34 @@ def test_the_open_row_of_an_open_track_is_never_removed(tmp_path):
     assert ["19", "20"] == desk.ids(SIGNALS)
 
 
-def test_the_tracker_names_the_day_of_its_oldest_open_row(market):
-    market.now += 12 * 3600 * S - 300 * MS
-    tracker = market.started()
-    assert "" == tracker._oldest_day()
-    market.signal(0, 40.0)
-    market.step(tracker, 10)  # past midnight
-    market.signal(1, 40.0)
-    market.step(tracker)
-    assert "20261120" == tracker._oldest_day()
-    assert "20261120" == market.started()._oldest_day()
-    market.spread(0, 0.0)
-    market.step(tracker)
-    assert "20261121" == tracker._oldest_day()
+def test_kinds_of_another_process_count_and_go_once_they_are_compressed(tmp_path):
+    desk = Desk(tmp_path / "data", keep_gb=1e-9)
+    theirs = LineFile(str(desk.folder), AUDIT, desk.count, fsync=False)
+    for day in ("20261117", "20261118", "20261120"):
+        theirs.write(day, AUDIT.row({"source": day}).encode(), 1)
+    desk.round()
+    assert [f"audit-202611{day}.csv" for day in ("17", "18", "20")] == desk.names()
+    their_archive = Archive(str(desk.folder), {AUDIT: theirs}, lambda: NOON)
+    their_archive.round(NOON)
+    stamps = [name[len("audit-202611") :] for name in desk.names()]
+    assert ["17.csv.zst", "18.csv.zst", "20.csv"] == stamps
+    # the newer one and the plain one fit
+    kept = sum(path.stat().st_size for path in desk.folder.iterdir() if "17" not in path.name)
+    Desk(desk.folder, keep_gb=kept / 1e9).round()
+    assert ["audit-20261118.csv.zst", "audit-20261120.csv"] == desk.names()
+    desk.round()
+    assert ["audit-20261120.csv"] == desk.names()
+
+
+def test_archives_of_one_folder_leave_each_other_s_files_alone(desk):
+    """What the one is writing just now is no remains to the other."""
+    with whole.arriving(desk.folder / "audit-20261118.csv.zst") as part:
+        part.write_bytes(b"half")
+        desk.round()
+        assert part.exists()
+    (desk.folder / ".snapshots-20261118-10.csv.zst.7-0a.part").write_bytes(b"half")
+    desk.round()
+    assert ["audit-20261118.csv.zst"] == desk.names()
 
 
 # -- the thread

@@ -1,8 +1,8 @@
 """The files of a data folder: names, headers, and reading them, plain or compressed.
 
-`signals-20261120.csv` is being written or waits to be compressed; `signals-20261120.csv.zst` is
-over. `signals-20261120.2.csv.zst` holds rows that came after the first was over, `.2.csv` rows
-that were not to be appended to the first.
+`KIND-20261120.csv` is being written or waits to be compressed; `KIND-20261120.csv.zst` is over.
+`KIND-20261120.2.csv.zst` holds rows that came after the first was over, `.2.csv` rows that were
+not to be appended to the first.
 """
 
 import logging
@@ -15,14 +15,13 @@ from typing import NamedTuple
 
 import zstandard
 
+from spreadscan.disk.format import SIMULATED, Format
 from spreadscan.errors import BadData
 from spreadscan.logs import facts
-from spreadscan.tracker.columns import SIMULATED, Format
 
 log = logging.getLogger(__name__)
 
 COMPRESSED = ".zst"
-PART = "part-"  # before the name of a file that comes or goes: no pattern for data files finds it
 _BLOCK = 1 << 20
 _HEAD = 4096  # longer than a line of any header
 _FRAME_HEAD = 18  # bytes, at most
@@ -126,7 +125,7 @@ def text_size(path: str | Path) -> int:
 def refuse_strangers(folder: str | Path, kinds: Iterable[Format]) -> None:
     """Raise BadData where the newest file of a kind is of another version or not ours.
 
-    For whoever starts a tracker: it would find out once feeds and engine run. Cheap: one file.
+    For whoever starts a writer of them: it would find out late. Cheap: one file.
     """
     for kind in kinds:
         for file in data_files(folder, kind)[-1:] if Path(folder).is_dir() else ():
