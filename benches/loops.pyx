@@ -533,13 +533,14 @@ def turns(Engine engine not None, Quotes quotes not None, DirtySet dirty not Non
 
 
 def signals(Quotes quotes not None, DirtySet dirty not None, SignalRing ring not None,
-            ActiveTable active not None, size_t source, size_t direction,
+            ActiveTable active not None, size_t source, size_t first_edge,
             const uint16_t[::1] symbols not None, bint parked, int64_t pause_ns,
             int64_t[::1] out not None):
     """Be a feed and a tracker at once: write a spread, await its signal, end it.
 
     A sample is the time from the clock before the slot is written to the sight of the record
-    in the ring, by this process: the way back is in it. Before each, pause_ns pass, and if
+    in the ring, by this process: the way back is in it. Edges are first_edge + symbol.
+    Before each, pause_ns pass, and if
     `parked` the engine is awaited at its futex first. Returns how many samples woke it.
     """
     cdef Ring* r = &ring.ring
@@ -555,7 +556,7 @@ def signals(Quotes quotes not None, DirtySet dirty not None, SignalRing ring not
         for i in range(out.shape[0]):
             symbol = symbols[i % symbols.shape[0]]
             slot = quote_slot(&quotes.table, source, symbol)
-            byte = active_byte(&active.active, direction, symbol)
+            byte = active_byte(&active.active, first_edge + symbol)
             quote_read(slot, &calm)
             spread = calm
             spread.bid_px = calm.bid_px * 0.99

@@ -7,13 +7,15 @@ cdef enum:
     LINE = 64                   # bytes of a cache line
     LAYOUT_VERSION = 5
     MAX_SOURCES = 64
-    MAX_SYMBOLS = 16384
-    MAX_DIRECTIONS = 255
+    MAX_SYMBOLS = 65536         # rows of a source: symbol ids, or numbers of its listings
+    MAX_EDGES = 1 << 20
     N_COUNTERS = 64             # u64 counters of a health slot
     N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^42 ns
     N_MARKS = 8                 # of a health slot
     N_OTHER_ROLES = 32          # health slots after the sources: engine, tracker, supervisor, ...
     N_FIGURES = 32              # u64 figures that the audit tells of a source
+    N_OMS_WORDS = 510           # u64 words of the order manager's status
+    N_CLASSES = 256             # of edges, that may be paused
 
 cdef struct Header:             # first 64 bytes of every section file
     uint64_t magic              # written last at creation: a half-made file is not attachable
@@ -24,7 +26,7 @@ cdef struct Header:             # first 64 bytes of every section file
     uint64_t ring_id            # drawn at creation; stands in OPEN rows
     uint32_t n_sources
     uint32_t n_symbols
-    uint32_t n_directions
+    uint32_t n_edges
     uint32_t superseded         # 1: a newer instance took this name; detach
     int64_t created_ns          # CLOCK_BOOTTIME
 
@@ -57,10 +59,8 @@ cdef struct Signal:             # one ring record, one line
     double sell_px              # bid of the sell leg
     double buy_qty              # coins at that ask
     double sell_qty             # coins at that bid
-    uint16_t symbol_id
-    uint8_t direction_id
-    uint8_t older_leg           # bit 0: whose quote is older, 0 buy, 1 sell; bit 1: unproven
-    uint32_t older_age_ms       # of that quote at at_ns, whole ms; at most 2^32 - 1
+    uint32_t edge
+    uint32_t age                # bits 0-29: ms of the older quote; 30: it is the sell's; 31 unproven
 
 cdef struct RingLines:          # 128 bytes after the header; then capacity records
     uint64_t head               # next sequence to write; producer's
@@ -105,13 +105,20 @@ cdef struct FundingSlot:        # half a line; index symbol * n_sources + source
 
 cdef struct ControlWords:       # after the header; one line per word
     uint64_t pause              # 1: no new signals
-    uint8_t _pad0[56]
+    int64_t pause_until_ns      # CLOCK_BOOTTIME at which it ends by itself; 0: it does not
+    uint8_t _pad0[48]
     uint64_t kill               # 1: kill switch (orders, later)
-    uint8_t _pad1[56]
+    int64_t kill_at_ns          # CLOCK_BOOTTIME
+    char kill_reason[48]        # UTF-8, filled up with zeros
     uint64_t reload_generation  # newest generated set that everyone should take
     uint8_t _pad2[56]
     uint64_t stop               # 1: everyone ends
     uint8_t _pad3[56]
+
+cdef struct OmsStatus:          # what the order manager says of itself; later
+    uint64_t seq                # odd while its one writer is inside
+    int64_t at_ns               # CLOCK_BOOTTIME; 0: it has said nothing yet
+    uint64_t words[N_OMS_WORDS]
 
 cdef struct AuditFigures:       # one per source, at the begin of the audit section
     uint64_t words[N_FIGURES]   # names in layout.AUDIT_FIGURES
@@ -135,8 +142,9 @@ cdef inline size_t leaf_words(size_t n_symbols) noexcept nogil:
 cdef inline size_t summary_words(size_t n_symbols) noexcept nogil:
     return (leaf_words(n_symbols) + 63) // 64
 
-cdef inline size_t ring_capacity(size_t n_directions, size_t n_symbols) noexcept nogil:
+# there is never more than one signal of an edge on its way
+cdef inline size_t ring_capacity(size_t n_edges) noexcept nogil:
     cdef size_t n = 1
-    while n < n_directions * n_symbols:
+    while n < n_edges:
         n *= 2
     return n

@@ -7,9 +7,9 @@ from hashlib import blake2b
 
 MAGIC = int.from_bytes(b"SPREADC1", "little")
 VERSION = LAYOUT_VERSION
-LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_directions": MAX_DIRECTIONS}
+LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_edges": MAX_EDGES}
 SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control", "funding", "audit",
-            "questions", "answers", "acts")
+            "questions", "answers", "acts", "pauses", "oms")
 # marks of (source, symbol) and a wake word: quotes that changed, questions of the engine to the
 # audit, its verdicts for the engine to look again, and for feeds to act on
 MARKED = ("dirty", "questions", "answers", "acts")
@@ -154,7 +154,7 @@ cdef list _header_fields():
         ("ring_id", <char*>&h.ring_id - o, sizeof(h.ring_id)),
         ("n_sources", <char*>&h.n_sources - o, sizeof(h.n_sources)),
         ("n_symbols", <char*>&h.n_symbols - o, sizeof(h.n_symbols)),
-        ("n_directions", <char*>&h.n_directions - o, sizeof(h.n_directions)),
+        ("n_edges", <char*>&h.n_edges - o, sizeof(h.n_edges)),
         ("superseded", <char*>&h.superseded - o, sizeof(h.superseded)),
         ("created_ns", <char*>&h.created_ns - o, sizeof(h.created_ns)),
     ]
@@ -186,10 +186,8 @@ cdef list _signal_fields():
         ("sell_px", <char*>&s.sell_px - o, sizeof(s.sell_px)),
         ("buy_qty", <char*>&s.buy_qty - o, sizeof(s.buy_qty)),
         ("sell_qty", <char*>&s.sell_qty - o, sizeof(s.sell_qty)),
-        ("symbol_id", <char*>&s.symbol_id - o, sizeof(s.symbol_id)),
-        ("direction_id", <char*>&s.direction_id - o, sizeof(s.direction_id)),
-        ("older_leg", <char*>&s.older_leg - o, sizeof(s.older_leg)),
-        ("older_age_ms", <char*>&s.older_age_ms - o, sizeof(s.older_age_ms)),
+        ("edge", <char*>&s.edge - o, sizeof(s.edge)),
+        ("age", <char*>&s.age - o, sizeof(s.age)),
     ]
 
 
@@ -244,7 +242,10 @@ cdef list _control_fields():
     cdef char* o = <char*>&c
     return [
         ("pause", <char*>&c.pause - o, sizeof(c.pause)),
+        ("pause_until_ns", <char*>&c.pause_until_ns - o, sizeof(c.pause_until_ns)),
         ("kill", <char*>&c.kill - o, sizeof(c.kill)),
+        ("kill_at_ns", <char*>&c.kill_at_ns - o, sizeof(c.kill_at_ns)),
+        ("kill_reason", <char*>&c.kill_reason - o, sizeof(c.kill_reason)),
         ("reload_generation", <char*>&c.reload_generation - o, sizeof(c.reload_generation)),
         ("stop", <char*>&c.stop - o, sizeof(c.stop)),
     ]
@@ -258,6 +259,16 @@ cdef list _funding_fields():
         ("rate", <char*>&s.funding.rate - o, sizeof(s.funding.rate)),
         ("next_ns", <char*>&s.funding.next_ns - o, sizeof(s.funding.next_ns)),
         ("until_ns", <char*>&s.funding.until_ns - o, sizeof(s.funding.until_ns)),
+    ]
+
+
+cdef list _oms_fields():
+    cdef OmsStatus s
+    cdef char* o = <char*>&s
+    return [
+        ("seq", <char*>&s.seq - o, sizeof(s.seq)),
+        ("at_ns", <char*>&s.at_ns - o, sizeof(s.at_ns)),
+        ("words", <char*>&s.words - o, sizeof(s.words)),
     ]
 
 
@@ -281,6 +292,7 @@ _check_size("Mark", sizeof(Mark), LINE + 8 * N_COUNTERS + 8 * N_BUCKETS)
 _check_size("HealthSlot", sizeof(HealthSlot),
             LINE + 8 * N_COUNTERS + 8 * N_BUCKETS + N_MARKS * sizeof(Mark))
 _check_size("ControlWords", sizeof(ControlWords), 4 * LINE)
+_check_size("OmsStatus", sizeof(OmsStatus), 64 * LINE)
 _check_size("FundingSlot", sizeof(FundingSlot), LINE // 2)
 _check_size("VerdictSlot", sizeof(VerdictSlot), LINE // 2)
 
@@ -306,6 +318,7 @@ FIELDS = tuple(
     + _fields_of("ControlWords", _control_fields())
     + _fields_of("FundingSlot", _funding_fields())
     + _fields_of("VerdictSlot", _verdict_fields())
+    + _fields_of("OmsStatus", _oms_fields())
 )
 # Names are part of the layout: a counter that moved is a layout that changed.
 LAYOUT_HASH = int.from_bytes(
@@ -318,7 +331,7 @@ LAYOUT_HASH = int.from_bytes(
 )
 
 
-def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_directions):
+def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_edges):
     """Return the size in bytes of a section file, header included."""
     cdef size_t body
     if section == "quotes":
@@ -327,9 +340,9 @@ def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_dire
         body = sizeof(WakeLines) + n_sources * (
             padded_words(summary_words(n_symbols)) + padded_words(leaf_words(n_symbols)))
     elif section == "signals":
-        body = sizeof(RingLines) + sizeof(Signal) * ring_capacity(n_directions, n_symbols)
+        body = sizeof(RingLines) + sizeof(Signal) * ring_capacity(n_edges)
     elif section == "active":
-        body = n_directions * n_symbols
+        body = n_edges
     elif section == "health":
         body = sizeof(HealthSlot) * (n_sources + N_OTHER_ROLES)
     elif section == "control":
@@ -338,6 +351,10 @@ def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_dire
         body = sizeof(FundingSlot) * n_sources * n_symbols
     elif section == "audit":
         body = sizeof(AuditFigures) * n_sources + sizeof(VerdictSlot) * n_sources * n_symbols
+    elif section == "pauses":
+        body = sizeof(int64_t) * (n_sources + N_CLASSES + n_edges)
+    elif section == "oms":
+        body = sizeof(OmsStatus)
     else:
         raise ValueError(f"section: {section!r}, expected one of {', '.join(SECTIONS)}")
     return sizeof(Header) + body

@@ -8,7 +8,7 @@ def create(
     *,
     n_sources: int = 8,
     n_symbols: int = 1024,
-    n_directions: int = 12,
+    n_edges: int = 4096,
     force: bool = False,
     root: str = "/dev/shm",
     ring_id: int = 0,
@@ -29,7 +29,7 @@ class Region:
     @property
     def n_symbols(self) -> int: ...
     @property
-    def n_directions(self) -> int: ...
+    def n_edges(self) -> int: ...
     @property
     def generation(self) -> int: ...
     @property

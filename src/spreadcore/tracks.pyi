@@ -31,7 +31,7 @@ class TrackTable:
     def add(
         self,
         name: bytes,
-        pair: tuple[int, int, int],
+        pair: tuple[int, int, int, int],
         *,
         fees_bps: float,
         converge_bps: float,

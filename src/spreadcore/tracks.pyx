@@ -84,9 +84,9 @@ cdef int audited(const Tradable* rule, const Track* t, bint stands, int64_t now_
     if rule.verdicts.figures == NULL or (
             stands and now_ns - t.opened_ns > <int64_t>PROVEN_AFTER_S * 1_000_000_000):
         return END_NONE
-    reason = audited_end(&rule.verdicts, t.buy_source, t.symbol, t.opened_ns)
+    reason = audited_end(&rule.verdicts, t.legs.buy_source, t.legs.buy_row, t.opened_ns)
     if reason == END_NONE:
-        reason = audited_end(&rule.verdicts, t.sell_source, t.symbol, t.opened_ns)
+        reason = audited_end(&rule.verdicts, t.legs.sell_source, t.legs.sell_row, t.opened_ns)
     return reason
 
 
@@ -128,16 +128,16 @@ cdef class TrackTable:
 
     def add(self, bytes name not None, pair not None, *, double fees_bps, double converge_bps,
             int64_t opened_ns, int64_t looked_ns, stats not None):
-        """Follow a pair (buy source, sell source, symbol); return the track's slot.
+        """Follow a pair (buy source and row, sell source and row); return the track's slot.
 
         name: its id in the rows. looked_ns: when it was last looked at, opened_ns for a new one.
         CoreError for a name that does not fit, TableFull for a pair beyond the quote table.
         """
         cdef Track t
         memset(&t, 0, sizeof(Track))
-        t.buy_source, t.sell_source, t.symbol = pair
-        self._watch.quotes.slot(t.buy_source, t.symbol)
-        self._watch.quotes.slot(t.sell_source, t.symbol)
+        t.legs.buy_source, t.legs.buy_row, t.legs.sell_source, t.legs.sell_row = pair
+        self._watch.quotes.slot(t.legs.buy_source, t.legs.buy_row)
+        self._watch.quotes.slot(t.legs.sell_source, t.legs.sell_row)
         set_head(&t.head, name, fees_bps)
         stats_from(&t.stats, stats, looked_ns)
         t.state, t.bad_since_ns = TRACK_OPEN, -1
@@ -189,8 +189,8 @@ cdef class TrackTable:
             if t.state != TRACK_OPEN:
                 continue
             found = NULL
-            if pair_read(&self._watch.quotes.table, &self._watch.rule, t.buy_source,
-                         t.sell_source, t.symbol, now_ns, &pair) != QUOTE_BUSY:
+            if pair_read(&self._watch.quotes.table, &self._watch.rule, &t.legs, now_ns,
+                         &pair) != QUOTE_BUSY:
                 found = &pair
                 stats_look(&t.stats, pair.tradable, pair.gross_bps, t.head.fees_bps,
                            pair_size(found), age_ms(&pair.buy, now_ns),
@@ -200,7 +200,7 @@ cdef class TrackTable:
                         late.append((slot, now_ns - t.rowed_ns, stats_tuple(&t.stats)))
                     t.rowed_ns = now_ns
                     received = funding_bps(
-                        &self._funding.table, t.sell_source, t.symbol, now_ns)
+                        &self._funding.table, t.legs.sell_source, t.legs.sell_row, now_ns)
                     at = put_row(at, &t.head, when, found, now_ns, received)
                     n_rows += 1
             reason = audited(&self._watch.rule, t, found != NULL and pair.tradable, now_ns)

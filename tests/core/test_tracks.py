@@ -58,7 +58,7 @@ class Market:
 
     def add(self, symbol, now_ns, name=None, fees=FEES, net=30.0):
         return self.table.add(
-            name or b"track-%05d" % symbol, (SPOT, PERP, symbol), fees_bps=fees,
+            name or b"track-%05d" % symbol, (SPOT, symbol, PERP, symbol), fees_bps=fees,
             converge_bps=CONVERGE, opened_ns=now_ns, looked_ns=now_ns,
             stats=StatsTuple(net, now_ns, 300.0),
         )  # fmt: skip
@@ -69,7 +69,7 @@ class Market:
 
 @pytest.fixture
 def market(make_instance):
-    market = Market(make_instance(n_sources=3, n_symbols=128, n_directions=1))
+    market = Market(make_instance(n_sources=3, n_symbols=128, n_edges=128))
     market.beat(T)
     return market
 
@@ -217,7 +217,7 @@ def test_a_look_is_what_the_model_does_and_its_rows_say_it_again(market, seed):
                 first = StatsTuple(30.0, opened, 300.0)
                 openings.append((name, FEES, first, opened + SHIFT, SHIFT))
         market.watch.look(now)
-        pairs = {symbol: market.watch.read(SPOT, PERP, symbol, now) for symbol in slots}
+        pairs = {symbol: market.watch.read(SPOT, symbol, PERP, symbol, now) for symbol in slots}
         expected = {
             slots[s]: (end, pairs[s]) for s in slots if (end := slow[s].look(pairs[s], now))
         }
@@ -289,7 +289,7 @@ def test_funding_stands_beside_net(market):
 
 
 def test_funding_of_another_instance_is_refused(market):
-    region.create(market.instance.name, n_sources=3, n_symbols=128, n_directions=1, force=True)
+    region.create(market.instance.name, n_sources=3, n_symbols=128, n_edges=128, force=True)
     other = Instance(market.instance.name)
     with pytest.raises(LayoutMismatch, match="attach again"):
         TrackTable(
@@ -315,7 +315,7 @@ def test_without_rows_it_still_looks_and_tells_of_the_time_without(market):
 
 
 def test_ten_thousand_tracks_and_their_slots_again(make_instance):
-    market = Market(make_instance(n_sources=3, n_symbols=1024, n_directions=1))
+    market = Market(make_instance(n_sources=3, n_symbols=1024, n_edges=1024))
     for symbol in range(1024):
         market.spread(symbol, 40.0, T)
     market.beat(T)
@@ -332,12 +332,12 @@ def test_ten_thousand_tracks_and_their_slots_again(make_instance):
 @pytest.mark.parametrize("name", [b"", b"x" * 33, b"a,b", b"a\nb", b'a"b'])
 def test_a_name_that_breaks_a_row_is_refused(market, name):
     with pytest.raises(CoreError, match="track id: .*, expected 1 to 32 bytes"):
-        market.table.add(name, (0, 1, 2), fees_bps=0, converge_bps=0, opened_ns=T, looked_ns=T,
+        market.table.add(name, (0, 2, 1, 2), fees_bps=0, converge_bps=0, opened_ns=T, looked_ns=T,
                          stats=StatsTuple(NAN, T, NAN))  # fmt: skip
     assert 0 == len(market.table)
 
 
-@pytest.mark.parametrize("pair", [(3, 1, 0), (0, 3, 0), (0, 1, 128)])
+@pytest.mark.parametrize("pair", [(3, 0, 1, 0), (0, 0, 3, 0), (0, 128, 1, 0), (0, 0, 1, 128)])
 def test_a_pair_beyond_the_quote_table_is_refused(market, pair):
     with pytest.raises(TableFull):
         market.table.add(b"x", pair, fees_bps=0, converge_bps=0, opened_ns=T, looked_ns=T,
@@ -420,7 +420,7 @@ def audited(instance):
     (("confirm", T, T + S), None),
 ])  # fmt: skip
 def test_the_audit_ends_a_track(make_instance, leg, verdict, reason):
-    market = audited(make_instance(n_sources=3, n_symbols=128, n_directions=1))
+    market = audited(make_instance(n_sources=3, n_symbols=128, n_edges=128))
     market.spread(7, 40.0, T)
     market.add(7, T)
     kind, *facts = verdict
@@ -430,7 +430,7 @@ def test_the_audit_ends_a_track(make_instance, leg, verdict, reason):
 
 
 def test_a_track_that_has_stood_for_minutes_is_ended_by_a_halt_once_its_leg_is_gone(make_instance):
-    market = audited(make_instance(n_sources=3, n_symbols=128, n_directions=1))
+    market = audited(make_instance(n_sources=3, n_symbols=128, n_edges=128))
     market.spread(7, 40.0, T)
     market.add(7, T - 121 * S)
     market.instance.audit.halt(SPOT, 7, T)

@@ -222,9 +222,9 @@ def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path,
 
 def test_a_mixed_set_is_refused(folder: Path, discovered: Path, name: str) -> None:
     shutil.copytree(discovered, folder / "generated")
-    (folder / "generated" / "directions.bin").write_bytes(b"SPRDDIR1\0\0\0\0")
+    (folder / "generated" / "edges.bin").write_bytes(b"SPRDEDG1\0\0\0\0\0\0\0\0")
     done = spreadscan("run", "--no-discover", "--instance", name, cwd=folder)
-    sentence(done, 1, "directions.bin", "generation 1")
+    sentence(done, 1, "edges.bin", "generation 1")
 
 
 @pytest.mark.parametrize("file", ["signals-20261120.csv", "snapshots-20261120-11.csv"])

@@ -5,7 +5,7 @@ the product's own inlines it has broken twins of them (no odd mark, no second lo
 no mark where the bit seems set), which the tests must catch.
 """
 from libc.signal cimport SIGSTOP, raise_
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from spreadcore.atomics cimport (
@@ -250,18 +250,16 @@ cdef inline void signal_of(Signal* s, uint64_t n) noexcept nogil:
     s.sell_px = <double><uint32_t>n + 0.5
     s.buy_qty = <double>(n >> 32)
     s.sell_qty = -<double>(n & 0xFFFF)
-    s.symbol_id = <uint16_t>n
-    s.direction_id = <uint8_t>(n >> 3)
-    s.older_leg = 0
-    s.older_age_ms = <uint32_t>n
+    s.edge = <uint32_t>(n >> 3)
+    s.age = <uint32_t>n
 
 
 cdef inline bint signal_is(const Signal* s, uint64_t n) noexcept nogil:
     return (s.sequence == n and s.at_ns == <int64_t>n and s.recv_ns == ~<int64_t>n
             and s.buy_px == <double><uint32_t>n
             and s.sell_px == <double><uint32_t>n + 0.5 and s.buy_qty == <double>(n >> 32)
-            and s.sell_qty == -<double>(n & 0xFFFF) and s.symbol_id == <uint16_t>n
-            and s.direction_id == <uint8_t>(n >> 3) and s.older_age_ms == <uint32_t>n)
+            and s.sell_qty == -<double>(n & 0xFFFF) and s.edge == <uint32_t>(n >> 3)
+            and s.age == <uint32_t>n)
 
 
 def produce(SignalRing ring not None, uint64_t first, uint64_t n_records):

@@ -12,8 +12,9 @@ from collections import Counter
 import pytest
 from spreadcore.active import FREE, SIGNALLED
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.ring import SignalRing
+
+from pairs import Pairs
 
 pytestmark = pytest.mark.stress
 
@@ -55,7 +56,7 @@ def kill_points(loops, children, call, *args, stride=1):
 
 def spread_instance(make_instance):
     """An instance whose source 0 asks 100 and whose source 1 bids 101 once updated."""
-    instance = make_instance(n_sources=2, n_symbols=8, n_directions=1, force=True)
+    instance = make_instance(n_sources=2, n_symbols=8, n_edges=8, force=True)
     for source in (0, 1):
         instance.health.start(source, NOW)
     instance.quotes.write(1, 3, 101.0, 101.1, 5.0, 5.0, 0, NOW)
@@ -63,8 +64,8 @@ def spread_instance(make_instance):
 
 
 def engine_of(instance):
-    index = SourceSymbolIndex(2, 8, [(0, 0, 1)])
-    index.add(0, 3)
+    index = Pairs(2, 8, [(0, 0, 1)])
+    index.compare(0, 3)
     engine = Engine(
         instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
         instance.control, index, sweep_s=1.0,
@@ -104,7 +105,7 @@ def test_feed_killed_anywhere_between_slot_and_wake(loops, children, make_instan
         assert int(seen == new) == ring.queued
         if seen == new:
             ring.advance()
-            assert instance.active.move(0, 3, SIGNALLED, FREE)
+            assert instance.active.move(3, SIGNALLED, FREE)
         now += 2 * S
         restart_feed(now)
     assert {("old", False), ("busy", False), ("new", False), ("new", True)} == set(outcomes)
@@ -112,7 +113,7 @@ def test_feed_killed_anywhere_between_slot_and_wake(loops, children, make_instan
 
 def test_engine_killed_anywhere_in_a_push(loops, children, make_instance):
     """The consumer reads a whole record or none, and the next producer goes on from there."""
-    instance = make_instance(n_sources=2, n_symbols=4, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=4, n_edges=4)
     ring = instance.ring
     ring._start_at(2**64 - 3)
     outcomes = Counter()
@@ -138,18 +139,18 @@ def test_engine_killed_anywhere_in_a_turn_signals_once(loops, children, make_ins
     for _ in kill_points(loops, children, loops.turn_traced, engine_of(instance), NOW, stride=9):
         ring = SignalRing(instance.ring.region)
         assert ring.produced == ring.read + ring.queued
-        outcomes[instance.active.state(0, 3), ring.queued] += 1
+        outcomes[instance.active.state(3), ring.queued] += 1
         restarted = engine_of(instance)
         restarted.scan(NOW)
-        if instance.active.state(0, 3) == SIGNALLED and ring.queued == 0:
-            assert instance.active.move(0, 3, SIGNALLED, FREE)  # as the tracker does
+        if instance.active.state(3) == SIGNALLED and ring.queued == 0:
+            assert instance.active.move(3, SIGNALLED, FREE)  # as the tracker does
             restarted.turn(NOW)
             restarted.scan(NOW)
         restarted.turn(NOW + S // 2)
-        assert (1, SIGNALLED) == (ring.queued, instance.active.state(0, 3))
+        assert (1, SIGNALLED) == (ring.queued, instance.active.state(3))
         assert 100.0 == ring.peek().buy_px
         ring.advance()
-        assert instance.active.move(0, 3, SIGNALLED, FREE)
+        assert instance.active.move(3, SIGNALLED, FREE)
         instance.dirty.mark(0, 3)
     assert {(FREE, 0), (SIGNALLED, 0), (SIGNALLED, 1)} == set(outcomes)
 
@@ -158,7 +159,7 @@ def test_a_quote_is_never_half_new_for_numpy_snapshots(loops, children, make_ins
     """A slot that its writer left half-way is empty in a snapshot, and odd."""
     import spreadcore
 
-    instance = make_instance(n_sources=2, n_symbols=2, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=2, n_edges=2)
     instance.quotes.write(0, 1, 1.0, 2.0, 3.0, 4.0, 0, NOW)
     with spreadcore.attach(instance.name) as table:
         for _ in kill_points(

@@ -23,7 +23,7 @@ from spreadscan.discovery import outcome
 from spreadscan.disk.files import data_files, read_rows
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import health_slot
-from spreadscan.lists import read_metadata
+from spreadscan.lists import Edge, read_metadata
 from spreadscan.net.bans import bans_of, host_of
 from spreadscan.tracker.columns import SIGNALS
 from spreadscan.tracker.track import is_proven
@@ -307,9 +307,12 @@ class OpenTimes:
 
 
 def live_spreads(
-    instance: Instance, config: Config, names: Sequence[str], opened: OpenTimes
-) -> list[dict[str, Any]]:
-    """Return the pairs being tracked now, best net first; sizes in USDT at the touch.
+    instance: Instance, config: Config, names: Sequence[str], edges: Mapping[int, Edge],
+    opened: OpenTimes,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return the edges being tracked now, best net first; sizes in USDT at the touch.
+
+    names, edges: by number, of the lists in use.
 
     proven: False where the signal left although a leg's venue did not answer; best_spread() says
     which of them counts as the best.
@@ -321,26 +324,29 @@ def live_spreads(
     watch = pair_watch(instance, config, now)
     fees = build.fees_bps(config)
     rows: list[dict[str, Any]] = []
-    for direction_id, symbol_id, state in instance.active.not_free():
-        if state != TRACKED or direction_id not in fees:
+    for edge_id, state in instance.active.not_free():
+        edge = edges.get(edge_id)
+        if state != TRACKED or edge is None or edge.direction not in fees:
             continue
-        direction = config.catalogue.direction_at[direction_id]
-        pair = watch.read(direction.buy.id, direction.sell.id, symbol_id, now)
+        direction = config.catalogue.direction_at[edge.direction]
+        pair = watch.read(*edge.buy, *edge.sell, now)
         if pair is None:
             continue
-        funding_bps = instance.funding.bps(direction.sell.id, symbol_id, now)
+        symbol_id = edge.buy_row
+        funding_bps = instance.funding.bps(*edge.sell, now)
         ages_ns = pair.buy_age_ns, pair.sell_age_ns  # -1: empty
         sizes = pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
         whole = min(ages_ns) >= 0
-        row = rows_of.get((direction_id, symbol_id), Opened(now_s, proven=True))
+        row = rows_of.get((direction.id, symbol_id), Opened(now_s, proven=True))
         rows.append(
             {
                 "direction": direction.name,
-                "direction_id": direction_id,
+                "direction_id": direction.id,
+                "edge_id": edge_id,
                 "symbol_id": symbol_id,
                 "symbol": names[symbol_id] if symbol_id < len(names) else str(symbol_id),
                 "gross_bps": pair.gross_bps,
-                "net_bps": pair.gross_bps - fees[direction_id],
+                "net_bps": pair.gross_bps - fees[direction.id],
                 "funding_bps": None if math.isnan(funding_bps) else funding_bps,
                 "size_usdt": min(sizes) if whole else math.nan,
                 "quote_age_ms": max(ages_ns) / 1e6 if whole else None,

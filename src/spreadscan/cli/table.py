@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -20,7 +19,7 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import lists_in_use, settings_stamp
-from spreadscan.lists import Failure, load
+from spreadscan.lists import Edge, Failure, Numbered, load
 from spreadscan.tracker.track import ends_shown
 
 _EVERY_S = 0.5
@@ -52,6 +51,7 @@ class LiveTable:
         self._reread = reread
         self._stamp = settings_stamp(instance)
         self._names: tuple[str, ...] = ()
+        self._edges: Mapping[int, Edge] = {}
         self._named = -1  # generation that they are of
         self._last = now_ns(), {name: 0 for name in config.sources}
         self._rates(status(instance, config))
@@ -83,7 +83,7 @@ class LiveTable:
     def _page(self, end: float) -> Group:
         found = self._look()
         rates = self._rates(found)
-        spreads = live_spreads(self._instance, self._config, self._names, self._opened)
+        spreads = self._spreads()
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
         title = Text(
             f"{self._title}: instance {found['instance']}, generation {found['generation']}{left}",
@@ -108,7 +108,7 @@ class LiveTable:
     def _lines(self) -> None:
         found = self._look()
         rates = self._rates(found)
-        spreads = live_spreads(self._instance, self._config, self._names, self._opened)
+        spreads = self._spreads()
         best = filter(None, [best_spread(spreads)])
         click.echo(
             f"{sum(rates.values()):.0f} quotes/s from "
@@ -120,6 +120,9 @@ class LiveTable:
             )
         )
 
+    def _spreads(self) -> list[dict[str, Any]]:
+        return live_spreads(self._instance, self._config, self._names, self._edges, self._opened)
+
     def _look(self) -> dict[str, Any]:
         stamp = settings_stamp(self._instance)
         if self._reread and stamp not in (0, self._stamp):  # 0: being made anew
@@ -130,7 +133,9 @@ class LiveTable:
         found = status(self._instance, self._config)
         if found["generation"] != self._named:
             self._named = found["generation"]
-            self._names = _names(self._instance, self._config, self._named)
+            lists = _lists(self._instance, self._config, self._named)
+            self._names = lists.names if lists else ()
+            self._edges = {edge.id: edge for edge in lists.edges} if lists else {}
         return found
 
     def _rates(self, found: Mapping[str, Any]) -> dict[str, float]:
@@ -431,14 +436,12 @@ def _latencies(counts: Mapping[str, Any]) -> str:
     return f"receive->slot {text('receive_slot')}, receive->signal {text('receive_signal')}"
 
 
-def _names(instance: Instance, config: Config, generation: int) -> tuple[str, ...]:
-    """Pair names by id; without a generated set ids must do."""
+def _lists(instance: Instance, config: Config, generation: int) -> Numbered | None:
+    """Return the lists in use; None without any: then ids must do."""
     in_use = lists_in_use(instance)
     if in_use is not None and in_use.generation >= generation:
-        return in_use.names
-    if not Path(config.paths.generated, "metadata.json").exists():
-        return ()
+        return in_use
     try:
-        return load(config.paths.generated).names
+        return load(config.paths.generated)
     except BadGenerated:
-        return ()
+        return None

@@ -83,7 +83,7 @@ class Scan:
         self._recording = recording
         self._folder = folder
         self._left_out = tuple(name for name in recording.sources if name not in used)
-        capacity = build.new_capacity(config, len(lists.names))
+        capacity = build.new_capacity(config, len(lists.names), lists.n_edge_ids)
         self._instance = private_instance(capacity, ring_id_of(recording))
         self._engine: Engine = build.make_engine(
             config,
@@ -111,7 +111,7 @@ class Scan:
             )
         }
         self._tracker = Tracker(
-            self._instance, config, lists.names, build.fees_bps(config),
+            self._instance, config, lists.names, lists.edges, build.fees_bps(config),
             build.stale_after_s(config),
             build.confirm_within_s(config) if recording.about.audited else {},
             utc=RecordedUtc(recording.utc_offset_ns),

@@ -8,6 +8,7 @@ from spreadcore.trackstats import StatsTuple
 
 from spreadscan.catalogue import Direction
 from spreadscan.clock import iso_utc
+from spreadscan.lists import Edge
 from spreadscan.tracker.columns import SIGNALS, age_ms, bps, number, safe_text, seconds, usdt
 from spreadscan.tracker.recovery import OpenRow
 from spreadscan.tracker.track import Ended, Late, Reason, Track, track_id
@@ -44,7 +45,9 @@ class EventRows:
         self.symbols = symbols
         self._config_hash = config_hash
 
-    def fixed(self, signal: SignalTuple, direction: Direction, fees_bps: float) -> dict[str, str]:
+    def fixed(
+        self, signal: SignalTuple, edge: Edge, direction: Direction, fees_bps: float
+    ) -> dict[str, str]:
         """Return the fields that all rows of the signal's track share."""
         return {
             "track_id": track_id(self._ring_id, signal.sequence),
@@ -52,8 +55,8 @@ class EventRows:
             "sequence": str(signal.sequence),
             "direction": direction.name,
             "direction_id": str(direction.id),
-            "symbol": self._symbol(signal.symbol_id),
-            "symbol_id": str(signal.symbol_id),
+            "symbol": self._symbol(edge.buy_row),
+            "symbol_id": str(edge.buy_row),
             "fees_bps": bps(fees_bps),
         }
 

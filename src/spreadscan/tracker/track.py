@@ -10,12 +10,12 @@ from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple, PairWatch
 
 from spreadscan.config import Config
+from spreadscan.lists import Edge
 
 Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 BY_AUDIT: tuple[Reason, ...] = ("UNPROVEN", "NOT_TRADING")  # shown only where there are any
 _OUT_OF_STATISTICS = "UNPROVEN"
-Pair = tuple[int, int]  # direction_id, symbol_id
 _ENDS: Mapping[int, Reason] = {
     CONVERGED: "CONVERGED", EXPIRED: "EXPIRED", LOST: "LOST", NOT_TRADING: "NOT_TRADING",
     UNPROVEN: "UNPROVEN",
@@ -42,6 +42,12 @@ def ends_shown(counts: Mapping[str, int]) -> dict[str, int]:
     }
 
 
+def is_delisted(edge: Edge, listed: Mapping[int, Container[int]]) -> bool:
+    """Return whether a leg's source lists it no more; listed: rows by source id."""
+    slots = (edge.buy, edge.sell)
+    return any(source in listed and row not in listed[source] for source, row in slots)
+
+
 def track_id(ring_id: int, sequence: int) -> str:
     """Return e.g. '3q5k0d9t-00017'; sorts by age within a ring of up to 100,000 signals.
 
@@ -59,7 +65,7 @@ class Track:
     """
 
     slot: int
-    pair: Pair
+    edge: Edge
     fees_bps: float
     opened_ns: int  # CLOCK_BOOTTIME
     columns: Mapping[str, str]
@@ -92,9 +98,9 @@ class Looked(NamedTuple):
 
 
 class Tracks:
-    """The open tracks, one a pair, oldest first.
+    """The open tracks, one an edge, oldest first.
 
-    A track that ended still has its pair until forget(): its CLOSE row may have to wait.
+    A track that ended still has its edge until forget(): its CLOSE row may have to wait.
     """
 
     def __init__(self, watch: PairWatch, funding: FundingRates, config: Config) -> None:
@@ -110,26 +116,26 @@ class Tracks:
             expire_after_ns=int(min(settings.expire_after_s, _EVER_S) * 1e9),
             lost_after_ns=int(min(settings.lost_after_s, _EVER_S) * 1e9),
         )
-        self._of_pair: dict[Pair, Track] = {}
+        self._of_edge: dict[int, Track] = {}
         self._of_slot: dict[int, Track] = {}  # those that have not ended
 
     def __len__(self) -> int:
-        return len(self._of_pair)
+        return len(self._of_edge)
 
-    def __contains__(self, pair: object) -> bool:
-        return pair in self._of_pair
+    def __contains__(self, edge_id: object) -> bool:
+        return edge_id in self._of_edge
 
     @property
     def oldest_ns(self) -> int | None:
         """Return when the oldest track was opened, CLOCK_BOOTTIME."""
-        return next((track.opened_ns for track in self._of_pair.values()), None)
+        return next((track.opened_ns for track in self._of_edge.values()), None)
 
-    def displaced(self, pair: Pair) -> Ended | None:
-        """End and forget the pair's track, where there is one that has not ended.
+    def displaced(self, edge_id: int) -> Ended | None:
+        """End and forget the edge's track, where there is one that has not ended.
 
-        One pair, one track: there is another only where files were edited.
+        One edge, one track: there is another only where files were edited.
         """
-        track = self._of_pair.pop(pair, None)
+        track = self._of_edge.pop(edge_id, None)
         if track is None or track.slot not in self._of_slot:
             return None
         stats = self._table.stats(track.slot)
@@ -138,22 +144,22 @@ class Tracks:
         return Ended(track, "LOST", stats, None)
 
     def follow(
-        self, pair: Pair, columns: Mapping[str, str], fees_bps: float, opened_ns: int,
+        self, edge: Edge, columns: Mapping[str, str], fees_bps: float, opened_ns: int,
         stats: StatsTuple, looked_ns: int | None = None,
     ) -> Track:  # fmt: skip
-        """Follow a pair that has no track. looked_ns: when it was last looked at, else OPEN."""
-        direction = self._catalogue.direction_at[pair[0]]
+        """Follow an edge that has no track. looked_ns: when it was last looked at, else OPEN."""
+        direction = self._catalogue.direction_at[edge.direction]
         slot = self._table.add(
             columns["track_id"].encode(),
-            (direction.buy.id, direction.sell.id, pair[1]),
+            (*edge.buy, *edge.sell),
             fees_bps=fees_bps,
             converge_bps=self._config.limits_bps(direction)[1],
             opened_ns=opened_ns,
             looked_ns=opened_ns if looked_ns is None else looked_ns,
             stats=stats,
         )
-        track = Track(slot, pair, fees_bps, opened_ns, columns)
-        self._of_pair[pair] = self._of_slot[slot] = track
+        track = Track(slot, edge, fees_bps, opened_ns, columns)
+        self._of_edge[edge.id] = self._of_slot[slot] = track
         return track
 
     def look(self, now_ns: int, time: str, *, rows: bool) -> Looked:
@@ -173,9 +179,7 @@ class Tracks:
         """
         gone = []
         for track in self._of_slot.values():
-            direction, symbol_id = self._catalogue.direction_at[track.pair[0]], track.pair[1]
-            legs = direction.buy.id, direction.sell.id
-            if any(leg in listed and symbol_id not in listed[leg] for leg in legs):
+            if is_delisted(track.edge, listed):
                 gone.append(track)
         for track in gone:
             del self._of_slot[track.slot]
@@ -183,9 +187,9 @@ class Tracks:
         return [Ended(t, "DELISTED", self._table.stats(t.slot), None) for t in gone]
 
     def forget(self, track: Track) -> bool:
-        """Give up a track that ended; return whether its pair was still its own."""
+        """Give up a track that ended; return whether its edge was still its own."""
         self._table.remove(track.slot)
-        if self._of_pair.get(track.pair) is not track:
+        if self._of_edge.get(track.edge.id) is not track:
             return False
-        del self._of_pair[track.pair]
+        del self._of_edge[track.edge.id]
         return True

@@ -7,7 +7,7 @@ from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, DirectionSettings, Engine, VenueSettings
-from spreadscan.lists import Lists
+from spreadscan.lists import Edge, Lists
 from spreadscan.reload import Reload
 from spreadscan.venues import VENUES
 
@@ -45,6 +45,7 @@ class Market:
         lists = Lists(
             generation=1, names=("X-USDT",) * 4, retired=frozenset(),
             pairs={d.id: (SYMBOL,) for d in DIRECTIONS}, sources={},
+            edges=tuple(Edge(d.id, d.id, d.buy.id, SYMBOL, d.sell.id, SYMBOL) for d in DIRECTIONS),
         )  # fmt: skip
         config = Config(
             instance=instance.name,
@@ -62,14 +63,14 @@ class Market:
     def signals(self) -> list[str]:
         found = []
         while (signal := self.instance.ring.peek()) is not None:
-            found.append(DIRECTIONS[signal.direction_id].name)
+            found.append(DIRECTIONS[signal.edge].name)
             self.instance.ring.advance()
         return found
 
 
 @pytest.fixture
 def instance(make_instance):
-    return make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    return make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
 
 
 def test_a_direction_has_its_own_threshold_or_that_of_the_engine(instance) -> None:
@@ -92,9 +93,9 @@ def test_a_direction_has_its_own_converge_limit(instance) -> None:
         directions={"okx->bybit": DirectionSettings(converge_bps=120.0)},
     )
     for direction in DIRECTIONS[:3]:
-        assert instance.active.move(direction.id, SYMBOL, FREE, REARM)
+        assert instance.active.move(direction.id, FREE, REARM)
     market.engine.scan(market.now)
-    states = [instance.active.state(direction.id, SYMBOL) for direction in DIRECTIONS[:3]]
+    states = [instance.active.state(direction.id) for direction in DIRECTIONS[:3]]
     assert ["okx->mexc", "okx->bybit", "okx->binance"] == [d.name for d in DIRECTIONS[:3]]
     assert [REARM, FREE, REARM] == states
 

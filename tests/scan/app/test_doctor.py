@@ -471,10 +471,10 @@ def test_a_set_that_lacks_a_source_is_found(tmp_path: Path) -> None:
 def test_another_capacity_and_another_layout_are_found(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> None:
-    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     config = config_at(tmp_path, instance=instance.name)
     check = examined(config)["instance", "layout"]
-    assert "capacity (8, 64, 12), at least (8, 4096, 12) needed" in check.found
+    assert "capacity (8, 64, 768), at least (8, 4096, 16384) needed" in check.found
     assert "`spreadscan run` makes it anew" in check.advice
     control = Path(instance_dir(instance.name), "control")
     with control.open("r+b") as file:
@@ -488,7 +488,7 @@ def test_another_capacity_and_another_layout_are_found(
 def test_a_lease_whose_holder_fell_silent_is_found(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> None:
-    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
     writing = Instance(instance.name, ("health",))
     config, health = config_at(tmp_path, instance=instance.name), writing.health
     with_lease = instance.lease("engine")
@@ -505,7 +505,7 @@ def test_a_lease_whose_holder_fell_silent_is_found(
 def test_a_role_that_ended_while_its_supervisor_lives_is_found(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> None:
-    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
     health = Instance(instance.name, ("health",)).health
     config = config_at(tmp_path, instance=instance.name)
     health.start(health.role("tracker"), now_ns() - 5_000_000_000)
@@ -530,7 +530,7 @@ def audited(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> Iterator[tuple[Config, Instance]]:
     """An instance whose roles run, with a round of each source a moment ago."""
-    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
     health, now = instance.health, now_ns()
     config = config_at(tmp_path, instance=instance.name)
     leases = []
@@ -575,7 +575,7 @@ def test_a_source_that_its_audit_degrades_is_a_finding(audited: tuple[Config, In
 def test_an_audit_that_does_not_run_is_a_finding_where_an_engine_does(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> None:
-    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
     config = config_at(tmp_path, instance=instance.name)
     assert "nobody runs" == examined(config)["instance", "audit"].found
     lease = instance.lease("engine")

@@ -24,7 +24,7 @@ OKX, MEXC = SOURCE_BY_NAME["okx-spot"].id, SOURCE_BY_NAME["mexc-futures"].id
 
 @pytest.fixture
 def instance(make_instance: Callable[..., Instance]) -> Instance:
-    made = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    made = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     now = now_ns()
     for source in range(8):
         figures(

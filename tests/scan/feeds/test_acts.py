@@ -63,7 +63,7 @@ class Rig:
 
 @pytest.fixture
 def rig(make_instance: Callable[..., Instance]) -> Rig:
-    return Rig(make_instance(n_sources=2, n_symbols=16, n_directions=1))
+    return Rig(make_instance(n_sources=2, n_symbols=16, n_edges=16))
 
 
 def test_a_wrong_quote_is_emptied_and_its_pair_subscribed_anew(

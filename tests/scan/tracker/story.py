@@ -9,8 +9,8 @@ from typing import Any
 
 from spreadcore import Instance
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 
+from pairs import Pairs
 from scan.tracker.conftest import FEES, MEXC_FUTURES, OKX_SPOT, Market
 from spreadscan.tracker import SIGNALS, Tracker
 
@@ -103,9 +103,9 @@ class Story:
         self.market = Market(instance, folder)
         self.market.settings["tracker.expire_after_s"] = 3.0
         i = instance
-        index = SourceSymbolIndex(8, 64, [(0, OKX_SPOT, MEXC_FUTURES)])
+        index = Pairs(8, 64, [(0, OKX_SPOT, MEXC_FUTURES)])
         for symbol in range(4):
-            index.add(0, symbol)
+            index.compare(0, symbol)
         self.engine = Engine(
             i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index, sweep_s=0.0
         )

@@ -16,7 +16,7 @@ def make_story(make_instance, tmp_path):
     def make():
         nonlocal n
         n += 1
-        instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+        instance = make_instance(n_sources=8, n_symbols=64, n_edges=768, force=True)
         return Story(instance, tmp_path / str(n))
 
     return make
