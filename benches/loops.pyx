@@ -540,8 +540,8 @@ def signals(Quotes quotes not None, DirtySet dirty not None, SignalRing ring not
 
     A sample is the time from the clock before the slot is written to the sight of the record
     in the ring, by this process: the way back is in it. Edges are first_edge + symbol.
-    Before each, pause_ns pass, and if
-    `parked` the engine is awaited at its futex first. Returns how many samples woke it.
+    Before each, pause_ns pass, and if `parked` the engine is awaited at its futex first. Returns
+    how many samples woke it.
     """
     cdef Ring* r = &ring.ring
     cdef uint64_t woken = 0

@@ -60,7 +60,7 @@ cdef struct Signal:             # one ring record, one line
     double buy_qty              # coins at that ask
     double sell_qty             # coins at that bid
     uint32_t edge
-    uint32_t age                # bits 0-29: ms of the older quote; 30: it is the sell's; 31 unproven
+    uint32_t age                # bits 0-29: ms of the older quote; 30: the sell's it is; 31: unproven
 
 cdef struct RingLines:          # 128 bytes after the header; then capacity records
     uint64_t head               # next sequence to write; producer's

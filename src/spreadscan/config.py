@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from spreadscan.catalogue import Catalogue, Direction, built_in
+from spreadscan.environment import SETTINGS_PREFIX
 from spreadscan.errors import ConfigError
 
-ENV_PREFIX = "SPREAD_"
 BY_DEFAULT = tuple(source.name for source in built_in().sources if source.default)
 
 
@@ -243,7 +243,7 @@ def load(
     for file in files:
         _merge(tree, _read_toml(Path(file)), str(file), origins)
     for name, text in sorted((os.environ if environ is None else environ).items()):
-        if name.startswith(ENV_PREFIX):
+        if name.startswith(SETTINGS_PREFIX):
             layer = _nest(_env_key(name), text)
             _merge(tree, layer, f"environment {name}", origins, is_text=True)
     for key, value in (flags or {}).items():
@@ -426,7 +426,7 @@ def _value_of(text: str, kind: Any) -> Any:
 
 def _env_key(name: str) -> str:
     """SPREAD_ENGINE_SPIN_US -> engine.spin_us; the first part that is a section splits."""
-    rest = name.removeprefix(ENV_PREFIX).lower()
+    rest = name.removeprefix(SETTINGS_PREFIX).lower()
     section, _, key = rest.partition("_")
     if section in {f.name for f in msgspec.structs.fields(Config)} and key:
         return f"{section}.{key}"

@@ -13,6 +13,7 @@ LEVELS = {
     "spreadscan.types": 0,
     "spreadscan.catalogue": 0,
     "spreadscan.clock": 0,
+    "spreadscan.environment": 0,
     "spreadscan.config": 0,
     "spreadscan.logs": 0,
     "spreadscan.lists": 0,
@@ -38,7 +39,10 @@ LEVELS = {
 # narrower than their level allows
 ONLY_UP_TO = {"spreadscan.sim": 2}
 # the facts of level 0 lean on each other in this order only
-FACTS = ["errors", "types", "catalogue", "clock", "locks", "logs", "config", "lists", "reload"]
+FACTS = [
+    "errors", "types", "catalogue", "clock", "locks", "logs", "environment", "config", "lists",
+    "reload",
+]  # fmt: skip
 
 
 def room_of(module: str) -> str:

@@ -339,7 +339,7 @@ cdef class FrameDecoder:
         sides = (schema.bid_px, schema.bid_qty, schema.ask_px, schema.ask_qty)
         for i, path in enumerate(sides):
             x.sides[i] = _ref(plan.refs[path])
-        x.qty_text = schema.qty_text
+        x.qty_text = schema.qty_text and schema.wire == "json"
         x.n_times, x.n_ids = len(schema.venue_ms), len(schema.update_id)
         for i, path in enumerate(schema.venue_ms):
             x.times[i] = _ref(plan.refs[path])

@@ -4,6 +4,7 @@ import click
 
 from spreadscan import __version__
 from spreadscan.cli.options import SentenceGroup
+from spreadscan.environment import forget_secrets
 from spreadscan.logs import warn_on_stderr
 
 
@@ -45,9 +46,9 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("spreadscan", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="spreadscan")
-def main() -> None:
+def commands() -> None:
     """Find, follow and file price spreads between exchanges, in real time.
 
     Exit codes: 0 ok, 1 failed, 2 usage or config, 3 degraded.
@@ -55,8 +56,15 @@ def main() -> None:
     warn_on_stderr()
 
 
+def main() -> None:
+    """Run a command, in a process that knows no secrets."""
+    forget_secrets()
+    commands()
+
+
 def ctl_main() -> None:
     """Run `spreadscan ctl` under its second name, spread-ctl."""
+    forget_secrets()
     from spreadscan.cli.ctl import ctl
 
     ctl(prog_name="spread-ctl")

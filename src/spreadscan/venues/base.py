@@ -142,7 +142,7 @@ class BookSchema(msgspec.Struct, frozen=True, kw_only=True):
     bid_qty: str
     ask_px: str
     ask_qty: str
-    # sizes are text; a JSON number beside a price is one that the venue rounded: a bad frame
+    # of JSON: sizes are text; a number beside a price is one that the venue rounded, a bad frame
     qty_text: bool = False
     delta: Match | None = None  # frames for which this holds are deltas with the lists below
     bids: str = ""

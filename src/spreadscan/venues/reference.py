@@ -70,7 +70,7 @@ class ReferenceDecoder:
             _getter(path, protobuf)
             for path in (schema.bid_px, schema.bid_qty, schema.ask_px, schema.ask_qty)
         ]
-        self._qty_text = schema.qty_text
+        self._qty_text = schema.qty_text and schema.wire == "json"
         self._is_delta = _condition(schema.delta, protobuf) if schema.delta else None
         self._levels = [_getter(path, protobuf) for path in (schema.bids, schema.asks)]
         self._times = [_getter(path, protobuf) for path in schema.venue_ms]

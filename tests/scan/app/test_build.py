@@ -1,14 +1,21 @@
-"""What build makes of the settings: fees by tier, limits and confirmation by direction."""
+"""What build makes of the settings: fees, limits, confirmation; the audit with its files."""
+
+import asyncio
+import time
+from types import SimpleNamespace
 
 import pytest
+from spreadcore import Instance
 from spreadcore.active import FREE, REARM
 
 from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from spreadscan.app import build
 from spreadscan.clock import now_ns
-from spreadscan.config import Config, DirectionSettings, Engine, VenueSettings
-from spreadscan.lists import Edge, Lists
+from spreadscan.config import Config, DirectionSettings, Engine, Paths, VenueSettings
+from spreadscan.disk import archive, files
+from spreadscan.lists import Lists
 from spreadscan.reload import Reload
+from spreadscan.tracker import AUDIT
 from spreadscan.venues import VENUES
 
 SYMBOL = 3
@@ -108,3 +115,26 @@ def test_confirm_ms_reaches_the_engine(instance) -> None:
     assert [] == market.signals()
     market.engine.turn(market.now + 300_000_000)
     assert {"okx->mexc", "okx->bybit", "okx->binance"} == set(market.signals())
+
+
+def test_the_audit_compresses_days_of_its_history_that_are_over(
+    make_instance, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(archive, "_ROUND_S", 0.01)
+    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    config = Config(instance=instance.name, paths=Paths(data=str(tmp_path)))
+    lists = Lists(names=(), retired=frozenset(), pairs={}, sources={}, generation=1)
+    old = tmp_path / "audit-20201120.csv"
+    text = AUDIT.header + AUDIT.row({"source": "okx-spot"}).encode()
+    old.write_bytes(text)
+    ends_s = time.monotonic() + 20
+
+    def stop():
+        return not old.exists() or time.monotonic() > ends_s
+
+    reload = SimpleNamespace(lists=lists, look=lambda: lists)
+    writable = Instance(instance.name, build.WRITABLE["audit"])
+    asyncio.run(build.run_audit(config, reload, writable, stop))
+    assert ["audit-20201120.csv.zst"] == [path.name for path in tmp_path.iterdir()]
+    with files.open_text(tmp_path / "audit-20201120.csv.zst") as file:
+        assert text == file.read()

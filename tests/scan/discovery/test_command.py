@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scan.discovery.kit import NOBODY, bytes_of, move_to, with_listings
-from spreadscan.cli.main import main
+from spreadscan.cli.main import commands
 from spreadscan.config import BY_DEFAULT, Config, flat
 from spreadscan.config import load as load_settings
 from spreadscan.lists import load
@@ -30,7 +30,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def spreadscan(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+    return CliRunner().invoke(commands, arguments, catch_exceptions=False)
 
 
 def sentence(result: Result, code: int) -> str:

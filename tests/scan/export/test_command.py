@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from scan.export import made
 from spreadscan.cli import options
-from spreadscan.cli.main import main
+from spreadscan.cli.main import commands
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def data(tmp_path, monkeypatch):
 
 
 def run(*args):
-    return CliRunner().invoke(main, ["export", *map(str, args)])
+    return CliRunner().invoke(commands, ["export", *map(str, args)])
 
 
 def test_a_line_per_file_and_a_sum(data):

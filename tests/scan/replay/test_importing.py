@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from spreadscan.cli.main import main
+from spreadscan.cli.main import commands
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import Recording
 from spreadscan.recordings.format import Span
@@ -68,7 +68,7 @@ def test_what_cannot_be_imported(tmp_path, lines, said):
 
 def test_the_command_says_what_is_wrong(tmp_path):
     def run(*arguments):
-        done = CliRunner().invoke(main, ["record", *map(str, arguments)])
+        done = CliRunner().invoke(commands, ["record", *map(str, arguments)])
         assert "Traceback" not in done.output
         return done.exit_code, done.output
 

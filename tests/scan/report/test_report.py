@@ -18,7 +18,7 @@ from PIL import Image
 from known import DIRECTIONS
 from scan.export import made
 from spreadscan.cli import options
-from spreadscan.cli.main import main
+from spreadscan.cli.main import commands
 from spreadscan.clock import iso_utc
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.report import compose, figures, history, make, theme, timeline, truth
@@ -560,7 +560,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half(data, page, children)
 
 
 def run(*args):
-    return CliRunner().invoke(main, ["report", *map(str, args)])
+    return CliRunner().invoke(commands, ["report", *map(str, args)])
 
 
 def test_the_command_says_where_the_page_is(data, tmp_path, monkeypatch):
