@@ -29,11 +29,14 @@ BODIES = {
     "active": "`uint8[n_directions, n_symbols]`, see the states below",
     "health": "`HealthSlot[n_sources + 32]`, see the roles below",
     "control": "`ControlWords`",
+    "engine_stream": "`WakeLines`; `StreamLines`; `StreamRecord[4096]`",
+    "tracker_stream": "as `engine_stream`",
     "funding": "`FundingSlot[n_symbols, n_sources]`",
 }
 # FIELDS has the fields of the inner one by their offset in the outer one
 INNER = {
     "QuoteSlot": "Quote", "FundingSlot": "Funding", "VerdictSlot": "Verdict", "Mark": "MarkBody",
+    "StreamRecord": "Told",
 }  # fmt: skip
 FIELD = re.compile(r"^    (\w+) (\w+)(\[\w+\])? *(?:# (.*))?$")
 
@@ -111,6 +114,8 @@ def page() -> str:
                 ("health roles, after the sources", numbered(layout.OTHER_ROLES)),
                 ("`HealthSlot.state`", numbered(layout.STATES)),
                 ("active byte", numbered(layout.ACTIVE_STATES)),
+                ("`StreamRecord.kind`", numbered(layout.RECORD_KINDS)),
+                ("`StreamRecord.reason`", numbered(layout.REASONS)),
                 ("reasons to decline", numbered(layout.DECLINED)),
                 *(
                     (f"counters of kind {kind}", numbered(names))

@@ -14,6 +14,7 @@ cdef enum:
     N_MARKS = 8                 # of a health slot
     N_OTHER_ROLES = 32          # health slots after the sources: engine, tracker, supervisor, ...
     N_FIGURES = 32              # u64 figures that the audit tells of a source
+    STREAM_RECORDS = 4096       # of a stream: how far a reader may fall behind; a power of two
 
 cdef struct Header:             # first 64 bytes of every section file
     uint64_t magic              # written last at creation: a half-made file is not attachable
@@ -41,13 +42,14 @@ cdef struct QuoteSlot:          # one line; index symbol * n_sources + source
     uint64_t seq                # odd while its one writer is inside
     Quote quote
 
-cdef struct WakeLines:          # 128 bytes after the header of the dirty section
+cdef struct WakeLines:          # 128 bytes after the header of a dirty section, and of a stream
     uint32_t wake               # the futex word; writers add one when they see `sleeping`
     uint8_t _pad0[60]
-    uint32_t sleeping           # 1 while the engine is (about to be) parked
+    uint32_t sleeping           # 1 while whoever waits is (about to be) parked
     uint8_t _pad1[60]
-# then, per source: its summary words, padded to whole lines; then, per source: its leaf words,
-# padded to whole lines. Leaf bit s of word w = symbol 64 w + s; summary bit w = leaf word w.
+# of a dirty section then, per source: its summary words, padded to whole lines; then, per source:
+# its leaf words, padded to whole lines. Leaf bit s of word w = symbol 64 w + s; summary bit w is
+# leaf word w.
 
 cdef struct Signal:             # one ring record, one line
     uint64_t sequence           # 0, 1, 2, ... of this ring
@@ -67,6 +69,37 @@ cdef struct RingLines:          # 128 bytes after the header; then capacity reco
     uint8_t _pad0[56]
     uint64_t tail               # next sequence to read; consumer's
     uint8_t _pad1[56]
+
+cdef struct StreamLines:        # one line after the WakeLines of a stream; then its records
+    uint64_t head               # next sequence to publish; the producer's, as all in this section
+    uint64_t generation         # of the producer: rises with each one that takes the stream over
+    uint8_t _pad[48]
+
+cdef struct Told:               # 120 bytes, guarded by StreamRecord.seq
+    int64_t at_ns               # CLOCK_BOOTTIME of the decision or the look
+    int64_t recv_ns             # receive time of the younger leg
+    int64_t opened_ns           # of the track; 0: of none
+    uint64_t track              # sequence of its signal in the ring that the header names
+    uint32_t edge               # index of its byte in the active table
+    uint32_t symbol_id
+    uint32_t generation         # of the producer that published this
+    uint8_t kind                # see layout.RECORD_KINDS
+    uint8_t reason              # see layout.REASONS
+    uint16_t flags              # bit 0: unproven
+    uint32_t buy_age_ms         # of the legs' quotes at at_ns, whole ms; 2^32 - 1: there is none
+    uint32_t sell_age_ms
+    double buy_px               # ask of the buy leg; NaN, as the next five: not known
+    double sell_px              # bid of the sell leg
+    double buy_qty              # coins at that ask
+    double sell_qty             # coins at that bid
+    double gross_bps
+    double net_bps
+    double peak_net_bps         # of the track until now
+    uint64_t _reserved
+
+cdef struct StreamRecord:       # two lines; record n stands at n % STREAM_RECORDS
+    uint64_t seq                # 2 n + 1 while record n is written, 2 n + 2 once it is whole
+    Told told
 
 cdef struct Histogram:
     uint64_t buckets[N_BUCKETS]

@@ -9,10 +9,12 @@ MAGIC = int.from_bytes(b"SPREADC1", "little")
 VERSION = LAYOUT_VERSION
 LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_directions": MAX_DIRECTIONS}
 SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control", "funding", "audit",
-            "questions", "answers", "acts")
+            "questions", "answers", "acts", "engine_stream", "tracker_stream")
 # marks of (source, symbol) and a wake word: quotes that changed, questions of the engine to the
 # audit, its verdicts for the engine to look again, and for feeds to act on
 MARKED = ("dirty", "questions", "answers", "acts")
+# what happens, told to any number of readers: by the engine, by the tracker
+STREAMS = ("engine_stream", "tracker_stream")
 
 # roles after the sources, in health-slot order; the slots after them are free
 OTHER_ROLES = (
@@ -24,6 +26,21 @@ STATES = ("off", "starting", "running", "degraded", "stopping")
 
 # byte of the active table
 ACTIVE_STATES = ("free", "signalled", "tracked", "rearm")
+
+# of a record in a stream
+RECORD_KINDS = (
+    "none",
+    "signal",            # the engine's decision; the ring has it already
+    "open",              # the tracker follows it, its OPEN row stands
+    "gap",               # a track goes on after a time without rows; the GAP row stands
+    "close",             # the CLOSE row stands
+    "kill",              # the kill switch was thrown
+    "event",             # what else the tracker writes down
+)
+# why a track ended, as it stands in CLOSE rows
+REASONS = (
+    "", "CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING", "HALTED",
+)
 
 # why a frame did not become a quote; `declined` counters stand in this order
 DECLINED = (
@@ -211,6 +228,42 @@ cdef list _wake_fields():
     ]
 
 
+cdef list _stream_fields():
+    cdef StreamLines s
+    cdef char* o = <char*>&s
+    return [
+        ("head", <char*>&s.head - o, sizeof(s.head)),
+        ("generation", <char*>&s.generation - o, sizeof(s.generation)),
+    ]
+
+
+cdef list _record_fields():
+    cdef StreamRecord r
+    cdef char* o = <char*>&r
+    return [
+        ("seq", <char*>&r.seq - o, sizeof(r.seq)),
+        ("at_ns", <char*>&r.told.at_ns - o, sizeof(r.told.at_ns)),
+        ("recv_ns", <char*>&r.told.recv_ns - o, sizeof(r.told.recv_ns)),
+        ("opened_ns", <char*>&r.told.opened_ns - o, sizeof(r.told.opened_ns)),
+        ("track", <char*>&r.told.track - o, sizeof(r.told.track)),
+        ("edge", <char*>&r.told.edge - o, sizeof(r.told.edge)),
+        ("symbol_id", <char*>&r.told.symbol_id - o, sizeof(r.told.symbol_id)),
+        ("generation", <char*>&r.told.generation - o, sizeof(r.told.generation)),
+        ("kind", <char*>&r.told.kind - o, sizeof(r.told.kind)),
+        ("reason", <char*>&r.told.reason - o, sizeof(r.told.reason)),
+        ("flags", <char*>&r.told.flags - o, sizeof(r.told.flags)),
+        ("buy_age_ms", <char*>&r.told.buy_age_ms - o, sizeof(r.told.buy_age_ms)),
+        ("sell_age_ms", <char*>&r.told.sell_age_ms - o, sizeof(r.told.sell_age_ms)),
+        ("buy_px", <char*>&r.told.buy_px - o, sizeof(r.told.buy_px)),
+        ("sell_px", <char*>&r.told.sell_px - o, sizeof(r.told.sell_px)),
+        ("buy_qty", <char*>&r.told.buy_qty - o, sizeof(r.told.buy_qty)),
+        ("sell_qty", <char*>&r.told.sell_qty - o, sizeof(r.told.sell_qty)),
+        ("gross_bps", <char*>&r.told.gross_bps - o, sizeof(r.told.gross_bps)),
+        ("net_bps", <char*>&r.told.net_bps - o, sizeof(r.told.net_bps)),
+        ("peak_net_bps", <char*>&r.told.peak_net_bps - o, sizeof(r.told.peak_net_bps)),
+    ]
+
+
 cdef list _health_fields():
     cdef HealthSlot h
     cdef char* o = <char*>&h
@@ -283,6 +336,8 @@ _check_size("HealthSlot", sizeof(HealthSlot),
 _check_size("ControlWords", sizeof(ControlWords), 4 * LINE)
 _check_size("FundingSlot", sizeof(FundingSlot), LINE // 2)
 _check_size("VerdictSlot", sizeof(VerdictSlot), LINE // 2)
+_check_size("StreamLines", sizeof(StreamLines), LINE)
+_check_size("StreamRecord", sizeof(StreamRecord), 2 * LINE)
 
 
 cdef _check_room(str what, names, size_t room):
@@ -306,12 +361,15 @@ FIELDS = tuple(
     + _fields_of("ControlWords", _control_fields())
     + _fields_of("FundingSlot", _funding_fields())
     + _fields_of("VerdictSlot", _verdict_fields())
+    + _fields_of("StreamLines", _stream_fields())
+    + _fields_of("StreamRecord", _record_fields())
 )
 # Names are part of the layout: a counter that moved is a layout that changed.
 LAYOUT_HASH = int.from_bytes(
     blake2b(
         repr((VERSION, FIELDS, SECTIONS, OTHER_ROLES, STATES, ACTIVE_STATES,
-              COUNTERS, VERDICTS, NOT_JUDGED, AUDIT_FIGURES)).encode(),
+              COUNTERS, VERDICTS, NOT_JUDGED, AUDIT_FIGURES, STREAM_RECORDS, RECORD_KINDS,
+              REASONS)).encode(),
         digest_size=8,
     ).digest(),
     "little",
@@ -328,6 +386,8 @@ def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_dire
             padded_words(summary_words(n_symbols)) + padded_words(leaf_words(n_symbols)))
     elif section == "signals":
         body = sizeof(RingLines) + sizeof(Signal) * ring_capacity(n_directions, n_symbols)
+    elif section in STREAMS:
+        body = sizeof(WakeLines) + sizeof(StreamLines) + sizeof(StreamRecord) * STREAM_RECORDS
     elif section == "active":
         body = n_directions * n_symbols
     elif section == "health":

@@ -11,6 +11,7 @@ IN_SLOTS = (
     "Quote",
     "Funding",
     "Verdict",
+    "Told",
     "MarkBody",
 )  # listed by their offset in the slot around them
 

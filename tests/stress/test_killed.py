@@ -129,6 +129,39 @@ def test_engine_killed_anywhere_in_a_push(loops, children, make_instance):
     assert outcomes[True] > 0
 
 
+def test_producer_killed_anywhere_in_a_publish(loops, children, make_instance):
+    """Readers see the record whole or not at all; a successor goes on and tells nothing twice."""
+    stream = make_instance(n_sources=1, n_symbols=2, n_directions=1).engine_stream
+    stream.writer()
+    sleeper = stream.reader(0)
+    loops.publish_many(stream, stream.capacity)  # so that each publish costs an old record
+    outcomes = Counter()
+    n = number = stream.published
+    for _ in kill_points(loops, children, loops.publish_traced, stream, number):
+        before, generation = wake_word(stream), stream.generation
+        new = loops.read_is(stream, n, number, generation)
+        old = loops.read_is(stream, n - stream.capacity, n - stream.capacity, generation)
+        outcomes[new, stream.published - n, old] += 1
+        later = n + 1 if new else n
+        waiting = stream.reader(min(n, stream.published))
+        stream.writer()
+        assert wake_word(stream) > before  # whoever the dead one left asleep
+        assert later == stream.published
+        loops.publish_many(stream, 1)
+        found, lost = waiting.read(9)
+        assert (list(range(n, later + 1)), 0) == ([row.sequence for row in found], lost)
+        # a lap later, so that the next kill meets records that are all of one generation
+        stream.writer()
+        loops.publish_many(stream, stream.capacity)
+        assert "work" == sleeper.park(-1)  # it leaves the flag behind, so the next publish wakes
+        n = stream.published
+    assert {(None, 0, True), (None, 0, False), (True, 0, False), (True, 1, False)} == set(outcomes)
+
+
+def wake_word(stream):
+    return int.from_bytes(stream.region.buffer()[64:68], "little")
+
+
 def test_engine_killed_anywhere_in_a_turn_signals_once(loops, children, make_instance):
     """After the restart there is one record of the pair, or a byte that the tracker can free."""
     instance = spread_instance(make_instance)
