@@ -13,7 +13,7 @@ from spreadcore import layout
 HERE = Path(__file__).parent
 PXD = HERE.parent / "src" / "spreadcore" / "layout.pxd"
 PAGE = HERE / "layout.md"
-DEFAULT = {"n_sources": 8, "n_symbols": 4096, "n_directions": 12}
+DEFAULT = {"n_sources": 8, "n_symbols": 4096, "n_directions": 12, "n_tracks": 4096}
 
 BODIES = {
     "quotes": "`QuoteSlot[n_symbols, n_sources]`",
@@ -31,12 +31,13 @@ BODIES = {
     "control": "`ControlWords`",
     "engine_stream": "`WakeLines`; `StreamLines`; `StreamRecord[4096]`",
     "tracker_stream": "as `engine_stream`",
+    "tracks": "`TrackSlot[n_tracks]`",
     "funding": "`FundingSlot[n_symbols, n_sources]`",
 }
 # FIELDS has the fields of the inner one by their offset in the outer one
 INNER = {
     "QuoteSlot": "Quote", "FundingSlot": "Funding", "VerdictSlot": "Verdict", "Mark": "MarkBody",
-    "StreamRecord": "Told",
+    "StreamRecord": "Told", "TrackSlot": "OpenTrack",
 }  # fmt: skip
 FIELD = re.compile(r"^    (\w+) (\w+)(\[\w+\])? *(?:# (.*))?$")
 
@@ -114,6 +115,7 @@ def page() -> str:
                 ("health roles, after the sources", numbered(layout.OTHER_ROLES)),
                 ("`HealthSlot.state`", numbered(layout.STATES)),
                 ("active byte", numbered(layout.ACTIVE_STATES)),
+                ("`TrackSlot.state`", numbered(layout.TRACK_STATES)),
                 ("`StreamRecord.kind`", numbered(layout.RECORD_KINDS)),
                 ("`StreamRecord.reason`", numbered(layout.REASONS)),
                 ("reasons to decline", numbered(layout.DECLINED)),

@@ -9,6 +9,7 @@ from spreadcore.dirty import DirtySet
 from spreadcore.funding import FundingRates
 from spreadcore.health import Health
 from spreadcore.lease import TRY_FOR_S, Lease, lease_held
+from spreadcore.opentracks import OpenTracks
 from spreadcore.quotes import Quotes
 from spreadcore.region import ROOT, Region, instance_dir
 from spreadcore.ring import SignalRing
@@ -84,6 +85,10 @@ class Instance:
     @cached_property
     def acts(self) -> DirtySet:
         return DirtySet(self.region("acts"))
+
+    @cached_property
+    def tracks(self) -> OpenTracks:
+        return OpenTracks(self.region("tracks"))
 
     @cached_property
     def engine_stream(self) -> Broadcast:

@@ -9,6 +9,7 @@ cdef enum:
     MAX_SOURCES = 64
     MAX_SYMBOLS = 16384
     MAX_DIRECTIONS = 255
+    MAX_TRACKS = 32768
     N_COUNTERS = 64             # u64 counters of a health slot
     N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^42 ns
     N_MARKS = 8                 # of a health slot
@@ -23,7 +24,8 @@ cdef struct Header:             # first 64 bytes of every section file
     uint64_t layout_hash        # of layout.FIELDS
     uint64_t generation         # of the instance; rises with every forced re-creation
     uint64_t ring_id            # drawn at creation; stands in OPEN rows
-    uint32_t n_sources
+    uint16_t n_sources
+    uint16_t n_tracks           # slots of open tracks
     uint32_t n_symbols
     uint32_t n_directions
     uint32_t superseded         # 1: a newer instance took this name; detach
@@ -79,9 +81,9 @@ cdef struct Told:               # 120 bytes, guarded by StreamRecord.seq
     int64_t at_ns               # CLOCK_BOOTTIME of the decision or the look
     int64_t recv_ns             # receive time of the younger leg
     int64_t opened_ns           # of the track; 0: of none
-    uint64_t track              # sequence of its signal in the ring that the header names
-    uint32_t edge               # index of its byte in the active table
-    uint32_t symbol_id
+    uint64_t track              # sequence of its signal in the header's ring; all bits set: of none
+    uint32_t edge               # index of its byte in the active table; all bits set: of none
+    uint32_t symbol_id          # all bits set: of none
     uint32_t generation         # of the producer that published this
     uint8_t kind                # see layout.RECORD_KINDS
     uint8_t reason              # see layout.REASONS
@@ -100,6 +102,30 @@ cdef struct Told:               # 120 bytes, guarded by StreamRecord.seq
 cdef struct StreamRecord:       # two lines; record n stands at n % STREAM_RECORDS
     uint64_t seq                # 2 n + 1 while record n is written, 2 n + 2 once it is whole
     Told told
+
+cdef struct OpenTrack:          # 120 bytes, guarded by TrackSlot.seq
+    uint64_t track              # sequence of its signal in the ring that the header names
+    uint32_t edge               # index of its byte in the active table
+    uint32_t symbol_id
+    uint32_t state              # see layout.TRACK_STATES
+    uint32_t flags              # bit 0: unproven; bit 1: both legs tradable at the last look
+    int64_t opened_ns           # CLOCK_BOOTTIME of the signal
+    int64_t looked_ns           # of the last look at both legs, which what follows is of
+    double buy_px               # ask of the buy leg; NaN, as all doubles here: none
+    double sell_px              # bid of the sell leg
+    double buy_qty              # coins at that ask
+    double sell_qty             # coins at that bid
+    double gross_bps
+    double net_bps
+    double exit_bps
+    double funding_bps          # what the seller receives next; not in net
+    double peak_net_bps         # until now
+    uint32_t buy_age_ms         # of the legs' quotes, whole ms; 2^32 - 1: there is none
+    uint32_t sell_age_ms
+
+cdef struct TrackSlot:          # two lines; n_tracks of them
+    uint64_t seq                # odd while its one writer is inside
+    OpenTrack open
 
 cdef struct Histogram:
     uint64_t buckets[N_BUCKETS]

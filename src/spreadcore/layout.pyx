@@ -7,9 +7,11 @@ from hashlib import blake2b
 
 MAGIC = int.from_bytes(b"SPREADC1", "little")
 VERSION = LAYOUT_VERSION
-LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_directions": MAX_DIRECTIONS}
+LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_directions": MAX_DIRECTIONS,
+          "n_tracks": MAX_TRACKS}
 SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control", "funding", "audit",
-            "questions", "answers", "acts", "engine_stream", "tracker_stream")
+            "questions", "answers", "acts", "engine_stream", "tracker_stream",
+            "tracks")
 # marks of (source, symbol) and a wake word: quotes that changed, questions of the engine to the
 # audit, its verdicts for the engine to look again, and for feeds to act on
 MARKED = ("dirty", "questions", "answers", "acts")
@@ -27,6 +29,12 @@ STATES = ("off", "starting", "running", "degraded", "stopping")
 # byte of the active table
 ACTIVE_STATES = ("free", "signalled", "tracked", "rearm")
 
+# of a slot of open tracks
+TRACK_STATES = (
+    "free",
+    "open",
+    "ended",             # its CLOSE row is on its way
+)
 # of a record in a stream
 RECORD_KINDS = (
     "none",
@@ -170,6 +178,7 @@ cdef list _header_fields():
         ("generation", <char*>&h.generation - o, sizeof(h.generation)),
         ("ring_id", <char*>&h.ring_id - o, sizeof(h.ring_id)),
         ("n_sources", <char*>&h.n_sources - o, sizeof(h.n_sources)),
+        ("n_tracks", <char*>&h.n_tracks - o, sizeof(h.n_tracks)),
         ("n_symbols", <char*>&h.n_symbols - o, sizeof(h.n_symbols)),
         ("n_directions", <char*>&h.n_directions - o, sizeof(h.n_directions)),
         ("superseded", <char*>&h.superseded - o, sizeof(h.superseded)),
@@ -264,6 +273,32 @@ cdef list _record_fields():
     ]
 
 
+cdef list _track_fields():
+    cdef TrackSlot s
+    cdef char* o = <char*>&s
+    return [
+        ("seq", <char*>&s.seq - o, sizeof(s.seq)),
+        ("track", <char*>&s.open.track - o, sizeof(s.open.track)),
+        ("edge", <char*>&s.open.edge - o, sizeof(s.open.edge)),
+        ("symbol_id", <char*>&s.open.symbol_id - o, sizeof(s.open.symbol_id)),
+        ("state", <char*>&s.open.state - o, sizeof(s.open.state)),
+        ("flags", <char*>&s.open.flags - o, sizeof(s.open.flags)),
+        ("opened_ns", <char*>&s.open.opened_ns - o, sizeof(s.open.opened_ns)),
+        ("looked_ns", <char*>&s.open.looked_ns - o, sizeof(s.open.looked_ns)),
+        ("buy_px", <char*>&s.open.buy_px - o, sizeof(s.open.buy_px)),
+        ("sell_px", <char*>&s.open.sell_px - o, sizeof(s.open.sell_px)),
+        ("buy_qty", <char*>&s.open.buy_qty - o, sizeof(s.open.buy_qty)),
+        ("sell_qty", <char*>&s.open.sell_qty - o, sizeof(s.open.sell_qty)),
+        ("gross_bps", <char*>&s.open.gross_bps - o, sizeof(s.open.gross_bps)),
+        ("net_bps", <char*>&s.open.net_bps - o, sizeof(s.open.net_bps)),
+        ("exit_bps", <char*>&s.open.exit_bps - o, sizeof(s.open.exit_bps)),
+        ("funding_bps", <char*>&s.open.funding_bps - o, sizeof(s.open.funding_bps)),
+        ("peak_net_bps", <char*>&s.open.peak_net_bps - o, sizeof(s.open.peak_net_bps)),
+        ("buy_age_ms", <char*>&s.open.buy_age_ms - o, sizeof(s.open.buy_age_ms)),
+        ("sell_age_ms", <char*>&s.open.sell_age_ms - o, sizeof(s.open.sell_age_ms)),
+    ]
+
+
 cdef list _health_fields():
     cdef HealthSlot h
     cdef char* o = <char*>&h
@@ -338,6 +373,7 @@ _check_size("FundingSlot", sizeof(FundingSlot), LINE // 2)
 _check_size("VerdictSlot", sizeof(VerdictSlot), LINE // 2)
 _check_size("StreamLines", sizeof(StreamLines), LINE)
 _check_size("StreamRecord", sizeof(StreamRecord), 2 * LINE)
+_check_size("TrackSlot", sizeof(TrackSlot), 2 * LINE)
 
 
 cdef _check_room(str what, names, size_t room):
@@ -363,20 +399,22 @@ FIELDS = tuple(
     + _fields_of("VerdictSlot", _verdict_fields())
     + _fields_of("StreamLines", _stream_fields())
     + _fields_of("StreamRecord", _record_fields())
+    + _fields_of("TrackSlot", _track_fields())
 )
 # Names are part of the layout: a counter that moved is a layout that changed.
 LAYOUT_HASH = int.from_bytes(
     blake2b(
         repr((VERSION, FIELDS, SECTIONS, OTHER_ROLES, STATES, ACTIVE_STATES,
               COUNTERS, VERDICTS, NOT_JUDGED, AUDIT_FIGURES, STREAM_RECORDS, RECORD_KINDS,
-              REASONS)).encode(),
+              REASONS, TRACK_STATES)).encode(),
         digest_size=8,
     ).digest(),
     "little",
 )
 
 
-def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_directions):
+def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_directions,
+                  size_t n_tracks):
     """Return the size in bytes of a section file, header included."""
     cdef size_t body
     if section == "quotes":
@@ -388,6 +426,8 @@ def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_dire
         body = sizeof(RingLines) + sizeof(Signal) * ring_capacity(n_directions, n_symbols)
     elif section in STREAMS:
         body = sizeof(WakeLines) + sizeof(StreamLines) + sizeof(StreamRecord) * STREAM_RECORDS
+    elif section == "tracks":
+        body = sizeof(TrackSlot) * n_tracks
     elif section == "active":
         body = n_directions * n_symbols
     elif section == "health":

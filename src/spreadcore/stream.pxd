@@ -50,6 +50,7 @@ cdef enum:
     STREAM_EMPTY = 1
     STREAM_LOST = 2             # the cursor has moved on, look again
     TOLD_WORDS = 15
+    TOLD_UNPROVEN = 1           # Told.flags
 
 cdef struct Stream:
     WakeLines* wakes

@@ -6,26 +6,24 @@ word. A reader that falls behind by more than the capacity is told how many reco
 cimport cython
 from typing import NamedTuple
 
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t
 from libc.string cimport memset
 
+from spreadcore.ages cimport age_in, age_out
 from spreadcore.layout cimport STREAM_RECORDS
 from spreadcore.dtypes import dtype_of
 from spreadcore.errors import CoreError, TableFull
 from spreadcore.layout import REASONS, RECORD_KINDS, STREAMS
 
-cdef enum:
-    UNPROVEN = 1                # flags of a record
-    NO_AGE = 0xFFFFFFFF
-
 
 class RecordTuple(NamedTuple):
     """One record: prices per coin, sizes in coins, bps of buy_px, ns on CLOCK_BOOTTIME.
 
-    sequence: 0, 1, 2, ... of this stream. kind: one of layout.RECORD_KINDS. reason: of a close, one
-    of layout.REASONS. track: sequence of the signal that it follows, in the ring of the instance.
-    edge: index of its byte in the active table. recv_ns: of the younger leg's quote; ages: of each
-    leg's at at_ns, whole ms, -1 where there is none. opened_ns: 0 where there is no track.
+    sequence: 0, 1, 2, ... of this stream. kind: one of layout.RECORD_KINDS. reason: of a close,
+    one of layout.REASONS. track: sequence of the signal that it follows, in the ring of the
+    instance. edge: index of its byte in the active table. These and symbol_id are -1 in what is of
+    no pair. recv_ns: of the younger leg's quote, 0 where that is not told; ages: of each leg's at
+    at_ns, whole ms, -1 where there is none. opened_ns: of the track, 0 where there is none.
     generation: of the producer; another one has begun anew, and what the last one did at its end
     may be missing. unproven: as in SignalTuple. Prices and edges are NaN where they are not known.
     """
@@ -52,20 +50,13 @@ class RecordTuple(NamedTuple):
     unproven: bool
 
 
-cdef inline uint32_t age_in(int64_t age_ms) noexcept:
-    return <uint32_t>min(age_ms, <int64_t>NO_AGE - 1) if age_ms >= 0 else <uint32_t>NO_AGE
-
-
-cdef inline int64_t age_out(uint32_t age_ms) noexcept:
-    return -1 if age_ms == <uint32_t>NO_AGE else <int64_t>age_ms
-
-
 cdef tuple_of(uint64_t sequence, const Told* t):
     return RecordTuple(
-        sequence, RECORD_KINDS[t.kind], REASONS[t.reason], t.track, t.edge, t.symbol_id,
+        sequence, RECORD_KINDS[t.kind], REASONS[t.reason], <int64_t>t.track, <int32_t>t.edge,
+        <int32_t>t.symbol_id,
         t.at_ns, t.recv_ns, t.opened_ns, t.buy_px, t.sell_px, t.buy_qty, t.sell_qty,
         age_out(t.buy_age_ms), age_out(t.sell_age_ms), t.gross_bps, t.net_bps, t.peak_net_bps,
-        t.generation, bool(t.flags & UNPROVEN))
+        t.generation, bool(t.flags & TOLD_UNPROVEN))
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
@@ -212,7 +203,7 @@ cdef class Writer:
         self.broadcast = broadcast
         stream_take_over(&broadcast.stream)
 
-    def publish(self, str kind not None, *, size_t edge, size_t symbol_id, uint64_t track,
+    def publish(self, str kind not None, *, int64_t edge, int64_t symbol_id, int64_t track,
                 int64_t at_ns, double buy_px, double sell_px, double buy_qty, double sell_qty,
                 double gross_bps, double net_bps, double peak_net_bps, str reason="",
                 int64_t recv_ns=0, int64_t opened_ns=0, int64_t buy_age_ms=-1,
@@ -226,16 +217,17 @@ cdef class Writer:
             raise CoreError(
                 f"record: {kind!r} {reason!r}, expected one of {', '.join(RECORD_KINDS[1:])} and, "
                 f"or none, one of {', '.join(REASONS[1:])}")
-        if symbol_id >= region.n_symbols or edge >= region.n_directions * region.n_symbols:
+        cdef int64_t n_edges = region.n_directions * region.n_symbols
+        if not (-1 <= edge < n_edges and -1 <= symbol_id < region.n_symbols):
             raise TableFull(
-                f"record: edge {edge}, symbol {symbol_id}, expected below "
-                f"{region.n_directions * region.n_symbols} and {region.n_symbols}")
+                f"record: edge {edge}, symbol {symbol_id}, expected below {n_edges} and "
+                f"{region.n_symbols}, or -1")
         cdef Told t
         memset(&t, 0, sizeof(Told))
         t.kind, t.reason = <uint8_t>RECORD_KINDS.index(kind), <uint8_t>REASONS.index(reason)
-        t.edge, t.symbol_id, t.track = <uint32_t>edge, <uint32_t>symbol_id, track
+        t.edge, t.symbol_id, t.track = <uint32_t>edge, <uint32_t>symbol_id, <uint64_t>track
         t.at_ns, t.recv_ns, t.opened_ns = at_ns, recv_ns, opened_ns
-        t.flags = <uint16_t>(UNPROVEN if unproven else 0)
+        t.flags = <uint16_t>(TOLD_UNPROVEN if unproven else 0)
         t.buy_px, t.sell_px, t.buy_qty, t.sell_qty = buy_px, sell_px, buy_qty, sell_qty
         t.buy_age_ms, t.sell_age_ms = age_in(buy_age_ms), age_in(sell_age_ms)
         t.gross_bps, t.net_bps, t.peak_net_bps = gross_bps, net_bps, peak_net_bps

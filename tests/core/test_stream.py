@@ -141,13 +141,27 @@ def test_a_successor_goes_on_behind_what_was_published(stream):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": "none"}, {"kind": "sgnal"}, {"reason": "LATE"}, {"symbol_id": 4}, {"edge": 8}],
+    [
+        {"kind": "none"},
+        {"kind": "sgnal"},
+        {"reason": "LATE"},
+        {"symbol_id": 4},
+        {"edge": 8},
+        {"edge": -2},
+    ],
 )
 def test_what_is_not_of_this_instance_is_refused_and_not_published(stream, wrong):
     writer = stream.writer()
     with pytest.raises((CoreError, TableFull), match="record: .*, expected "):
         publish(writer, 0, **wrong)
     assert 0 == stream.published
+
+
+def test_what_is_of_no_pair_says_so(stream):
+    writer, reader = stream.writer(), stream.reader()
+    publish(writer, 0, kind="kill", edge=-1, symbol_id=-1, track=-1)
+    [found], _ = reader.read(1)
+    assert ("kill", -1, -1, -1) == (found.kind, found.edge, found.symbol_id, found.track)
 
 
 def test_only_a_stream_is_one(make_instance):

@@ -12,6 +12,7 @@ IN_SLOTS = (
     "Funding",
     "Verdict",
     "Told",
+    "OpenTrack",
     "MarkBody",
 )  # listed by their offset in the slot around them
 

@@ -38,7 +38,8 @@ from spreadcore.dirty cimport (
     dirty_wake,
 )
 from spreadcore.engine cimport Engine, engine_turn
-from spreadcore.layout cimport Quote, QuoteSlot, Signal, StreamRecord, Told
+from spreadcore.layout cimport OpenTrack, Quote, QuoteSlot, Signal, StreamRecord, Told
+from spreadcore.opentracks cimport OpenTracks, open_from, open_write
 from spreadcore.quotes cimport (
     QUOTE_BUSY,
     QUOTE_WORDS,
@@ -724,6 +725,16 @@ def read_is(Broadcast broadcast not None, uint64_t at, uint64_t number, uint32_t
     if not told_is(&t, number, generation):
         raise RuntimeError(f"record {at}: torn, expected that of {number}")
     return True
+
+
+def track_traced(OpenTracks tracks not None, size_t slot, track not None):
+    """Under a tracer: stop, write an OpenTuple into a slot, stop."""
+    cdef OpenTrack t
+    open_from(&t, track)
+    with nogil:
+        offer_to_tracer()
+        open_write(tracks.slots.slots + slot, &t)
+        raise_(SIGSTOP)
 
 
 def turn_traced(Engine engine not None, int64_t now):

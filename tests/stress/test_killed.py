@@ -13,6 +13,7 @@ import pytest
 from spreadcore.active import FREE, SIGNALLED
 from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
+from spreadcore.opentracks import OpenTuple
 from spreadcore.ring import SignalRing
 
 pytestmark = pytest.mark.stress
@@ -160,6 +161,24 @@ def test_producer_killed_anywhere_in_a_publish(loops, children, make_instance):
 
 def wake_word(stream):
     return int.from_bytes(stream.region.buffer()[64:68], "little")
+
+
+def test_tracker_killed_anywhere_in_a_slot_of_its_tracks(loops, children, make_instance):
+    """Readers see the old track, the new one or none; the next writer heals the slot."""
+    tracks = make_instance(n_sources=1, n_symbols=2, n_directions=1, n_tracks=1).tracks
+    old, new = (
+        OpenTuple(n, 0, 0, "open", n, n, *[float(n)] * 4, n, n, *[float(n)] * 5, True, False)
+        for n in (1, 2)
+    )
+    tracks.put(0, old)
+    outcomes = Counter()
+    for _ in kill_points(loops, children, loops.track_traced, tracks, 0, new):
+        seen = tracks.read(0)
+        outcomes["none" if seen is None else seen.track] += 1
+        assert seen in (None, old, new)
+        tracks.put(0, old)
+        assert old == tracks.read(0)
+    assert {"none", 1, 2} == set(outcomes)
 
 
 def test_engine_killed_anywhere_in_a_turn_signals_once(loops, children, make_instance):

@@ -82,7 +82,7 @@ def _with_ids(config: Config) -> Capacity:
 def capacity_of(instance: Instance) -> Capacity:
     """Return the room that an instance was made with."""
     region = instance.region("control")
-    return Capacity(region.n_sources, region.n_symbols, region.n_directions)
+    return Capacity(region.n_sources, region.n_symbols, region.n_directions, region.n_tracks)
 
 
 def has_room(found: Capacity, needed: Capacity) -> bool:
@@ -102,8 +102,8 @@ def create_instance(config: Config, *, force: bool = False, n_ids: int = 0) -> b
         if not has_room(found, least):
             raise ConfigError(
                 f"instance {config.instance!r}: capacity {_told(found)}, expected at least "
-                f"{_told(least)} (sources, symbols, directions): `spreadscan init --force` or "
-                "`spreadscan run` makes it anew"
+                f"{_told(least)} (sources, symbols, directions, tracks): "
+                "`spreadscan init --force` or `spreadscan run` makes it anew"
             )
         return False
     if force:
@@ -114,6 +114,7 @@ def create_instance(config: Config, *, force: bool = False, n_ids: int = 0) -> b
         n_sources=capacity.sources,
         n_symbols=capacity.symbols,
         n_directions=capacity.directions,
+        n_tracks=capacity.tracks,
         force=force,
     )
     return True
@@ -140,14 +141,14 @@ def prepare_instance(config: Config, n_ids: int, say: Callable[[str], None]) -> 
         refuse_live(config)
         say(
             f"instance {config.instance!r}: capacity {_told(found)}, at least {_told(least)} "
-            "needed (sources, symbols, directions): made anew with "
+            "needed (sources, symbols, directions, tracks): made anew with "
             f"{_told(new_capacity(config, n_ids))}"
         )
     create_instance(config, force=True, n_ids=n_ids)
 
 
 def _told(capacity: Capacity) -> str:
-    return f"{capacity.sources} x {capacity.symbols} x {capacity.directions}"
+    return " x ".join(str(getattr(capacity, name)) for name in Capacity.__struct_fields__)
 
 
 def refuse_live(config: Config) -> None:

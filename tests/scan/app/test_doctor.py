@@ -474,7 +474,7 @@ def test_another_capacity_and_another_layout_are_found(
     instance = make_instance(n_sources=8, n_symbols=64, n_directions=12)
     config = config_at(tmp_path, instance=instance.name)
     check = examined(config)["instance", "layout"]
-    assert "capacity (8, 64, 12), at least (8, 4096, 12) needed" in check.found
+    assert "capacity (8, 64, 12, 4096), at least (8, 4096, 12, 4096) needed" in check.found
     assert "`spreadscan run` makes it anew" in check.advice
     control = Path(instance_dir(instance.name), "control")
     with control.open("r+b") as file:
