@@ -26,6 +26,10 @@ cdef struct Active:
 cdef inline uint8_t* active_byte(const Active* a, size_t direction, size_t symbol) noexcept nogil:
     return a.bytes + direction * a.n_symbols + symbol
 
+# what records and slots of open tracks name a (direction, symbol) by
+cdef inline uint32_t active_edge(const Active* a, size_t direction, size_t symbol) noexcept nogil:
+    return <uint32_t>(direction * a.n_symbols + symbol)
+
 cdef class ActiveTable:
     cdef:
         readonly Region region

@@ -23,6 +23,16 @@ cdef class ActiveTable:
         if self.region is not None:
             self.region.drop()
 
+    def edge(self, size_t direction, size_t symbol):
+        """Return the index of the byte, by which streams and open tracks name the pair."""
+        self._check(direction, symbol)
+        return active_edge(&self.active, direction, symbol)
+
+    def pair(self, size_t edge):
+        """Return the (direction, symbol) of an edge."""
+        self._check(edge // self.active.n_symbols, 0)
+        return edge // self.active.n_symbols, edge % self.active.n_symbols
+
     def state(self, size_t direction, size_t symbol):
         """Return FREE, SIGNALLED, TRACKED or REARM."""
         self._check(direction, symbol)

@@ -51,6 +51,7 @@ cdef enum:
     STREAM_LOST = 2             # the cursor has moved on, look again
     TOLD_WORDS = 15
     TOLD_UNPROVEN = 1           # Told.flags
+    KIND_SIGNAL = 1             # Told.kind: layout.RECORD_KINDS
 
 cdef struct Stream:
     WakeLines* wakes

@@ -1,6 +1,7 @@
 # Every open track in one array, so that a tick is one pass over it.
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
+from spreadcore.layout cimport OpenTrack
 from spreadcore.limits cimport Limit
 from spreadcore.rows cimport RowHead
 from spreadcore.trackstats cimport Stats
@@ -21,6 +22,7 @@ cdef enum:
 cdef struct Track:
     RowHead head
     Stats stats
+    OpenTrack open              # as others see it
     int state
     uint16_t buy_source
     uint16_t sell_source

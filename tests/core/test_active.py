@@ -51,3 +51,11 @@ def test_a_read_only_mapping_may_look_and_no_more(active):
     assert TRACKED == reader.state(0, 0)
     with pytest.raises(CoreError, match="mapped read-only"):
         reader.move(0, 0, TRACKED, FREE)
+
+
+def test_a_pair_has_an_edge_and_an_edge_a_pair(active):
+    edges = [active.edge(d, s) for d in range(3) for s in range(5)]
+    assert list(range(15)) == edges
+    assert [(d, s) for d in range(3) for s in range(5)] == [active.pair(edge) for edge in edges]
+    with pytest.raises(TableFull, match="direction 3"):
+        active.pair(15)

@@ -27,8 +27,8 @@ from spreadscan.venues import VENUES
 
 WRITABLE = {
     "feed": ("quotes", "dirty", "health", "acts"),
-    "engine": ("dirty", "signals", "active", "health", "questions", "answers"),
-    "tracker": ("dirty", "signals", "active", "health"),
+    "engine": ("dirty", "signals", "active", "health", "questions", "answers", "engine_stream"),
+    "tracker": ("dirty", "signals", "active", "health", "tracks", "tracker_stream"),
     "audit": ("dirty", "health", "funding", "audit", "questions", "answers", "acts"),
     "single": (
         "quotes",
@@ -41,6 +41,9 @@ WRITABLE = {
         "questions",
         "answers",
         "acts",
+        "engine_stream",
+        "tracker_stream",
+        "tracks",
     ),
     "supervisor": ("health", "control"),
     "ctl": ("control",),
@@ -329,7 +332,10 @@ def make_index(config: Config, lists: Lists, instance: Instance) -> SourceSymbol
 def make_engine(
     config: Config, index: SourceSymbolIndex, instance: Instance, audited: bool = True
 ) -> Engine:
-    """Return the engine with the rules of the config. audited: False where no audit answers."""
+    """Return the engine with the rules of the config, as the new producer of its stream.
+
+    The caller holds its lease. audited: False where no audit answers.
+    """
     settings = config.engine
     audited = audited and config.audit.enabled
     engine = Engine(
@@ -348,6 +354,7 @@ def make_engine(
         audit=instance.audit if audited else None,
         questions=instance.questions if audited else None,
         answers=instance.answers if audited else None,
+        stream=instance.engine_stream.writer(),
     )
     fees = fees_bps(config)
     for direction in config.enabled_directions:

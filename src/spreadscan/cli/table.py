@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from spreadcore import Instance
 
-from spreadscan.app.status import OpenTimes, best_spread, live_spreads, status
+from spreadscan.app.status import best_spread, live_spreads, status
 from spreadscan.app.truth import floored, maintenance_lines
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
@@ -55,7 +55,6 @@ class LiveTable:
         self._named = -1  # generation that they are of
         self._last = now_ns(), {name: 0 for name in config.sources}
         self._rates(status(instance, config))
-        self._opened = OpenTimes(instance, config.paths.data)
         self._console = Console()
         self._plain = plain or not self._console.is_terminal
 
@@ -83,7 +82,7 @@ class LiveTable:
     def _page(self, end: float) -> Group:
         found = self._look()
         rates = self._rates(found)
-        spreads = live_spreads(self._instance, self._config, self._names, self._opened)
+        spreads = live_spreads(self._instance, self._config, self._names)
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
         title = Text(
             f"{self._title}: instance {found['instance']}, generation {found['generation']}{left}",
@@ -108,7 +107,7 @@ class LiveTable:
     def _lines(self) -> None:
         found = self._look()
         rates = self._rates(found)
-        spreads = live_spreads(self._instance, self._config, self._names, self._opened)
+        spreads = live_spreads(self._instance, self._config, self._names)
         best = filter(None, [best_spread(spreads)])
         click.echo(
             f"{sum(rates.values()):.0f} quotes/s from "
@@ -125,7 +124,6 @@ class LiveTable:
         if self._reread and stamp not in (0, self._stamp):  # 0: being made anew
             self._stamp = stamp
             self._instance, self._config, self._settings = self._reread()
-            self._opened = OpenTimes(self._instance, self._config.paths.data)
             self._named = -1
         found = status(self._instance, self._config)
         if found["generation"] != self._named:
@@ -320,6 +318,8 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
         lines.append(f"{name} failed in discovery: {Failure(**failure)}")
     if refused := found["lists"]["refused"]:
         lines.append(f"the last discovery was refused, the lists stay: {refused}")
+    if (n_open := found["tracks"]["open"]) > (seen := found["tracks_seen"]):
+        lines.append(f"{n_open:,} open tracks, of which {seen:,} can be seen: capacity.tracks")
     files = found["files"]
     if files["sync_errors"]:
         lines.append(

@@ -1,9 +1,9 @@
 """The tracker: signals from the ring become tracks, tracks become rows, ends free the pair.
 
 Order is what a kill at any point rests on: the OPEN row, the active byte, then the ring's tail;
-the CLOSE row, the active byte, then the dirty bit that lets the engine look again. Where the
-disk refuses a row, what follows it waits, and the same row is tried again at the next tick.
-Synchronous; time is an argument.
+the CLOSE row, the active byte, then the dirty bit that lets the engine look again. What the stream
+tells comes after all of it. Where the disk refuses a row, what follows it waits, and the same row
+is tried again at the next tick. Synchronous; time is an argument.
 """
 
 import logging
@@ -13,8 +13,8 @@ from collections.abc import Container, Mapping, Sequence
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
 from spreadcore.layout import TRACKER_COUNTERS
+from spreadcore.opentracks import OpenTuple
 from spreadcore.ring import SignalTuple
-from spreadcore.spread import edge_gross_bps
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairWatch
 
@@ -26,11 +26,12 @@ from spreadscan.disk.linefile import LineFile
 from spreadscan.disk.reserve import Reserve
 from spreadscan.errors import BadData, Halt
 from spreadscan.logs import facts
+from spreadscan.tracker import told
 from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of, hour_of
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
-from spreadscan.tracker.track import Late, Pair, Tracks
+from spreadscan.tracker.track import Late, Pair, Tracks, is_proven
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ _MAX_WAITING = 100_000  # snapshot rows kept while the disk refuses them, some 1
 class Tracker:
     """Follows every signal of an instance; the caller holds the 'tracker' lease.
 
-    instance: signals, active, dirty and health are mapped for writing. symbols: names by symbol
+    instance: signals, active, dirty, health, tracks and tracker_stream are mapped for writing; it
+    takes these two over. symbols: names by symbol
     id. fees_bps: both legs together, by direction id. stale_after_s: by source id. Call
     recover() first, then tick() on the grid and, between, poll(). BadData where a file in the
     data folder is not ours; a disk that refuses is waited for, and below the reserve that the
@@ -84,7 +86,9 @@ class Tracker:
             confirm_within_s=confirm_within_s,
         )
         self._funding = instance.funding
-        self._tracks = Tracks(watch, self._funding, config)
+        self._tracks = Tracks(watch, self._funding, instance.tracks, config)
+        self._stream = instance.tracker_stream.writer()
+        self._killed = False  # and told so
         self._grid_ns = self._tracks.grid_ns
         self._slot: int | None = None  # of the grid, at the last tick
         folder, fsync = folder or config.paths.data, settings.fsync
@@ -165,6 +169,7 @@ class Tracker:
         self._slot = slot
         self._count("ticks")
         self._reserve.look(now_ns)
+        self._look_at_kill(now_ns)
         self._drain(now_ns)
         self._look(now_ns)
         if not self._signals.failing:  # it was tried a moment ago
@@ -217,10 +222,12 @@ class Tracker:
             return
         drained = False
         while (signal := self._ring.peek()) is not None:
-            if signal.sequence not in self._journalled and not self._open(signal, now_ns):
+            seen = self._opening(signal, now_ns)
+            if signal.sequence not in self._journalled and not self._open(signal, seen, now_ns):
                 return
             self._make_tracked(signal.direction_id, signal.symbol_id)
             self._ring.advance()
+            self._tell(told.opened(seen, signal.recv_ns))
             drained = True
         if drained:
             self._end_delisted(now_ns)
@@ -240,32 +247,38 @@ class Tracker:
         for end in self._tracks.delist(self._listed):
             self._outbox.append(self._rows.close(end, now_ns, float("nan")))
 
-    def _open(self, signal: SignalTuple, now_ns: int) -> bool:
-        """Write the OPEN row and follow the pair; False where the disk has no room for it."""
-        direction = self._catalogue.direction_at.get(signal.direction_id)
-        if direction is None:
+    def _opening(self, signal: SignalTuple, now_ns: int) -> OpenTuple:
+        if signal.direction_id not in self._catalogue.direction_at:
             raise Halt(
                 f"signal {signal.sequence}: direction {signal.direction_id}, expected one of "
                 f"{', '.join(map(str, self._catalogue.direction_at))}"
             )
+        pair = signal.direction_id, signal.symbol_id
+        fees, funding = self._fees(signal.direction_id), self._funding_bps(pair, now_ns)
+        return told.opening(signal, self._active.edge(*pair), fees, funding)
+
+    def _open(self, signal: SignalTuple, seen: OpenTuple, now_ns: int) -> bool:
+        """Write the OPEN row and follow the pair; False where the disk has no room for it."""
         if self._reserve.look(now_ns):  # also between ticks, and before the first
             return False
-        fees = self._fees_bps.get(direction.id, float("nan"))
-        gross = edge_gross_bps(signal.buy_px, signal.sell_px)
+        direction = self._catalogue.direction_at[signal.direction_id]
+        fees = self._fees(direction.id)
         columns = self._rows.fixed(signal, direction, fees)
         pair = direction.id, signal.symbol_id
-        funding = self._funding_bps(pair, now_ns)
-        event = self._rows.open(columns, signal, gross, gross - fees, funding)
+        event = self._rows.open(columns, signal, seen.gross_bps, seen.net_bps, seen.funding_bps)
         if not self._signals.write(event.day, event.row.encode(), 1):
             return False
         size = min(signal.buy_px * signal.buy_qty, signal.sell_px * signal.sell_qty)
         self._displace(pair, now_ns)
         stats = StatsTuple(
-            gross - fees, signal.at_ns, size,
+            seen.net_bps, signal.at_ns, size,
             worst_buy_age_ms=signal.buy_age_ms, worst_sell_age_ms=signal.sell_age_ms,
         )  # fmt: skip
-        self._tracks.follow(pair, columns, fees, signal.at_ns, stats)
+        self._tracks.follow(pair, columns, fees, seen, stats)
         return True
+
+    def _fees(self, direction_id: int) -> float:
+        return self._fees_bps.get(direction_id, float("nan"))
 
     def _displace(self, pair: Pair, now_ns: int) -> None:
         if old := self._tracks.displaced(pair):
@@ -286,7 +299,12 @@ class Tracker:
         stats = row.stats._replace(peak_ns=opened_ns + row.stats.peak_ns - row.at_ns)
         columns = {name: row.columns[name] for name in FIXED}
         self._displace(row.pair, now_ns)
-        track = self._tracks.follow(row.pair, columns, row.fees_bps, opened_ns, stats, now_ns)
+        unproven = not is_proven(row.columns["reason"])
+        seen = told.resuming(
+            row.sequence, self._active.edge(*row.pair), row.pair[1], opened_ns, now_ns,
+            stats.peak_net_bps, unproven,
+        )  # fmt: skip
+        track = self._tracks.follow(row.pair, columns, row.fees_bps, seen, stats)
         self._make_tracked(*row.pair)
         gap_ns = max(0, now_unix_ns - row.seen_unix_ns)
         self._outbox.append(self._rows.gap(Late(track, gap_ns, stats), now_ns, "DOWN"))
@@ -342,6 +360,8 @@ class Tracker:
         if event.reason and event.track and self._tracks.forget(event.track):
             self._ended[event.track.pair] = event.reason
             self._release(event.track.pair, TRACKED, event.reason)
+        if event.record:
+            self._tell(event.record)
 
     def _release(self, pair: Pair, state: int, reason: str | None) -> bool:
         """Move the byte on and, where the pair may signal again, mark it for the engine."""
@@ -351,6 +371,16 @@ class Tracker:
         if moved and new == FREE and direction:
             self._dirty.mark(direction.buy.id, pair[1])
         return moved
+
+    def _tell(self, record: told.Record) -> None:
+        self._stream.publish(**record)
+        self._stream.wake()
+
+    def _look_at_kill(self, now_ns: int) -> None:
+        killed = self.instance.control.kill
+        if killed and not self._killed:
+            self._tell(told.killed(now_ns))
+        self._killed = killed
 
     def _write_snapshots(self) -> None:
         while self._waiting:
