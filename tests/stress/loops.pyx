@@ -342,11 +342,14 @@ cdef inline void publish_early(const Stream* s, Told* told) noexcept nogil:
 
 
 def publish_many(Broadcast broadcast not None, uint64_t n_records, *, uint64_t gap=0,
-                 uint64_t wake_every=0, bint early=False):
-    """Publish n_records from the stream's head on. gap: up to so many spins after each.
+                 uint64_t wake_every=0, bint early=False, Board board=None):
+    """Publish n_records from the stream's head on. gap: up to so many spins before each.
 
-    wake_every: wake after so many records, 0 never. early: as the broken twin. Returns the wakes.
+    wake_every: wake after so many records, 0 never. early: as the broken twin. board: each record
+    waits until the one before it is read. Returns the wakes.
     """
+    cdef uint64_t* ack = word(board.words, WORD_ACK) if board is not None else NULL
+    cdef uint64_t waited = 0
     cdef const Stream* s = &broadcast.stream
     cdef uint64_t first = load_relaxed(&s.lines.head)
     cdef uint64_t state = 88172645463325252
@@ -356,14 +359,16 @@ def publish_many(Broadcast broadcast not None, uint64_t n_records, *, uint64_t g
     with nogil:
         for i in range(n_records):
             told_of(&t, first + i)
+            while ack != NULL and load_acquire(ack) < first + i:
+                idle(&waited)
+            if gap:
+                spin((random_next(&state) >> 20) % gap)
             if early:
                 publish_early(s, &t)
             else:
                 stream_publish(s, &t)
             if wake_every and i % wake_every == 0:
                 wakes += stream_wake(s)
-            if gap:
-                spin((random_next(&state) >> 20) % gap)
         wakes += stream_wake(s)
     return wakes
 
@@ -380,14 +385,16 @@ cdef inline int park_blindly(const Stream* s, const Cursor* c, int64_t timeout_n
 
 
 def follow(Broadcast broadcast not None, uint64_t end, *, uint64_t slow_every=0, uint64_t slow=0,
-           bint parks=False, bint blindly=False, double park_s=-1.0):
+           bint parks=False, bint blindly=False, double park_s=-1.0, Board board=None):
     """Read from record 0 to `end`. slow_every, slow: so many spins after so many records.
 
-    parks: sleep where there is nothing, for park_s at most; blindly: as the broken twin. Returns
-    a dict: good (the next record, and whole), bad (any other), lost, times_lost, empty (looks that
+    parks: sleep where there is nothing, for park_s at most; blindly: as the broken twin. board:
+    where it says how far it has read. Returns a dict: good (the next record, and whole), bad (any
+    other), lost, between (lost, by what lies between the records), times_lost, empty (looks that
     found nothing), late (sleeps to the end of park_s although a record was there).
     """
     cdef const Stream* s = &broadcast.stream
+    cdef uint64_t* ack = word(board.words, WORD_ACK) if board is not None else NULL
     cdef Cursor c = Cursor(0, 0)
     cdef int64_t park_ns = <int64_t>(park_s * 1e9) if park_s >= 0 else -1
     cdef uint64_t good = 0
@@ -419,6 +426,8 @@ def follow(Broadcast broadcast not None, uint64_t end, *, uint64_t slow_every=0,
                 good += 1
                 lost += c.next - 1 - expected
                 expected = c.next
+                if ack != NULL:
+                    store_release(ack, c.next)
                 if slow_every and good % slow_every == 0:
                     spin(slow)
             else:
