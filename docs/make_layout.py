@@ -13,7 +13,7 @@ from spreadcore import layout
 HERE = Path(__file__).parent
 PXD = HERE.parent / "src" / "spreadcore" / "layout.pxd"
 PAGE = HERE / "layout.md"
-DEFAULT = {"n_sources": 8, "n_symbols": 4096, "n_edges": 16384}
+DEFAULT = {"n_sources": 8, "n_symbols": 4096, "n_edges": 16384, "n_tracks": 4096}
 
 BODIES = {
     "quotes": "`QuoteSlot[n_symbols, n_sources]`",
@@ -31,11 +31,15 @@ BODIES = {
     "pauses": "`int64[n_sources]`, `int64[256]` by direction id, `int64[n_edges]`: CLOCK_BOOTTIME "
     "until which no signal leaves; 0 = it may. Reserved: nobody reads or writes it yet",
     "oms": "`OmsStatus`. Reserved, as `pauses`",
+    "engine_stream": "`WakeLines`; `StreamLines`; `StreamRecord[4096]`",
+    "tracker_stream": "as `engine_stream`",
+    "tracks": "`TrackSlot[n_tracks]`",
     "funding": "`FundingSlot[n_symbols, n_sources]`",
 }
 # FIELDS has the fields of the inner one by their offset in the outer one
 INNER = {
     "QuoteSlot": "Quote", "FundingSlot": "Funding", "VerdictSlot": "Verdict", "Mark": "MarkBody",
+    "StreamRecord": "Told", "TrackSlot": "OpenTrack",
 }  # fmt: skip
 FIELD = re.compile(r"^    (\w+) (\w+)(\[\w+\])? *(?:# (.*))?$")
 
@@ -113,6 +117,9 @@ def page() -> str:
                 ("health roles, after the sources", numbered(layout.OTHER_ROLES)),
                 ("`HealthSlot.state`", numbered(layout.STATES)),
                 ("active byte", numbered(layout.ACTIVE_STATES)),
+                ("`TrackSlot.state`", numbered(layout.TRACK_STATES)),
+                ("`StreamRecord.kind`", numbered(layout.RECORD_KINDS)),
+                ("`StreamRecord.reason`", numbered(layout.REASONS)),
                 ("reasons to decline", numbered(layout.DECLINED)),
                 *(
                     (f"counters of kind {kind}", numbered(names))

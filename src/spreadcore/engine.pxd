@@ -11,6 +11,7 @@ from spreadcore.layout cimport MAX_SOURCES, ControlWords, HealthSlot
 from spreadcore.limits cimport Limit
 from spreadcore.quotes cimport QuoteTable
 from spreadcore.ring cimport Ring
+from spreadcore.stream cimport Stream
 from spreadcore.tradable cimport Tradable
 
 cdef enum:
@@ -46,6 +47,8 @@ cdef struct EngineCore:
     EdgeMap map
     Active active
     Ring ring
+    Stream stream               # signals once they are in the ring; no records: told to nobody
+    size_t n_told               # since the last wake
     HealthSlot* health          # the engine's own slot
     const ControlWords* control
     Edges* edges                # NULL unless a replay wants statistics

@@ -7,6 +7,7 @@ from spreadcore.edgestats import EdgeStats
 from spreadcore.health import Health
 from spreadcore.quotes import Quotes
 from spreadcore.ring import SignalRing
+from spreadcore.stream import Writer
 
 class Engine:
     def __init__(
@@ -27,6 +28,7 @@ class Engine:
         audit: AuditTable | None = None,
         questions: DirtySet | None = None,
         answers: DirtySet | None = None,
+        stream: Writer | None = None,
     ) -> None: ...
     def replace_index(self, index: EdgeIndex) -> None: ...
     def set_rule(

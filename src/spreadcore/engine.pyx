@@ -8,7 +8,14 @@ from libc.math cimport NAN, fabs, isnan
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from spreadcore.active cimport ACTIVE_FREE, ACTIVE_REARM, ACTIVE_SIGNALLED, ActiveTable, active_byte
+from spreadcore.active cimport (
+    ACTIVE_FREE,
+    ACTIVE_REARM,
+    ACTIVE_SIGNALLED,
+    ActiveTable,
+    active_byte,
+)
+from spreadcore.ages cimport age_in
 from spreadcore.audit cimport (
     VERDICT_ACCUSED,
     VERDICT_CONFIRMED,
@@ -58,7 +65,7 @@ from spreadcore.edges cimport (
 )
 from spreadcore.edgestats cimport EdgeStats, edges_add
 from spreadcore.health cimport Health, count, histogram_add
-from spreadcore.layout cimport Quote, Signal, Verdict
+from spreadcore.layout cimport Quote, Signal, Told, Verdict
 from spreadcore.limits cimport at_least, at_most, below, limit_at
 from spreadcore.quotes cimport (
     QUOTE_BUSY,
@@ -70,9 +77,16 @@ from spreadcore.quotes cimport (
 )
 from spreadcore.ring cimport RING_FULL, UNPROVEN_SIGNAL, SignalRing, ring_push, signal_ages
 from spreadcore.spread cimport gross_bps
+from spreadcore.stream cimport (
+    KIND_SIGNAL,
+    TOLD_UNPROVEN,
+    Writer,
+    stream_publish,
+    stream_wake,
+)
 from spreadcore.tradable cimport limit_ns, look_at_beats, stale_limit_ns, start_rule, tradable
 
-from spreadcore.layout import ENGINE_COUNTERS
+from spreadcore.layout import ENGINE_COUNTERS, RECORD_KINDS
 from spreadcore.errors import CoreError, TableFull
 
 cdef enum:
@@ -97,6 +111,8 @@ cdef enum:                      # in the order of layout.ENGINE_COUNTERS
 if (len(ENGINE_COUNTERS) != N_ENGINE_COUNTERS
         or ENGINE_COUNTERS[C_CONTRADICTED] != "contradicted"):
     raise ImportError("engine: counters differ from layout.ENGINE_COUNTERS")
+if RECORD_KINDS[KIND_SIGNAL] != "signal":
+    raise ImportError("engine: kinds differ from layout.RECORD_KINDS")
 
 
 cdef inline void tally(EngineCore* e, int counter) noexcept nogil:
@@ -137,7 +153,7 @@ cdef void evaluate(EngineCore* e, size_t source, size_t row, const SlotEdge* x, 
         tally(e, C_CONTRADICTED)
     if proof > UNPROVEN or (proof == UNPROVEN and not e.asking.unproven_signals):
         return
-    signal(e, x.edge, buy, sell, now_ns, changed, proof)
+    signal(e, x, buy, sell, now_ns, changed, proof)
     if e.confirm != NULL:
         confirm_forget(e.confirm, x.edge)
 
@@ -173,9 +189,9 @@ cdef bint holds(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote*
     return state == ACTIVE_FREE and at_least(net, &rule.threshold)
 
 
-cdef void signal(EngineCore* e, uint32_t edge, const Quote* buy, const Quote* sell, int64_t now_ns,
-                 bint changed, int proof) noexcept nogil:
-    cdef uint8_t* byte = active_byte(&e.active, edge)
+cdef void signal(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote* sell,
+                 int64_t now_ns, bint changed, int proof) noexcept nogil:
+    cdef uint8_t* byte = active_byte(&e.active, x.edge)
     cdef Signal s
     # the byte first: a kill between the two leaves a byte that the tracker can find and free,
     # never a record whose edge could signal twice
@@ -188,15 +204,42 @@ cdef void signal(EngineCore* e, uint32_t edge, const Quote* buy, const Quote* se
         s.age |= UNPROVEN_SIGNAL
     s.buy_px, s.sell_px = buy.ask_px, sell.bid_px
     s.buy_qty, s.sell_qty = buy.ask_qty, sell.bid_qty
-    s.edge = edge
+    s.edge = x.edge
     if ring_push(&e.ring, &s) == RING_FULL:
         cas8(byte, ACTIVE_SIGNALLED, ACTIVE_FREE)
         tally(e, C_RING_FULL)
         return
     tally(e, C_SIGNALS)
+    if e.stream.records != NULL:
+        tell(e, x, &s, buy, sell)
     if changed and e.n_noted < NOTED:   # a swept slot's age says nothing of our speed
         e.noted_recv_ns[e.n_noted] = s.recv_ns
         e.n_noted += 1
+
+
+cdef void tell(EngineCore* e, const SlotEdge* x, const Signal* s, const Quote* buy,
+               const Quote* sell) noexcept nogil:
+    """Tell whoever reads the stream of a signal that is in the ring, so that it gets a track."""
+    cdef Told t
+    memset(&t, 0, sizeof(Told))
+    t.kind = KIND_SIGNAL
+    t.flags = TOLD_UNPROVEN if s.age & UNPROVEN_SIGNAL else 0
+    t.at_ns = t.opened_ns = s.at_ns
+    t.recv_ns, t.track = s.recv_ns, s.sequence
+    t.edge, t.symbol_id = x.edge, e.map.legs[x.edge].buy_row
+    t.buy_age_ms = age_in(max(s.at_ns - buy.recv_ns, 0) // 1_000_000)
+    t.sell_age_ms = age_in(max(s.at_ns - sell.recv_ns, 0) // 1_000_000)
+    t.buy_px, t.sell_px, t.buy_qty, t.sell_qty = s.buy_px, s.sell_px, s.buy_qty, s.sell_qty
+    t.gross_bps = gross_bps(s.buy_px, s.sell_px)
+    t.net_bps = t.peak_net_bps = t.gross_bps - e.rules[x.rule].fees_bps
+    stream_publish(&e.stream, &t)
+    e.n_told += 1
+
+
+cdef inline void wake_readers(EngineCore* e) noexcept nogil:
+    if e.n_told:
+        stream_wake(&e.stream)
+        e.n_told = 0
 
 
 cdef int prove(EngineCore* e, size_t source, size_t row, const Quote* leg, bint doubted,
@@ -449,6 +492,7 @@ cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
     if e.confirm != NULL:
         confirm_all(e, now_ns)
     sweep(e, now_ns)
+    wake_readers(e)
     send_questions(e)
     tally(e, C_TURNS)
     return n
@@ -461,6 +505,7 @@ cdef size_t engine_scan(EngineCore* e, int64_t now_ns) noexcept nogil:
     for row in range(e.map.n_rows):
         n += sweep_row(e, row, now_ns)
     e.swept_at_ns = now_ns
+    wake_readers(e)
     send_questions(e)
     return n
 
@@ -524,7 +569,7 @@ cdef class Engine:
     how long a spread must have stood at or above its threshold, on tradable legs, before it
     signals; 0 = it signals at once. audit: whose confirmations count, and whom set_audit() lets it
     ask; what it asks it marks in questions, what was answered it finds in answers; these are given
-    with it.
+    with it. stream: tells others of its signals.
     """
 
     def __cinit__(self, Quotes quotes not None, DirtySet dirty not None,
@@ -532,7 +577,7 @@ cdef class Engine:
                   Control control not None, EdgeIndex index not None, *,
                   double max_gross_bps=3000.0, double min_notional=0.0, double beat_limit_s=2.0,
                   double sweep_s=1.0, double confirm_s=0.0, AuditTable audit=None,
-                  DirtySet questions=None, DirtySet answers=None):
+                  DirtySet questions=None, DirtySet answers=None, Writer stream=None):
         cdef EngineCore* e = &self.core
         memset(e, 0, sizeof(EngineCore))
         for owner in (dirty, ring, active, health):
@@ -561,6 +606,10 @@ cdef class Engine:
             self._confirm(index, limit_ns(confirm_s))
         if audit is not None:
             self._ask(audit, questions, answers)
+        if stream is not None:
+            quotes.region.check_same(stream.broadcast.region)
+            e.stream = stream.broadcast.stream
+            self._owned += (stream,)
 
     def __dealloc__(self):
         free(self.core.rules)

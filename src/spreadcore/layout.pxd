@@ -9,6 +9,7 @@ cdef enum:
     MAX_SOURCES = 64
     MAX_SYMBOLS = 65536         # rows of a source: symbol ids, or numbers of its listings
     MAX_EDGES = 1 << 20
+    MAX_TRACKS = 32768
     N_COUNTERS = 64             # u64 counters of a health slot
     N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^42 ns
     N_MARKS = 8                 # of a health slot
@@ -16,6 +17,7 @@ cdef enum:
     N_FIGURES = 32              # u64 figures that the audit tells of a source
     N_OMS_WORDS = 510           # u64 words of the order manager's status
     N_CLASSES = 256             # of edges, that may be paused
+    STREAM_RECORDS = 4096       # of a stream: how far a reader may fall behind; a power of two
 
 cdef struct Header:             # first 64 bytes of every section file
     uint64_t magic              # written last at creation: a half-made file is not attachable
@@ -24,7 +26,8 @@ cdef struct Header:             # first 64 bytes of every section file
     uint64_t layout_hash        # of layout.FIELDS
     uint64_t generation         # of the instance; rises with every forced re-creation
     uint64_t ring_id            # drawn at creation; stands in OPEN rows
-    uint32_t n_sources
+    uint16_t n_sources
+    uint16_t n_tracks           # slots of open tracks
     uint32_t n_symbols
     uint32_t n_edges
     uint32_t superseded         # 1: a newer instance took this name; detach
@@ -43,13 +46,14 @@ cdef struct QuoteSlot:          # one line; index symbol * n_sources + source
     uint64_t seq                # odd while its one writer is inside
     Quote quote
 
-cdef struct WakeLines:          # 128 bytes after the header of the dirty section
+cdef struct WakeLines:          # 128 bytes after the header of a dirty section, and of a stream
     uint32_t wake               # the futex word; writers add one when they see `sleeping`
     uint8_t _pad0[60]
-    uint32_t sleeping           # 1 while the engine is (about to be) parked
+    uint32_t sleeping           # 1 while whoever waits is (about to be) parked
     uint8_t _pad1[60]
-# then, per source: its summary words, padded to whole lines; then, per source: its leaf words,
-# padded to whole lines. Leaf bit s of word w = symbol 64 w + s; summary bit w = leaf word w.
+# of a dirty section then, per source: its summary words, padded to whole lines; then, per source:
+# its leaf words, padded to whole lines. Leaf bit s of word w = symbol 64 w + s; summary bit w is
+# leaf word w.
 
 cdef struct Signal:             # one ring record, one line
     uint64_t sequence           # 0, 1, 2, ... of this ring
@@ -60,13 +64,68 @@ cdef struct Signal:             # one ring record, one line
     double buy_qty              # coins at that ask
     double sell_qty             # coins at that bid
     uint32_t edge
-    uint32_t age                # bits 0-29: ms of the older quote; 30: the sell's it is; 31: unproven
+    uint32_t age                # bits 0-29: ms of the older quote; 30: the sell leg's; 31: unproven
 
 cdef struct RingLines:          # 128 bytes after the header; then capacity records
     uint64_t head               # next sequence to write; producer's
     uint8_t _pad0[56]
     uint64_t tail               # next sequence to read; consumer's
     uint8_t _pad1[56]
+
+cdef struct StreamLines:        # one line after the WakeLines of a stream; then its records
+    uint64_t head               # next sequence to publish; the producer's, as all in this section
+    uint64_t generation         # of the producer: rises with each one that takes the stream over
+    uint8_t _pad[48]
+
+cdef struct Told:               # 120 bytes, guarded by StreamRecord.seq
+    int64_t at_ns               # CLOCK_BOOTTIME of the decision or the look
+    int64_t recv_ns             # receive time of the younger leg
+    int64_t opened_ns           # of the track; 0: of none
+    uint64_t track              # sequence of its signal in the header's ring; all bits set: of none
+    uint32_t edge               # index of its byte in the active table; all bits set: of none
+    uint32_t symbol_id          # all bits set: of none
+    uint32_t generation         # of the producer that published this
+    uint8_t kind                # see layout.RECORD_KINDS
+    uint8_t reason              # see layout.REASONS
+    uint16_t flags              # bit 0: unproven
+    uint32_t buy_age_ms         # of the legs' quotes at at_ns, whole ms; 2^32 - 1: there is none
+    uint32_t sell_age_ms
+    double buy_px               # ask of the buy leg; NaN, as the next five: not known
+    double sell_px              # bid of the sell leg
+    double buy_qty              # coins at that ask
+    double sell_qty             # coins at that bid
+    double gross_bps
+    double net_bps
+    double peak_net_bps         # of the track until now
+    uint64_t _reserved
+
+cdef struct StreamRecord:       # two lines; record n stands at n % STREAM_RECORDS
+    uint64_t seq                # 2 n + 1 while record n is written, 2 n + 2 once it is whole
+    Told told
+
+cdef struct OpenTrack:          # 120 bytes, guarded by TrackSlot.seq
+    uint64_t track              # sequence of its signal in the ring that the header names
+    uint32_t edge               # index of its byte in the active table
+    uint32_t symbol_id
+    uint32_t state              # see layout.TRACK_STATES
+    uint32_t flags              # bit 0: unproven; bit 1: both legs tradable at the last look
+    int64_t opened_ns           # CLOCK_BOOTTIME of the signal
+    int64_t looked_ns           # of the last look at both legs, which what follows is of
+    double buy_px               # ask of the buy leg; NaN, as all doubles here: none
+    double sell_px              # bid of the sell leg
+    double buy_qty              # coins at that ask
+    double sell_qty             # coins at that bid
+    double gross_bps
+    double net_bps
+    double exit_bps
+    double funding_bps          # what the seller receives next; not in net
+    double peak_net_bps         # until now
+    uint32_t buy_age_ms         # of the legs' quotes, whole ms; 2^32 - 1: there is none
+    uint32_t sell_age_ms
+
+cdef struct TrackSlot:          # two lines; n_tracks of them
+    uint64_t seq                # odd while its one writer is inside
+    OpenTrack open
 
 cdef struct Histogram:
     uint64_t buckets[N_BUCKETS]

@@ -9,6 +9,7 @@ def create(
     n_sources: int = 8,
     n_symbols: int = 1024,
     n_edges: int = 4096,
+    n_tracks: int = 4096,
     force: bool = False,
     root: str = "/dev/shm",
     ring_id: int = 0,
@@ -30,6 +31,8 @@ class Region:
     def n_symbols(self) -> int: ...
     @property
     def n_edges(self) -> int: ...
+    @property
+    def n_tracks(self) -> int: ...
     @property
     def generation(self) -> int: ...
     @property

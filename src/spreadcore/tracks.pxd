@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t
 
 from spreadcore.edges cimport Legs
+from spreadcore.layout cimport OpenTrack
 from spreadcore.limits cimport Limit
 from spreadcore.rows cimport RowHead
 from spreadcore.trackstats cimport Stats
@@ -22,6 +23,7 @@ cdef enum:
 cdef struct Track:
     RowHead head
     Stats stats
+    OpenTrack open              # as others see it
     int state
     Legs legs
     Limit converge              # bps on net

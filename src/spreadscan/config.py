@@ -38,6 +38,7 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: int = 8  # up to 64
     symbols: int = 4096  # up to 65,536; `run` makes more where the set needs it
     edges: int = 16_384  # up to 1,048,576; likewise
+    tracks: int = 4096  # that others see at once; more are followed, too; up to 32768
 
 
 class VenueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -440,6 +441,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "capacity.sources": (len(BY_DEFAULT), 64),
     "capacity.symbols": (1, 65_536),
     "capacity.edges": (1, 1_048_576),
+    "capacity.tracks": (1, 32_768),
     "discovery.tries": (1, 100),
     "discovery.rest_timeout_s": (0.001, 3_600),
     "discovery.list_limit_s": (0.001, 3_600),

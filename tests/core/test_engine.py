@@ -755,3 +755,59 @@ def test_three_hours_of_a_pair(instance):
         if second == 50:  # the tracker saw it converge
             rig.active.move(SYMBOL, TRACKED, FREE)
     assert [T + minute * 60 * S for minute in range(180)] == signals
+
+
+# -- what it tells others
+
+
+def test_a_signal_is_told_to_whoever_reads(instance):
+    rig = Rig(instance, stream=instance.engine_stream.writer())
+    reader = instance.engine_stream.reader()
+    rig.engine.set_rule(0, 12.0, 50.0, 10.0)
+    rig.put(SPOT, 99.9, 100.0, at=T - 7 * MS, ask_qty=4.0)
+    rig.put(PERP, 101.0, 101.1, at=T - 3 * MS, bid_qty=3.0)
+    [signal] = rig.turn()
+    [told], lost = reader.read(9)
+    assert (0, 0, "signal", "") == (lost, told.sequence, told.kind, told.reason)
+    for name in ("at_ns", "recv_ns", "buy_px", "sell_px", "buy_qty", "sell_qty",
+                 "buy_age_ms", "sell_age_ms", "unproven"):  # fmt: skip
+        assert getattr(signal, name) == getattr(told, name), name
+    gross = edge_gross_bps(100.0, 101.0)
+    assert (gross, gross - 12.0, gross - 12.0) == (
+        told.gross_bps, told.net_bps, told.peak_net_bps,
+    )  # fmt: skip
+    assert (signal.sequence, SYMBOL, T, 1) == (
+        told.track, told.edge, told.opened_ns, told.generation,
+    )  # fmt: skip
+    rig.spread(T + 1)
+    assert [] == rig.turn(T + 1)  # it is being followed
+    assert ([], 0) == reader.read(9)
+
+
+def test_a_signal_that_the_ring_refuses_is_not_told(make_instance):
+    instance = make_instance(n_sources=3, n_symbols=1, n_edges=1)
+    rig = Rig(
+        instance, symbols=(0,), rows=DIRECTIONS[:1], index_symbols=1,
+        stream=instance.engine_stream.writer(),
+    )  # fmt: skip
+    for expected in (1, 1):
+        rig.spread(symbol=0)
+        rig.engine.turn(T)
+        assert (expected, expected) == (rig.ring.produced, instance.engine_stream.published)
+        rig.active.move(0, SIGNALLED, FREE)
+
+
+def test_a_turn_with_a_signal_wakes_whoever_sleeps_on_the_stream(instance, children):
+    rig = Rig(instance, stream=instance.engine_stream.writer())
+
+    def sleep():
+        reader = instance.engine_stream.reader(0)
+        while not (found := reader.read(1)[0]):
+            reader.park(-1)
+        return found[0].kind
+
+    children.start("reader", sleep)
+    time.sleep(0.05)  # asleep by now; one that is not yet must not be lost either
+    rig.spread()
+    rig.engine.turn(T)
+    assert {"reader": "signal"} == children.results(20)

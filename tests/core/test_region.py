@@ -22,7 +22,7 @@ from spreadcore.layout import SECTIONS
 from spreadcore.quotes import Quotes
 from spreadcore.region import Region
 
-SMALL = {"n_sources": 2, "n_symbols": 64, "n_edges": 192}
+SMALL = {"n_sources": 2, "n_symbols": 64, "n_edges": 192, "n_tracks": 5}
 HEADER = {name: (offset, size) for s, name, offset, size in layout.FIELDS if s == "Header"}
 NOBODY = 65534
 
@@ -64,7 +64,7 @@ def test_an_instance_is_a_private_directory_of_private_files(place):
 def test_every_section_carries_the_same_identity(place, instance_name):
     instance = Instance(instance_name)
     seen = {
-        (r.generation, r.ring_id, r.n_sources, r.n_symbols, r.n_edges)
+        (r.generation, r.ring_id, r.n_sources, r.n_symbols, r.n_edges, r.n_tracks)
         for r in map(instance.region, SECTIONS)
     }
     assert 1 == len(seen)
@@ -111,7 +111,7 @@ def test_a_name_that_is_no_plain_name_is_refused(name):
     ("what", "value"),
     [
         ("sources", 0), ("sources", 65), ("symbols", 0), ("symbols", 65537),
-        ("edges", 0), ("edges", 1_048_577),
+        ("edges", 0), ("edges", 1_048_577), ("tracks", 0), ("tracks", 32769),
     ],
 )  # fmt: skip
 def test_capacities_beyond_the_layout_are_refused(instance_name, what, value):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from spreadcore import Instance, region
 from spreadcore.errors import CoreError, LayoutMismatch, TableFull
+from spreadcore.opentracks import OpenTuple
 from spreadcore.spread import edge_gross_bps
 from spreadcore.tracks import CONVERGED, EXPIRED, LOST, NOT_TRADING, UNPROVEN, TrackTable
 from spreadcore.trackstats import StatsReader, StatsTuple
@@ -35,12 +36,12 @@ def time_text(now_ns: int) -> bytes:
 class Market:
     """Two sources of an instance, and a table of tracks on them."""
 
-    def __init__(self, instance):
+    def __init__(self, instance, tracks=None):
         self.instance = instance
         self.watch = PairWatch(instance.quotes, instance.health, stale_after_s={PERP: 30.0})
         self.table = TrackTable(
             self.watch, instance.funding, grid_ns=GRID, gap_ns=GAP, expire_after_ns=EXPIRE,
-            lost_after_ns=LOSE,
+            lost_after_ns=LOSE, tracks=tracks,
         )  # fmt: skip
 
     def beat(self, now_ns):
@@ -56,11 +57,11 @@ class Market:
         with self.instance.region("quotes").buffer() as raw:
             raw[64 + 64 * (symbol * 3 + source)] |= 1
 
-    def add(self, symbol, now_ns, name=None, fees=FEES, net=30.0):
+    def add(self, symbol, now_ns, name=None, fees=FEES, net=30.0, seen=None):
         return self.table.add(
             name or b"track-%05d" % symbol, (SPOT, symbol, PERP, symbol), fees_bps=fees,
             converge_bps=CONVERGE, opened_ns=now_ns, looked_ns=now_ns,
-            stats=StatsTuple(net, now_ns, 300.0),
+            stats=StatsTuple(net, now_ns, 300.0), seen=seen,
         )  # fmt: skip
 
     def look(self, now_ns, **kwargs):
@@ -437,3 +438,53 @@ def test_a_track_that_has_stood_for_minutes_is_ended_by_a_halt_once_its_leg_is_g
     assert [] == market.look(T).ended  # the feed has not heard of it yet
     market.instance.quotes.write_empty(SPOT, 7)
     assert [NOT_TRADING] == [why for _, why, _ in market.look(T + GRID).ended]
+
+
+# -- what others see
+
+
+def seen(n):
+    return OpenTuple(
+        n, n, n, "open", T, T, 100.0, 100.4, 4.0, 3.0, 1, 2, 40.0, 30.0, NAN, NAN, 30.0, True,
+        n == 1,
+    )  # fmt: skip
+
+
+def test_others_see_what_the_rows_say(make_instance):
+    """As many as there are slots for; a new one takes the lowest that is free."""
+    instance = make_instance(n_sources=3, n_symbols=16, n_edges=16, n_tracks=2)
+    instance.tracks.put(1, seen(9))  # of a tracker that is gone
+    market = Market(instance, instance.tracks)
+    assert [] == instance.tracks.all()
+    market.beat(T)
+    slots = [market.add(symbol, T, seen=seen(symbol)) for symbol in range(3)]
+    assert [0, 1, 2] == slots
+    assert ["open"] * 2 == [row.state for row in instance.tracks.all()]
+    assert [False, True] == [row.unproven for row in instance.tracks.all()]
+    for symbol in range(3):
+        market.spread(symbol, 40.0 + symbol, T + 7_000_000)
+    now = T + GRID
+    rows = list(csv.DictReader(market.look(now).rows.decode().splitlines(), SNAPSHOTS.names))
+    assert 3 == len(rows)
+    for row, open_ in zip(rows, instance.tracks.all(), strict=False):
+        assert (T, now, "open") == (open_.opened_ns, open_.looked_ns, open_.state)
+        pairs = {
+            "buy_ask": open_.buy_px, "sell_bid": open_.sell_px, "buy_ask_qty": open_.buy_qty,
+            "sell_bid_qty": open_.sell_qty,
+        }  # fmt: skip
+        assert pairs == {name: float(row[name]) for name in pairs}
+        for name in ("gross_bps", "net_bps", "exit_bps"):
+            assert float(row[name]) == round(getattr(open_, name), 2)
+        assert (row["buy_age_ms"], row["tradable"]) == ("193", "1")
+        assert (193, 193, True) == (open_.buy_age_ms, open_.sell_age_ms, open_.tradable)
+        assert open_.peak_net_bps == market.table.stats(open_.track).peak_net_bps
+        assert math.isnan(open_.funding_bps)
+    market.hold(SPOT, 0)
+    market.look(now + GRID)
+    assert [now, now + GRID] == [row.looked_ns for row in instance.tracks.all()]  # 0 was held
+    market.table.end(slots[1])
+    assert ["open", "ended"] == [row.state for row in instance.tracks.all()]
+    market.table.remove(slots[0])
+    assert [1] == [row.track for row in instance.tracks.all()]
+    assert slots[0] == market.add(5, T, seen=seen(5))
+    assert [1, 5] == [row.track for row in instance.tracks.all()]

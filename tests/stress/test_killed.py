@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 from spreadcore.active import FREE, SIGNALLED
 from spreadcore.engine import Engine
+from spreadcore.opentracks import OpenTuple
 from spreadcore.ring import SignalRing
 
 from pairs import Pairs
@@ -128,6 +129,57 @@ def test_engine_killed_anywhere_in_a_push(loops, children, make_instance):
         ring._start_at(2**64 - 3)
     assert outcomes[None] > 0
     assert outcomes[True] > 0
+
+
+def test_producer_killed_anywhere_in_a_publish(loops, children, make_instance):
+    """Readers see the record whole or not at all; a successor goes on and tells nothing twice."""
+    stream = make_instance(n_sources=1, n_symbols=2, n_edges=2).engine_stream
+    stream.writer()
+    sleeper = stream.reader(0)
+    loops.publish_many(stream, stream.capacity)  # so that each publish costs an old record
+    outcomes = Counter()
+    n = number = stream.published
+    for _ in kill_points(loops, children, loops.publish_traced, stream, number):
+        before, generation = wake_word(stream), stream.generation
+        new = loops.read_is(stream, n, number, generation)
+        old = loops.read_is(stream, n - stream.capacity, n - stream.capacity, generation)
+        outcomes[new, stream.published - n, old] += 1
+        later = n + 1 if new else n
+        waiting = stream.reader(min(n, stream.published))
+        stream.writer()
+        assert wake_word(stream) > before  # whoever the dead one left asleep
+        assert later == stream.published
+        loops.publish_many(stream, 1)
+        found, lost = waiting.read(9)
+        assert (list(range(n, later + 1)), 0) == ([row.sequence for row in found], lost)
+        # a lap later, so that the next kill meets records that are all of one generation
+        stream.writer()
+        loops.publish_many(stream, stream.capacity)
+        assert "work" == sleeper.park(-1)  # it leaves the flag behind, so the next publish wakes
+        n = stream.published
+    assert {(None, 0, True), (None, 0, False), (True, 0, False), (True, 1, False)} == set(outcomes)
+
+
+def wake_word(stream):
+    return int.from_bytes(stream.region.buffer()[64:68], "little")
+
+
+def test_tracker_killed_anywhere_in_a_slot_of_its_tracks(loops, children, make_instance):
+    """Readers see the old track, the new one or none; the next writer heals the slot."""
+    tracks = make_instance(n_sources=1, n_symbols=2, n_edges=2, n_tracks=1).tracks
+    old, new = (
+        OpenTuple(n, 0, 0, "open", n, n, *[float(n)] * 4, n, n, *[float(n)] * 5, True, False)
+        for n in (1, 2)
+    )
+    tracks.put(0, old)
+    outcomes = Counter()
+    for _ in kill_points(loops, children, loops.track_traced, tracks, 0, new):
+        seen = tracks.read(0)
+        outcomes["none" if seen is None else seen.track] += 1
+        assert seen in (None, old, new)
+        tracks.put(0, old)
+        assert old == tracks.read(0)
+    assert {"none", 1, 2} == set(outcomes)
 
 
 def test_engine_killed_anywhere_in_a_turn_signals_once(loops, children, make_instance):

@@ -28,8 +28,8 @@ from spreadscan.venues import VENUES
 
 WRITABLE = {
     "feed": ("quotes", "dirty", "health", "acts"),
-    "engine": ("dirty", "signals", "active", "health", "questions", "answers"),
-    "tracker": ("dirty", "signals", "active", "health"),
+    "engine": ("dirty", "signals", "active", "health", "questions", "answers", "engine_stream"),
+    "tracker": ("dirty", "signals", "active", "health", "tracks", "tracker_stream"),
     "audit": ("dirty", "health", "funding", "audit", "questions", "answers", "acts"),
     "single": (
         "quotes",
@@ -42,6 +42,9 @@ WRITABLE = {
         "questions",
         "answers",
         "acts",
+        "engine_stream",
+        "tracker_stream",
+        "tracks",
     ),
     "supervisor": ("health", "control"),
     "ctl": ("control",),
@@ -86,7 +89,7 @@ def _doubled(room: int, needed: int, most: int) -> int:
 def capacity_of(instance: Instance) -> Capacity:
     """Return the room that an instance was made with."""
     region = instance.region("control")
-    return Capacity(region.n_sources, region.n_symbols, region.n_edges)
+    return Capacity(region.n_sources, region.n_symbols, region.n_edges, region.n_tracks)
 
 
 def has_room(found: Capacity, needed: Capacity) -> bool:
@@ -111,8 +114,8 @@ def create_instance(
         if not has_room(found, least):
             raise ConfigError(
                 f"instance {config.instance!r}: capacity {_told(found)}, expected at least "
-                f"{_told(least)} (sources, symbols, edges): `spreadscan init --force` or "
-                "`spreadscan run` makes it anew"
+                f"{_told(least)} (sources, symbols, edges, tracks): "
+                "`spreadscan init --force` or `spreadscan run` makes it anew"
             )
         return False
     if force:
@@ -123,6 +126,7 @@ def create_instance(
         n_sources=capacity.sources,
         n_symbols=capacity.symbols,
         n_edges=capacity.edges,
+        n_tracks=capacity.tracks,
         force=force,
     )
     return True
@@ -152,14 +156,14 @@ def prepare_instance(config: Config, n_ids: int, n_edges: int, say: Callable[[st
         refuse_live(config)
         say(
             f"instance {config.instance!r}: capacity {_told(found)}, at least {_told(least)} "
-            "needed (sources, symbols, edges): made anew with "
+            "needed (sources, symbols, edges, tracks): made anew with "
             f"{_told(new_capacity(config, n_ids, n_edges))}"
         )
     create_instance(config, force=True, n_ids=n_ids, n_edges=n_edges)
 
 
 def _told(capacity: Capacity) -> str:
-    return f"{capacity.sources} x {capacity.symbols} x {capacity.edges}"
+    return " x ".join(str(getattr(capacity, name)) for name in Capacity.__struct_fields__)
 
 
 def refuse_live(config: Config) -> None:
@@ -346,7 +350,10 @@ def make_index(config: Config, lists: Lists, instance: Instance) -> EdgeIndex:
 def make_engine(
     config: Config, index: EdgeIndex, instance: Instance, audited: bool = True
 ) -> Engine:
-    """Return the engine with the rules of the config. audited: False where no audit answers."""
+    """Return the engine with the rules of the config, as the new producer of its stream.
+
+    The caller holds its lease. audited: False where no audit answers.
+    """
     settings = config.engine
     audited = audited and config.audit.enabled
     engine = Engine(
@@ -365,6 +372,7 @@ def make_engine(
         audit=instance.audit if audited else None,
         questions=instance.questions if audited else None,
         answers=instance.answers if audited else None,
+        stream=instance.engine_stream.writer(),
     )
     fees = fees_bps(config)
     for direction in config.enabled_directions:

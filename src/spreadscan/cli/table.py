@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from spreadcore import Instance
 
-from spreadscan.app.status import OpenTimes, best_spread, live_spreads, status
+from spreadscan.app.status import best_spread, live_spreads, status
 from spreadscan.app.truth import floored, maintenance_lines
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
@@ -55,7 +55,6 @@ class LiveTable:
         self._named = -1  # generation that they are of
         self._last = now_ns(), {name: 0 for name in config.sources}
         self._rates(status(instance, config))
-        self._opened = OpenTimes(instance, config.paths.data)
         self._console = Console()
         self._plain = plain or not self._console.is_terminal
 
@@ -121,14 +120,13 @@ class LiveTable:
         )
 
     def _spreads(self) -> list[dict[str, Any]]:
-        return live_spreads(self._instance, self._config, self._names, self._edges, self._opened)
+        return live_spreads(self._instance, self._config, self._names, self._edges)
 
     def _look(self) -> dict[str, Any]:
         stamp = settings_stamp(self._instance)
         if self._reread and stamp not in (0, self._stamp):  # 0: being made anew
             self._stamp = stamp
             self._instance, self._config, self._settings = self._reread()
-            self._opened = OpenTimes(self._instance, self._config.paths.data)
             self._named = -1
         found = status(self._instance, self._config)
         if found["generation"] != self._named:
@@ -325,6 +323,8 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
         lines.append(f"{name} failed in discovery: {Failure(**failure)}")
     if refused := found["lists"]["refused"]:
         lines.append(f"the last discovery was refused, the lists stay: {refused}")
+    if (n_open := found["tracks"]["open"]) > (seen := found["tracks_seen"]):
+        lines.append(f"{n_open:,} open tracks, of which {seen:,} can be seen: capacity.tracks")
     files = found["files"]
     if files["sync_errors"]:
         lines.append(

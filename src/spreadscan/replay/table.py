@@ -118,6 +118,7 @@ def private_instance(capacity: Capacity, ring_id: int = 0) -> Instance:
             n_sources=capacity.sources,
             n_symbols=capacity.symbols,
             n_edges=capacity.edges,
+            n_tracks=capacity.tracks,
             ring_id=ring_id,
         )
         instance = Instance(name, WRITABLE["single"])

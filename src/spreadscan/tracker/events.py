@@ -9,6 +9,7 @@ from spreadcore.trackstats import StatsTuple
 from spreadscan.catalogue import Direction
 from spreadscan.clock import iso_utc
 from spreadscan.lists import Edge
+from spreadscan.tracker import told
 from spreadscan.tracker.columns import SIGNALS, age_ms, bps, number, safe_text, seconds, usdt
 from spreadscan.tracker.recovery import OpenRow
 from spreadscan.tracker.track import Ended, Late, Reason, Track, track_id
@@ -34,6 +35,7 @@ class Event(NamedTuple):
     row: str
     reason: Reason | None = None  # counted
     track: Track | None = None  # ends, and its pair is free
+    record: told.Record | None = None  # for others, then
 
 
 class EventRows:
@@ -91,7 +93,8 @@ class EventRows:
         track, stats = late.track, late.stats
         found = self._stats(stats, track.opened_ns, self._utc.utc_ns(stats.peak_ns))
         gap = {"gap_s": seconds(late.gap_ns), "reason": reason}
-        return self._event("GAP", track.columns, now_ns, **found, **gap)
+        event = self._event("GAP", track.columns, now_ns, **found, **gap)
+        return event._replace(record=told.gap(late, now_ns))
 
     def close(self, end: Ended, now_ns: int, funding: float) -> Event:
         """Return the CLOSE row, with the prices of the last look where there was one."""
@@ -100,8 +103,8 @@ class EventRows:
         if (pair := end.prices) is not None:
             prices = {
                 **_sides(pair.buy_ask, pair.buy_ask_qty, pair.sell_bid, pair.sell_bid_qty),
-                "buy_age_ms": age_ms(_whole_ms(pair.buy_age_ns)),
-                "sell_age_ms": age_ms(_whole_ms(pair.sell_age_ns)),
+                "buy_age_ms": age_ms(told.whole_ms(pair.buy_age_ns)),
+                "sell_age_ms": age_ms(told.whole_ms(pair.sell_age_ns)),
                 "buy_bid": number(pair.buy_bid),
                 "sell_ask": number(pair.sell_ask),
                 "gross_bps": bps(pair.gross_bps),
@@ -118,7 +121,8 @@ class EventRows:
             **self._stats(stats, track.opened_ns, self._utc.utc_ns(stats.peak_ns)),
             **prices,
         )
-        return event._replace(reason=end.reason, track=track)
+        record = told.closed(end, now_ns)
+        return event._replace(reason=end.reason, track=track, record=record)
 
     def lost(self, row: OpenRow, now_ns: int) -> Event:
         """Return the CLOSE row of a track whose ring is no more: it lasted to its last row."""
@@ -175,11 +179,6 @@ def _sides(buy_px: float, buy_qty: float, sell_px: float, sell_qty: float) -> di
         "sell_qty": number(sell_qty),
         "sell_usdt": usdt(sell_px * sell_qty),
     }
-
-
-def _whole_ms(age_ns: int) -> int:
-    # -1: no quote; a quote may also be newer than the moment of the look
-    return max(age_ns, 0) // 1_000_000 if age_ns != -1 else -1
 
 
 def day_of(time: str) -> str:

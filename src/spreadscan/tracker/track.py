@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from spreadcore.funding import FundingRates
+from spreadcore.opentracks import OpenTracks, OpenTuple
 from spreadcore.tracks import CONVERGED, EXPIRED, LOST, NOT_TRADING, UNPROVEN, TrackTable
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple, PairWatch
@@ -61,10 +62,11 @@ def track_id(ring_id: int, sequence: int) -> str:
 class Track:
     """An open track. columns: the fields that all its rows share, as text.
 
-    slot: its place in the TrackTable.
+    slot: its place in the TrackTable. sequence: of its signal. edge: of its pair.
     """
 
     slot: int
+    sequence: int
     edge: Edge
     fees_bps: float
     opened_ns: int  # CLOCK_BOOTTIME
@@ -103,7 +105,9 @@ class Tracks:
     A track that ended still has its edge until forget(): its CLOSE row may have to wait.
     """
 
-    def __init__(self, watch: PairWatch, funding: FundingRates, config: Config) -> None:
+    def __init__(
+        self, watch: PairWatch, funding: FundingRates, tracks: OpenTracks, config: Config
+    ) -> None:
         settings = config.tracker
         self._config = config
         self._catalogue = config.catalogue
@@ -115,6 +119,7 @@ class Tracks:
             gap_ns=max(_GAP_NS, 3 * self.grid_ns),
             expire_after_ns=int(min(settings.expire_after_s, _EVER_S) * 1e9),
             lost_after_ns=int(min(settings.lost_after_s, _EVER_S) * 1e9),
+            tracks=tracks,
         )
         self._of_edge: dict[int, Track] = {}
         self._of_slot: dict[int, Track] = {}  # those that have not ended
@@ -144,21 +149,22 @@ class Tracks:
         return Ended(track, "LOST", stats, None)
 
     def follow(
-        self, edge: Edge, columns: Mapping[str, str], fees_bps: float, opened_ns: int,
-        stats: StatsTuple, looked_ns: int | None = None,
+        self, edge: Edge, columns: Mapping[str, str], fees_bps: float, seen: OpenTuple,
+        stats: StatsTuple,
     ) -> Track:  # fmt: skip
-        """Follow an edge that has no track. looked_ns: when it was last looked at, else OPEN."""
+        """Follow an edge that has no track. seen: what others see of it until the first look."""
         direction = self._catalogue.direction_at[edge.direction]
         slot = self._table.add(
             columns["track_id"].encode(),
             (*edge.buy, *edge.sell),
             fees_bps=fees_bps,
             converge_bps=self._config.limits_bps(direction)[1],
-            opened_ns=opened_ns,
-            looked_ns=opened_ns if looked_ns is None else looked_ns,
+            opened_ns=seen.opened_ns,
+            looked_ns=seen.looked_ns,
             stats=stats,
+            seen=seen,
         )
-        track = Track(slot, edge, fees_bps, opened_ns, columns)
+        track = Track(slot, seen.track, edge, fees_bps, seen.opened_ns, columns)
         self._of_edge[edge.id] = self._of_slot[slot] = track
         return track
 

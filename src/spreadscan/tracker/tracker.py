@@ -1,9 +1,9 @@
 """The tracker: signals from the ring become tracks, tracks become rows, ends free the pair.
 
 Order is what a kill at any point rests on: the OPEN row, the active byte, then the ring's tail;
-the CLOSE row, the active byte, then the dirty bit that lets the engine look again. Where the
-disk refuses a row, what follows it waits, and the same row is tried again at the next tick.
-Synchronous; time is an argument.
+the CLOSE row, the active byte, then the dirty bit that lets the engine look again. What the stream
+tells comes after all of it. Where the disk refuses a row, what follows it waits, and the same row
+is tried again at the next tick. Synchronous; time is an argument.
 """
 
 import logging
@@ -13,8 +13,8 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
 from spreadcore.layout import TRACKER_COUNTERS
+from spreadcore.opentracks import OpenTuple
 from spreadcore.ring import SignalTuple
-from spreadcore.spread import edge_gross_bps
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairWatch
 
@@ -27,11 +27,12 @@ from spreadscan.disk.reserve import Reserve
 from spreadscan.errors import BadData, Halt
 from spreadscan.lists import Edge
 from spreadscan.logs import facts
+from spreadscan.tracker import told
 from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of, hour_of
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
-from spreadscan.tracker.track import Late, Tracks, is_delisted
+from spreadscan.tracker.track import Late, Tracks, is_delisted, is_proven
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,14 @@ _UNKNOWN_NS = 10_000_000_000  # a signal's edge may be of lists that are newer t
 class Tracker:
     """Follows every signal of an instance; the caller holds the 'tracker' lease.
 
-    instance: signals, active, dirty and health are mapped for writing. symbols: names by symbol
-    id. edges: that signals may be of. fees_bps: both legs together, by direction id.
-    stale_after_s: by source id. Call recover() first, then tick() on the grid and, between,
-    poll(). BadData where a file in the data folder is not ours; a disk that refuses is waited for,
-    and below the reserve that the config asks for no new track is begun: signals stay in the ring.
-    archive: looks after files that are over, once it is started. folder: for the files, paths.data
-    where it is not given. simulated: what the files say of the market; where it is not given, by
-    the config's addresses.
+    instance: signals, active, dirty, health, tracks and tracker_stream are mapped for writing; it
+    takes these two over. symbols: names by symbol id. edges: that signals may be of. fees_bps: both
+    legs together, by direction id. stale_after_s: by source id. Call recover() first, then tick()
+    on the grid and, between, poll(). BadData where a file in the data folder is not ours; a disk
+    that refuses is waited for, and below the reserve that the config asks for no new track is
+    begun: signals stay in the ring. archive: looks after files that are over, once it is started.
+    folder: for the files, paths.data where it is not given. simulated: what the files say of the
+    market; where it is not given, by the config's addresses.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class Tracker:
             confirm_within_s=confirm_within_s,
         )
         self._funding = instance.funding
-        self._tracks = Tracks(watch, self._funding, config)
+        self._tracks = Tracks(watch, self._funding, instance.tracks, config)
+        self._stream = instance.tracker_stream.writer()
+        self._killed = False  # and told so
         self._grid_ns = self._tracks.grid_ns
         self._slot: int | None = None  # of the grid, at the last tick
         folder, fsync = folder or config.paths.data, settings.fsync
@@ -176,6 +179,7 @@ class Tracker:
         self._slot = slot
         self._count("ticks")
         self._reserve.look(now_ns)
+        self._look_at_kill(now_ns)
         self._drain(now_ns)
         self._look(now_ns)
         if not self._signals.failing:  # it was tried a moment ago
@@ -228,10 +232,16 @@ class Tracker:
             return
         drained = False
         while (signal := self._ring.peek()) is not None:
-            if signal.sequence not in self._journalled and not self._open(signal, now_ns):
+            edge = self._edge_of(signal, now_ns)
+            if edge is None:
+                break
+            seen = self._opening(signal, edge, now_ns)
+            journalled = signal.sequence in self._journalled
+            if not journalled and not self._open(signal, edge, seen, now_ns):
                 return
             self._make_tracked(signal.edge)
             self._ring.advance()
+            self._tell(told.opened(seen, signal.recv_ns))
             drained = True
         if drained:
             self._end_delisted(now_ns)
@@ -248,40 +258,48 @@ class Tracker:
         for end in self._tracks.delist(self._listed):
             self._outbox.append(self._rows.close(end, now_ns, float("nan")))
 
-    def _open(self, signal: SignalTuple, now_ns: int) -> bool:
-        """Write the OPEN row and follow the edge; False where that has to wait."""
-        edge = self._edges.get(signal.edge)
-        if edge is None:
-            return self._unknown(signal, now_ns)
-        self._unknown_ns = 0
+    def _opening(self, signal: SignalTuple, edge: Edge, now_ns: int) -> OpenTuple:
+        fees, funding = self._fees(edge.direction), self._funding_bps(edge, now_ns)
+        return told.opening(signal, edge, fees, funding)
+
+    def _open(self, signal: SignalTuple, edge: Edge, seen: OpenTuple, now_ns: int) -> bool:
+        """Write the OPEN row and follow the edge; False where the disk has no room for it."""
         if self._reserve.look(now_ns):  # also between ticks, and before the first
             return False
         direction = self._catalogue.direction_at[edge.direction]
-        fees = self._fees_bps.get(direction.id, float("nan"))
-        gross = edge_gross_bps(signal.buy_px, signal.sell_px)
+        fees = self._fees(direction.id)
         columns = self._rows.fixed(signal, edge, direction, fees)
-        funding = self._funding_bps(edge, now_ns)
-        event = self._rows.open(columns, signal, gross, gross - fees, funding)
+        event = self._rows.open(columns, signal, seen.gross_bps, seen.net_bps, seen.funding_bps)
         if not self._signals.write(event.day, event.row.encode(), 1):
             return False
         size = min(signal.buy_px * signal.buy_qty, signal.sell_px * signal.sell_qty)
         self._displace(edge, now_ns)
         stats = StatsTuple(
-            gross - fees, signal.at_ns, size,
+            seen.net_bps, signal.at_ns, size,
             worst_buy_age_ms=signal.buy_age_ms, worst_sell_age_ms=signal.sell_age_ms,
         )  # fmt: skip
-        self._tracks.follow(edge, columns, fees, signal.at_ns, stats)
+        self._tracks.follow(edge, columns, fees, seen, stats)
         return True
 
-    def _unknown(self, signal: SignalTuple, now_ns: int) -> bool:
-        """Leave a signal in the ring until lists as new as the engine's have come. Halt: never."""
-        self._unknown_ns = self._unknown_ns or now_ns
-        if now_ns - self._unknown_ns > _UNKNOWN_NS:
-            raise Halt(
-                f"signal {signal.sequence}: edge {signal.edge}, expected one of the "
-                f"{len(self._edges)} of the lists"
-            )
-        return False
+    def _edge_of(self, signal: SignalTuple, now_ns: int) -> Edge | None:
+        """Return a signal's edge; None: it has to wait for lists as new as the engine's.
+
+        Halt where they do not come.
+        """
+        edge = self._edges.get(signal.edge)
+        if edge is None:
+            self._unknown_ns = self._unknown_ns or now_ns
+            if now_ns - self._unknown_ns > _UNKNOWN_NS:
+                raise Halt(
+                    f"signal {signal.sequence}: edge {signal.edge}, expected one of the "
+                    f"{len(self._edges)} of the lists"
+                )
+        else:
+            self._unknown_ns = 0
+        return edge
+
+    def _fees(self, direction_id: int) -> float:
+        return self._fees_bps.get(direction_id, float("nan"))
 
     def _displace(self, edge: Edge, now_ns: int) -> None:
         if old := self._tracks.displaced(edge.id):
@@ -302,7 +320,9 @@ class Tracker:
         stats = row.stats._replace(peak_ns=opened_ns + row.stats.peak_ns - row.at_ns)
         columns = {name: row.columns[name] for name in FIXED}
         self._displace(edge, now_ns)
-        track = self._tracks.follow(edge, columns, row.fees_bps, opened_ns, stats, now_ns)
+        unproven = not is_proven(row.columns["reason"])
+        seen = told.resuming(row.sequence, edge, opened_ns, now_ns, stats.peak_net_bps, unproven)
+        track = self._tracks.follow(edge, columns, row.fees_bps, seen, stats)
         self._make_tracked(edge.id)
         gap_ns = max(0, now_unix_ns - row.seen_unix_ns)
         self._outbox.append(self._rows.gap(Late(track, gap_ns, stats), now_ns, "DOWN"))
@@ -357,6 +377,8 @@ class Tracker:
         if event.reason and event.track and self._tracks.forget(event.track):
             self._ended[event.track.edge.id] = event.reason
             self._release(event.track.edge.id, TRACKED, event.reason)
+        if event.record:
+            self._tell(event.record)
 
     def _release(self, edge_id: int, state: int, reason: str | None) -> bool:
         """Move the byte on and, where the edge may signal again, mark it for the engine."""
@@ -366,6 +388,16 @@ class Tracker:
         if moved and new == FREE and edge:
             self._dirty.mark(*edge.buy)
         return moved
+
+    def _tell(self, record: told.Record) -> None:
+        self._stream.publish(**record)
+        self._stream.wake()
+
+    def _look_at_kill(self, now_ns: int) -> None:
+        killed = self.instance.control.kill
+        if killed and not self._killed:
+            self._tell(told.killed(now_ns))
+        self._killed = killed
 
     def _write_snapshots(self) -> None:
         while self._waiting:

@@ -13,7 +13,7 @@ from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, DirectionSettings, Engine, Paths, VenueSettings
 from spreadscan.disk import archive, files
-from spreadscan.lists import Lists
+from spreadscan.lists import Edge, Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT
 from spreadscan.venues import VENUES
@@ -121,7 +121,7 @@ def test_the_audit_compresses_days_of_its_history_that_are_over(
     make_instance, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(archive, "_ROUND_S", 0.01)
-    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     config = Config(instance=instance.name, paths=Paths(data=str(tmp_path)))
     lists = Lists(names=(), retired=frozenset(), pairs={}, sources={}, generation=1)
     old = tmp_path / "audit-20201120.csv"

@@ -474,7 +474,7 @@ def test_another_capacity_and_another_layout_are_found(
     instance = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     config = config_at(tmp_path, instance=instance.name)
     check = examined(config)["instance", "layout"]
-    assert "capacity (8, 64, 768), at least (8, 4096, 16384) needed" in check.found
+    assert "capacity (8, 64, 768, 4096), at least (8, 4096, 16384, 4096) needed" in check.found
     assert "`spreadscan run` makes it anew" in check.advice
     control = Path(instance_dir(instance.name), "control")
     with control.open("r+b") as file:

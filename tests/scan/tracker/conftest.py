@@ -11,6 +11,7 @@ import zstandard
 from spreadcore import Instance, active
 from spreadcore.digits import time_of
 from spreadcore.layout import TRACKER_COUNTERS
+from spreadcore.stream import RecordTuple
 
 from known import every_edge
 from spreadscan import config
@@ -153,6 +154,12 @@ class Market:
 
     def snapshots(self) -> list[dict[str, str]]:
         return self._rows("snapshots-*.csv", SNAPSHOTS.header)
+
+    def records(self) -> list[RecordTuple]:
+        """What the tracker's stream told, from the beginning."""
+        found, lost = self.instance.tracker_stream.reader(0).read(10**6)
+        assert 0 == lost
+        return found
 
     def _rows(self, pattern: str, header: bytes) -> list[dict[str, str]]:
         rows = []

@@ -290,6 +290,7 @@ def _instance_bytes(config: Config) -> int:
             n_sources=capacity.sources,
             n_symbols=capacity.symbols,
             n_edges=capacity.edges,
+            n_tracks=capacity.tracks,
             root=root,
         )
         return sum(f.stat().st_size for f in Path(instance_dir(config.instance, root)).iterdir())
