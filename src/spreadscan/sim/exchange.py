@@ -21,7 +21,6 @@ from spreadscan.sim.pages.refusal import Refusal
 from spreadscan.sim.pages.rows import Rows
 from spreadscan.sim.pages.tickers import TICKER_PATHS, page_of
 from spreadscan.sim.protocols import PROTOCOLS, Answer, Close, Rules
-from spreadscan.sim.protocols.binance import BinanceConversation, bare
 from spreadscan.sim.simtime import AsOf
 from spreadscan.sim.weights import Weights
 
@@ -271,11 +270,8 @@ class Exchange(Generic[_T]):
         self.counters.opened += 1
         self._opened(connection)
         self._harmed(connection)
-        if isinstance(conversation, BinanceConversation):
-            conversation.wrapped = request.path.endswith("/stream")
-            names = request.query.get("streams") or request.match_info.get("streams", "")
-            if names:
-                self._apply(connection, conversation.streams(names.split("/")))
+        query = {**request.query, **request.match_info}
+        self._apply(connection, conversation.opened(request.path, query, request.headers))
         return connection
 
     def _hear(self, connection: Connection, kind: WSMsgType, data: object) -> Answer:
@@ -353,10 +349,11 @@ class Exchange(Generic[_T]):
                 continue
             connection.n_pushed += 1
             n += 1
-            if connection.conversation.wrapped or not whole:
+            conversation = connection.conversation
+            if conversation.as_is or not whole:
                 self._collect(connection, data)
             else:
-                self._collect(connection, frame(bare(payload), opcode))
+                self._collect(connection, frame(conversation.form(payload), opcode))
         self.counters.frames += n
 
     def _push_status(self, payload: bytes) -> None:

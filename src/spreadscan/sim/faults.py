@@ -13,6 +13,7 @@ import msgspec
 
 from spreadscan.catalogue import built_in
 from spreadscan.errors import ConfigError
+from spreadscan.sim.protocols import PROTOCOLS
 
 # What a value may be; of connects and requests each.
 _RANGES: dict[str, tuple[int, float]] = {
@@ -32,7 +33,7 @@ _RANGES: dict[str, tuple[int, float]] = {
     "hang_s": (0, inf),
     "age_s": (0, inf),
 }
-ANNOUNCING = ("binance-spot", "binance-futures", "okx-spot", "okx-futures")
+ANNOUNCING = tuple(name for name, protocol in PROTOCOLS.items() if protocol.notice)
 MAINTAINED = ("binance-spot", "bybit-spot", "bybit-futures", "okx-spot", "okx-futures")
 
 

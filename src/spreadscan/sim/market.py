@@ -12,6 +12,7 @@ from typing import NamedTuple
 from spreadscan.catalogue import built_in
 from spreadscan.errors import ConfigError
 from spreadscan.sim.dislocations import CHANCE, Dislocation, Schedule
+from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.ticks import CYCLE_NS, FEWEST, Cycle, share_out
 from spreadscan.sim.universe import SMALL, Listing, Shape, universe
 from spreadscan.types import Book, FundingRate, Instrument
@@ -38,10 +39,6 @@ _LARGEST_SWING_BPS = 120.0
 _FUNDING_H = (8, 8, 8, 4)
 _FUNDING_E8 = (10_000, 29_000, 1_000)  # middle, by coin, by minute; in 1e-8 of the notional
 _MINUTE_NS, _HOUR_NS = 60 * 10**9, 3_600 * 10**9
-
-# Ids rise by this much per tick. MEXC futures counts its repeats in between.
-_ID_STEP = {"mexc-futures": 1_000}
-_CLOCK_GRID_NS = {"binance-spot": 0, "okx-spot": 10_000_000, "okx-futures": 10_000_000}
 
 Wave = tuple[float, float, float]  # amplitude bps, radians per s, phase
 Tick = tuple[int, int, int]  # time in ns, source id, index among the listings of the source
@@ -78,7 +75,7 @@ class Series:
         self.notional = 0.0  # usual size at the touch, USDT
         self.noise_at = 0
         self.id_base = 0
-        self.id_step = _ID_STEP.get(built_in().source_at[source_id].name, 3)
+        self.id_step = PROTOCOLS[built_in().source_at[source_id].name].id_step
         self.schedule: Schedule
 
 
@@ -293,5 +290,5 @@ def _drift(rng: random.Random, bps_per_s: float) -> tuple[Wave, ...]:
 
 
 def _venue_time(source_id: int, unix_ns: int) -> int:
-    grid = _CLOCK_GRID_NS.get(built_in().source_at[source_id].name, 1_000_000)
+    grid = PROTOCOLS[built_in().source_at[source_id].name].clock_ns
     return unix_ns - unix_ns % grid if grid else 0

@@ -26,9 +26,8 @@ from spreadscan.sim.pages.tickers import (
 )
 from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.protocols import Rules
-from spreadscan.sim.protocols.binance import bare
 from spreadscan.sim.simtime import Moment, SimTime
-from spreadscan.sim.statuses import TELLING, Statuses
+from spreadscan.sim.statuses import Statuses
 from spreadscan.types import Book, FundingRate
 from spreadscan.venues import VENUES
 
@@ -87,7 +86,8 @@ class MarketExchange(Exchange[_Topic]):
         self._others = [symbol for symbol, trades in others.items() if trades]
         self._zeros = [symbol for symbol, trades in others.items() if not trades]
         self._lists: dict[Hashable, Pages] = {}  # by what makes them differ from self._pages
-        self._statuses = Statuses(name, rows, harm, market.seed) if name in TELLING else None
+        told = self._protocol.status_push
+        self._statuses = Statuses(name, told, rows, harm, market.seed) if told else None
         self._render: Callable[[Book], bytes] = self._rendered
         self._line: list[tuple[float, int]] = []  # heap of (due, index): repeats
         self.flooder = Flooder(flood, self._block, self._count) if flood else None
@@ -266,8 +266,10 @@ class MarketExchange(Exchange[_Topic]):
     def _block(self, connection: Connection, n: int, rounds: Iterator[int]) -> Block | None:
         def encode(book: Book) -> bytes:
             payload = self._render(book)
-            wrapped = connection.conversation.wrapped
-            return frame(payload if wrapped else bare(payload), self._opcode)
+            conversation = connection.conversation
+            if not conversation.as_is:
+                payload = conversation.form(payload)
+            return frame(payload, self._opcode)
 
         series = [self._by_symbol[symbol].series for symbol in sorted(connection.symbols)]
         books = standing_books(self._market, self._time, series, n)

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
-from known import SOURCE_BY_NAME, SOURCES
+from known import SOURCES, SOURCE_BY_NAME
 from scan.sim.conftest import Lab
 from spreadscan.clock import now_ns
 from spreadscan.sim import Market, SimServer
@@ -21,10 +21,11 @@ from spreadscan.sim.faults import Fault
 from spreadscan.sim.market import Series
 from spreadscan.sim.pages import INSTRUMENT_PATHS, TIME_PATHS
 from spreadscan.sim.pages.rows import Rows
-from spreadscan.sim.statuses import TELLING
+from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.universe import REAL
 from spreadscan.sim.weights import Weights
 
+TELLING = [name for name, protocol in PROTOCOLS.items() if protocol.status]
 ALL = [source.name for source in SOURCES]
 BULK: dict[str, tuple[str, dict[str, str]]] = {
     "binance-spot": ("/api/v3/ticker/bookTicker", {}),
