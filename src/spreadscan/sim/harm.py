@@ -154,7 +154,7 @@ class PageHarm:
             if isinstance(fault, script.MissingRows):
                 key = f"{self._harm.seed}/rows/{self._harm.name}"
                 rng = None if fault.same else random.Random(f"{key}/{self._n}")
-                body = without_rows(body, fault.share, rng, key)
+                body = without_rows(body, fault.share, rng, key, self._harm.name)
             elif isinstance(fault, script.WrongShape) and fault.how != "other_venue":
                 body = misshapen(body, fault.how, self._harm.name)
         cut = any(isinstance(fault, script.PartialPage) for fault in self._faults)

@@ -13,17 +13,9 @@ from spreadscan.sim.faults import Fault
 from spreadscan.sim.flood import Flood, Flooder, standing_books
 from spreadscan.sim.harm import Harm
 from spreadscan.sim.market import Market, Series
-from spreadscan.sim.pages import Pages, funding_page, time_page
-from spreadscan.sim.pages.filters import LIVE
-from spreadscan.sim.pages.maintenance import Work, maintenance_page
+from spreadscan.sim.pages import PAGES, Pages, page_of, time_page, with_others
+from spreadscan.sim.pages.base import Views, Work
 from spreadscan.sim.pages.rows import Rows
-from spreadscan.sim.pages.tickers import (
-    Views,
-    bybit_tickers,
-    page_of,
-    ticker_page,
-    with_others,
-)
 from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.protocols import Rules
 from spreadscan.sim.simtime import Moment, SimTime
@@ -81,7 +73,7 @@ class MarketExchange(Exchange[_Topic]):
             if source.exchange == exchange
         }
         rows, ours = pages.rows(name), {row.venue_symbol for row in self._listed}
-        live = LIVE[name].items()
+        live = self.pages.live.items()
         others = {s: row.items() >= live for s, row in rows.items() if s not in ours}
         self._others = [symbol for symbol, trades in others.items() if trades]
         self._zeros = [symbol for symbol, trades in others.items() if not trades]
@@ -154,20 +146,21 @@ class MarketExchange(Exchange[_Topic]):
 
     def _funding_page(self, query: Mapping[str, str]) -> Body:
         moment = self._moment()
-        views, rates = self._views_at(moment), self._rates(moment)
-        if self.name.startswith("bybit"):
-            page = bybit_tickers(query, views, lambda: rates, moment.unix_ns // 1_000_000)
-            return page if "symbol" in query else self._whole_list(page)
-        mid_px = views[self.name].mid_px
-        return funding_page(self.name, query, [*rates.values()], mid_px, moment.unix_ns)
+        ms, views, rates = moment.unix_ns // 1_000_000, self._views_at(moment), self._rates(moment)
+        path, funding = self.pages.funding_path, self.pages.funding
+        if funding:
+            return funding(query, [*rates.values()], views[self.name].mid_px, ms)
+        page = self.pages.tickers[path](query, views, lambda: rates, ms)
+        return page if page_of(self.name, path, query) == "ask" else self._whole_list(page)
 
     def _ticker_page(self, path: str, query: Mapping[str, str]) -> Body:
         moment = self._moment()
         ms, views = moment.unix_ns // 1_000_000, self._views_at(moment)
-        page = ticker_page(self.name, path, query, views, lambda: self._rates(moment), ms)
-        if page_of(path, query) != "tickers" or query.get("symbolStatus") in ("HALT", "BREAK"):
+        page = self.pages.tickers[path](query, views, lambda: self._rates(moment), ms)
+        other = page_of(self.name, path, query) != "tickers"
+        if other or query.get("symbolStatus") in ("HALT", "BREAK"):
             return page
-        return self._whole_list(page, self.name == "binance-spot" and "symbolStatus" not in query)
+        return self._whole_list(page, self.pages.years_of_zeros and "symbolStatus" not in query)
 
     def _whole_list(self, page: Body, zeros: bool = False) -> Body:
         """Return a page of all pairs as long as the venue's, where the market tells how long.
@@ -176,7 +169,7 @@ class MarketExchange(Exchange[_Topic]):
         """
         if not isinstance(page, Rows) or not self._market.shape.rows:
             return page
-        return with_others(page, self._others, self._zeros if zeros else ())
+        return with_others(self.name, page, self._others, self._zeros if zeros else ())
 
     def _maintenance_page(self, query: Mapping[str, str]) -> bytes:
         start_ms, ms = self._time.t0_unix_ns // 1_000_000, self._moment().unix_ns // 1_000_000
@@ -184,7 +177,8 @@ class MarketExchange(Exchange[_Topic]):
             Work(w.title, start_ms + int(w.begin_s * 1e3), start_ms + int(w.end_s * 1e3))
             for w in self._harm.works()
         ]
-        return maintenance_page(self.name, query, works, ms)
+        assert self.pages.maintenance
+        return self.pages.maintenance(query, works, ms)
 
     def _foreign_page(self, page: str) -> Body:
         moment, (exchange, _, market) = self._moment(), self.name.partition("-")
@@ -203,7 +197,7 @@ class MarketExchange(Exchange[_Topic]):
             for source in built_in().sources
             if source.exchange == theirs
         }
-        return ticker_page(other, path, query, views, dict, moment.unix_ns // 1_000_000)
+        return PAGES[other].tickers[path](query, views, dict, moment.unix_ns // 1_000_000)
 
     def _rates(self, moment: Moment) -> dict[str, FundingRate]:
         """Return the funding of the exchange's perpetuals, by venue symbol."""

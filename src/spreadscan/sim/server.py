@@ -22,7 +22,7 @@ from spreadscan.sim.faults import Fault, check
 from spreadscan.sim.flood import Flood, Pacer
 from spreadscan.sim.market import DEFAULT_RATE, Market
 from spreadscan.sim.market_exchange import MarketExchange
-from spreadscan.sim.pages import Pages, bybit
+from spreadscan.sim.pages import MOST_ROWS, Pages
 from spreadscan.sim.pages.crowd import filler
 from spreadscan.sim.ports import Server, serve
 from spreadscan.sim.protocols import PROTOCOLS, Rules
@@ -128,7 +128,7 @@ class SimServer(Server[MarketExchange]):
         if not market.shape.rows:
             return Pages(market.instruments, unix_ms)
         more = filler(market.shape.rows, market.seed)
-        return Pages(market.instruments, unix_ms, bybit.MOST_ROWS, more=more)
+        return Pages(market.instruments, unix_ms, MOST_ROWS, more=more)
 
     async def _pace(self) -> None:
         sim_time = self.time

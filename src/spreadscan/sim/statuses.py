@@ -9,16 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from spreadscan.sim.harm import Harm
-from spreadscan.sim.pages.filters import HALTED
+from spreadscan.sim.pages.sources import PAGES
 
 Row = dict[str, Any]
 
-_GONE: dict[str, Row] = {
-    "binance-futures": {"status": "CLOSE"},
-    "mexc-futures": {"state": 3},
-    "okx-spot": {"state": "expired"},
-    "okx-futures": {"state": "expired"},
-}
 _OTHER_EVERY_S = 10.0  # a push without a change of status
 
 
@@ -61,6 +55,7 @@ class Statuses:
 
     def _render(self, symbol: str, unix_ms: int) -> bytes:
         state = self._told.get(symbol)
-        told = {"halted": HALTED[self._source] or {}, "gone": _GONE[self._source]}
+        pages = PAGES[self._source]
+        told = {"halted": pages.halted or {}, "gone": pages.gone}
         row = self._rows[symbol] | (told[state] if state else {})
         return self._push(row, unix_ms)

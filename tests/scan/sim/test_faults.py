@@ -20,7 +20,7 @@ from spreadscan.sim import SimServer
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import KINDS, Fault, read_faults
 from spreadscan.sim.harm import Harm
-from spreadscan.sim.pages import INSTRUMENT_PATHS
+from spreadscan.sim.pages import PAGES
 from spreadscan.sim.simtime import SimTime
 from spreadscan.venues import VENUES
 from spreadscan.venues.reference import ReferenceDecoder
@@ -129,7 +129,7 @@ async def faulty(
             return ws
 
         async def ask(query: str = "category=linear&instType=SPOT") -> Any:
-            return await session.get(f"{rest}{INSTRUMENT_PATHS[source]}?{query}")
+            return await session.get(f"{rest}{PAGES[source].instruments_path}?{query}")
 
         yield connect, ask
 

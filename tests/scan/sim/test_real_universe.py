@@ -11,7 +11,7 @@ from spreadscan.config import Config
 from spreadscan.discovery.ids import comparable
 from spreadscan.discovery.normalise import normalise
 from spreadscan.sim.market import Market
-from spreadscan.sim.pages import Pages, bybit
+from spreadscan.sim.pages import MOST_ROWS, Pages
 from spreadscan.sim.pages.crowd import filler
 from spreadscan.sim.universe import REAL
 from spreadscan.types import Instrument
@@ -60,7 +60,7 @@ def market() -> Market:
 
 def pages_of(market: Market) -> Pages:
     more = filler(REAL.rows, market.seed)
-    return Pages(market.instruments, NOW_MS, bybit.MOST_ROWS, more=more)
+    return Pages(market.instruments, NOW_MS, MOST_ROWS, more=more)
 
 
 @pytest.fixture(scope="module")

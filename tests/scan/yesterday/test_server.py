@@ -27,7 +27,7 @@ from scan.yesterday.kit import (
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.sim import Market
-from spreadscan.sim.pages import FUNDING_PATHS, INSTRUMENT_PATHS, TIME_PATHS
+from spreadscan.sim.pages import PAGES
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.yesterday import Listed, RecordingServer, ServeOptions
@@ -237,10 +237,10 @@ def test_pages_show_the_recorded_lists_and_the_recorded_time(market: Market, day
                     page = venue.instruments(await answer.read())
                 assert [row.instrument for row in rows_of(market, name)] == page.instruments
                 assert {} == page.skipped
-                async with session.get(rest + TIME_PATHS[name]) as answer:
+                async with session.get(rest + PAGES[name].time_path) as answer:
                     assert str(server.unix_ns() // 1_000_000) in await answer.text()
-                if name in FUNDING_PATHS:
-                    async with session.get(rest + FUNDING_PATHS[name]) as answer:
+                if PAGES[name].funding_path:
+                    async with session.get(rest + PAGES[name].funding_path) as answer:
                         assert 404 == answer.status
                         assert f"{name}: funding is not recorded" == await answer.text()
 
@@ -255,7 +255,7 @@ def test_without_lists_the_frames_name_the_pairs(market: Market, tmp_path: Path)
     async def main() -> None:
         async with serving(folder) as server, aiohttp.ClientSession() as session:
             rest, url = server.endpoints()[name]
-            async with session.get(f"{rest}{INSTRUMENT_PATHS[name]}?instType=SWAP") as answer:
+            async with session.get(f"{rest}{PAGES[name].instruments_path}?instType=SWAP") as answer:
                 assert 404 == answer.status
                 assert f"{name}: the recording has no instrument list" == await answer.text()
             symbols = [book.symbol for book in last]

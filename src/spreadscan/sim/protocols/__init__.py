@@ -6,8 +6,8 @@ exchange's own file has those of its sources.
 
 from importlib import import_module
 
-from spreadscan.sim.protocols.base import Answer, Close, Conversation, Protocol, Rules
 from spreadscan.catalogue import built_in
+from spreadscan.sim.protocols.base import Answer, Close, Conversation, Protocol, Rules
 
 __all__ = ["PROTOCOLS", "Answer", "Close", "Conversation", "Protocol", "Rules"]
 
