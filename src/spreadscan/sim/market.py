@@ -6,7 +6,7 @@ I/O or remembers what was asked, so a test can work out by brute force what serv
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from spreadscan.catalogue import built_in
@@ -80,12 +80,13 @@ class Series:
 
 
 class Market:
-    """Eight sources of best bid and ask.
+    """Sources of best bid and ask: those that are scanned by default, and more.
 
     rate: quotes per second of simulated time over all sources; `self.rate` is what comes out
     (a rate too low to keep every live series ticking within 6 s is raised). freeze_after_s:
     nothing ticks after that time. dislocation_chance: per series and 90 s; 0 for none. shape: of
-    the universe.
+    the universe. also: sources that are not scanned by default; the market of the others is
+    another one with them.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Market:
         freeze_after_s: float | None = None,
         dislocation_chance: float = CHANCE,
         shape: Shape = SMALL,
+        also: Collection[str] = (),
     ) -> None:
         if not 0.0 < rate < math.inf:
             raise ConfigError(f"sim: rate is {rate}, expected more than 0 quotes/s")
@@ -102,10 +104,11 @@ class Market:
             raise ConfigError(f"sim: freeze-after is {freeze_after_s}, expected 0 s or more")
         self.seed = seed
         self.shape = shape
-        self.listings = universe(seed, shape)
+        self.listings = universe(seed, shape, also)
         self.instruments: tuple[tuple[Instrument, ...], ...] = tuple(
             tuple(row.instrument for row in rows) for rows in self.listings
         )
+        self.sources = tuple(s.name for s in built_in().sources if self.listings[s.id])
         self.freeze_ns = None if freeze_after_s is None else int(freeze_after_s * 1e9)
         self.series: list[Series] = []
         self._first: list[int] = []  # number of the first series of each source

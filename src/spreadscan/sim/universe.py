@@ -7,7 +7,7 @@ A Shape says how many: SMALL is quick to discover, REAL as lopsided as the venue
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from spreadscan.catalogue import built_in
@@ -73,23 +73,32 @@ class Listing(NamedTuple):
     lot: Grid
 
 
-def universe(seed: int, shape: Shape = SMALL) -> tuple[tuple[Listing, ...], ...]:
-    """Return the listings of every source, by source id, most traded coin first."""
+def universe(
+    seed: int, shape: Shape = SMALL, also: Collection[str] = ()
+) -> tuple[tuple[Listing, ...], ...]:
+    """Return the listings of every source, by source id, most traded coin first.
+
+    Those of the sources that are scanned by default, and of `also`; others list nothing.
+    """
     table = coins(seed, shape.n_coins, shape.odd)
-    chosen = _choose(random.Random(f"{seed}/listings"), table, shape)
+    names = [s.name for s in built_in().sources if s.default or s.name in also]
+    chosen = _choose(random.Random(f"{seed}/listings"), table, shape, names)
     rng = random.Random(f"{seed}/units")
     return tuple(
-        tuple(_listing(rng, source.name, table[rank]) for rank in sorted(chosen[source.name]))
-        for source in built_in().sources
+        tuple(_listing(rng, s.name, table[rank]) for rank in sorted(chosen.get(s.name, ())))
+        for s in built_in().sources
     )
 
 
-def _choose(rng: random.Random, table: list[Coin], shape: Shape) -> dict[str, set[int]]:
+def _choose(
+    rng: random.Random, table: list[Coin], shape: Shape, names: list[str]
+) -> dict[str, set[int]]:
     everywhere = set(range(len(MAJORS)))
     odd = next(c.rank for c in table if c.name == NON_ASCII)
     rest = [c.rank for c in table if c.rank not in everywhere and c.rank != odd]
     chosen: dict[str, set[int]] = {}
-    for name, n_pairs in shape.pairs.items():
+    for name in names:
+        n_pairs = shape.pairs[name]
         own = {odd} if name in shape.non_ascii else set()
         able = [rank for rank in rest if rng.random() >= shape.left_out] if shape.left_out else rest
         by_score = sorted(able, key=lambda rank: rank * (0.45 + rng.random()))
