@@ -228,8 +228,10 @@ class Exchange(Generic[_T]):
         return _answer(harm.body(body), headers)
 
     def _names_of(self, page: str, query: Mapping[str, str]) -> tuple[str, ...]:
-        """Return what a fault script calls a page: funding may stand in tickers."""
+        """Return what a fault script calls a page: funding may stand in tickers or the list."""
         path = self.pages.funding_path
+        if page == "instruments" and self.pages.funded:
+            return page, "funding"
         if page == "funding" and path in self.pages.tickers:
             return page, page_of(self.name, path, query)
         return (page,)
@@ -296,7 +298,10 @@ class Exchange(Generic[_T]):
             if answer.close is not None:
                 self._unsubscribe_all(connection)
                 self.counters.closed += 1
-                await connection.close(*answer.close)
+                if answer.close.code:
+                    await connection.close(*answer.close)
+                else:
+                    connection.cut()
             elif answer.ping is not None:
                 await connection.ws.ping(answer.ping)
             elif pong_to is not None and connection.answers:

@@ -13,7 +13,7 @@ from spreadscan.sim.faults import Fault
 from spreadscan.sim.flood import Flood, Flooder, standing_books
 from spreadscan.sim.harm import Harm
 from spreadscan.sim.market import Market, Series
-from spreadscan.sim.pages import PAGES, Pages, page_of, time_page, with_others
+from spreadscan.sim.pages import PAGES, Pages, page_of, time_page, with_funding, with_others
 from spreadscan.sim.pages.base import Views, Work
 from spreadscan.sim.pages.rows import Rows
 from spreadscan.sim.pages.tickers.view import View
@@ -126,7 +126,9 @@ class MarketExchange(Exchange[_Topic]):
         return self._time.moment(self._as_of)
 
     def _instrument_page(self, query: Mapping[str, str]) -> bytes:
-        return self._pages_at(self._moment().at_s).get(self.name, query)
+        moment = self._moment()
+        body = self._pages_at(moment.at_s).get(self.name, query)
+        return with_funding(self.name, body, self._rates(moment) if self.pages.funded else {})
 
     def _pages_at(self, at_s: float) -> Pages:
         """Return the lists as the script has them at a time; the last few are kept."""

@@ -12,11 +12,20 @@ import orjson
 from spreadscan.catalogue import built_in
 from spreadscan.sim.pages.base import MOST_ROWS, PAGE_ROWS, Query, Row, SourcePages
 from spreadscan.sim.pages.halts import halted_rows
-from spreadscan.sim.pages.rows import Rows, symbol_of
+from spreadscan.sim.pages.rows import Rows, edit_rows, symbol_of
 from spreadscan.sim.pages.sources import PAGES
-from spreadscan.types import Instrument
+from spreadscan.types import FundingRate, Instrument
 
-__all__ = ["MOST_ROWS", "PAGES", "Pages", "SourcePages", "page_of", "time_page", "with_others"]
+__all__ = [
+    "MOST_ROWS",
+    "PAGES",
+    "Pages",
+    "SourcePages",
+    "page_of",
+    "time_page",
+    "with_funding",
+    "with_others",
+]
 
 _BODIES_KEPT = 8  # megabytes each
 
@@ -101,6 +110,23 @@ def page_of(source_name: str, path: str, query: Query) -> str:
 def time_page(source_name: str, unix_ns: int) -> bytes:
     """Return the body that the source answers to its time_path."""
     return orjson.dumps(PAGES[source_name].time(unix_ns))
+
+
+def with_funding(source_name: str, body: bytes, rates: Mapping[str, FundingRate]) -> bytes:
+    """Return an instrument page with the funding of its contracts, where it tells that."""
+    pages = PAGES[source_name]
+    funded, keys = pages.funded, pages.symbol_keys
+    if funded is None:
+        return body
+
+    def change(rows: list[Row]) -> list[Row]:
+        symbols = [symbol_of(row, keys) for row in rows]
+        return [
+            funded(row, rates[symbol]) if symbol in rates else row
+            for row, symbol in zip(rows, symbols, strict=True)
+        ]
+
+    return edit_rows(body, change)
 
 
 def with_others(

@@ -109,7 +109,8 @@ class SourcePages:
     rows: of the instrument list, of (instruments, whether others, too, more). page: the body that
     a query gets, of (lists, query, Unix ms, most rows of a page), or Refusal. time: its answer, of
     Unix ns. symbol_keys: where rows of any page have their symbol. base_of: the listed base of a
-    row, '' for none. live, halted, gone: how a row of the list says that its pair trades, is
+    row, '' for none. funded: a row of the list with its next payment, where the list tells it, and
+    funding_path is none. live, halted, gone: how a row of the list says that its pair trades, is
     halted (None: it is left out) or is gone. shows_halted, shows_new: what tickers show of a
     halted pair, and of one that has never traded. years_of_zeros: tickers of all have those that
     trade no more. tickers: pages by path; all of them: which one lists every symbol is asked
@@ -133,6 +134,7 @@ class SourcePages:
     shows_new: Shown
     years_of_zeros: bool = False
     tickers: Mapping[str, TickerPage]
+    funded: Callable[[Row, FundingRate], Row] | None = None
     funding_path: str = ""
     funding: Callable[[Query, Sequence[FundingRate], MarkPx, int], bytes] | None = None
     maintenance_path: str = ""

@@ -36,7 +36,7 @@ class Rules:
 
 
 class Close(NamedTuple):
-    """End the socket with this close frame."""
+    """End the socket with this close frame; code 0: without one."""
 
     code: int = 1000
     reason: str = ""
@@ -54,6 +54,7 @@ class Answer:
 
 
 NOTHING = Answer()
+_VERBS = ("op", "method", "event")  # where requests say what they want
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ class Conversation:
     def busy(self, frame: str) -> str | None:
         """Return how the venue says that it is too busy for a request; None: it is none."""
         request = read_object(frame)
-        verb = str(request.get("op") or request.get("method")) if request else ""
+        verb = next((str(request[key]) for key in _VERBS if request and request.get(key)), "")
         return self.refusal(request or {}) if verb.lower().startswith(("sub", "unsub")) else None
 
     def refusal(self, request: dict[str, Any]) -> str:
