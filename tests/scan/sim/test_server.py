@@ -42,7 +42,7 @@ async def _listen(
     found: list[tuple[int, Book]] = []
     decoder = ReferenceDecoder(venue.schema)
     symbol = server.market.instruments[SOURCE_BY_NAME[name].id][0].venue_symbol
-    async with session.ws_connect(server.endpoints()[name][1]) as ws:
+    async with session.ws_connect(server.endpoints()[name][1], headers=venue.spec.headers) as ws:
         await ws.send_str(venue.subscribe([symbol], 1))
         while len(found) < 6:
             message = await ws.receive(3.0)

@@ -43,8 +43,11 @@ async def connected(
     server: RecordingServer, name: str
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     """Yield a raw socket to a source."""
-    url = server.endpoints()[name][1]
-    async with aiohttp.ClientSession() as session, session.ws_connect(url) as ws:
+    url, headers = server.endpoints()[name][1], VENUES[name].spec.headers
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, headers=headers) as ws,
+    ):
         yield ws
 
 
@@ -333,7 +336,9 @@ def test_it_waits_for_clients_and_keeps_the_recorded_pace(tmp_path: Path) -> Non
         async with serving(folder, speed=2.0) as server, aiohttp.ClientSession() as session:
             await asyncio.sleep(0.1)
             assert (False, 0) == (server.begun, server.n_frames)
-            async with session.ws_connect(server.endpoints()[name][1]) as ws:
+            async with session.ws_connect(
+                server.endpoints()[name][1], headers=VENUES[name].spec.headers
+            ) as ws:
                 await ws.send_json(BYBIT)
                 loop = asyncio.get_running_loop()
                 await messages(ws, 2)
