@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
-from known import SOURCE_BY_NAME, SOURCES
+from known import LATER, SOURCE_BY_NAME, SOURCES
 from scan.sim.conftest import Lab
 from spreadscan.clock import now_ns
 from spreadscan.sim import Market, SimServer
@@ -681,7 +681,7 @@ def test_real_tickers_are_as_long_as_the_venues(lab: Lab) -> None:
     """Pairs that nobody here trades stand in them, too."""
 
     async def main() -> None:
-        market = Market(seed=1, shape=REAL)
+        market = Market(seed=1, shape=REAL, also=LATER)
         server = SimServer(market)
         async with lab.serving(server) as session:
             for source in SOURCES:
