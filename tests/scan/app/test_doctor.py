@@ -36,7 +36,7 @@ from spreadscan.errors import BadFrame, RateLimited, RegionBlocked
 from spreadscan.inuse import Announced, leave_maintenance
 from spreadscan.lists import Failure, SourceList
 from spreadscan.net.bans import bans_of
-from spreadscan.sim.pages import TIME_PATHS, time_page
+from spreadscan.sim.pages import PAGES, time_page
 from spreadscan.venues import VENUES, base
 from spreadscan.venues.base import time_ms
 
@@ -652,7 +652,7 @@ page = "maintenance"
 @pytest.mark.parametrize("name", VENUES)
 def test_the_time_of_every_venue_is_read(name: str) -> None:
     spec = VENUES[name].spec
-    assert TIME_PATHS[name] == spec.time_path
+    assert PAGES[name].time_path == spec.time_path
     ms = 1_790_000_000_123
     assert ms == time_ms(spec, time_page(name, ms * 1_000_000 + 456))
     for payload in (b"", b"[1]", b"{}", b'{"code": "1", "data": []}', b'{"data": {"x": 1}}'):

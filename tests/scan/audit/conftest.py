@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from spreadcore import Instance
 
+from known import LATER
 from spreadscan.audit import judge, status
 from spreadscan.sim import Market
 
@@ -12,7 +13,7 @@ from spreadscan.sim import Market
 @pytest.fixture(scope="session")
 def still() -> Market:
     """A market in which nothing ever ticks."""
-    return Market(seed=1, freeze_after_s=0.0)
+    return Market(seed=1, freeze_after_s=0.0, also=LATER)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from spreadscan.audit.worker import AuditWorker
 from spreadscan.clock import now_ns
 from spreadscan.config import Audit, Config, Discovery, VenueSettings
 from spreadscan.lists import Lists
-from spreadscan.sim.pages import INSTRUMENT_PATHS, Pages
+from spreadscan.sim.pages import PAGES, Pages
 from spreadscan.types import Instrument
 
 S = 10**9
@@ -96,7 +96,7 @@ class Side:
         return web.Response(body=body, content_type="application/json")
 
     def _kind(self, request: web.Request) -> str:
-        if request.path == INSTRUMENT_PATHS[self.name]:
+        if request.path == PAGES[self.name].instruments_path:
             return "instruments"
         if "status" in request.path:
             return "maintenance"
