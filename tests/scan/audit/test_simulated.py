@@ -20,6 +20,7 @@ from spreadscan.venues import VENUES
 
 N = 40  # pairs of the source, the most traded ones
 QUIET_S = 0.4  # a quote that stood for longer may be accused, in place of 5 to 10 s
+EVERY_S = 0.4  # between rounds
 pytestmark = pytest.mark.usefixtures("soon", "impatient")
 
 
@@ -30,8 +31,18 @@ def moving() -> Market:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spreadscan.audit.worker._NOTE_S", 0.1)
+    monkeypatch.setattr("spreadscan.audit.status._AGAIN_S", 0.4)
     for name, venue in list(VENUES.items()):
         pages = replace(venue.audit, older_by_s=QUIET_S)
+        monkeypatch.setitem(VENUES, name, replace(venue, audit=pages))
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch, impatient: None, unweighed: None) -> None:
+    """Lists are read as often as rounds are made."""
+    for name, venue in list(VENUES.items()):
+        pages = replace(venue.audit, status_every_s=0.6)
         monkeypatch.setitem(VENUES, name, replace(venue, audit=pages))
 
 
@@ -42,6 +53,7 @@ class Case:
         self.instance = instance
         self.name = name
         self.source = SOURCE_BY_NAME[name].id
+        self.faults = server.exchanges[name].harm.faults
         self.server = server
 
     def figure(self, name: str) -> int:
@@ -75,8 +87,8 @@ async def watching(
     rest_url, ws_url = server.endpoints()[name]
     config = Config(
         sources=(name,),
-        audit=Audit(**{"every_s": 1.0, "funding_every_s": 0.0, **audit}),
-        discovery=Discovery(rest_timeout_s=2.0),
+        audit=Audit(**{"every_s": EVERY_S, "funding_every_s": 0.0, **audit}),
+        discovery=Discovery(rest_timeout_s=1.0),
         venues={name: VenueSettings(rest_url=rest_url, ws_url=ws_url)},
         feeds=settings("picows", beat_ms=50.0),
     )
@@ -99,14 +111,16 @@ def symbols(market: Market, name: str, *ids: int) -> tuple[str, ...]:
     return tuple(instruments(market, name)[i].venue_symbol for i in ids)
 
 
+@pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("name", VENUES)
 def test_frozen_pairs_are_emptied_and_no_healthy_one_ever(
     instance: Instance, moving: Market, name: str
 ) -> None:
     async def main() -> None:
         frozen = symbols(moving, name, 0, 1)
-        fault = script.Freeze(source=name, symbols=frozen, at_s=5.0)
-        async with watching(instance, moving, name, fault) as case:
+        async with watching(instance, moving, name) as case:
+            await until(case.rounds(3))
+            case.faults.append(script.Freeze(source=name, symbols=frozen))
             await until(lambda: case.count("found_wrong") >= 2)
             await until(case.rounds(3))
             assert 2 == case.count("found_wrong") == case.figure("wrong")
@@ -117,24 +131,21 @@ def test_frozen_pairs_are_emptied_and_no_healthy_one_ever(
     run(main(), 60.0)
 
 
+@pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("name", VENUES)
 def test_halted_pairs_are_found_and_come_back(
-    instance: Instance, moving: Market, name: str, monkeypatch: pytest.MonkeyPatch
+    instance: Instance, moving: Market, name: str
 ) -> None:
     """Told by row, list or push, each venue in its own way."""
-    venue = VENUES[name]
-    monkeypatch.setitem(
-        VENUES, name, replace(venue, audit=replace(venue.audit, status_every_s=2.0))
-    )
-    monkeypatch.setattr("spreadscan.audit.status._AGAIN_S", 1.0)
 
     async def main() -> None:
-        halted = symbols(moving, name, 2)
-        fault = script.Halt(source=name, symbols=halted, at_s=5.0, until_s=16.0)
-        async with watching(instance, moving, name, fault) as case:
+        async with watching(instance, moving, name) as case:
+            await until(case.rounds(2))
+            case.faults.append(script.Halt(source=name, symbols=symbols(moving, name, 2)))
             await until(lambda: case.of("not_trading") == {2})
             await until(lambda: case.count("halts") == 1)
             assert 0 == instance.quotes.read(case.source, 2).recv_ns
+            case.faults.clear()
             await until(lambda: not case.of("not_trading"))
             await until(lambda: instance.quotes.read(case.source, 2).recv_ns)
             assert 1 == case.count("halts")
@@ -166,17 +177,20 @@ LIES: dict[str, Callable[[str], Fault]] = {
 LIARS = ("binance-spot", "mexc-futures", "okx-spot")  # take turns
 
 
+@pytest.mark.usefixtures("often")
 @pytest.mark.parametrize(("lie", "name"), [(lie, LIARS[n % 3]) for n, lie in enumerate(LIES)])
 def test_answers_that_lie_empty_nothing(
     instance: Instance, moving: Market, lie: str, name: str
 ) -> None:
     async def main() -> None:
         async with watching(instance, moving, name, LIES[lie](name)) as case:
-            await until(case.rounds(5))
+            await until(lambda: instance.quotes.survey(case.source)[0] >= N - 2)
+            five = case.rounds(5)
+            await until(lambda: five() or case.figure("failed") >= 3)
+            if lie in ("stale", "stale, dated now"):
+                await until(lambda: case.figure("lagging"))  # from when it has witnesses
             assert not case.has_emptied()
             assert instance.quotes.survey(case.source)[0] >= N - 2
-            if lie in ("stale", "stale, dated now"):
-                assert case.figure("lagging")  # from when it has witnesses
 
     run(main(), 60.0)
 
@@ -187,12 +201,12 @@ def test_requests_stay_within_the_venues_weights(
 ) -> None:
     async def main() -> None:
         async with watching(instance, moving, name) as case:
-            await until(case.rounds(4))
+            await until(case.rounds(3))
             for symbol_id in range(N):
                 instance.questions.mark(case.source, symbol_id)
             instance.questions.wake()
             await until(lambda: case.figure("answers"))
-            await until(case.rounds(2))
+            await until(case.rounds(1))
             assert 0 == case.figure("failed")
             assert not case.has_emptied()
             weights = case.server.counters()[name].weights
