@@ -1,5 +1,6 @@
 """Feed and audit of a source against its simulator, which lies by script (docs/faults.md)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,8 +10,9 @@ import pytest
 from spreadcore import Instance
 
 from known import SOURCE_BY_NAME
-from scan.audit.kit import auditing
+from scan.audit.kit import S, auditing
 from scan.feeds.kit import counter, lists_of, run, settings, until, working
+from spreadscan.clock import now_ns
 from spreadscan.config import Audit, Config, Discovery, VenueSettings
 from spreadscan.lists import Listed
 from spreadscan.sim import Market, SimServer
@@ -21,7 +23,7 @@ from spreadscan.venues import VENUES
 N = 40  # pairs of the source, the most traded ones
 QUIET_S = 0.4  # a quote that stood for longer may be accused, in place of 5 to 10 s
 EVERY_S = 0.4  # between rounds
-pytestmark = pytest.mark.usefixtures("soon", "impatient")
+pytestmark = pytest.mark.usefixtures("soon")
 
 
 @pytest.fixture(scope="session")
@@ -153,6 +155,118 @@ def test_halted_pairs_are_found_and_come_back(
     run(main(), 60.0)
 
 
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize(("name", "sockets"), [("binance-spot", 1), ("mexc-spot", 2)])
+def test_a_source_that_is_frozen_as_a_whole_gets_new_sockets(
+    instance: Instance, moving: Market, name: str, sockets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is emptied, no socket is closed before its successor quotes, one at a time."""
+    monkeypatch.setattr("spreadscan.audit.witnesses.LAGGING_AT_LEAST_NS", 10**9)
+
+    async def main() -> None:
+        mute = script.Mute(source=name, connects=tuple(range(1, sockets + 1)), at_s=3.0)
+        async with watching(instance, moving, name, mute) as case:
+            exchange, most = case.server.exchanges[name], 0
+
+            def renewed() -> bool:
+                nonlocal most
+                most = max(most, len(exchange.connections))
+                assert instance.quotes.survey(case.source)[0] >= stood
+                return case.count("takeovers") == sockets
+
+            await until(lambda: len(exchange.connections) == sockets)
+            await until(lambda: case.figure("too_many"))
+            stood = instance.quotes.survey(case.source)[0]
+            await until(renewed)
+            assert sockets + 1 == most
+            await until(lambda: not case.figure("failing_ns"))
+            await until(case.rounds(2))
+            assert not case.has_emptied()
+            assert len(case.of("confirmed")) + len(case.of("none")) == N
+            assert 1 == case.figure("renewals")
+
+    run(main(), 60.0)
+
+
+# Binance spot is asked about several pairs at once; the others' answers are measured now and then
+ASKED = ("binance-spot", "bybit-spot", "okx-futures")
+
+
+def held(case: Case, symbol_id: int) -> tuple[int, float, float]:
+    quote = case.instance.quotes.read(case.source, symbol_id)
+    return quote.recv_ns, quote.bid_px, quote.ask_px
+
+
+def shown(case: Case, market: Market, symbol_id: int) -> tuple[float, float]:
+    """Return the prices at the venue now, per coin, but for a tick that is due."""
+    found = instruments(market, case.name)[symbol_id]
+    touch = market.touch(case.source, symbol_id, case.server.time.done_ns)
+    assert touch is not None
+    return touch.bid_px / found.multiplier, touch.ask_px / found.multiplier
+
+
+def ask(case: Case, *ids: int) -> None:
+    for symbol_id in ids:
+        case.instance.questions.mark(case.source, symbol_id)
+    case.instance.questions.wake()
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch, unweighed: None) -> None:
+    monkeypatch.setattr("spreadscan.audit.worker._NOTE_S", 0.1)
+    for name, seconds in (("_MEASURE_S", 0.2), ("_MEASURE_SOON_S", 0.2), ("_NOTE_S", 0.02)):
+        monkeypatch.setattr(f"spreadscan.audit.questions.{name}", seconds)
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize("name", ASKED)
+def test_a_page_of_questions_that_is_cached_confirms_no_frozen_leg(
+    instance: Instance, moving: Market, name: str
+) -> None:
+    """What it showed four seconds ago was so then; honest rounds do not come in between."""
+
+    async def main() -> None:
+        async with watching(instance, moving, name, every_s=60.0) as case:
+            await until(lambda: instance.quotes.survey(case.source)[0] >= N - 2)
+            at_s = case.server.exchanges[name].harm.now_s()
+            case.faults += [
+                script.Freeze(source=name, symbols=symbols(moving, name, 0), at_s=at_s),
+                script.Cached(source=name, page="ask", age_s=300.0, at_s=at_s),
+            ]
+            await until(lambda: shown(case, moving, 0) != held(case, 0)[1:])
+            await asyncio.sleep(4.0)
+            recv_ns, asked_ns = held(case, 0)[0], now_ns()
+            ask(case, 0)
+            await until(lambda: case.figure("answers"))
+            verdict = instance.audit.read(case.source, 0)
+            assert verdict.recv_ns != recv_ns or verdict.at_ns < asked_ns - S
+
+    run(main(), 60.0)
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize("name", ASKED)
+def test_an_honest_page_of_questions_confirms_the_present(
+    instance: Instance, moving: Market, name: str
+) -> None:
+    async def main() -> None:
+        async with watching(instance, moving, name, every_s=60.0) as case:
+            await until(lambda: instance.quotes.survey(case.source)[0] >= N - 2)
+
+            async def confirmed() -> bool:
+                quiet = [i for i in range(N) if now_ns() - held(case, i)[0] > S // 2]
+                ask(case, *quiet[:4])
+                begin_ns = now_ns()
+                await asyncio.sleep(0.2)
+                verdicts = [instance.audit.read(case.source, i) for i in quiet[:4]]
+                return any(v.kind == "confirmed" and v.at_ns > begin_ns - S for v in verdicts)
+
+            while not await confirmed():
+                pass
+
+    run(main(), 60.0)
+
+
 LIES: dict[str, Callable[[str], Fault]] = {
     "stale": lambda name: script.Stale(source=name, age_s=30.0),
     "stale, dated now": lambda name: script.Stale(source=name, age_s=30.0, row_times="now"),
@@ -195,6 +309,7 @@ def test_answers_that_lie_empty_nothing(
     run(main(), 60.0)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("name", VENUES)
 def test_requests_stay_within_the_venues_weights(
     instance: Instance, moving: Market, name: str

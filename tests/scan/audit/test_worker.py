@@ -234,6 +234,7 @@ def test_answers_of_five_minutes_ago_by_their_own_time_say_nothing(
                 await until(lambda: desk.figure("lagging") >= 3)
                 assert {"none"} == desk.kinds()
                 assert "lagging" == desk.verdict(3).reason
+                assert 0 == desk.figure("renewals")
                 assert 299 * S < desk.figure("lag_ns") < 302 * S
 
     run(main())
@@ -252,9 +253,12 @@ def test_a_venue_wide_freeze_is_not_emptied_pair_by_pair(
             desk.fill()
             for symbol in side.symbols[4:]:
                 side.books[symbol] = (101.0, 101.5)
+            begin = now_ns()
             async with auditing(config_for(side), desk.lists(), instance):
                 await until(lambda: side.asked["maintenance"])
-                await until(lambda: desk.figure("too_many") >= 3)
+                await until(lambda: desk.figure("too_many") >= 5)
+                assert 1 == desk.figure("renewals")  # the feed is asked for new sockets, once
+                assert begin <= desk.figure("renew_ns") <= now_ns()
                 assert {"none"} == desk.kinds()
                 assert {"too_many"} == {desk.verdict(i).reason for i in range(20)}
                 assert (4, 16) == (desk.figure("agreed"), desk.figure("accused"))
@@ -266,12 +270,21 @@ def test_a_venue_wide_freeze_is_not_emptied_pair_by_pair(
                 await until(lambda: health.info(role)["state"] == "degraded")
                 side.books = dict.fromkeys(side.books, (100.0, 100.5))
                 await until(lambda: health.info(role)["state"] == "running")
+            for symbol in side.symbols[4:]:
+                side.books[symbol] = (101.0, 101.5)
+            for again_ns, renewals in ((300 * S, 1), (0, 2)):  # not by another audit either
+                monkeypatch.setattr(rounds_module, "_RENEW_AGAIN_NS", again_ns)
+                async with auditing(config_for(side), desk.lists(), instance):
+                    end = desk.figure("too_many") + 2
+                    await until(lambda end=end: desk.figure("too_many") >= end)
+                    await until(lambda n=renewals: desk.figure("renewals") == n)
 
     run(main())
     (why,) = messages(caplog, "source not confirmed")
     assert "okx-futures" == why["source"]
     assert 1 == len(messages(caplog, "source confirmed again"))
-    (told,) = messages(caplog, "audit contradicts too many")
+    assert 2 == len(messages(caplog, "source seems frozen, its sockets are renewed"))
+    told, *_ = messages(caplog, "audit contradicts too many")
     assert (16, 4) == (told["differ"], told["agree"])
 
 

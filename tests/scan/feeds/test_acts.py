@@ -125,7 +125,7 @@ def test_every_verdict_that_is_told_is_noted(rig: Rig) -> None:
     rig.tell("find_wrong", 3, T, T + S)
     rig.look()
     rig.look()
-    wrong = Verdict("C3USDT", "wrong", "", T, T + S, False)
+    wrong = Verdict("C3USDT", "wrong", "", T, T + S)
     [noted] = rig.noted
     assert T - S == noted.round_ns
-    assert {Verdict("C1USDT", "confirmed", "", T, T + S, False), wrong} == set(noted.verdicts)
+    assert {Verdict("C1USDT", "confirmed", "", T, T + S), wrong} == set(noted.verdicts)
