@@ -201,7 +201,7 @@ class Judge:
             for pair in self._pairs.values()
             if not self.is_halted(pair.symbol_id)
         ]
-        contradicted, judged = 0, 0
+        contradicted = 0
         for at, (pair, finding) in enumerate(findings):
             if finding == _EMPTY:
                 continue
@@ -212,10 +212,10 @@ class Judge:
                 finding = "lagging"
             findings[at] = (pair, finding)
             contradicted += finding in (_DIFFERS, _ABSENT)
-            judged += finding in (_AGREES, _DIFFERS, _ABSENT)
             found.agreed += finding in (_AGREES, "moved")
         found.accused = contradicted
         found.absent = {pair.symbol_id for pair, finding in findings if finding == _ABSENT}
+        judged = found.agreed + contradicted  # what was heard meanwhile is no sign of a fault
         few = min(SUSPECT_OVER, SUSPECT_OF_FEW * judged)
         found.too_many = contradicted > max(few, SUSPECT_SHARE * judged)
         for pair, finding in findings:
