@@ -54,26 +54,6 @@ def test_a_list_that_halts_pairs_which_quote_is_not_believed(
     assert taken != bool(contradicted(caplog))
 
 
-def test_a_pair_that_has_only_just_stopped_is_halted_by_the_next_list(
-    instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not by that which comes in ten minutes."""
-    monkeypatch.setattr(status, "_AGAIN_S", 1.2)
-
-    async def main() -> None:
-        async with Side("okx-futures") as side:
-            desk = Desk(instance, side)
-            desk.fill()
-            desk.quote(3, age_s=0.0)
-            side.halted.add(side.symbols[3])
-            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
-                await until(lambda: desk.figure("status_reads") == 1)
-                assert 0 == desk.figure("halted")
-                await until(lambda: desk.kind(3) == "not_trading")
-
-    run(main(), 10.0)
-
-
 def contradicted(caplog: pytest.LogCaptureFixture) -> object:
     return messages(caplog, "statuses contradicted by quotes, not taken")
 
