@@ -35,6 +35,7 @@ _IN_FLIGHT = 4  # requests of one source
 _WAITING_MAX = 64  # questions of one source; beyond it there is no answer in time anyway
 _ALONG = 4 * AT_LEAST  # pairs that move, in a request that asks about several
 _MEASURE_S, _MEASURE_SOON_S = 15.0, 2.0  # between answers about one; while there are too few
+_SOON_AT_MOST = 10  # not each tells
 _MEASURED, _MEASURED_LIFE_NS = 6, 100_000_000_000  # of them count, and for so long
 _NOTES, _NOTE_S = 5, 0.1  # after such an answer, which may be ahead of the sockets
 _PARK_NS = 100_000_000  # a net under the wake-up, and how soon a stop is seen
@@ -106,10 +107,12 @@ class Asked:
 
     async def measure(self) -> None:
         """Keep known how old answers are where a request names one pair. Runs until cancelled."""
+        n_asked = 0
         while True:
-            few = len(self._measured) < AT_LEAST
-            await asyncio.sleep(_MEASURE_SOON_S if few else _MEASURE_S)
+            soon = len(self._measured) < AT_LEAST and n_asked < _SOON_AT_MOST
+            await asyncio.sleep(_MEASURE_SOON_S if soon else _MEASURE_S)
             if ids := self._moving(1):
+                n_asked += 1
                 await self._ask(ids, self._measure)
 
     async def _ask(
@@ -190,8 +193,7 @@ class Asked:
         return answer, before, source.table(ids)
 
     def _moving(self, at_most: int) -> list[int]:
-        found = self._source.witnesses.moving(now_ns(), at_most)
-        return [i for i in found if i in self._source.pairs]
+        return self._source.witnesses.moving(self._source.pairs, now_ns(), at_most)
 
     def _lag_of_late(self, sent_ns: int) -> Lag:
         """Return how old answers about single pairs have been of late, at most."""

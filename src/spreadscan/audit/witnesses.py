@@ -72,10 +72,16 @@ class Witnesses:
             while len(notes) > 1 and notes[1].since_ns < forget_ns:
                 del notes[0]
 
-    def moving(self, at_ns: int, at_most: int) -> list[int]:
-        """Return symbol ids of some that have moved lately enough to bear witness, by lot: the
+    def moving(self, pairs: Mapping[int, Pair], at_ns: int, at_most: int) -> list[int]:
+        """Return symbol ids of some that would bear witness of an answer that is fresh, by lot: the
         busiest ones are soon back at a price that they had before."""
-        able = [i for i, notes in self._notes.items() if self._moves(notes, at_ns)]
+        able = [
+            i
+            for i, notes in self._notes.items()
+            if i in pairs
+            and self._moves(notes, at_ns)
+            and not _says_nothing(notes, _row_of(notes[-1].held), pairs[i].tick)
+        ]
         return random.sample(able, min(at_most, len(able)))
 
     def lag(
@@ -133,6 +139,11 @@ def _says_nothing(notes: list[_Note], row: Ticker, tick: float) -> bool:
     """Return whether the table held what a row says for much of the time: it may be of any age."""
     agreeing = sum(note.held.recv_ns > 0 and agrees(note.held, row, tick) for note in notes)
     return len(notes) > 2 and 3 * agreeing > len(notes)
+
+
+def _row_of(held: Held) -> Ticker:
+    """Return a row that shows what a slot holds."""
+    return Ticker("", held.bid_px, held.ask_px)
 
 
 def _newest_agreeing(notes: list[_Note], row: Ticker, tick: float, sent_ns: int) -> int | None:
