@@ -30,6 +30,7 @@ from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
 
+from known import DIRECTIONS, SOURCE_BY_NAME
 from measure import quantile
 from spreadscan.audit.worker import AuditWorker
 from spreadscan.clock import now_ns
@@ -37,7 +38,6 @@ from spreadscan.config import Audit, Config, Paths, VenueSettings
 from spreadscan.lists import Listed, Lists, SourceList
 from spreadscan.sim import Market
 from spreadscan.sim.server import SimOptions, SimServer, run_sim
-from spreadscan.types import DIRECTIONS, SOURCE_BY_NAME
 from spreadscan.venues import VENUES
 
 SPOT, PERP = "okx-spot", "mexc-futures"
