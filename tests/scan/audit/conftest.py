@@ -25,9 +25,9 @@ def instance(make_instance: Callable[..., Instance]) -> Instance:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second answer may follow after half a second, and a list that is wanted likewise."""
+    """The second answer may follow after half a second, and a list that is wanted after one."""
     monkeypatch.setattr(judge, "SECOND_AFTER_NS", 500_000_000)
-    monkeypatch.setattr(status, "_SOON_S", 0.5)
+    monkeypatch.setattr(status, "_SOON_S", 1.0)
     monkeypatch.setattr(status, "_ALIVE_NS", 1_000_000_000)
     monkeypatch.setattr(status, "_OLDER_BY_NS", 500_000_000)
 
