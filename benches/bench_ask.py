@@ -30,7 +30,7 @@ from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
 
-from known import DIRECTIONS, SOURCE_BY_NAME
+from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
 from measure import quantile
 from spreadscan.audit.worker import AuditWorker
 from spreadscan.clock import now_ns
@@ -54,7 +54,9 @@ def bench_ask(
     children: Any,
     tmp_path: Path,
 ) -> None:
-    region.create(instance_name, n_symbols=64)
+    region.create(
+        instance_name, n_sources=len(SOURCES), n_symbols=N_SYMBOLS, n_directions=len(DIRECTIONS)
+    )
     instance, market = Instance(instance_name, writable=SECTIONS), Market(freeze_after_s=0.0)
     children.start("sim", _simulate, tmp_path / "url")
     url = _when(lambda: (tmp_path / "url").exists() and (tmp_path / "url").read_text())
@@ -133,8 +135,7 @@ def _when(holds: Callable[[], Any]) -> Any:
 
 
 def _direction() -> int:
-    buy, sell = SOURCE_BY_NAME[SPOT].id, SOURCE_BY_NAME[PERP].id
-    return next(d.id for d in DIRECTIONS if (d.buy_source, d.sell_source) == (buy, sell))
+    return next(d.id for d in DIRECTIONS if (d.buy.name, d.sell.name) == (SPOT, PERP))
 
 
 def _lists(market: Market) -> Lists:
@@ -168,7 +169,8 @@ def _audit(name: str, config: Config, lists: Lists) -> None:
 
 def _run_engine(name: str) -> None:
     i = Instance(name, writable=SECTIONS)
-    index = SourceSymbolIndex(8, 64, DIRECTIONS)
+    directions = [(d.id, d.buy.id, d.sell.id) for d in DIRECTIONS]
+    index = SourceSymbolIndex(len(SOURCES), N_SYMBOLS, directions)
     for symbol in range(N_SYMBOLS):
         index.add(_direction(), symbol)
     engine = Engine(
