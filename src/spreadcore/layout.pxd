@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    LAYOUT_VERSION = 5
+    LAYOUT_VERSION = 6
     MAX_SOURCES = 64
     MAX_SYMBOLS = 65536         # rows of a source: symbol ids, or numbers of its listings
     MAX_EDGES = 1 << 20
@@ -185,7 +185,7 @@ cdef struct AuditFigures:       # one per source, at the begin of the audit sect
 cdef struct Verdict:            # 24 bytes, guarded by VerdictSlot.seq
     int64_t recv_ns             # receive time of the quote that it is about; 0: of none
     int64_t at_ns               # CLOCK_BOOTTIME as of which it is so
-    uint64_t word               # bits 0-7: layout.VERDICTS; 8-15: layout.NOT_JUDGED; 16: asked
+    uint64_t word               # bits 0-7: layout.VERDICTS; 8-15: layout.NOT_JUDGED
 
 cdef struct VerdictSlot:        # half a line, after the figures; index symbol * n_sources + source
     uint64_t seq                # odd while its one writer is inside

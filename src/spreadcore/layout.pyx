@@ -135,14 +135,16 @@ AUDIT_FIGURES = (
     "accused",
     "halted",            # pairs that do not trade
     "oldest_ns",         # the oldest of the times as of which the confirmed ones stood
-    "lag_ns",            # how old the answer was
+    "lag_ns",            # how old the answer was, 0 = nothing tells
     "failing_ns",        # since when no round has been judged, 0 = the last one was
     "below_ns",          # since when fewer than 99 % of those judged agreed, 0 = they do
+    "renew_ns",          # when the feed was asked to renew its sockets last, 0 = never
     "rounds",
     "failed",            # rounds without a usable answer
     "lagging",           # rounds whose answer was too old
     "incomplete",        # rounds whose answer was not whole
     "too_many",          # rounds that accused too many at once
+    "renewals",          # times that the feed was asked to renew its sockets
     "wrong",             # quotes found wrong
     "halts",
     "questions",

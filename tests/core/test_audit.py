@@ -25,14 +25,11 @@ def test_a_verdict_reads_back(make_instance):
     ):  # fmt: skip
         act(2, 63, T, T + 1)
         assert VerdictTuple(kind, "", T, T + 1) == audit.read(2, 63)
-        act(2, 63, T, T + 1, True)
-        assert VerdictTuple(kind, "", T, T + 1, True) == audit.read(2, 63)
-        act(2, 63, T, T + 1)
         audit.not_judged(2, 63, "moved")  # takes nothing away
         assert VerdictTuple(kind, "moved", T, T + 1) == audit.read(2, 63)
     audit.halt(2, 63, T)
     assert VerdictTuple("not_trading", "", 0, T) == audit.read(2, 63)
-    again = VerdictTuple("wrong", "young", T, T + 2, True)
+    again = VerdictTuple("wrong", "young", T, T + 2)
     audit.put(2, 63, again)
     assert again == audit.read(2, 63)
     with pytest.raises(CoreError, match="verdict: 'good', expected one of none, confirmed"):

@@ -87,7 +87,7 @@ REQUESTS = {
     "mexc-spot": ("/api/v3/ticker/bookTicker",
                   "/api/v3/ticker/bookTicker?symbol=BTCUSDT", 10, 10, 25),
     "mexc-futures": ("/api/v1/contract/ticker",
-                     "/api/v1/contract/ticker?symbol=BTC_USDT", 1, 1, 20),
+                     "/api/v1/contract/ticker?symbol=BTC_USDT", 1, 1, 1),
     "okx-spot": ("/api/v5/market/tickers?instType=SPOT",
                  "/api/v5/market/ticker?instId=BTC-USDT", 1, 1, 1),
     "okx-futures": ("/api/v5/market/tickers?instType=SWAP",
@@ -133,12 +133,27 @@ def test_weights_of_funding_and_maintenance():
         "binance-spot": ("/sapi/v1/system/status", 1),
         "bybit-spot": ("/v5/system/status", 1),
         "bybit-futures": ("/v5/system/status", 1),
-        "okx-spot": ("/api/v5/system/status", 20),  # one in 5 s
-        "okx-futures": ("/api/v5/system/status", 20),
+        "okx-spot": ("/api/v5/system/status", 1),
+        "okx-futures": ("/api/v5/system/status", 1),
     } == {
         v.name: (v.audit.maintenance_request.path, v.audit.maintenance_request.weight)
         for v in VENUES.values()
         if v.audit.maintenance_request
+    }
+
+
+def test_pages_with_a_limit_of_their_own():
+    requests = [
+        r
+        for v in VENUES.values()
+        for r in (v.audit.tickers_request, v.instruments_request(""), v.audit.maintenance_request)
+        if r
+    ]
+    assert {"/api/v5/system/status": 5.0, "/api/v1/contract/detail": 2.0} == {
+        r.path: r.apart_s for r in requests if r.apart_s
+    }
+    assert {(1, r.path, r.apart_s) for r in requests if r.apart_s} == {
+        r.cost for r in requests if r.cost.path
     }
 
 
@@ -270,7 +285,7 @@ def test_an_answer_of_another_venue_is_refused(venue):
     for other in VENUES.values():
         if other is venue or any({venue.name, other.name} <= group for group in alike):
             continue
-        with pytest.raises(OURS):
+        with pytest.raises(BadFrame, match="found .* expected"):
             venue.audit.tickers(body(other, [row_of(other)]))
 
 

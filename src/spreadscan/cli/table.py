@@ -249,7 +249,7 @@ def _audit_table(found: Mapping[str, Any], width: int) -> Table:
             f"{found['sources'][name]['found_wrong']:,}",
             f"{source['halted']:,}",
             _seconds(source["oldest_s"]),
-            _seconds(source["lag_s"], 1),
+            "unknown" if source["lag_s"] is None else _seconds(source["lag_s"], 1),
             _seconds(source["round_s"]),
         )
         table.add_row(name, *numbers, style="yellow" if name in bad else "")
@@ -273,11 +273,13 @@ def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
     asked = ", ".join(f"{name} {minute[name]:,} / {found['engine'][name]:,}" for name in names)
     audited, agreed = of_all["audited"], of_all["agreed"]
     wide = width >= _WIDE
+    unknown = of_all["lag_unknown"]
     return [
         (f"audited {audited:,}, agreed {agreed:,}" if wide else f"agreed {agreed:,} of {audited:,}")
         + f", not judged {of_all['not_judged']:,}, wrong {wrong:,}, halted {of_all['halted']:,}, "
         f"oldest {'confirmation ' if wide else ''}{_seconds(of_all['oldest_s'])} s, "
-        f"lag {_seconds(of_all['lag_s'], 1)} s",
+        f"lag {_seconds(of_all['lag_s'], 1)} s"
+        + (f", unknown of {unknown}" if unknown and wide else ""),
         *([f"{_minute(found)} / this run: {asked}"] if found["engine"]["asked"] else []),
     ]
 

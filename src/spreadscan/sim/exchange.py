@@ -77,7 +77,7 @@ class Exchange(Generic[_T]):
         self.connections: set[Connection] = set()
         self.pages = PAGES[name]
         self._protocol = PROTOCOLS[name]
-        self._harm = harm
+        self.harm = harm
         self._opcode = BINARY if self._protocol.binary else TEXT
         self._by_symbol: dict[str, _T] = {}
         self._names: dict[str, str] = {}
@@ -215,7 +215,7 @@ class Exchange(Generic[_T]):
         if spent.refused:
             status, more, body = weights.refusal(spent, self._unix_ns())
             return _answer(body, headers | more, status)
-        harm = self._harm.page(*self._names_of(page, request.query))
+        harm = self.harm.page(*self._names_of(page, request.query))
         refusal = await harm.answer(request.query.get("cursor"))
         if refusal is not None:
             return refusal
@@ -264,11 +264,11 @@ class Exchange(Generic[_T]):
             rules=self.rules,
             topics={}
             if request.path.startswith(("/market/", "/private/"))
-            else self._harm.topics(self._names),
+            else self.harm.topics(self._names),
             conn_id=f"{self._rng.getrandbits(32):08x}",
             opened_s=now_ns() * 1e-9,
         )
-        connection = Connection(ws, transport, conversation, self._harm.socket(), request.path)
+        connection = Connection(ws, transport, conversation, self.harm.socket(), request.path)
         self.connections.add(connection)
         self.counters.sockets += 1
         self.counters.opened += 1
@@ -284,7 +284,7 @@ class Exchange(Generic[_T]):
         if kind is WSMsgType.TEXT and isinstance(data, str):
             unix_ms = self._unix_ns() // 1_000_000
             if conversation.topics:
-                conversation.topics = self._harm.topics(self._names)
+                conversation.topics = self.harm.topics(self._names)
             no = conversation.busy(data) if connection.harm and connection.harm.busy() else None
             answer = Answer((no,)) if no else conversation.text(data, now * 1e-9, unix_ms)
             self._apply(connection, answer)
@@ -341,9 +341,9 @@ class Exchange(Generic[_T]):
 
     def _push(self, topic: _T, payload: bytes, receivers: list[Connection]) -> None:
         symbol = topic.symbol
-        if symbol in self._harm.silent():
+        if symbol in self.harm.silent():
             return
-        sent = self._harm.payload(symbol, payload)
+        sent = self.harm.payload(symbol, payload)
         self._send(sent, self._opcode, receivers, whole=sent is payload)
 
     def _send(

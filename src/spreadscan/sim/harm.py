@@ -162,11 +162,14 @@ class PageHarm:
 
 
 class Harm:
-    """The faults of one source. name: of the source; time: counts at_s from its start."""
+    """The faults of one source. name: of the source; time: counts at_s from its start.
+
+    faults may be changed while it serves: those of sockets befall the next ones that open.
+    """
 
     def __init__(self, name: str, faults: Sequence[Fault], time: SimTime, seed: int) -> None:
         self.name = name
-        self._faults = [fault for fault in faults if fault.source in ("*", name)]
+        self.faults = [fault for fault in faults if fault.source in ("*", name)]
         self._time = time
         self.seed = seed
         self._n_opened = 0
@@ -183,10 +186,10 @@ class Harm:
 
     def active(self, kind: type[_F], at_s: float | None = None) -> list[_F]:
         """Return the faults of this kind that are in force, now or at another time."""
-        if not self._faults:
+        if not self.faults:
             return []
         t = self.now_s() if at_s is None else at_s
-        return [f for f in self._faults if isinstance(f, kind) and f.at_s <= t < f.until_s]
+        return [f for f in self.faults if isinstance(f, kind) and f.at_s <= t < f.until_s]
 
     def socket(self) -> SocketHarm | None:
         """Count a new socket and return what befalls it, None for nothing."""
@@ -194,7 +197,7 @@ class Harm:
         announces = self.name in script.ANNOUNCING
         faults = [
             f
-            for f in self._faults
+            for f in self.faults
             if isinstance(f, script.SocketFault)
             and (not f.connects or self._n_opened in f.connects)
             and (announces or not isinstance(f, script.Restart))

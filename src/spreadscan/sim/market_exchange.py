@@ -132,10 +132,10 @@ class MarketExchange(Exchange[_Topic]):
 
     def _pages_at(self, at_s: float) -> Pages:
         """Return the lists as the script has them at a time; the last few are kept."""
-        state = self._harm.list_state(at_s)
+        state = self.harm.list_state(at_s)
         pages = self._lists.get(state)
         if pages is None:
-            listed, halted = self._harm.listed(self._listed, at_s), self._harm.halted(at_s)
+            listed, halted = self.harm.listed(self._listed, at_s), self.harm.halted(at_s)
             pages = self._pages if listed is None else self._pages.with_listed(self.name, listed)
             pages = pages.with_halted(self.name, halted) if halted else pages
             if len(self._lists) >= _PAGES_KEPT:
@@ -177,7 +177,7 @@ class MarketExchange(Exchange[_Topic]):
         start_ms, ms = self._time.t0_unix_ns // 1_000_000, self._moment().unix_ns // 1_000_000
         works = [
             Work(w.title, start_ms + int(w.begin_s * 1e3), start_ms + int(w.end_s * 1e3))
-            for w in self._harm.works()
+            for w in self.harm.works()
         ]
         assert self.pages.maintenance
         return self.pages.maintenance(query, works, ms)
@@ -254,7 +254,7 @@ class MarketExchange(Exchange[_Topic]):
         return self._market.book(topic.series, k, tick_ns, self._time.unix_ns(tick_ns))
 
     def _rendered(self, book: Book) -> bytes:
-        return VENUES[self.name].render(self._harm.book(book))
+        return VENUES[self.name].render(self.harm.book(book))
 
     def _count(self, n: int) -> None:
         self.counters.frames += n

@@ -23,8 +23,10 @@ from spreadcore.region import instance_dir
 
 from known import SOURCE_BY_NAME
 from scan.discovery.kit import NOBODY, Reply, Rest, run
+from scan.feeds.kit import Exchange, ack, refusal
+from scan.feeds.kit import settings as feeds
 from scan.net.raw_server import RawServer
-from spreadscan.app.doctor import Check, Report, examine, reach
+from spreadscan.app.doctor import Check, Report, examine, push, reach
 from spreadscan.app.doctor.examine import n_checks
 from spreadscan.app.status import roles_of
 from spreadscan.clock import now_ns
@@ -32,7 +34,7 @@ from spreadscan.config import Audit, Config, Discovery, Feeds, Paths, Tracker, V
 from spreadscan.discovery import outcome
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import BadFrame, RateLimited, RegionBlocked
+from spreadscan.errors import BadFrame, RateLimited, Refused, RegionBlocked
 from spreadscan.inuse import Announced, leave_maintenance
 from spreadscan.lists import Failure, SourceList
 from spreadscan.net.bans import bans_of
@@ -178,14 +180,15 @@ def test_live_is_well_with_a_simulator(place: Place) -> None:
     assert 0 == found.returncode, found.stdout + found.stderr
     told = [(c["subject"], c["name"]) for c in json.loads(found.stdout)["checks"]]
     for source, names in {
-        "okx-spot": ["facts", "time", "instruments", "tickers", "maintenance", "websocket"],
+        "okx-spot": [
+            "facts", "time", "instruments", "tickers", "maintenance", "websocket", "statuses",
+        ],
         "bybit-futures": [
             "facts", "time", "instruments", "tickers", "funding", "maintenance", "websocket",
         ],
     }.items():  # fmt: skip
         assert names == [name for subject, name in told if subject == source]
     assert "BTC-USDT quoted" in found.stdout
-    time.sleep(5.1)  # OKX answers about maintenance once in so long
     assert "nothing to mend" in place.doctor("--live").stdout
 
 
@@ -236,6 +239,33 @@ def test_live_tells_what_is_not_as_it_was(
     assert said in found["okx-spot", "instruments"].found
     assert advice in found["okx-spot", "instruments"].advice
     assert "no instrument list says" in found["okx-spot", "websocket"].found
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda r: [refusal("okx-spot", r, "60018", "Wrong channel")], "refuses statuses: 60018"),
+        (lambda r: None, "no answer about statuses within 0.3 s"),
+        (lambda r: ack("okx-spot", r), ""),
+    ],
+)
+def test_a_subscription_to_statuses_is_answered(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, said: str
+) -> None:
+    monkeypatch.setattr(push, "DEADLINE_S", 0.3)
+    venue = VENUES["okx-spot"]
+
+    async def main() -> str:
+        async with Exchange("okx-spot", answer) as exchange:
+            try:
+                assert venue.audit.push
+                return await push.subscribed(venue, venue.audit.push, exchange.url, feeds())
+            except Refused as error:
+                return str(error)
+
+    told = run(main())
+    assert said in told
+    assert bool(said) != (told == "acknowledged")
 
 
 def test_live_tells_a_redirect(tmp_path: Path) -> None:
@@ -612,6 +642,7 @@ def test_live_reads_the_audit_pages_of_every_venue(place: Place) -> None:
     for name, venue in VENUES.items():
         told = {c["name"]: c["found"] for c in checks if c["subject"] == name}
         assert " show a book" in told["tickers"]
+        assert ("acknowledged" if venue.audit.push else None) == told.get("statuses")
         announces = bool(venue.audit.maintenance_request)
         assert ("0 announced" if announces else None) == told.get("maintenance")
 

@@ -233,7 +233,7 @@ class Desk:
 def config_for(side: Side, **audit: Any) -> Config:
     """Return settings of an audit of that one source with rounds as often as may be."""
     ws_url = side.url.replace("http", "ws") + "/ws"
-    settings = {"every_s": 1.0, "funding_every_s": 0.0, **audit}
+    settings = {"every_s": 0.3, "funding_every_s": 0.0, **audit}
     return Config(
         sources=(side.name,),
         audit=Audit(**settings),

@@ -408,12 +408,17 @@ def whole_rows(content: bytes, header: bytes) -> list[bytes]:
     return content[len(header) :].split(b"\n")[:-1]
 
 
+def cuts(content: bytes) -> list[int]:
+    """Return every size within the last rows, and every seventh within those before."""
+    end = len(content)
+    return [*range(max(0, end - 4096), end - 1024, 7), *range(max(0, end - 1024), end + 1)]
+
+
 def test_a_signals_file_cut_anywhere_loses_no_whole_row(memory_market):
     market = memory_market
     signals, _ = written(market, 12)
     full = signals.read_bytes()
-    first = max(0, len(full) - 4096)
-    for size in (*range(0, len(SIGNALS.header) + 300, 3), *range(first, len(full) + 1)):
+    for size in (*range(0, len(SIGNALS.header) + 300, 3), *cuts(full)):
         signals.write_bytes(full[:size])
         before = market.counters()
         tracker = market.started()
@@ -433,7 +438,7 @@ def test_a_snapshots_file_cut_anywhere_is_gone_on_with(memory_market):
     market = memory_market
     signals, snapshots = written(market, 12)
     events, full = signals.read_bytes(), snapshots.read_bytes()
-    for size in (*range(0, 400, 5), *range(len(full) - 4096, len(full) + 1)):
+    for size in (*range(0, 400, 5), *cuts(full)):
         signals.write_bytes(events)
         snapshots.write_bytes(full[:size])
         tracker = market.started()
