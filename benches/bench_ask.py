@@ -30,7 +30,9 @@ from spreadcore.engine import Engine
 from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
 
-from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
+from known import EIGHT as SOURCES
+from known import SOURCE_BY_NAME
+from known import TWELVE as DIRECTIONS
 from measure import quantile
 from spreadscan.audit.worker import AuditWorker
 from spreadscan.clock import now_ns

@@ -28,7 +28,7 @@ from spreadcore import Instance
 from spreadcore.active import FREE, TRACKED
 from spreadcore.engine import Engine
 
-from known import DIRECTIONS
+from known import TWELVE as DIRECTIONS
 from measure import median, times
 from pairs import Pairs
 
@@ -52,6 +52,7 @@ ONE: tuple[Pair, ...] = tuple(
 )
 REAL: tuple[Pair, ...] = tuple((d.id, d.buy.id, d.sell.id) for d in DIRECTIONS)
 MADE_UP = REAL + tuple((d + len(REAL), sell, buy) for d, buy, sell in REAL)
+TEN_TIMES = tuple((d + n * len(REAL), *legs) for n in range(10) for d, *legs in REAL)
 
 
 class Market:
@@ -199,8 +200,9 @@ def _slots() -> "array[int]":
 @pytest.mark.parametrize(
     ("directions", "n_active", "plain"),
     [((), 0, "Python"), (ONE, 0, "Python"), (REAL, 0, "Python"), (MADE_UP, 0, "Python"),
+     (TEN_TIMES, 0, "Python"),
      (REAL, 3_600, "Python"), (REAL, 0, "NumPy")],
-    ids=["none", "one", "three", "six", "three-active", "three-numpy"],
+    ids=["none", "one", "three", "six", "thirty", "three-active", "three-numpy"],
 )  # fmt: skip
 def bench_all_dirty(
     loops: ModuleType,

@@ -25,7 +25,7 @@ import pytest
 from spreadcore import Instance
 
 from bare_readers import bare_readers_pct
-from known import SOURCES
+from known import EIGHT as SOURCES
 from rig import cpu_s, quoted, running, simulators, until, write_lists
 from spreadscan.sim import Market
 

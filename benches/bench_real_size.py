@@ -22,7 +22,8 @@ import pytest
 from spreadcore import Instance
 from spreadcore.region import exists, unlink
 
-from known import SOURCE_BY_NAME, SOURCES
+from known import EIGHT as SOURCES
+from known import SOURCE_BY_NAME
 from measure import median
 from rig import quoted, running, simulators, until, write_lists
 from spreadscan.app import build

@@ -20,7 +20,7 @@ import pytest
 from spreadcore import Instance
 
 from bench_feeds import Count
-from known import SOURCES
+from known import EIGHT as SOURCES
 from rig import quoted, running, simulators, until, write_lists
 from spreadscan.app.record import RecordingRun
 from spreadscan.config import load

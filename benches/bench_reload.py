@@ -26,7 +26,7 @@ import pytest
 from spreadcore import Instance, attach
 from spreadcore.layout import SECTIONS
 
-from known import SOURCES
+from known import EIGHT as SOURCES
 from rig import quoted, running, simulators, until, write_lists
 from spreadscan.app.build import EngineRunner
 from spreadscan.app.status import late_roles

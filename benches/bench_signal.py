@@ -29,7 +29,7 @@ from spreadcore import Instance, region
 from spreadcore.engine import Engine
 from spreadcore.layout import SECTIONS
 
-from known import DIRECTIONS
+from known import TWELVE as DIRECTIONS
 from measure import quantile, times
 from pairs import Pairs
 from spreadscan.clock import now_ns

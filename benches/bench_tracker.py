@@ -32,7 +32,8 @@ from spreadcore import Instance, active
 from spreadcore.engine import Engine
 from spreadcore.watch import PairTuple, PairWatch
 
-from known import DIRECTIONS, every_edge
+from known import TWELVE as DIRECTIONS
+from known import every_edge
 from measure import quantile
 from pairs import Pairs
 from spreadscan import config

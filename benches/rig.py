@@ -19,7 +19,8 @@ from typing import Any
 from spreadcore import Instance
 from spreadcore.errors import CoreError
 
-from known import SOURCE_BY_NAME, SOURCES
+from known import EIGHT as SOURCES
+from known import SOURCE_BY_NAME
 from spreadscan.config import Config
 from spreadscan.config import load as load_settings
 from spreadscan.discovery.ids import NONE, assign_ids, comparable
