@@ -20,7 +20,7 @@ from spreadscan.app import build, truth
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
-from spreadscan.disk.files import data_files, read_rows
+from spreadscan.disk.files import data_files, format_of, read_head, read_rows
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import health_slot
 from spreadscan.lists import read_metadata
@@ -292,11 +292,12 @@ class OpenTimes:
             return
         whole = text[: text.rfind(b"\n") + 1]  # the last line may still be on its way
         self._offsets[path] = self._offsets.get(path, 0) + len(whole)
-        for row in csv.DictReader(whole.decode().splitlines(), fieldnames=SIGNALS.names):
+        names = format_of(read_head(path), SIGNALS).names
+        for row in csv.DictReader(whole.decode().splitlines(), fieldnames=names):
             self._take(row)
 
     def _take(self, row: Mapping[str, str]) -> None:
-        if row["ring_id"] != self._ring_id:
+        if row["ring_id"] != self._ring_id or row["event"] == "EVENT":
             return
         pair = int(row["direction_id"]), int(row["symbol_id"])
         if row["event"] == "OPEN":

@@ -8,7 +8,7 @@ Synchronous; time is an argument.
 
 import logging
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
@@ -27,7 +27,7 @@ from spreadscan.disk.reserve import Reserve
 from spreadscan.errors import BadData, Halt
 from spreadscan.logs import facts
 from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
-from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of, hour_of
+from spreadscan.tracker.events import FIXED, Event, EventRows, Listed, Utc, day_of, hour_of
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
 from spreadscan.tracker.track import Late, Pair, Tracks
@@ -107,7 +107,6 @@ class Tracker:
         self._outbox: list[Event] = []  # rows of the signals file but OPEN, oldest first
         self._waiting: list[tuple[str, bytes, int]] = []  # hour, snapshot rows, their number
         self._orphans = Orphans()
-        self._listed: Mapping[int, Container[int]] = {}  # symbol ids by source id
 
     def recover(self, now_ns: int) -> None:
         """Take up what the files say is open; ends before the engine may start."""
@@ -137,15 +136,13 @@ class Tracker:
         self._flush()
         self._set_levels()
 
-    def relist(
-        self, symbols: Sequence[str], listed: Mapping[int, Container[int]], now_ns: int
-    ) -> None:
-        """Take new lists: names by symbol id, and symbol ids by source id.
+    def relist(self, symbols: Sequence[str], listed: Listed, now_ns: int) -> None:
+        """Take new lists: names by symbol id, and what each source lists, by its id.
 
         Tracks of pairs that a leg's source lists no more end as DELISTED, now or when a signal
         of before turns up.
         """
-        self._rows.symbols, self._listed = symbols, listed
+        self._rows.symbols, self._rows.listed = symbols, listed
         self._end_delisted(now_ns)
         self._forget_expired()
         self._flush()
@@ -232,12 +229,12 @@ class Tracker:
             if state != REARM or direction_id not in self._catalogue.direction_at:
                 continue
             direction = self._catalogue.direction_at[direction_id]
-            lists = [self._listed.get(s) for s in (direction.buy.id, direction.sell.id)]
+            lists = [self._rows.listed.get(s) for s in (direction.buy.id, direction.sell.id)]
             if any(listed is not None and symbol_id not in listed for listed in lists):
                 self._active.move(direction_id, symbol_id, REARM, FREE)
 
     def _end_delisted(self, now_ns: int) -> None:
-        for end in self._tracks.delist(self._listed):
+        for end in self._tracks.delist(self._rows.listed):
             self._outbox.append(self._rows.close(end, now_ns, float("nan")))
 
     def _open(self, signal: SignalTuple, now_ns: int) -> bool:

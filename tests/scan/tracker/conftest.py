@@ -15,6 +15,7 @@ from spreadcore.layout import TRACKER_COUNTERS
 from spreadscan import config
 from spreadscan.clock import now_ns
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker
+from spreadscan.types import Instrument
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -29,6 +30,17 @@ SYMBOLS = [
     *[f"S{n}-USDT" for n in range(4, 64)],
 ]
 OKX_SPOT, MEXC_FUTURES = 6, 5  # direction 0
+
+
+def listed(*symbol_ids: int, between: str = "-", quote: str = "USDT") -> dict[int, Instrument]:
+    """What a source lists, by symbol id."""
+    coins = {n: SYMBOLS[n].split("-")[0] for n in symbol_ids}
+    return {
+        n: Instrument(
+            venue_symbol=f"{coin}{between}{quote}", base=coin, listed_base=coin, quote=quote
+        )
+        for n, coin in coins.items()
+    }
 
 
 def unix_ns(text: str) -> int:
