@@ -139,6 +139,9 @@ def test_the_tracker_goes_on_in_files_of_its_own(market, version, same_ring):  #
     assert 0 == market.counters()["torn_lines"]
     result = export(data, data / "parquet")
     assert (3, 1, []) == (result.tracks.rows, result.open_tracks, result.faults)
+    tracker.archive.round(market.utc.utc_ns(market.now + 2 * 86_400 * S))
+    assert {True} == {file.compressed for file in data_files(data, SIGNALS)}
+    assert rows == all_rows(data)
 
 
 def test_a_header_of_an_earlier_version_that_was_torn_is_an_empty_file(market):  # noqa: F811
@@ -169,6 +172,7 @@ def test_what_is_older_or_newer_is_refused_with_both_names(market, tmp_path, tag
         lambda: refuse_strangers(market.folder, (SIGNALS,)),
         lambda: read_outcome(market.folder),
         lambda: live_signals(market.folder, "2026-11-20T11"),
+        OpenTimes(market.instance, str(market.folder)).read,
     ):
         with pytest.raises(BadData) as caught:
             call()

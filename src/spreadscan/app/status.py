@@ -20,7 +20,7 @@ from spreadscan.app import build, truth
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
-from spreadscan.disk.files import data_files, format_of, read_head, read_rows
+from spreadscan.disk.files import check_header, data_files, read_head, read_rows
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import health_slot
 from spreadscan.lists import read_metadata
@@ -272,7 +272,10 @@ class OpenTimes:
         self._opened: dict[tuple[int, int], Opened] = {}
 
     def read(self) -> Mapping[tuple[int, int], "Opened"]:
-        """Return by (direction id, symbol id) what the OPEN rows say of what is open now."""
+        """Return by (direction id, symbol id) what the OPEN rows say of what is open now.
+
+        BadData where a file is of an unknown version or not ours.
+        """
         files = data_files(self._folder, SIGNALS) if self._folder.is_dir() else []
         for file in files[-_NEWEST:]:
             if file.compressed and (file.stamp, file.part) not in self._seen:
@@ -292,8 +295,8 @@ class OpenTimes:
             return
         whole = text[: text.rfind(b"\n") + 1]  # the last line may still be on its way
         self._offsets[path] = self._offsets.get(path, 0) + len(whole)
-        names = format_of(read_head(path), SIGNALS).names
-        for row in csv.DictReader(whole.decode().splitlines(), fieldnames=names):
+        kind = check_header(read_head(path), path, SIGNALS) or SIGNALS
+        for row in csv.DictReader(whole.decode().splitlines(), fieldnames=kind.names):
             self._take(row)
 
     def _take(self, row: Mapping[str, str]) -> None:
