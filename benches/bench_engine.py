@@ -27,10 +27,10 @@ import pytest
 from spreadcore import Instance
 from spreadcore.active import FREE, TRACKED
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 
 from known import DIRECTIONS
 from measure import median, times
+from pairs import Pairs
 
 N_SOURCES, N_SYMBOLS = 8, 680
 N_QUOTES = N_SOURCES * N_SYMBOLS
@@ -78,7 +78,10 @@ class Market:
 
     def make_engine(self, confirm_s: float) -> Engine:
         i = self.instance
-        index = SourceSymbolIndex(N_SOURCES, N_SYMBOLS, self.directions)
+        index = Pairs(N_SOURCES, N_SYMBOLS, self.directions)
+        for direction, _, _ in self.directions:
+            for symbol in range(N_SYMBOLS):
+                index.compare(direction, symbol)
         engine_parts = (i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index)
         engine = Engine(
             *engine_parts, max_gross_bps=MAX_GROSS_BPS, min_notional=MIN_NOTIONAL,
@@ -86,8 +89,6 @@ class Market:
         )  # fmt: skip
         for direction, _, _ in self.directions:
             engine.set_rule(direction, FEES_BPS, THRESHOLD_BPS, CONVERGE_BPS)
-            for symbol in range(N_SYMBOLS):
-                index.add(direction, symbol)
         for source, seconds in enumerate(STALE_AFTER_S):
             engine.set_stale(source, seconds)
         return engine
@@ -95,8 +96,12 @@ class Market:
     def follow(self, n: int) -> set[tuple[int, int]]:
         """Mark n pairs as followed; return (direction, symbol) of each."""
         pairs = [(d, symbol) for symbol in range(N_SYMBOLS) for d, _, _ in self.directions]
+
+        def edge(direction: int, symbol: int) -> int:
+            return direction * N_SYMBOLS + symbol
+
         for pair in pairs[:n]:
-            assert self.instance.active.move(*pair, FREE, TRACKED)
+            assert self.instance.active.move(edge(*pair), FREE, TRACKED)
         return set(pairs[:n])
 
     def check(self, n_quotes: int) -> None:
@@ -181,7 +186,7 @@ class ArrayEngine:
 def market(make_instance: Callable[..., Instance]) -> Callable[[Sequence[Pair]], Market]:
     def make(directions: Sequence[Pair]) -> Market:
         n_directions = max((d for d, _, _ in directions), default=0) + 1
-        return Market(make_instance(n_directions=n_directions), directions)
+        return Market(make_instance(n_edges=n_directions * N_SYMBOLS), directions)
 
     return make
 

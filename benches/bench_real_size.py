@@ -47,7 +47,9 @@ def bench_scan(
     lists, rounds = load(tmp_path / "generated"), count(200)
     found, size = {}, {}
     for n_symbols in ROOMS:
-        instance = make_instance(n_sources=8, n_symbols=n_symbols, n_directions=12, force=True)
+        instance = make_instance(
+            n_sources=8, n_symbols=n_symbols, n_edges=n_symbols * 12, force=True
+        )
         found[n_symbols] = _scan_us(instance, lists, rounds)
         files = Path(instance.directory).iterdir()
         size[n_symbols] = sum(file.stat().st_size for file in files) / 1e6

@@ -112,7 +112,7 @@ def bench_engine_pause(
 ) -> None:
     market, rounds = Market(), count(100)
     write_lists(tmp_path, market, NAMES)
-    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
     config = Config(instance=instance.name, paths=Paths(generated=str(tmp_path / "generated")))
     lists = load(config.paths.generated)
     writable = Instance(instance.name, SECTIONS)

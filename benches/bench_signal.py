@@ -27,11 +27,11 @@ from typing import Any
 import pytest
 from spreadcore import Instance, region
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
 
 from known import DIRECTIONS
 from measure import quantile, times
+from pairs import Pairs
 from spreadscan.clock import now_ns
 
 N_SOURCES, N_SYMBOLS = 8, 680
@@ -92,13 +92,14 @@ def _beat(instance: Instance) -> None:
 
 def _run_engine(name: str, spin_us: float) -> None:
     i = Instance(name, writable=SECTIONS)
-    index = SourceSymbolIndex(N_SOURCES, N_SYMBOLS, DIRECTIONS)
+    index = Pairs(N_SOURCES, N_SYMBOLS, [(d.id, d.buy.id, d.sell.id) for d in DIRECTIONS])
+    for d in DIRECTIONS:
+        for symbol in range(N_SYMBOLS):
+            index.compare(d.id, symbol)
     engine = Engine(i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index,
                     min_notional=20.0)  # fmt: skip
     for d in DIRECTIONS:
         engine.set_rule(d.id, 15.0, 15.0 if d.id == SIGNALLING else 1e9, 2.0)
-        for symbol in range(N_SYMBOLS):
-            index.add(d.id, symbol)
     for source in range(N_SOURCES):
         engine.set_stale(source, 600.0)  # walked as the real ones; here quotes stand still
     while not i.control.stop:
@@ -109,7 +110,7 @@ def _feed(loops: ModuleType, name: str, parked: bool, n: int) -> tuple[list[int]
     """Return the samples, and how many of them woke the engine."""
     i, found, woken = Instance(name, writable=SECTIONS), [], 0
     rng = random.Random(7)
-    source = DIRECTIONS[SIGNALLING].buy_source
+    source = DIRECTIONS[SIGNALLING].buy.id
     while len(found) < WARM_UP + n:
         _beat(i)
         out = times(CHUNK)

@@ -30,11 +30,11 @@ from typing import Any
 import pytest
 from spreadcore import Instance, active
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.watch import PairTuple, PairWatch
 
-from known import DIRECTIONS
+from known import DIRECTIONS, every_edge
 from measure import quantile
+from pairs import Pairs
 from spreadscan import config
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker, run
@@ -51,7 +51,7 @@ def _tracker(instance: Instance, folder: Path) -> Tracker:
     flags = {"paths.data": str(folder), "tracker.grid_ms": GRID_MS, "tracker.reserve_mb": 0.0}
     settings = config.load(flags=flags, environ={}).config
     names = [f"S{n}-USDT" for n in range(N_SYMBOLS)]
-    return Tracker(instance, settings, names, FEES, {}, utc=UtcClock())
+    return Tracker(instance, settings, names, every_edge(N_SYMBOLS), FEES, {}, utc=UtcClock())
 
 
 def _beat(instance: Instance) -> None:
@@ -78,10 +78,11 @@ def _signal(instance: Instance, n: int) -> None:
     """Signal the first n pairs, as the engine does."""
     for k in range(n):
         direction, symbol = DIRECTIONS[k % len(DIRECTIONS)], k // len(DIRECTIONS)
-        instance.active.move(direction.id, symbol, active.FREE, active.SIGNALLED)
+        edge = direction.id * N_SYMBOLS + symbol
+        instance.active.move(edge, active.FREE, active.SIGNALLED)
         buy = instance.quotes.read(direction.buy.id, symbol)
         sell = instance.quotes.read(direction.sell.id, symbol)
-        instance.ring.push(symbol, direction.id, now_ns(), buy.recv_ns, sell.recv_ns,
+        instance.ring.push(edge, now_ns(), buy.recv_ns, sell.recv_ns,
                            buy.ask_px, sell.bid_px, buy.ask_qty, sell.bid_qty)  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def _plain_tick_s(instance: Instance, folder: Path, n: int) -> float:
             watch.look(now)
             rows = []
             for k, (name, direction, symbol) in enumerate(tracks):
-                pair = watch.read(direction.buy.id, direction.sell.id, symbol, now)
+                pair = watch.read(direction.buy.id, symbol, direction.sell.id, symbol, now)
                 rows.append(_plain_row(name, text, pair))
                 peaks[k] = max(peaks[k], pair.gross_bps - 10.0)
             file.write("".join(rows).encode())
@@ -159,7 +160,7 @@ def bench_followed(
     n: int,
 ) -> None:
     seconds = 1 if pytestconfig.option.quick else SECONDS
-    instance = make_instance(n_sources=N_SOURCES, n_symbols=N_SYMBOLS, n_directions=12)
+    instance = make_instance(n_sources=N_SOURCES, n_symbols=N_SYMBOLS, n_edges=N_SYMBOLS * 12)
     _books(instance)
     children.start("tracker", _follow, instance, tmp_path, n, seconds)
     found = children.results(WITHIN_S)["tracker"]
@@ -182,9 +183,9 @@ def bench_followed(
 
 def _run_engine(instance: Instance) -> None:
     i = instance
-    index = SourceSymbolIndex(N_SOURCES, N_SYMBOLS, DIRECTIONS)
+    index = Pairs(N_SOURCES, N_SYMBOLS, [(d.id, d.buy.id, d.sell.id) for d in DIRECTIONS])
     for symbol in range(N_SYMBOLS):
-        index.add(0, symbol)
+        index.compare(0, symbol)
     engine = Engine(i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index)
     engine.set_rule(0, FEES[0], 15.0, 2.0)
     while not i.control.stop:
@@ -256,7 +257,7 @@ def bench_late(
     tmp_path: Path,
 ) -> None:
     n = count(SAMPLES)
-    instance = make_instance(n_sources=N_SOURCES, n_symbols=N_SYMBOLS, n_directions=12)
+    instance = make_instance(n_sources=N_SOURCES, n_symbols=N_SYMBOLS, n_edges=N_SYMBOLS * 12)
     _beat(instance)
     children.start("engine", _run_engine, instance)
     children.start("tracker", _run_tracker, instance, tmp_path)

@@ -32,7 +32,17 @@ from spreadcore.atomics cimport (
 )
 from spreadcore.dirty cimport DirtySet, dirty_mark, dirty_take, dirty_wake
 from spreadcore.engine cimport Engine, engine_turn
-from spreadcore.layout cimport LINE, Quote, QuoteSlot, RingLines, Signal
+from spreadcore.layout cimport (
+    LINE,
+    Quote,
+    QuoteSlot,
+    RingLines,
+    Signal,
+    StreamLines,
+    StreamRecord,
+    Told,
+    WakeLines,
+)
 from spreadcore.quotes cimport (
     QUOTE_BUSY,
     QUOTE_OK,
@@ -50,6 +60,14 @@ from spreadcore.ring cimport (
     ring_advance,
     ring_peek,
     ring_push,
+)
+from spreadcore.stream cimport (
+    STREAM_EMPTY,
+    STREAM_OK,
+    Cursor,
+    Stream,
+    stream_publish,
+    stream_read,
 )
 
 cdef extern from *:
@@ -367,6 +385,61 @@ def consume(Shared shared not None, uint64_t capacity, uint64_t n):
     return start
 
 
+cdef inline Stream stream_over(Shared shared, uint64_t capacity) noexcept nogil:
+    """The stream that begins at line 2; word 0 counts readers that are there."""
+    cdef char* base = shared.base + 2 * LINE
+    cdef StreamLines* lines = <StreamLines*>(base + sizeof(WakeLines))
+    return Stream(<WakeLines*>base, lines, <StreamRecord*>(lines + 1), capacity - 1)
+
+
+def stream_produce(Shared shared not None, uint64_t capacity, uint64_t n, uint64_t n_readers,
+                   int64_t period_ns):
+    """Publish n records once n_readers are there; return the ns that it took.
+
+    period_ns: so much of it for each record, waited for every 16; 0: flat out.
+    """
+    cdef Stream stream = stream_over(shared, capacity)
+    cdef Told told
+    cdef uint64_t i
+    cdef int64_t start
+    memset(&told, 0, sizeof(Told))
+    with nogil:
+        while load_acquire(word(shared, 0)) < n_readers:
+            spin_hint()
+        start = now_ns()
+        for i in range(n):
+            told.at_ns = <int64_t>i
+            stream_publish(&stream, &told)
+            if period_ns and i % 16 == 15:
+                while now_ns() - start < <int64_t>i * period_ns:
+                    spin_hint()
+        start = now_ns() - start
+    return start
+
+
+def stream_follow(Shared shared not None, uint64_t capacity, uint64_t n):
+    """Read what is published until record n - 1; return (records read, how many were lost)."""
+    cdef Stream stream = stream_over(shared, capacity)
+    cdef Cursor cursor = Cursor(0, 0)
+    cdef Told told
+    cdef uint64_t wrong = 0
+    cdef uint64_t good = 0
+    cdef int rc
+    with nogil:
+        fetch_add32(<uint32_t*>word(shared, 0), 1)
+        while cursor.next < n:
+            rc = stream_read(&stream, &cursor, &told)
+            if rc == STREAM_OK:
+                good += 1
+                wrong += told.at_ns != <int64_t>(cursor.next - 1)
+            elif rc == STREAM_EMPTY:
+                spin_hint()
+    if wrong or good + cursor.lost != cursor.next:
+        raise RuntimeError(f"{wrong} records were another, {good} + {cursor.lost} are not "
+                           f"{cursor.next}")
+    return good, cursor.lost
+
+
 def pipe_produce(int fd, uint64_t n):
     """produce over a pipe: one write(2) a record."""
     cdef Signal s
@@ -533,14 +606,15 @@ def turns(Engine engine not None, Quotes quotes not None, DirtySet dirty not Non
 
 
 def signals(Quotes quotes not None, DirtySet dirty not None, SignalRing ring not None,
-            ActiveTable active not None, size_t source, size_t direction,
+            ActiveTable active not None, size_t source, size_t first_edge,
             const uint16_t[::1] symbols not None, bint parked, int64_t pause_ns,
             int64_t[::1] out not None):
     """Be a feed and a tracker at once: write a spread, await its signal, end it.
 
     A sample is the time from the clock before the slot is written to the sight of the record
-    in the ring, by this process: the way back is in it. Before each, pause_ns pass, and if
-    `parked` the engine is awaited at its futex first. Returns how many samples woke it.
+    in the ring, by this process: the way back is in it. Edges are first_edge + symbol.
+    Before each, pause_ns pass, and if `parked` the engine is awaited at its futex first. Returns
+    how many samples woke it.
     """
     cdef Ring* r = &ring.ring
     cdef uint64_t woken = 0
@@ -555,7 +629,7 @@ def signals(Quotes quotes not None, DirtySet dirty not None, SignalRing ring not
         for i in range(out.shape[0]):
             symbol = symbols[i % symbols.shape[0]]
             slot = quote_slot(&quotes.table, source, symbol)
-            byte = active_byte(&active.active, direction, symbol)
+            byte = active_byte(&active.active, first_edge + symbol)
             quote_read(slot, &calm)
             spread = calm
             spread.bid_px = calm.bid_px * 0.99

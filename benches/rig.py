@@ -100,6 +100,7 @@ def adopt(folder: Path, config: Config) -> None:
         names=lists.names,
         retired=lists.retired,
         pairs=lists.pairs,
+        edges=lists.edges,
         sources=lists.sources,
         listed=lists.listed,
         report="",

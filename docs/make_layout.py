@@ -13,7 +13,7 @@ from spreadcore import layout
 HERE = Path(__file__).parent
 PXD = HERE.parent / "src" / "spreadcore" / "layout.pxd"
 PAGE = HERE / "layout.md"
-DEFAULT = {"n_sources": 8, "n_symbols": 4096, "n_directions": 12}
+DEFAULT = {"n_sources": 8, "n_symbols": 4096, "n_edges": 16384, "n_tracks": 4096}
 
 BODIES = {
     "quotes": "`QuoteSlot[n_symbols, n_sources]`",
@@ -24,16 +24,22 @@ BODIES = {
     "dirty": "`WakeLines`; per source its summary words, padded to whole lines; per source its "
     "leaf words, padded to whole lines. Bit s of leaf word w is symbol 64 w + s; summary bit w "
     "is leaf word w",
-    "signals": "`RingLines`; `Signal[capacity]`, capacity the power of two that holds "
-    "n_directions x n_symbols",
-    "active": "`uint8[n_directions, n_symbols]`, see the states below",
+    "signals": "`RingLines`; `Signal[capacity]`, capacity the power of two that holds n_edges",
+    "active": "`uint8[n_edges]`, see the states below",
     "health": "`HealthSlot[n_sources + 32]`, see the roles below",
     "control": "`ControlWords`",
+    "pauses": "`int64[n_sources]`, `int64[256]` by direction id, `int64[n_edges]`: CLOCK_BOOTTIME "
+    "until which no signal leaves; 0 = it may. Reserved: nobody reads or writes it yet",
+    "oms": "`OmsStatus`. Reserved, as `pauses`",
+    "engine_stream": "`WakeLines`; `StreamLines`; `StreamRecord[4096]`",
+    "tracker_stream": "as `engine_stream`",
+    "tracks": "`TrackSlot[n_tracks]`",
     "funding": "`FundingSlot[n_symbols, n_sources]`",
 }
 # FIELDS has the fields of the inner one by their offset in the outer one
 INNER = {
     "QuoteSlot": "Quote", "FundingSlot": "Funding", "VerdictSlot": "Verdict", "Mark": "MarkBody",
+    "StreamRecord": "Told", "TrackSlot": "OpenTrack",
 }  # fmt: skip
 FIELD = re.compile(r"^    (\w+) (\w+)(\[\w+\])? *(?:# (.*))?$")
 
@@ -111,6 +117,9 @@ def page() -> str:
                 ("health roles, after the sources", numbered(layout.OTHER_ROLES)),
                 ("`HealthSlot.state`", numbered(layout.STATES)),
                 ("active byte", numbered(layout.ACTIVE_STATES)),
+                ("`TrackSlot.state`", numbered(layout.TRACK_STATES)),
+                ("`StreamRecord.kind`", numbered(layout.RECORD_KINDS)),
+                ("`StreamRecord.reason`", numbered(layout.REASONS)),
                 ("reasons to decline", numbered(layout.DECLINED)),
                 *(
                     (f"counters of kind {kind}", numbered(names))

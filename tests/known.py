@@ -1,9 +1,20 @@
 """The catalogue for tests: its sources and directions, by id and by name."""
 
 from spreadscan.catalogue import built_in
+from spreadscan.lists import Edge
 
 SOURCES = built_in().sources
 SOURCE_BY_NAME = built_in().source
 DIRECTIONS = built_in().directions
 EIGHT = tuple(source for source in SOURCES if source.default)  # what is scanned by default
+LATER = tuple(source.name for source in SOURCES if not source.default)
 TWELVE = tuple(d for d in DIRECTIONS if d.buy.default and d.sell.default)
+
+
+def every_edge(n_symbols: int) -> list[Edge]:
+    """Return an edge for every direction and symbol id: number direction * n_symbols + symbol."""
+    return [
+        Edge(d.id * n_symbols + row, d.id, d.buy.id, row, d.sell.id, row)
+        for d in DIRECTIONS
+        for row in range(n_symbols)
+    ]

@@ -5,6 +5,11 @@
     table.bid_px[symbol_id, source_id]        # live, read-only
     table.snapshot()                          # a copy in which no quote is torn
 
+    instance = spreadcore.Instance("default")
+    instance.tracks.all()                     # spreads that are being followed
+    reader = instance.engine_stream.reader()  # signals from now on
+    records, lost = reader.read(100)
+
 Everything else is in the submodules; each pyx has a pxd, so other packages may cimport it
 (include path: spreadcore.get_include()).
 """

@@ -1,4 +1,4 @@
-# One byte per (direction, symbol): the life of a signal.
+# One byte per edge: the life of a signal.
 #
 #   FREE -> SIGNALLED   engine, before it pushes the record
 #   SIGNALLED -> TRACKED  tracker, once the OPEN row is written
@@ -19,12 +19,11 @@ cdef enum:
     ACTIVE_REARM = 3
 
 cdef struct Active:
-    uint8_t* bytes              # index direction * n_symbols + symbol
-    uint32_t n_directions
-    uint32_t n_symbols
+    uint8_t* bytes              # by edge
+    uint32_t n_edges
 
-cdef inline uint8_t* active_byte(const Active* a, size_t direction, size_t symbol) noexcept nogil:
-    return a.bytes + direction * a.n_symbols + symbol
+cdef inline uint8_t* active_byte(const Active* a, size_t edge) noexcept nogil:
+    return a.bytes + edge
 
 cdef class ActiveTable:
     cdef:

@@ -74,6 +74,7 @@ static inline int sc_cas8(uint8_t *p, uint8_t from, uint8_t to) {
 
 static inline void sc_fence_acquire(void) { atomic_thread_fence(memory_order_acquire); }
 static inline void sc_fence_release(void) { atomic_thread_fence(memory_order_release); }
+static inline void sc_fence_seq_cst(void) { atomic_thread_fence(memory_order_seq_cst); }
 
 /* A wait hint inside a spin: lets the sibling hyper-thread run and saves power */
 static inline void sc_spin_hint(void) {

@@ -21,6 +21,7 @@ cdef extern from "atomics.h" nogil:
 
     void fence_acquire "sc_fence_acquire" () noexcept
     void fence_release "sc_fence_release" () noexcept
+    void fence_seq_cst "sc_fence_seq_cst" () noexcept
     void spin_hint "sc_spin_hint" () noexcept
 
     int futex_wait "sc_futex_wait" (uint32_t* word, uint32_t seen, int64_t timeout_ns) noexcept

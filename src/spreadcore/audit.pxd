@@ -13,7 +13,6 @@ from spreadcore.seqlock cimport SEQ_OK, seqlock_read, seqlock_write
 
 cdef enum:
     VERDICT_WORDS = 3
-    ASKED = 16                  # bit of Verdict.word
 
 cdef enum:                      # in the order of layout.VERDICTS
     VERDICT_NONE, VERDICT_CONFIRMED, VERDICT_ACCUSED, VERDICT_WRONG, VERDICT_NOT_TRADING

@@ -34,14 +34,13 @@ class VerdictTuple(NamedTuple):
     """One of layout.VERDICTS on the quote received at recv_ns (0: of none), so as of at_ns.
 
     reason: one of layout.NOT_JUDGED, why the last round could not judge; "" where it could. Times
-    are CLOCK_BOOTTIME. asked: it is the answer to a question of the engine.
+    are CLOCK_BOOTTIME.
     """
 
     kind: str
     reason: str
     recv_ns: int
     at_ns: int
-    asked: bool = False
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
@@ -62,20 +61,17 @@ cdef class AuditTable:
         if self.region is not None:
             self.region.drop()
 
-    def confirm(self, size_t source, size_t symbol, int64_t recv_ns, int64_t at_ns,
-                bint asked=False):
+    def confirm(self, size_t source, size_t symbol, int64_t recv_ns, int64_t at_ns):
         """Say that the quote received at recv_ns stood at its venue as of at_ns."""
-        self._write(source, symbol, Verdict(recv_ns, at_ns, VERDICT_CONFIRMED | asked << ASKED))
+        self._write(source, symbol, Verdict(recv_ns, at_ns, VERDICT_CONFIRMED))
 
-    def accuse(self, size_t source, size_t symbol, int64_t recv_ns, int64_t at_ns,
-               bint asked=False):
+    def accuse(self, size_t source, size_t symbol, int64_t recv_ns, int64_t at_ns):
         """Say that an answer asked for at at_ns differs from the quote received at recv_ns."""
-        self._write(source, symbol, Verdict(recv_ns, at_ns, VERDICT_ACCUSED | asked << ASKED))
+        self._write(source, symbol, Verdict(recv_ns, at_ns, VERDICT_ACCUSED))
 
-    def find_wrong(self, size_t source, size_t symbol, int64_t recv_ns, int64_t at_ns,
-                   bint asked=False):
+    def find_wrong(self, size_t source, size_t symbol, int64_t recv_ns, int64_t at_ns):
         """Say that two answers do, the last of them asked for at at_ns."""
-        self._write(source, symbol, Verdict(recv_ns, at_ns, VERDICT_WRONG | asked << ASKED))
+        self._write(source, symbol, Verdict(recv_ns, at_ns, VERDICT_WRONG))
 
     def halt(self, size_t source, size_t symbol, int64_t at_ns):
         """Say that the pair does not trade, as of at_ns."""
@@ -100,7 +96,7 @@ cdef class AuditTable:
         self._check_ids(source, symbol)
         cdef Verdict v = verdict_read(&self.verdicts, source, symbol)
         return VerdictTuple(VERDICTS[verdict_kind(&v)], NOT_JUDGED[v.word >> 8 & 0xFF],
-                            v.recv_ns, v.at_ns, bool(v.word >> ASKED & 1))
+                            v.recv_ns, v.at_ns)
 
     def put(self, size_t source, size_t symbol, verdict not None):
         """Write a VerdictTuple as it was read, such as one that was recorded."""
@@ -110,7 +106,7 @@ cdef class AuditTable:
                 raise CoreError(f"verdict: {found!r}, expected one of {words}")
         self._write(source, symbol, Verdict(
             verdict.recv_ns, verdict.at_ns, <uint64_t>VERDICTS.index(verdict.kind)
-            | <uint64_t>REASON[verdict.reason] << 8 | <uint64_t>bool(verdict.asked) << ASKED))
+            | <uint64_t>REASON[verdict.reason] << 8))
 
     def snapshot_into(self, unsigned char[::1] out not None):
         """Copy every slot torn-free into `out` (n_symbols * n_sources slots of 32 bytes).

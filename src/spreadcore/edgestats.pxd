@@ -1,9 +1,9 @@
-# Statistics of evaluated edges per (direction, symbol), for replays. The engine feeds it.
+# Statistics of evaluated edges per edge, for replays. The engine feeds it.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from spreadcore.limits cimport Limit
 
-cdef struct EdgeCell:           # one (direction, symbol)
+cdef struct EdgeCell:           # one edge
     uint64_t n                  # updates evaluated
     double sum_bps
     double max_bps
@@ -11,7 +11,7 @@ cdef struct EdgeCell:           # one (direction, symbol)
     double max_sell_px
     int64_t max_ns
 
-cdef struct LimitCell:          # one (direction, symbol, limit)
+cdef struct LimitCell:          # one edge and limit
     uint64_t n_above            # updates strictly above the limit
     uint64_t episodes
     int64_t since_ns            # start of the open episode, meaningful while `open`
@@ -20,15 +20,14 @@ cdef struct LimitCell:          # one (direction, symbol, limit)
     uint64_t open
 
 cdef struct Edges:
-    EdgeCell* cells             # direction * n_symbols + symbol
+    EdgeCell* cells             # by edge
     LimitCell* limits           # that * n_limits + limit
     Limit* limit_bps
-    uint32_t n_directions
-    uint32_t n_symbols
+    uint32_t n_edges
     uint32_t n_limits
 
-cdef void edges_add(Edges* e, size_t direction, size_t symbol, double gross, double buy_px,
-                    double sell_px, int64_t at_ns) noexcept nogil
+cdef void edges_add(Edges* e, size_t at, double gross, double buy_px, double sell_px,
+                    int64_t at_ns) noexcept nogil
 
 cdef class EdgeStats:
     cdef:

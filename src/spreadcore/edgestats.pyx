@@ -11,9 +11,8 @@ from spreadcore.limits cimport above, limit_at
 from spreadcore.errors import CoreError, TableFull
 
 
-cdef void edges_add(Edges* e, size_t direction, size_t symbol, double gross, double buy_px,
-                    double sell_px, int64_t at_ns) noexcept nogil:
-    cdef size_t at = direction * e.n_symbols + symbol
+cdef void edges_add(Edges* e, size_t at, double gross, double buy_px, double sell_px,
+                    int64_t at_ns) noexcept nogil:
     cdef EdgeCell* c = e.cells + at
     cdef LimitCell* cell
     cdef Limit highest = limit_at(c.max_bps, 0.0)   # the first of equal ones counts
@@ -43,16 +42,16 @@ cdef void limit_close(LimitCell* cell, int64_t at_ns) noexcept nogil:
 
 
 cdef class EdgeStats:
-    """Cells for n_directions x n_symbols and the given limits in bps."""
+    """Cells for n_edges and the given limits in bps."""
 
-    def __cinit__(self, size_t n_directions, size_t n_symbols, limits):
+    def __cinit__(self, size_t n_edges, limits):
         cdef size_t i
         self.limits = [float(x) for x in limits]
-        self.edges.n_directions, self.edges.n_symbols = n_directions, n_symbols
+        self.edges.n_edges = n_edges
         self.edges.n_limits = len(self.limits)
-        self.edges.cells = <EdgeCell*>calloc(n_directions * n_symbols, sizeof(EdgeCell))
+        self.edges.cells = <EdgeCell*>calloc(n_edges, sizeof(EdgeCell))
         self.edges.limits = <LimitCell*>calloc(
-            n_directions * n_symbols * max(1, len(self.limits)), sizeof(LimitCell))
+            n_edges * max(1, len(self.limits)), sizeof(LimitCell))
         self.edges.limit_bps = <Limit*>calloc(max(1, len(self.limits)), sizeof(Limit))
         if not (self.edges.cells and self.edges.limits and self.edges.limit_bps):
             raise MemoryError
@@ -60,7 +59,7 @@ cdef class EdgeStats:
             if self.limits[i] != self.limits[i]:
                 raise CoreError(f"limit {i}: NaN, expected bps")
             self.edges.limit_bps[i] = limit_at(self.limits[i], 0.0)
-        for i in range(n_directions * n_symbols):
+        for i in range(n_edges):
             self.edges.cells[i].max_bps = -INFINITY
 
     def __dealloc__(self):
@@ -71,18 +70,15 @@ cdef class EdgeStats:
     def finish(self, int64_t at_ns):
         """End the episodes that are still open."""
         cdef size_t i
-        cdef size_t n = self.edges.n_directions * self.edges.n_symbols * self.edges.n_limits
+        cdef size_t n = <size_t>self.edges.n_edges * self.edges.n_limits
         for i in range(n):
             if self.edges.limits[i].open:
                 limit_close(self.edges.limits + i, at_ns)
 
-    def result(self, size_t direction, size_t symbol):
+    def result(self, size_t at):
         """Return what was seen of one edge as a dict; prices per coin, ns, bps, seconds."""
-        if direction >= self.edges.n_directions or symbol >= self.edges.n_symbols:
-            raise TableFull(
-                f"edge: direction {direction}, symbol {symbol}, expected below "
-                f"{self.edges.n_directions} and {self.edges.n_symbols}")
-        cdef size_t at = direction * self.edges.n_symbols + symbol
+        if at >= self.edges.n_edges:
+            raise TableFull(f"edge {at}: expected below {self.edges.n_edges}")
         cdef EdgeCell* c = self.edges.cells + at
         if c.n == 0:
             return {"updates": 0}

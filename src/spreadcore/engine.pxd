@@ -1,27 +1,28 @@
-# The engine: dirty quotes -> directions -> edge -> signal. One process, no Python inside a turn.
+# The engine: dirty quotes -> edges -> signal. One process, no Python inside a turn.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from spreadcore.active cimport Active
 from spreadcore.audit cimport AuditTable
 from spreadcore.confirm cimport Confirm
 from spreadcore.dirty cimport Dirty, DirtySet
+from spreadcore.edges cimport EdgeIndex, EdgeMap
 from spreadcore.edgestats cimport Edges
-from spreadcore.index cimport Index, SourceSymbolIndex
 from spreadcore.layout cimport MAX_SOURCES, ControlWords, HealthSlot
 from spreadcore.limits cimport Limit
 from spreadcore.quotes cimport QuoteTable
 from spreadcore.ring cimport Ring
+from spreadcore.stream cimport Stream
 from spreadcore.tradable cimport Tradable
 
 cdef enum:
     NOTED = 64                  # signals of one turn whose latency is measured
 
-cdef struct DirectionRule:
+cdef struct EdgeRule:            # of all edges that name it
     double fees_bps             # entry taker fees of both legs
     Limit threshold             # bps on net
     Limit converge              # bps on net, below the threshold
 
-cdef struct Anchor:             # twice the mids (bid + ask) of a pair's legs; NaN: not known
+cdef struct Anchor:             # twice the mids (bid + ask) of an edge's legs; NaN: not known
     double of_sell              # as it was when the buy leg was heard last
     double of_buy               # as it was when the sell leg was
 
@@ -33,8 +34,8 @@ cdef enum Proof:                # that a leg still stands; a spread's is that of
 
 cdef struct Asking:             # of the audit about legs that are old
     Dirty questions
-    Dirty answers               # pairs of which there is another verdict
-    int64_t* asked_ns           # symbol * n_sources + source; below 0: counted unproven since
+    Dirty answers               # slots of which there is another verdict
+    int64_t* asked_ns           # by slot; below 0: counted unproven since
     int64_t after_ns[MAX_SOURCES]   # a younger leg needs no proof; 0: none of the source does
     int64_t answer_ns           # an answer is waited for so long
     bint unproven_signals       # and then the signal leaves all the same, marked
@@ -43,17 +44,18 @@ cdef struct Asking:             # of the audit about legs that are old
 cdef struct EngineCore:
     QuoteTable quotes
     Dirty dirty
-    Index index
+    EdgeMap map
     Active active
     Ring ring
+    Stream stream               # signals once they are in the ring; no records: told to nobody
+    size_t n_told               # since the last wake
     HealthSlot* health          # the engine's own slot
     const ControlWords* control
     Edges* edges                # NULL unless a replay wants statistics
     Confirm* confirm            # NULL: a spread signals at once
-    Anchor* anchors             # symbol * n_directions + direction
-    int64_t* heard_ns           # symbol * n_sources + source: the quote that the anchors are of
-    size_t n_directions
-    DirectionRule rules[256]
+    Anchor* anchors             # by edge
+    int64_t* heard_ns           # by slot: the quote that the anchors are of
+    EdgeRule* rules
     Tradable rule               # as of this turn
     Asking asking
     Limit max_gross             # bps
@@ -73,8 +75,8 @@ cdef class Engine:
     cdef:
         EngineCore core
         tuple _owned            # everything the pointers point into, with:
-        SourceSymbolIndex _index
+        EdgeIndex _index
 
-    cdef _make_anchors(self, SourceSymbolIndex index)
-    cdef _confirm(self, SourceSymbolIndex index, int64_t wait_ns)
+    cdef _make_anchors(self, EdgeIndex index)
+    cdef _confirm(self, EdgeIndex index, int64_t wait_ns)
     cdef _ask(self, AuditTable audit, DirtySet questions, DirtySet answers)

@@ -2,11 +2,12 @@ from spreadcore.active import ActiveTable
 from spreadcore.audit import AuditTable
 from spreadcore.control import Control
 from spreadcore.dirty import DirtySet
+from spreadcore.edges import EdgeIndex
 from spreadcore.edgestats import EdgeStats
 from spreadcore.health import Health
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.quotes import Quotes
 from spreadcore.ring import SignalRing
+from spreadcore.stream import Writer
 
 class Engine:
     def __init__(
@@ -17,7 +18,7 @@ class Engine:
         active: ActiveTable,
         health: Health,
         control: Control,
-        index: SourceSymbolIndex,
+        index: EdgeIndex,
         *,
         max_gross_bps: float = 3000.0,
         min_notional: float = 0.0,
@@ -27,10 +28,11 @@ class Engine:
         audit: AuditTable | None = None,
         questions: DirtySet | None = None,
         answers: DirtySet | None = None,
+        stream: Writer | None = None,
     ) -> None: ...
-    def replace_index(self, index: SourceSymbolIndex) -> None: ...
+    def replace_index(self, index: EdgeIndex) -> None: ...
     def set_rule(
-        self, direction: int, fees_bps: float, threshold_bps: float, converge_bps: float
+        self, rule: int, fees_bps: float, threshold_bps: float, converge_bps: float
     ) -> None: ...
     def set_stale(self, source: int, stale_after_s: float) -> None: ...
     def set_audit(self, source: int, confirm_within_s: float, ask_after_s: float = 0.0) -> None: ...

@@ -1,14 +1,21 @@
 """The compiled engine: turns dirty quotes into signals.
 
-A turn takes the dirty symbols of every source, reads each changed slot and the counterparts it
-has by the index, works out gross and net, and pushes a signal where all of the rules hold. Time
+A turn takes the dirty rows of every source, reads each changed slot and the counterparts it has
+by its edges, works out gross and net, and pushes a signal where all of the rules hold. Time
 is an argument of a turn; only the run loop reads the clock. It counts, and never logs.
 """
 from libc.math cimport NAN, fabs, isnan
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from spreadcore.active cimport ACTIVE_FREE, ACTIVE_REARM, ACTIVE_SIGNALLED, ActiveTable, active_byte
+from spreadcore.active cimport (
+    ACTIVE_FREE,
+    ACTIVE_REARM,
+    ACTIVE_SIGNALLED,
+    ActiveTable,
+    active_byte,
+)
+from spreadcore.ages cimport age_in
 from spreadcore.audit cimport (
     VERDICT_ACCUSED,
     VERDICT_CONFIRMED,
@@ -28,7 +35,7 @@ from spreadcore.atomics cimport (
     spin_hint,
 )
 from spreadcore.confirm cimport (
-    NO_PAIR,
+    NO_EDGE,
     Confirmation,
     confirm_due,
     confirm_forget,
@@ -46,10 +53,19 @@ from spreadcore.dirty cimport (
     dirty_take,
     dirty_wake,
 )
+from spreadcore.edges cimport (
+    MAX_RULES,
+    NO_ROW,
+    EdgeIndex,
+    EdgeMap,
+    Legs,
+    SlotEdge,
+    edges_begin,
+    edges_end,
+)
 from spreadcore.edgestats cimport EdgeStats, edges_add
 from spreadcore.health cimport Health, count, histogram_add
-from spreadcore.index cimport IndexEntry, SourceSymbolIndex, index_at, index_has
-from spreadcore.layout cimport Quote, QuoteSlot, Signal, Verdict
+from spreadcore.layout cimport Quote, Signal, Told, Verdict
 from spreadcore.limits cimport at_least, at_most, below, limit_at
 from spreadcore.quotes cimport (
     QUOTE_BUSY,
@@ -59,11 +75,18 @@ from spreadcore.quotes cimport (
     quote_read,
     quote_slot,
 )
-from spreadcore.ring cimport RING_FULL, SignalRing, ring_push, signal_ages
+from spreadcore.ring cimport RING_FULL, UNPROVEN_SIGNAL, SignalRing, ring_push, signal_ages
 from spreadcore.spread cimport gross_bps
+from spreadcore.stream cimport (
+    KIND_SIGNAL,
+    TOLD_UNPROVEN,
+    Writer,
+    stream_publish,
+    stream_wake,
+)
 from spreadcore.tradable cimport limit_ns, look_at_beats, stale_limit_ns, start_rule, tradable
 
-from spreadcore.layout import ENGINE_COUNTERS
+from spreadcore.layout import ENGINE_COUNTERS, RECORD_KINDS
 from spreadcore.errors import CoreError, TableFull
 
 cdef enum:
@@ -75,10 +98,10 @@ cdef enum:
     ASK_AGAIN_S = 10            # about a leg that has not been proven
     DOUBTED_S = 2               # no answer about a doubted leg counts for longer
 
-cdef enum:                      # beyond the directions
-    CHANGED = 256
-    SWEPT = 257
-    JUDGED = 258
+cdef enum:                      # what compare() looks at; below: one edge
+    CHANGED = 0x40000000
+    SWEPT = 0x40000001
+    JUDGED = 0x40000002
 
 cdef enum:                      # in the order of layout.ENGINE_COUNTERS
     C_TURNS, C_DIRTY, C_PAIRS, C_SIGNALS, C_SUSPECT, C_UNTRADABLE, C_THIN, C_BUSY, C_RING_FULL,
@@ -88,32 +111,31 @@ cdef enum:                      # in the order of layout.ENGINE_COUNTERS
 if (len(ENGINE_COUNTERS) != N_ENGINE_COUNTERS
         or ENGINE_COUNTERS[C_CONTRADICTED] != "contradicted"):
     raise ImportError("engine: counters differ from layout.ENGINE_COUNTERS")
+if RECORD_KINDS[KIND_SIGNAL] != "signal":
+    raise ImportError("engine: kinds differ from layout.RECORD_KINDS")
 
 
 cdef inline void tally(EngineCore* e, int counter) noexcept nogil:
     count(&e.health.counters[counter], 1)
 
 
-cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
-                   int64_t now_ns, bint changed, bint stands) noexcept nogil:
-    """One direction of one symbol, as of now.
+cdef void evaluate(EngineCore* e, size_t source, size_t row, const SlotEdge* x, const Quote* mine,
+                   const Quote* other, int64_t now_ns, bint changed, bint stands) noexcept nogil:
+    """One edge of a slot, as of now.
 
     changed: a quote of it has just come; else it is swept, which is no news for statistics.
     stands: both legs are tradable.
     """
-    cdef uint8_t* byte = active_byte(&e.active, d, symbol)
-    cdef size_t pair
-    cdef bint buy_doubted, sell_doubted
+    cdef const Quote* buy = mine if x.buys else other
+    cdef const Quote* sell = other if x.buys else mine
+    cdef bint mine_doubted, other_doubted
     cdef int proof
-    if not holds(e, d, symbol, buy, sell, byte, now_ns, changed, stands):
-        if e.confirm != NULL:
-            pair = d * e.index.n_symbols + symbol
-            if confirm_holds(e.confirm, pair):
-                confirm_forget(e.confirm, pair)
-                tally(e, C_UNCONFIRMED)
+    if not holds(e, x, buy, sell, now_ns, changed, stands):
+        if e.confirm != NULL and confirm_holds(e.confirm, x.edge):
+            confirm_forget(e.confirm, x.edge)
+            tally(e, C_UNCONFIRMED)
         return
-    pair = d * e.index.n_symbols + symbol
-    if e.confirm != NULL and not confirm_hold(e.confirm, pair, now_ns):
+    if e.confirm != NULL and not confirm_hold(e.confirm, x.edge, now_ns):
         return
     if not (at_least(buy.ask_px * buy.ask_qty, &e.min_notional)
             and at_least(sell.bid_px * sell.bid_qty, &e.min_notional)):
@@ -121,25 +143,26 @@ cdef void evaluate(EngineCore* e, size_t d, size_t symbol, const Quote* buy, con
         return
     if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
         return
-    buy_doubted = is_frozen(e, e.index.buy_source[d], symbol, buy, now_ns)
-    sell_doubted = is_frozen(e, e.index.sell_source[d], symbol, sell, now_ns)
-    if buy_doubted or sell_doubted:
+    mine_doubted = is_frozen(e, source, row, mine, now_ns)
+    other_doubted = is_frozen(e, x.other_source, x.other_row, other, now_ns)
+    if mine_doubted or other_doubted:
         tally(e, C_FROZEN)
-    proof = max(prove(e, e.index.buy_source[d], symbol, buy, buy_doubted, now_ns),
-                prove(e, e.index.sell_source[d], symbol, sell, sell_doubted, now_ns))
+    proof = max(prove(e, source, row, mine, mine_doubted, now_ns),
+                prove(e, x.other_source, x.other_row, other, other_doubted, now_ns))
     if proof == CONTRADICTED and e.asking.asked_ns != NULL:
         tally(e, C_CONTRADICTED)
     if proof > UNPROVEN or (proof == UNPROVEN and not e.asking.unproven_signals):
         return
-    signal(e, d, symbol, buy, sell, byte, now_ns, changed, proof)
+    signal(e, x, buy, sell, now_ns, changed, proof)
     if e.confirm != NULL:
-        confirm_forget(e.confirm, pair)
+        confirm_forget(e.confirm, x.edge)
 
 
-cdef bint holds(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
-                uint8_t* byte, int64_t now_ns, bint changed, bint stands) noexcept nogil:
+cdef bint holds(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote* sell,
+                int64_t now_ns, bint changed, bint stands) noexcept nogil:
     """Whether a spread stands on tradable legs and nobody follows it; cheapest rule first."""
-    cdef const DirectionRule* rule = e.rules + d
+    cdef const EdgeRule* rule = e.rules + x.rule
+    cdef uint8_t* byte
     cdef double gross, net
     cdef uint8_t state
     tally(e, C_PAIRS)
@@ -148,14 +171,16 @@ cdef bint holds(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const 
         return False
     gross = gross_bps(buy.ask_px, sell.bid_px)
     if e.edges != NULL and changed:
-        edges_add(e.edges, d, symbol, gross, buy.ask_px, sell.bid_px, now_ns)
+        edges_add(e.edges, x.edge, gross, buy.ask_px, sell.bid_px, now_ns)
     if not stands:
         tally(e, C_UNTRADABLE)
         return False
-    if not at_most(gross, &e.max_gross):  # written so that NaN is suspect too
-        tally(e, C_SUSPECT)
+    if not at_most(gross, &e.max_gross):
+        # a slot may have one side only; any other NaN is suspect, too
+        tally(e, C_UNTRADABLE if isnan(buy.ask_px) or isnan(sell.bid_px) else C_SUSPECT)
         return False
     net = gross - rule.fees_bps
+    byte = active_byte(&e.active, x.edge)
     state = load8_acquire(byte)
     if state == ACTIVE_REARM and below(net, &rule.converge):
         if cas8(byte, ACTIVE_REARM, ACTIVE_FREE):
@@ -164,31 +189,60 @@ cdef bint holds(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const 
     return state == ACTIVE_FREE and at_least(net, &rule.threshold)
 
 
-cdef void signal(EngineCore* e, size_t d, size_t symbol, const Quote* buy, const Quote* sell,
-                 uint8_t* byte, int64_t now_ns, bint changed, int proof) noexcept nogil:
+cdef void signal(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote* sell,
+                 int64_t now_ns, bint changed, int proof) noexcept nogil:
+    cdef uint8_t* byte = active_byte(&e.active, x.edge)
     cdef Signal s
     # the byte first: a kill between the two leaves a byte that the tracker can find and free,
-    # never a record whose pair could signal twice
+    # never a record whose edge could signal twice
     if not cas8(byte, ACTIVE_FREE, ACTIVE_SIGNALLED):
         return
     memset(&s, 0, sizeof(Signal))
     s.at_ns = now_ns
     signal_ages(&s, buy.recv_ns, sell.recv_ns)
-    s.older_leg |= (proof == UNPROVEN) << 1
+    if proof == UNPROVEN:
+        s.age |= UNPROVEN_SIGNAL
     s.buy_px, s.sell_px = buy.ask_px, sell.bid_px
     s.buy_qty, s.sell_qty = buy.ask_qty, sell.bid_qty
-    s.symbol_id, s.direction_id = <unsigned short>symbol, <unsigned char>d
+    s.edge = x.edge
     if ring_push(&e.ring, &s) == RING_FULL:
         cas8(byte, ACTIVE_SIGNALLED, ACTIVE_FREE)
         tally(e, C_RING_FULL)
         return
     tally(e, C_SIGNALS)
-    if changed and e.n_noted < NOTED:   # a swept pair's age says nothing of our speed
+    if e.stream.records != NULL:
+        tell(e, x, &s, buy, sell)
+    if changed and e.n_noted < NOTED:   # a swept slot's age says nothing of our speed
         e.noted_recv_ns[e.n_noted] = s.recv_ns
         e.n_noted += 1
 
 
-cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg, bint doubted,
+cdef void tell(EngineCore* e, const SlotEdge* x, const Signal* s, const Quote* buy,
+               const Quote* sell) noexcept nogil:
+    """Tell whoever reads the stream of a signal that is in the ring, so that it gets a track."""
+    cdef Told t
+    memset(&t, 0, sizeof(Told))
+    t.kind = KIND_SIGNAL
+    t.flags = TOLD_UNPROVEN if s.age & UNPROVEN_SIGNAL else 0
+    t.at_ns = t.opened_ns = s.at_ns
+    t.recv_ns, t.track = s.recv_ns, s.sequence
+    t.edge, t.symbol_id = x.edge, e.map.legs[x.edge].buy_row
+    t.buy_age_ms = age_in(max(s.at_ns - buy.recv_ns, 0) // 1_000_000)
+    t.sell_age_ms = age_in(max(s.at_ns - sell.recv_ns, 0) // 1_000_000)
+    t.buy_px, t.sell_px, t.buy_qty, t.sell_qty = s.buy_px, s.sell_px, s.buy_qty, s.sell_qty
+    t.gross_bps = gross_bps(s.buy_px, s.sell_px)
+    t.net_bps = t.peak_net_bps = t.gross_bps - e.rules[x.rule].fees_bps
+    stream_publish(&e.stream, &t)
+    e.n_told += 1
+
+
+cdef inline void wake_readers(EngineCore* e) noexcept nogil:
+    if e.n_told:
+        stream_wake(&e.stream)
+        e.n_told = 0
+
+
+cdef int prove(EngineCore* e, size_t source, size_t row, const Quote* leg, bint doubted,
                int64_t now_ns) noexcept nogil:
     """Whether a leg still stands: its age says so, or its venue, who is asked where it must be.
 
@@ -205,7 +259,7 @@ cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg, bi
         after_ns = min(after_ns, <int64_t>DOUBTED_S * 1_000_000_000)
     elif now_ns - leg.recv_ns <= after_ns:
         return PROVEN
-    v = verdict_read(&e.rule.verdicts, source, symbol)
+    v = verdict_read(&e.rule.verdicts, source, row)
     if verdict_kind(&v) == VERDICT_NOT_TRADING:
         return CONTRADICTED
     if is_about(&v, leg.recv_ns):
@@ -213,13 +267,13 @@ cdef int prove(EngineCore* e, size_t source, size_t symbol, const Quote* leg, bi
             return PROVEN
         if verdict_kind(&v) == VERDICT_ACCUSED or verdict_kind(&v) == VERDICT_WRONG:
             return CONTRADICTED
-    asked_ns = e.asking.asked_ns + symbol * e.quotes.n_sources + source
+    asked_ns = e.asking.asked_ns + row * e.quotes.n_sources + source
     since_ns = asked_ns[0] if asked_ns[0] >= 0 else -asked_ns[0]
     # what was asked about an earlier quote says nothing of this one
     if (since_ns <= leg.recv_ns + (0 if doubted else after_ns)
             or now_ns - since_ns > <int64_t>ASK_AGAIN_S * 1_000_000_000):
         asked_ns[0] = now_ns
-        dirty_mark(&e.asking.questions, source, symbol)
+        dirty_mark(&e.asking.questions, source, row)
         e.asking.n_asked += 1
         tally(e, C_ASKED)
         return WAITING
@@ -237,37 +291,30 @@ cdef inline void send_questions(EngineCore* e) noexcept nogil:
         e.asking.n_asked = 0
 
 
-cdef inline Anchor* anchor_of(EngineCore* e, size_t d, size_t symbol) noexcept nogil:
-    return e.anchors + symbol * e.n_directions + d
-
-
-cdef bint is_frozen(EngineCore* e, size_t source, size_t symbol, const Quote* leg,
+cdef bint is_frozen(EngineCore* e, size_t source, size_t row, const Quote* leg,
                     int64_t now_ns) noexcept nogil:
     """Whether a leg fell silent and most of the coin's other sources moved away since.
 
     Only where silence is health: a leg that is silent for longer than it usually is. Those that it
     is compared with anywhere are asked, by where they were when it was heard last.
     """
-    cdef const IndexEntry* entry = index_at(&e.index, source, symbol)
+    cdef const SlotEdge* x = edges_begin(&e.map, source, row)
+    cdef const SlotEdge* end = edges_end(&e.map, source, row)
     cdef Quote other
-    cdef size_t d, with_source
     cdef double then
-    cdef int i, known = 0, moved = 0
+    cdef int known = 0, moved = 0
     if (quote_limit_ns(leg) == 0 or now_ns - leg.recv_ns <= quote_pause_ns(leg)
             or now_ns - leg.recv_ns <= FROZEN_AFTER_MS * 1_000_000):
         return False
-    for i in range(entry.n):
-        d = entry.directions[i]
-        if e.index.buy_source[d] == source:
-            with_source, then = e.index.sell_source[d], anchor_of(e, d, symbol).of_sell
-        else:
-            with_source, then = e.index.buy_source[d], anchor_of(e, d, symbol).of_buy
-        if (isnan(then)
-                or quote_read(quote_slot(&e.quotes, with_source, symbol), &other) == QUOTE_BUSY
-                or not tradable(&e.rule, with_source, symbol, &other, now_ns)):
-            continue
-        known += 1
-        moved += has_moved(then, &other)
+    while x != end:
+        then = e.anchors[x.edge].of_sell if x.buys else e.anchors[x.edge].of_buy
+        if (not isnan(then)
+                and quote_read(quote_slot(&e.quotes, x.other_source, x.other_row), &other)
+                != QUOTE_BUSY
+                and tradable(&e.rule, x.other_source, x.other_row, &other, now_ns)):
+            known += 1
+            moved += has_moved(then, &other)
+        x += 1
     return 2 * moved > known
 
 
@@ -279,51 +326,47 @@ cdef inline bint has_moved(double then, const Quote* q) noexcept nogil:
             and way * 10_000 > MOVED_BPS * now)
 
 
-cdef size_t compare(EngineCore* e, size_t source, size_t symbol, int64_t now_ns,
+cdef size_t compare(EngineCore* e, size_t source, size_t row, int64_t now_ns,
                     size_t which) noexcept nogil:
-    """A source's quote against its counterparts; returns against how many.
+    """A slot's quote against its counterparts; returns against how many.
 
-    which: CHANGED and JUDGED, all of them; SWEPT, those that sell; else the one of that direction.
+    which: CHANGED and JUDGED, all of them; SWEPT, those that sell; else that edge.
     A busy slot is left alone: its writer marks it dirty after the write, and if the writer died
     there is nothing to see until it is healed.
     """
-    cdef const IndexEntry* entry = index_at(&e.index, source, symbol)
-    cdef QuoteSlot* row = quote_slot(&e.quotes, 0, symbol)
+    cdef const SlotEdge* x = edges_begin(&e.map, source, row)
+    cdef const SlotEdge* end = edges_end(&e.map, source, row)
     cdef Quote mine, other
-    cdef size_t d, with_source, n = 0
-    cdef bint mine_stands, stands, buys, heard
-    cdef int i
-    if entry.n == 0:
+    cdef size_t n = 0
+    cdef bint mine_stands, stands, heard
+    if x == end:
         return 0
-    if quote_read(row + source, &mine) == QUOTE_BUSY:
+    if quote_read(quote_slot(&e.quotes, source, row), &mine) == QUOTE_BUSY:
         tally(e, C_BUSY)
         return 0
-    mine_stands = tradable(&e.rule, source, symbol, &mine, now_ns)
-    heard = quote_limit_ns(&mine) != 0 and is_another(e, source, symbol, &mine)
+    mine_stands = tradable(&e.rule, source, row, &mine, now_ns)
+    heard = quote_limit_ns(&mine) != 0 and is_another(e, source, row, &mine)
     if which != CHANGED and quote_limit_ns(&mine) != 0:
-        remember_all(e, source, symbol, heard, now_ns)
-    for i in range(entry.n):
-        d = entry.directions[i]
-        buys = e.index.buy_source[d] == source
-        if which < CHANGED and which != d or which == SWEPT and not buys:
-            continue
-        n += 1
-        with_source = e.index.sell_source[d] if buys else e.index.buy_source[d]
-        if quote_read(row + with_source, &other) == QUOTE_BUSY:
-            tally(e, C_BUSY)
-            continue
-        stands = tradable(&e.rule, with_source, symbol, &other, now_ns)
-        if heard:
-            remember(anchor_of(e, d, symbol), buys, &other, stands)
-        evaluate(e, d, symbol, &mine if buys else &other, &other if buys else &mine, now_ns,
-                 which == CHANGED, stands and mine_stands)
+        remember_all(e, source, row, heard, now_ns)
+    while x != end:
+        if which == CHANGED or which == JUDGED or which == x.edge or (which == SWEPT and x.buys):
+            n += 1
+            if quote_read(quote_slot(&e.quotes, x.other_source, x.other_row), &other) == QUOTE_BUSY:
+                tally(e, C_BUSY)
+            else:
+                stands = tradable(&e.rule, x.other_source, x.other_row, &other, now_ns)
+                if heard:
+                    remember(e.anchors + x.edge, x.buys, &other, stands)
+                evaluate(e, source, row, x, &mine, &other, now_ns, which == CHANGED,
+                         stands and mine_stands)
+        x += 1
     return n
 
 
-cdef inline bint is_another(EngineCore* e, size_t source, size_t symbol,
+cdef inline bint is_another(EngineCore* e, size_t source, size_t row,
                             const Quote* q) noexcept nogil:
     """Whether a quote is another one than at the last look: a slot may be marked as it was."""
-    cdef int64_t* heard_ns = e.heard_ns + symbol * e.quotes.n_sources + source
+    cdef int64_t* heard_ns = e.heard_ns + row * e.quotes.n_sources + source
     if heard_ns[0] == q.recv_ns:
         return False
     heard_ns[0] = q.recv_ns
@@ -339,129 +382,130 @@ cdef inline void remember(Anchor* a, bint of_sell, const Quote* q, bint stands) 
         a.of_buy = mids
 
 
-cdef void remember_all(EngineCore* e, size_t source, size_t symbol, bint heard,
+cdef void remember_all(EngineCore* e, size_t source, size_t row, bint heard,
                        int64_t now_ns) noexcept nogil:
     """Do so for every leg that one is compared with; not heard: for those of which none is known.
 
     An update that was never marked, a source that is back, an engine or an index that is new.
     """
-    cdef const IndexEntry* entry = index_at(&e.index, source, symbol)
+    cdef const SlotEdge* x = edges_begin(&e.map, source, row)
+    cdef const SlotEdge* end = edges_end(&e.map, source, row)
     cdef Quote other
     cdef Anchor* a
-    cdef size_t d, with_source
-    cdef bint buys
-    cdef int i
-    for i in range(entry.n):
-        d = entry.directions[i]
-        buys = e.index.buy_source[d] == source
-        a = anchor_of(e, d, symbol)
-        if not (heard or isnan(a.of_sell if buys else a.of_buy)):
-            continue
-        with_source = e.index.sell_source[d] if buys else e.index.buy_source[d]
-        if quote_read(quote_slot(&e.quotes, with_source, symbol), &other) != QUOTE_BUSY:
-            remember(a, buys, &other,
-                     tradable(&e.rule, with_source, symbol, &other, now_ns))
+    while x != end:
+        a = e.anchors + x.edge
+        if ((heard or isnan(a.of_sell if x.buys else a.of_buy))
+                and quote_read(quote_slot(&e.quotes, x.other_source, x.other_row), &other)
+                != QUOTE_BUSY):
+            remember(a, x.buys, &other,
+                     tradable(&e.rule, x.other_source, x.other_row, &other, now_ns))
+        x += 1
 
 
-cdef size_t sweep_symbol(EngineCore* e, size_t symbol, int64_t now_ns) noexcept nogil:
-    """Every direction of a symbol once, changed or not; returns how many."""
+cdef size_t sweep_row(EngineCore* e, size_t row, int64_t now_ns) noexcept nogil:
+    """Every edge that buys on a slot of the row once, changed or not; returns how many."""
     cdef size_t source, n = 0
-    for source in range(e.index.n_sources):
-        n += compare(e, source, symbol, now_ns, SWEPT)
+    for source in range(e.map.n_sources):
+        n += compare(e, source, row, now_ns, SWEPT)
     return n
 
 
 cdef void sweep(EngineCore* e, int64_t now_ns) noexcept nogil:
-    """Look at the whole table about once per sweep_ns, a few symbols per turn.
+    """Look at the whole table about once per sweep_ns, a few rows per turn.
 
-    It finds an update whose writer was killed between slot and bit, and pairs that became
+    It finds an update whose writer was killed between slot and bit, and edges that became
     tradable or free without a tick of their own.
     """
-    cdef int64_t n_symbols = e.index.n_symbols
+    cdef int64_t n_rows = e.map.n_rows
     cdef int64_t elapsed = now_ns - e.swept_at_ns
     cdef int64_t due
     cdef size_t _i
     if e.sweep_ns <= 0 or elapsed <= 0:
         return
-    if elapsed >= e.sweep_ns:           # apart: days times 16,384 symbols would leave 64 bits
-        due = n_symbols
+    if elapsed >= e.sweep_ns:           # apart: days times 65,536 rows would leave 64 bits
+        due = n_rows
         e.swept_at_ns = now_ns
     else:
-        due = elapsed * n_symbols // e.sweep_ns
-        e.swept_at_ns += due * e.sweep_ns // n_symbols
+        due = elapsed * n_rows // e.sweep_ns
+        e.swept_at_ns += due * e.sweep_ns // n_rows
     if due > SWEEP_CHUNK:
         due = SWEEP_CHUNK
         e.swept_at_ns = now_ns
     for _i in range(<size_t>due):
-        sweep_symbol(e, e.sweep_at, now_ns)
-        e.sweep_at = e.sweep_at + 1 if e.sweep_at + 1 < e.index.n_symbols else 0
+        sweep_row(e, e.sweep_at, now_ns)
+        e.sweep_at = e.sweep_at + 1 if e.sweep_at + 1 < e.map.n_rows else 0
     count(&e.health.counters[C_SWEPT], <uint64_t>due)
 
 
 cdef void confirm_all(EngineCore* e, int64_t now_ns) noexcept nogil:
     """Look again at spreads that have held for long enough without a tick of their own."""
-    cdef uint32_t pair = confirm_due(e.confirm, now_ns)
-    cdef size_t d
-    while pair != NO_PAIR:
-        d = pair // e.confirm.n_symbols
-        compare(e, e.index.buy_source[d], pair % e.confirm.n_symbols, now_ns, d)
-        pair = confirm_due(e.confirm, now_ns)
+    cdef uint32_t edge = confirm_due(e.confirm, now_ns)
+    cdef const Legs* legs
+    while edge != NO_EDGE:
+        legs = e.map.legs + edge
+        compare(e, legs.buy_source, legs.buy_row, now_ns, edge)
+        edge = confirm_due(e.confirm, now_ns)
 
 
-cdef void forget_others(EngineCore* e) noexcept nogil:
-    """Let nothing stay that was known of a pair which the index has no more."""
-    cdef size_t d, symbol, pair
-    for d in range(e.n_directions):
-        for symbol in range(e.index.n_symbols):
-            if e.index.buy_source[d] != 255 and index_has(&e.index, d, symbol):
-                continue
-            anchor_of(e, d, symbol)[0] = Anchor(NAN, NAN)
-            pair = d * e.index.n_symbols + symbol
-            if e.confirm != NULL and confirm_holds(e.confirm, pair):
-                confirm_forget(e.confirm, pair)
+cdef inline bint same_legs(const Legs* a, const Legs* b) noexcept nogil:
+    return (a.buy_row == b.buy_row and a.sell_row == b.sell_row
+            and a.buy_source == b.buy_source and a.sell_source == b.sell_source)
+
+
+cdef void forget_others(EngineCore* e, const EdgeMap* before) noexcept nogil:
+    """Let nothing stay that was known of an edge which the index has no more, or as another."""
+    cdef size_t edge
+    for edge in range(e.map.n_edges):
+        if e.map.legs[edge].buy_row != NO_ROW and same_legs(e.map.legs + edge, before.legs + edge):
+            continue
+        e.anchors[edge] = Anchor(NAN, NAN)
+        if e.confirm != NULL and confirm_holds(e.confirm, edge):
+            confirm_forget(e.confirm, edge)
 
 
 cdef void look_at_answers(EngineCore* e, int64_t now_ns) noexcept nogil:
-    """Look again at pairs of which the audit has found out something: no quote has changed."""
-    cdef unsigned int symbols[TAKE]
+    """Look again at slots of which the audit has found out something: no quote has changed."""
+    cdef unsigned int rows[TAKE]
     cdef size_t source, i, taken
     if e.asking.asked_ns == NULL:
         return
     for source in range(e.quotes.n_sources):
-        taken = dirty_take(&e.asking.answers, source, symbols, TAKE)
+        taken = dirty_take(&e.asking.answers, source, rows, TAKE)
         for i in range(taken):
-            if symbols[i] < e.index.n_symbols:
-                compare(e, source, symbols[i], now_ns, JUDGED)
+            if rows[i] < e.map.n_rows:
+                compare(e, source, rows[i], now_ns, JUDGED)
 
 
 cdef size_t engine_turn(EngineCore* e, int64_t now_ns) noexcept nogil:
     """Evaluate what is dirty, sweep a little; returns the number of dirty quotes."""
-    cdef unsigned int symbols[TAKE]
+    cdef unsigned int rows[TAKE]
     cdef size_t source, i, taken, n = 0
     look_at_beats(&e.rule, now_ns)
     for source in range(e.quotes.n_sources):
-        taken = dirty_take(&e.dirty, source, symbols, TAKE)
+        taken = dirty_take(&e.dirty, source, rows, TAKE)
         for i in range(taken):
             tally(e, C_DIRTY)
-            if symbols[i] < e.index.n_symbols:      # the index may be smaller than the table
-                compare(e, source, symbols[i], now_ns, CHANGED)
+            if rows[i] < e.map.n_rows:      # the index may be smaller than the table
+                compare(e, source, rows[i], now_ns, CHANGED)
         n += taken
     look_at_answers(e, now_ns)
     if e.confirm != NULL:
         confirm_all(e, now_ns)
     sweep(e, now_ns)
+    wake_readers(e)
     send_questions(e)
     tally(e, C_TURNS)
     return n
 
 
 cdef size_t engine_scan(EngineCore* e, int64_t now_ns) noexcept nogil:
-    """Evaluate every pair once: what an engine does at its start."""
-    cdef size_t symbol, n = 0
+    """Evaluate every edge once: what an engine does at its start."""
+    cdef size_t row, n = 0
     look_at_beats(&e.rule, now_ns)
-    for symbol in range(e.index.n_symbols):
-        n += sweep_symbol(e, symbol, now_ns)
+    for row in range(e.map.n_rows):
+        n += sweep_row(e, row, now_ns)
     e.swept_at_ns = now_ns
+    wake_readers(e)
     send_questions(e)
     return n
 
@@ -525,15 +569,15 @@ cdef class Engine:
     how long a spread must have stood at or above its threshold, on tradable legs, before it
     signals; 0 = it signals at once. audit: whose confirmations count, and whom set_audit() lets it
     ask; what it asks it marks in questions, what was answered it finds in answers; these are given
-    with it.
+    with it. stream: tells others of its signals.
     """
 
     def __cinit__(self, Quotes quotes not None, DirtySet dirty not None,
                   SignalRing ring not None, ActiveTable active not None, Health health not None,
-                  Control control not None, SourceSymbolIndex index not None, *,
+                  Control control not None, EdgeIndex index not None, *,
                   double max_gross_bps=3000.0, double min_notional=0.0, double beat_limit_s=2.0,
                   double sweep_s=1.0, double confirm_s=0.0, AuditTable audit=None,
-                  DirtySet questions=None, DirtySet answers=None):
+                  DirtySet questions=None, DirtySet answers=None, Writer stream=None):
         cdef EngineCore* e = &self.core
         memset(e, 0, sizeof(EngineCore))
         for owner in (dirty, ring, active, health):
@@ -552,6 +596,9 @@ cdef class Engine:
         start_rule(&e.rule)
         e.rule.beat_limit_ns = limit_ns(beat_limit_s)
         e.sweep_ns = limit_ns(sweep_s)
+        e.rules = <EdgeRule*>calloc(MAX_RULES, sizeof(EdgeRule))
+        if e.rules == NULL:
+            raise MemoryError
         self._owned = (quotes, dirty, ring, active, health, control)
         self._make_anchors(index)
         self.replace_index(index)
@@ -559,28 +606,30 @@ cdef class Engine:
             self._confirm(index, limit_ns(confirm_s))
         if audit is not None:
             self._ask(audit, questions, answers)
+        if stream is not None:
+            quotes.region.check_same(stream.broadcast.region)
+            e.stream = stream.broadcast.stream
+            self._owned += (stream,)
 
     def __dealloc__(self):
+        free(self.core.rules)
         free(self.core.anchors)
         free(self.core.heard_ns)
         free(self.core.asking.asked_ns)
 
-    cdef _make_anchors(self, SourceSymbolIndex index):
+    cdef _make_anchors(self, EdgeIndex index):
         cdef EngineCore* e = &self.core
-        e.n_directions = index.n_directions
-        e.anchors = <Anchor*>malloc(
-            max(1, index.index.n_symbols * e.n_directions) * sizeof(Anchor))
+        e.anchors = <Anchor*>malloc(index.map.n_edges * sizeof(Anchor))
         e.heard_ns = <int64_t*>calloc(
-            index.index.n_symbols * e.quotes.n_sources, sizeof(int64_t))
+            <size_t>index.map.n_rows * e.quotes.n_sources, sizeof(int64_t))
         if e.anchors == NULL or e.heard_ns == NULL:
             raise MemoryError
-        cdef size_t i
-        for i in range(index.index.n_symbols * e.n_directions):
-            e.anchors[i] = Anchor(NAN, NAN)
+        cdef size_t edge
+        for edge in range(index.map.n_edges):
+            e.anchors[edge] = Anchor(NAN, NAN)
 
-    cdef _confirm(self, SourceSymbolIndex index, int64_t wait_ns):
-        cdef Confirmation confirmation = Confirmation(
-            index.n_directions, index.index.n_symbols, wait_ns)
+    cdef _confirm(self, EdgeIndex index, int64_t wait_ns):
+        cdef Confirmation confirmation = Confirmation(index.map.n_edges, wait_ns)
         self._owned += (confirmation,)
         self.core.confirm = &confirmation.confirm
 
@@ -599,36 +648,37 @@ cdef class Engine:
             raise MemoryError
         self._owned += (audit, questions, answers)
 
-    def replace_index(self, SourceSymbolIndex index not None):
-        """Compare the pairs of another index from the next turn on; not beside a running turn.
+    def replace_index(self, EdgeIndex index not None):
+        """Compare the edges of another index from the next turn on; not beside a running turn.
 
-        Same directions and symbols as the one before. scan() then looks at pairs that are new.
+        As many edges and rows as the one before. scan() then looks at edges that are new.
         """
         cdef EngineCore* e = &self.core
-        if (index.index.n_sources != e.quotes.n_sources
-                or index.index.n_symbols > e.quotes.n_symbols
-                or index.n_directions > e.active.n_directions):
+        if (index.map.n_sources != e.quotes.n_sources or index.map.n_rows > e.quotes.n_symbols
+                or index.map.n_edges > e.active.n_edges):
             raise TableFull(
-                f"index: {index.index.n_sources} sources, {index.index.n_symbols} symbols, "
-                f"{index.n_directions} directions, expected to fit {e.quotes.n_sources}, "
-                f"{e.quotes.n_symbols} and {e.active.n_directions}")
-        if self._index is not None and (index.n_directions != self._index.n_directions
-                                        or index.index.n_symbols != e.index.n_symbols):
+                f"index: {index.map.n_sources} sources, {index.map.n_rows} rows, "
+                f"{index.map.n_edges} edges, expected to fit {e.quotes.n_sources}, "
+                f"{e.quotes.n_symbols} and {e.active.n_edges}")
+        if self._index is not None and (index.map.n_edges != e.map.n_edges
+                                        or index.map.n_rows != e.map.n_rows):
             raise CoreError(
-                f"index: {index.n_directions} directions, {index.index.n_symbols} symbols, "
-                f"expected {self._index.n_directions} and {e.index.n_symbols} as before")
-        self._index, e.index = index, index.index
-        forget_others(e)
+                f"index: {index.map.n_edges} edges, {index.map.n_rows} rows, expected "
+                f"{e.map.n_edges} and {e.map.n_rows} as before")
+        index.compress()
+        cdef EdgeIndex before = index if self._index is None else self._index
+        self._index, e.map = index, index.map
+        forget_others(e, &before.map)
 
-    def set_rule(self, int direction, double fees_bps, double threshold_bps, double converge_bps):
-        """Set the fees of both legs and the limits on net of one direction, in bps."""
-        if not 0 <= direction < 255:
-            raise TableFull(f"direction id: {direction}, expected 0 to 254")
+    def set_rule(self, size_t rule, double fees_bps, double threshold_bps, double converge_bps):
+        """Set the fees of both legs and the limits on net, in bps, of the edges with that rule."""
+        if rule >= MAX_RULES:
+            raise TableFull(f"rule: {rule}, expected below {MAX_RULES}")
         if not converge_bps < threshold_bps:
             raise CoreError(
-                f"direction {direction}: converge_bps {converge_bps}, expected below "
-                f"threshold_bps {threshold_bps}")
-        self.core.rules[direction] = DirectionRule(
+                f"rule {rule}: converge_bps {converge_bps}, expected below threshold_bps "
+                f"{threshold_bps}")
+        self.core.rules[rule] = EdgeRule(
             fees_bps, limit_at(threshold_bps, fees_bps), limit_at(converge_bps, fees_bps))
 
     def set_stale(self, size_t source, double stale_after_s):
@@ -657,9 +707,10 @@ cdef class Engine:
 
     def observe(self, EdgeStats stats not None):
         """Feed every evaluation of a changed quote to `stats`, whatever the rules say of it."""
-        if (stats.edges.n_symbols != self.core.index.n_symbols
-                or stats.edges.n_directions < self._index.n_directions):
-            raise CoreError("edge statistics: other symbols or directions than the index has")
+        if stats.edges.n_edges < self.core.map.n_edges:
+            raise CoreError(
+                f"edge statistics: {stats.edges.n_edges} edges, expected {self.core.map.n_edges} "
+                "as the index has")
         self._owned += (stats,)
         self.core.edges = &stats.edges
 
@@ -669,7 +720,7 @@ cdef class Engine:
         return engine_turn(&self.core, now_ns)
 
     def scan(self, int64_t now_ns):
-        """Evaluate every pair once; return how many there are."""
+        """Evaluate every edge once; return how many there are."""
         return engine_scan(&self.core, now_ns)
 
     def run(self, double for_s=0.05, double spin_us=0.0, double park_ms=5.0,

@@ -9,9 +9,11 @@ from spreadcore.dirty import DirtySet
 from spreadcore.funding import FundingRates
 from spreadcore.health import Health
 from spreadcore.lease import TRY_FOR_S, Lease, lease_held
+from spreadcore.opentracks import OpenTracks
 from spreadcore.quotes import Quotes
 from spreadcore.region import ROOT, Region, instance_dir
 from spreadcore.ring import SignalRing
+from spreadcore.stream import Broadcast
 
 
 class Instance:
@@ -83,6 +85,18 @@ class Instance:
     @cached_property
     def acts(self) -> DirtySet:
         return DirtySet(self.region("acts"))
+
+    @cached_property
+    def tracks(self) -> OpenTracks:
+        return OpenTracks(self.region("tracks"))
+
+    @cached_property
+    def engine_stream(self) -> Broadcast:
+        return Broadcast(self.region("engine_stream"))
+
+    @cached_property
+    def tracker_stream(self) -> Broadcast:
+        return Broadcast(self.region("tracker_stream"))
 
     @property
     def superseded(self) -> bool:

@@ -7,13 +7,17 @@ cdef enum:
     LINE = 64                   # bytes of a cache line
     LAYOUT_VERSION = 5
     MAX_SOURCES = 64
-    MAX_SYMBOLS = 16384
-    MAX_DIRECTIONS = 255
+    MAX_SYMBOLS = 65536         # rows of a source: symbol ids, or numbers of its listings
+    MAX_EDGES = 1 << 20
+    MAX_TRACKS = 32768
     N_COUNTERS = 64             # u64 counters of a health slot
     N_BUCKETS = 320             # log-scaled: 8 per power of two, values below 2^42 ns
     N_MARKS = 8                 # of a health slot
     N_OTHER_ROLES = 32          # health slots after the sources: engine, tracker, supervisor, ...
     N_FIGURES = 32              # u64 figures that the audit tells of a source
+    N_OMS_WORDS = 510           # u64 words of the order manager's status
+    N_CLASSES = 256             # of edges, that may be paused
+    STREAM_RECORDS = 4096       # of a stream: how far a reader may fall behind; a power of two
 
 cdef struct Header:             # first 64 bytes of every section file
     uint64_t magic              # written last at creation: a half-made file is not attachable
@@ -22,9 +26,10 @@ cdef struct Header:             # first 64 bytes of every section file
     uint64_t layout_hash        # of layout.FIELDS
     uint64_t generation         # of the instance; rises with every forced re-creation
     uint64_t ring_id            # drawn at creation; stands in OPEN rows
-    uint32_t n_sources
+    uint16_t n_sources
+    uint16_t n_tracks           # slots of open tracks
     uint32_t n_symbols
-    uint32_t n_directions
+    uint32_t n_edges
     uint32_t superseded         # 1: a newer instance took this name; detach
     int64_t created_ns          # CLOCK_BOOTTIME
 
@@ -41,13 +46,14 @@ cdef struct QuoteSlot:          # one line; index symbol * n_sources + source
     uint64_t seq                # odd while its one writer is inside
     Quote quote
 
-cdef struct WakeLines:          # 128 bytes after the header of the dirty section
+cdef struct WakeLines:          # 128 bytes after the header of a dirty section, and of a stream
     uint32_t wake               # the futex word; writers add one when they see `sleeping`
     uint8_t _pad0[60]
-    uint32_t sleeping           # 1 while the engine is (about to be) parked
+    uint32_t sleeping           # 1 while whoever waits is (about to be) parked
     uint8_t _pad1[60]
-# then, per source: its summary words, padded to whole lines; then, per source: its leaf words,
-# padded to whole lines. Leaf bit s of word w = symbol 64 w + s; summary bit w = leaf word w.
+# of a dirty section then, per source: its summary words, padded to whole lines; then, per source:
+# its leaf words, padded to whole lines. Leaf bit s of word w = symbol 64 w + s; summary bit w is
+# leaf word w.
 
 cdef struct Signal:             # one ring record, one line
     uint64_t sequence           # 0, 1, 2, ... of this ring
@@ -57,16 +63,69 @@ cdef struct Signal:             # one ring record, one line
     double sell_px              # bid of the sell leg
     double buy_qty              # coins at that ask
     double sell_qty             # coins at that bid
-    uint16_t symbol_id
-    uint8_t direction_id
-    uint8_t older_leg           # bit 0: whose quote is older, 0 buy, 1 sell; bit 1: unproven
-    uint32_t older_age_ms       # of that quote at at_ns, whole ms; at most 2^32 - 1
+    uint32_t edge
+    uint32_t age                # bits 0-29: ms of the older quote; 30: the sell leg's; 31: unproven
 
 cdef struct RingLines:          # 128 bytes after the header; then capacity records
     uint64_t head               # next sequence to write; producer's
     uint8_t _pad0[56]
     uint64_t tail               # next sequence to read; consumer's
     uint8_t _pad1[56]
+
+cdef struct StreamLines:        # one line after the WakeLines of a stream; then its records
+    uint64_t head               # next sequence to publish; the producer's, as all in this section
+    uint64_t generation         # of the producer: rises with each one that takes the stream over
+    uint8_t _pad[48]
+
+cdef struct Told:               # 120 bytes, guarded by StreamRecord.seq
+    int64_t at_ns               # CLOCK_BOOTTIME of the decision or the look
+    int64_t recv_ns             # receive time of the younger leg
+    int64_t opened_ns           # of the track; 0: of none
+    uint64_t track              # sequence of its signal in the header's ring; all bits set: of none
+    uint32_t edge               # index of its byte in the active table; all bits set: of none
+    uint32_t symbol_id          # all bits set: of none
+    uint32_t generation         # of the producer that published this
+    uint8_t kind                # see layout.RECORD_KINDS
+    uint8_t reason              # see layout.REASONS
+    uint16_t flags              # bit 0: unproven
+    uint32_t buy_age_ms         # of the legs' quotes at at_ns, whole ms; 2^32 - 1: there is none
+    uint32_t sell_age_ms
+    double buy_px               # ask of the buy leg; NaN, as the next five: not known
+    double sell_px              # bid of the sell leg
+    double buy_qty              # coins at that ask
+    double sell_qty             # coins at that bid
+    double gross_bps
+    double net_bps
+    double peak_net_bps         # of the track until now
+    uint64_t _reserved
+
+cdef struct StreamRecord:       # two lines; record n stands at n % STREAM_RECORDS
+    uint64_t seq                # 2 n + 1 while record n is written, 2 n + 2 once it is whole
+    Told told
+
+cdef struct OpenTrack:          # 120 bytes, guarded by TrackSlot.seq
+    uint64_t track              # sequence of its signal in the ring that the header names
+    uint32_t edge               # index of its byte in the active table
+    uint32_t symbol_id
+    uint32_t state              # see layout.TRACK_STATES
+    uint32_t flags              # bit 0: unproven; bit 1: both legs tradable at the last look
+    int64_t opened_ns           # CLOCK_BOOTTIME of the signal
+    int64_t looked_ns           # of the last look at both legs, which what follows is of
+    double buy_px               # ask of the buy leg; NaN, as all doubles here: none
+    double sell_px              # bid of the sell leg
+    double buy_qty              # coins at that ask
+    double sell_qty             # coins at that bid
+    double gross_bps
+    double net_bps
+    double exit_bps
+    double funding_bps          # what the seller receives next; not in net
+    double peak_net_bps         # until now
+    uint32_t buy_age_ms         # of the legs' quotes, whole ms; 2^32 - 1: there is none
+    uint32_t sell_age_ms
+
+cdef struct TrackSlot:          # two lines; n_tracks of them
+    uint64_t seq                # odd while its one writer is inside
+    OpenTrack open
 
 cdef struct Histogram:
     uint64_t buckets[N_BUCKETS]
@@ -105,13 +164,20 @@ cdef struct FundingSlot:        # half a line; index symbol * n_sources + source
 
 cdef struct ControlWords:       # after the header; one line per word
     uint64_t pause              # 1: no new signals
-    uint8_t _pad0[56]
+    int64_t pause_until_ns      # CLOCK_BOOTTIME at which it ends by itself; 0: it does not
+    uint8_t _pad0[48]
     uint64_t kill               # 1: kill switch (orders, later)
-    uint8_t _pad1[56]
+    int64_t kill_at_ns          # CLOCK_BOOTTIME
+    char kill_reason[48]        # UTF-8, filled up with zeros
     uint64_t reload_generation  # newest generated set that everyone should take
     uint8_t _pad2[56]
     uint64_t stop               # 1: everyone ends
     uint8_t _pad3[56]
+
+cdef struct OmsStatus:          # what the order manager says of itself; later
+    uint64_t seq                # odd while its one writer is inside
+    int64_t at_ns               # CLOCK_BOOTTIME; 0: it has said nothing yet
+    uint64_t words[N_OMS_WORDS]
 
 cdef struct AuditFigures:       # one per source, at the begin of the audit section
     uint64_t words[N_FIGURES]   # names in layout.AUDIT_FIGURES
@@ -119,7 +185,7 @@ cdef struct AuditFigures:       # one per source, at the begin of the audit sect
 cdef struct Verdict:            # 24 bytes, guarded by VerdictSlot.seq
     int64_t recv_ns             # receive time of the quote that it is about; 0: of none
     int64_t at_ns               # CLOCK_BOOTTIME as of which it is so
-    uint64_t word               # bits 0-7: layout.VERDICTS; 8-15: layout.NOT_JUDGED; 16: asked
+    uint64_t word               # bits 0-7: layout.VERDICTS; 8-15: layout.NOT_JUDGED
 
 cdef struct VerdictSlot:        # half a line, after the figures; index symbol * n_sources + source
     uint64_t seq                # odd while its one writer is inside
@@ -135,8 +201,9 @@ cdef inline size_t leaf_words(size_t n_symbols) noexcept nogil:
 cdef inline size_t summary_words(size_t n_symbols) noexcept nogil:
     return (leaf_words(n_symbols) + 63) // 64
 
-cdef inline size_t ring_capacity(size_t n_directions, size_t n_symbols) noexcept nogil:
+# there is never more than one signal of an edge on its way
+cdef inline size_t ring_capacity(size_t n_edges) noexcept nogil:
     cdef size_t n = 1
-    while n < n_directions * n_symbols:
+    while n < n_edges:
         n *= 2
     return n

@@ -14,6 +14,10 @@ ENGINE_COUNTERS: Final[tuple[str, ...]]
 TRACKER_COUNTERS: Final[tuple[str, ...]]
 COUNTERS: Final[dict[str, tuple[str, ...]]]
 MARKED: Final[tuple[str, ...]]
+STREAMS: Final[tuple[str, ...]]
+TRACK_STATES: Final[tuple[str, ...]]
+RECORD_KINDS: Final[tuple[str, ...]]
+REASONS: Final[tuple[str, ...]]
 VERDICTS: Final[tuple[str, ...]]
 NOT_JUDGED: Final[tuple[str, ...]]
 AUDIT_FIGURES: Final[tuple[str, ...]]
@@ -21,4 +25,6 @@ LEVELS: Final[tuple[str, ...]]
 FIELDS: Final[tuple[tuple[str, str, int, int], ...]]
 LAYOUT_HASH: Final[int]
 
-def section_bytes(section: str, n_sources: int, n_symbols: int, n_directions: int) -> int: ...
+def section_bytes(
+    section: str, n_sources: int, n_symbols: int, n_edges: int, n_tracks: int
+) -> int: ...

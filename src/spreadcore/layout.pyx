@@ -7,12 +7,16 @@ from hashlib import blake2b
 
 MAGIC = int.from_bytes(b"SPREADC1", "little")
 VERSION = LAYOUT_VERSION
-LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_directions": MAX_DIRECTIONS}
+LIMITS = {"n_sources": MAX_SOURCES, "n_symbols": MAX_SYMBOLS, "n_edges": MAX_EDGES,
+          "n_tracks": MAX_TRACKS}
 SECTIONS = ("quotes", "dirty", "signals", "active", "health", "control", "funding", "audit",
-            "questions", "answers", "acts")
+            "questions", "answers", "acts", "pauses", "oms", "engine_stream", "tracker_stream",
+            "tracks")
 # marks of (source, symbol) and a wake word: quotes that changed, questions of the engine to the
 # audit, its verdicts for the engine to look again, and for feeds to act on
 MARKED = ("dirty", "questions", "answers", "acts")
+# what happens, told to any number of readers: by the engine, by the tracker
+STREAMS = ("engine_stream", "tracker_stream")
 
 # roles after the sources, in health-slot order; the slots after them are free
 OTHER_ROLES = (
@@ -24,6 +28,27 @@ STATES = ("off", "starting", "running", "degraded", "stopping")
 
 # byte of the active table
 ACTIVE_STATES = ("free", "signalled", "tracked", "rearm")
+
+# of a slot of open tracks
+TRACK_STATES = (
+    "free",
+    "open",
+    "ended",             # its CLOSE row is on its way
+)
+# of a record in a stream
+RECORD_KINDS = (
+    "none",
+    "signal",            # the engine's decision; the ring has it already
+    "open",              # the tracker follows it, its OPEN row stands
+    "gap",               # a track goes on after a time without rows; the GAP row stands
+    "close",             # the CLOSE row stands
+    "kill",              # the kill switch was thrown
+    "event",             # what else the tracker writes down
+)
+# why a track ended, as it stands in CLOSE rows
+REASONS = (
+    "", "CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING", "HALTED",
+)
 
 # why a frame did not become a quote; `declined` counters stand in this order
 DECLINED = (
@@ -110,14 +135,16 @@ AUDIT_FIGURES = (
     "accused",
     "halted",            # pairs that do not trade
     "oldest_ns",         # the oldest of the times as of which the confirmed ones stood
-    "lag_ns",            # how old the answer was
+    "lag_ns",            # how old the answer was, 0 = nothing tells
     "failing_ns",        # since when no round has been judged, 0 = the last one was
     "below_ns",          # since when fewer than 99 % of those judged agreed, 0 = they do
+    "renew_ns",          # when the feed was asked to renew its sockets last, 0 = never
     "rounds",
     "failed",            # rounds without a usable answer
     "lagging",           # rounds whose answer was too old
     "incomplete",        # rounds whose answer was not whole
     "too_many",          # rounds that accused too many at once
+    "renewals",          # times that the feed was asked to renew its sockets
     "wrong",             # quotes found wrong
     "halts",
     "questions",
@@ -153,8 +180,9 @@ cdef list _header_fields():
         ("generation", <char*>&h.generation - o, sizeof(h.generation)),
         ("ring_id", <char*>&h.ring_id - o, sizeof(h.ring_id)),
         ("n_sources", <char*>&h.n_sources - o, sizeof(h.n_sources)),
+        ("n_tracks", <char*>&h.n_tracks - o, sizeof(h.n_tracks)),
         ("n_symbols", <char*>&h.n_symbols - o, sizeof(h.n_symbols)),
-        ("n_directions", <char*>&h.n_directions - o, sizeof(h.n_directions)),
+        ("n_edges", <char*>&h.n_edges - o, sizeof(h.n_edges)),
         ("superseded", <char*>&h.superseded - o, sizeof(h.superseded)),
         ("created_ns", <char*>&h.created_ns - o, sizeof(h.created_ns)),
     ]
@@ -186,10 +214,8 @@ cdef list _signal_fields():
         ("sell_px", <char*>&s.sell_px - o, sizeof(s.sell_px)),
         ("buy_qty", <char*>&s.buy_qty - o, sizeof(s.buy_qty)),
         ("sell_qty", <char*>&s.sell_qty - o, sizeof(s.sell_qty)),
-        ("symbol_id", <char*>&s.symbol_id - o, sizeof(s.symbol_id)),
-        ("direction_id", <char*>&s.direction_id - o, sizeof(s.direction_id)),
-        ("older_leg", <char*>&s.older_leg - o, sizeof(s.older_leg)),
-        ("older_age_ms", <char*>&s.older_age_ms - o, sizeof(s.older_age_ms)),
+        ("edge", <char*>&s.edge - o, sizeof(s.edge)),
+        ("age", <char*>&s.age - o, sizeof(s.age)),
     ]
 
 
@@ -208,6 +234,68 @@ cdef list _wake_fields():
     return [
         ("wake", <char*>&w.wake - o, sizeof(w.wake)),
         ("sleeping", <char*>&w.sleeping - o, sizeof(w.sleeping)),
+    ]
+
+
+cdef list _stream_fields():
+    cdef StreamLines s
+    cdef char* o = <char*>&s
+    return [
+        ("head", <char*>&s.head - o, sizeof(s.head)),
+        ("generation", <char*>&s.generation - o, sizeof(s.generation)),
+    ]
+
+
+cdef list _record_fields():
+    cdef StreamRecord r
+    cdef char* o = <char*>&r
+    return [
+        ("seq", <char*>&r.seq - o, sizeof(r.seq)),
+        ("at_ns", <char*>&r.told.at_ns - o, sizeof(r.told.at_ns)),
+        ("recv_ns", <char*>&r.told.recv_ns - o, sizeof(r.told.recv_ns)),
+        ("opened_ns", <char*>&r.told.opened_ns - o, sizeof(r.told.opened_ns)),
+        ("track", <char*>&r.told.track - o, sizeof(r.told.track)),
+        ("edge", <char*>&r.told.edge - o, sizeof(r.told.edge)),
+        ("symbol_id", <char*>&r.told.symbol_id - o, sizeof(r.told.symbol_id)),
+        ("generation", <char*>&r.told.generation - o, sizeof(r.told.generation)),
+        ("kind", <char*>&r.told.kind - o, sizeof(r.told.kind)),
+        ("reason", <char*>&r.told.reason - o, sizeof(r.told.reason)),
+        ("flags", <char*>&r.told.flags - o, sizeof(r.told.flags)),
+        ("buy_age_ms", <char*>&r.told.buy_age_ms - o, sizeof(r.told.buy_age_ms)),
+        ("sell_age_ms", <char*>&r.told.sell_age_ms - o, sizeof(r.told.sell_age_ms)),
+        ("buy_px", <char*>&r.told.buy_px - o, sizeof(r.told.buy_px)),
+        ("sell_px", <char*>&r.told.sell_px - o, sizeof(r.told.sell_px)),
+        ("buy_qty", <char*>&r.told.buy_qty - o, sizeof(r.told.buy_qty)),
+        ("sell_qty", <char*>&r.told.sell_qty - o, sizeof(r.told.sell_qty)),
+        ("gross_bps", <char*>&r.told.gross_bps - o, sizeof(r.told.gross_bps)),
+        ("net_bps", <char*>&r.told.net_bps - o, sizeof(r.told.net_bps)),
+        ("peak_net_bps", <char*>&r.told.peak_net_bps - o, sizeof(r.told.peak_net_bps)),
+    ]
+
+
+cdef list _track_fields():
+    cdef TrackSlot s
+    cdef char* o = <char*>&s
+    return [
+        ("seq", <char*>&s.seq - o, sizeof(s.seq)),
+        ("track", <char*>&s.open.track - o, sizeof(s.open.track)),
+        ("edge", <char*>&s.open.edge - o, sizeof(s.open.edge)),
+        ("symbol_id", <char*>&s.open.symbol_id - o, sizeof(s.open.symbol_id)),
+        ("state", <char*>&s.open.state - o, sizeof(s.open.state)),
+        ("flags", <char*>&s.open.flags - o, sizeof(s.open.flags)),
+        ("opened_ns", <char*>&s.open.opened_ns - o, sizeof(s.open.opened_ns)),
+        ("looked_ns", <char*>&s.open.looked_ns - o, sizeof(s.open.looked_ns)),
+        ("buy_px", <char*>&s.open.buy_px - o, sizeof(s.open.buy_px)),
+        ("sell_px", <char*>&s.open.sell_px - o, sizeof(s.open.sell_px)),
+        ("buy_qty", <char*>&s.open.buy_qty - o, sizeof(s.open.buy_qty)),
+        ("sell_qty", <char*>&s.open.sell_qty - o, sizeof(s.open.sell_qty)),
+        ("gross_bps", <char*>&s.open.gross_bps - o, sizeof(s.open.gross_bps)),
+        ("net_bps", <char*>&s.open.net_bps - o, sizeof(s.open.net_bps)),
+        ("exit_bps", <char*>&s.open.exit_bps - o, sizeof(s.open.exit_bps)),
+        ("funding_bps", <char*>&s.open.funding_bps - o, sizeof(s.open.funding_bps)),
+        ("peak_net_bps", <char*>&s.open.peak_net_bps - o, sizeof(s.open.peak_net_bps)),
+        ("buy_age_ms", <char*>&s.open.buy_age_ms - o, sizeof(s.open.buy_age_ms)),
+        ("sell_age_ms", <char*>&s.open.sell_age_ms - o, sizeof(s.open.sell_age_ms)),
     ]
 
 
@@ -244,7 +332,10 @@ cdef list _control_fields():
     cdef char* o = <char*>&c
     return [
         ("pause", <char*>&c.pause - o, sizeof(c.pause)),
+        ("pause_until_ns", <char*>&c.pause_until_ns - o, sizeof(c.pause_until_ns)),
         ("kill", <char*>&c.kill - o, sizeof(c.kill)),
+        ("kill_at_ns", <char*>&c.kill_at_ns - o, sizeof(c.kill_at_ns)),
+        ("kill_reason", <char*>&c.kill_reason - o, sizeof(c.kill_reason)),
         ("reload_generation", <char*>&c.reload_generation - o, sizeof(c.reload_generation)),
         ("stop", <char*>&c.stop - o, sizeof(c.stop)),
     ]
@@ -258,6 +349,16 @@ cdef list _funding_fields():
         ("rate", <char*>&s.funding.rate - o, sizeof(s.funding.rate)),
         ("next_ns", <char*>&s.funding.next_ns - o, sizeof(s.funding.next_ns)),
         ("until_ns", <char*>&s.funding.until_ns - o, sizeof(s.funding.until_ns)),
+    ]
+
+
+cdef list _oms_fields():
+    cdef OmsStatus s
+    cdef char* o = <char*>&s
+    return [
+        ("seq", <char*>&s.seq - o, sizeof(s.seq)),
+        ("at_ns", <char*>&s.at_ns - o, sizeof(s.at_ns)),
+        ("words", <char*>&s.words - o, sizeof(s.words)),
     ]
 
 
@@ -281,8 +382,12 @@ _check_size("Mark", sizeof(Mark), LINE + 8 * N_COUNTERS + 8 * N_BUCKETS)
 _check_size("HealthSlot", sizeof(HealthSlot),
             LINE + 8 * N_COUNTERS + 8 * N_BUCKETS + N_MARKS * sizeof(Mark))
 _check_size("ControlWords", sizeof(ControlWords), 4 * LINE)
+_check_size("OmsStatus", sizeof(OmsStatus), 64 * LINE)
 _check_size("FundingSlot", sizeof(FundingSlot), LINE // 2)
 _check_size("VerdictSlot", sizeof(VerdictSlot), LINE // 2)
+_check_size("StreamLines", sizeof(StreamLines), LINE)
+_check_size("StreamRecord", sizeof(StreamRecord), 2 * LINE)
+_check_size("TrackSlot", sizeof(TrackSlot), 2 * LINE)
 
 
 cdef _check_room(str what, names, size_t room):
@@ -306,19 +411,25 @@ FIELDS = tuple(
     + _fields_of("ControlWords", _control_fields())
     + _fields_of("FundingSlot", _funding_fields())
     + _fields_of("VerdictSlot", _verdict_fields())
+    + _fields_of("OmsStatus", _oms_fields())
+    + _fields_of("StreamLines", _stream_fields())
+    + _fields_of("StreamRecord", _record_fields())
+    + _fields_of("TrackSlot", _track_fields())
 )
 # Names are part of the layout: a counter that moved is a layout that changed.
 LAYOUT_HASH = int.from_bytes(
     blake2b(
         repr((VERSION, FIELDS, SECTIONS, OTHER_ROLES, STATES, ACTIVE_STATES,
-              COUNTERS, VERDICTS, NOT_JUDGED, AUDIT_FIGURES)).encode(),
+              COUNTERS, VERDICTS, NOT_JUDGED, AUDIT_FIGURES, STREAM_RECORDS, RECORD_KINDS,
+              REASONS, TRACK_STATES)).encode(),
         digest_size=8,
     ).digest(),
     "little",
 )
 
 
-def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_directions):
+def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_edges,
+                  size_t n_tracks):
     """Return the size in bytes of a section file, header included."""
     cdef size_t body
     if section == "quotes":
@@ -327,9 +438,13 @@ def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_dire
         body = sizeof(WakeLines) + n_sources * (
             padded_words(summary_words(n_symbols)) + padded_words(leaf_words(n_symbols)))
     elif section == "signals":
-        body = sizeof(RingLines) + sizeof(Signal) * ring_capacity(n_directions, n_symbols)
+        body = sizeof(RingLines) + sizeof(Signal) * ring_capacity(n_edges)
+    elif section in STREAMS:
+        body = sizeof(WakeLines) + sizeof(StreamLines) + sizeof(StreamRecord) * STREAM_RECORDS
+    elif section == "tracks":
+        body = sizeof(TrackSlot) * n_tracks
     elif section == "active":
-        body = n_directions * n_symbols
+        body = n_edges
     elif section == "health":
         body = sizeof(HealthSlot) * (n_sources + N_OTHER_ROLES)
     elif section == "control":
@@ -338,6 +453,10 @@ def section_bytes(str section, size_t n_sources, size_t n_symbols, size_t n_dire
         body = sizeof(FundingSlot) * n_sources * n_symbols
     elif section == "audit":
         body = sizeof(AuditFigures) * n_sources + sizeof(VerdictSlot) * n_sources * n_symbols
+    elif section == "pauses":
+        body = sizeof(int64_t) * (n_sources + N_CLASSES + n_edges)
+    elif section == "oms":
+        body = sizeof(OmsStatus)
     else:
         raise ValueError(f"section: {section!r}, expected one of {', '.join(SECTIONS)}")
     return sizeof(Header) + body

@@ -8,7 +8,8 @@ def create(
     *,
     n_sources: int = 8,
     n_symbols: int = 1024,
-    n_directions: int = 12,
+    n_edges: int = 4096,
+    n_tracks: int = 4096,
     force: bool = False,
     root: str = "/dev/shm",
     ring_id: int = 0,
@@ -29,7 +30,9 @@ class Region:
     @property
     def n_symbols(self) -> int: ...
     @property
-    def n_directions(self) -> int: ...
+    def n_edges(self) -> int: ...
+    @property
+    def n_tracks(self) -> int: ...
     @property
     def generation(self) -> int: ...
     @property

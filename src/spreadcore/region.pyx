@@ -19,9 +19,10 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from spreadcore.atomics cimport load32_acquire, now_ns, store_release
 from spreadcore.layout cimport (
     LAYOUT_VERSION,
-    MAX_DIRECTIONS,
+    MAX_EDGES,
     MAX_SOURCES,
     MAX_SYMBOLS,
+    MAX_TRACKS,
     Header,
     Quote,
     QuoteSlot,
@@ -108,11 +109,10 @@ cdef class Region:
         cdef Header* b = other.header()
         if (a.ring_id != b.ring_id or a.generation != b.generation
                 or a.n_sources != b.n_sources or a.n_symbols != b.n_symbols
-                or a.n_directions != b.n_directions):
+                or a.n_edges != b.n_edges or a.n_tracks != b.n_tracks):
             raise LayoutMismatch(
-                f"{other.path}: generation {b.generation}, capacity {b.n_sources} x "
-                f"{b.n_symbols} x {b.n_directions}, expected {a.generation} and {a.n_sources} x "
-                f"{a.n_symbols} x {a.n_directions} as {self.section} has (re-created meanwhile? "
+                f"{other.path}: generation {b.generation}, capacity {_capacity(b)}, expected "
+                f"{a.generation} and {_capacity(a)} as {self.section} has (re-created meanwhile? "
                 f"attach again)")
 
     def buffer(self):
@@ -145,8 +145,12 @@ cdef class Region:
         return self.header().n_symbols
 
     @property
-    def n_directions(self):
-        return self.header().n_directions
+    def n_edges(self):
+        return self.header().n_edges
+
+    @property
+    def n_tracks(self):
+        return self.header().n_tracks
 
     @property
     def generation(self):
@@ -168,19 +172,20 @@ cdef class Region:
         return self._map.size() < <Py_ssize_t>self.size
 
 
-def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_directions=12,
-           bint force=False, str root=ROOT, uint64_t ring_id=0):
+def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_edges=4096,
+           size_t n_tracks=4096, bint force=False, str root=ROOT, uint64_t ring_id=0):
     """Create the instance and return its generation.
 
     ring_id: of its signal ring, 0 = a random one; given, a replay names its spreads alike each
     time.
-    TableFull for a capacity beyond 64 sources, 16384 symbols or 255 directions; RegionExists
-    where one is there, unless `force`: then the old one is marked superseded and replaced under
-    the next generation. The caller sees to it that no writer is alive.
+    TableFull for a capacity beyond 64 sources, 65536 symbols, 1048576 edges or 32768 open tracks;
+    RegionExists where one is there, unless `force`: then the old one is marked superseded and
+    replaced under the next generation. The caller sees to it that no writer is alive.
     """
     for what, value, limit in (("sources", n_sources, MAX_SOURCES),
                                ("symbols", n_symbols, MAX_SYMBOLS),
-                               ("directions", n_directions, MAX_DIRECTIONS)):
+                               ("edges", n_edges, MAX_EDGES),
+                               ("tracks", n_tracks, MAX_TRACKS)):
         if not 1 <= value <= limit:
             raise TableFull(f"capacity: {value} {what}, expected 1 to {limit}")
     place = instance_dir(name, root)
@@ -195,13 +200,14 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_dire
     try:
         ring_id = ring_id or secrets.randbits(63) | 1
         for section in SECTIONS:
-            _make_section(making, section, n_sources, n_symbols, n_directions,
+            _make_section(making, section, n_sources, n_symbols, n_edges, n_tracks,
                           generation, ring_id)
         _take_place(making, place, force)
     except BaseException as error:
         _remove(making)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.ENOMEM):
-            need = sum(section_bytes(s, n_sources, n_symbols, n_directions) for s in SECTIONS)
+            need = sum(section_bytes(s, n_sources, n_symbols, n_edges, n_tracks)
+                       for s in SECTIONS)
             raise CoreError(
                 f"instance {name!r}: no room in {root}, expected {need} free bytes") from None
         raise
@@ -224,9 +230,9 @@ def exists(str name, str root=ROOT):
 
 
 cdef _make_section(str directory, str section, size_t n_sources, size_t n_symbols,
-                   size_t n_directions, uint64_t generation, uint64_t ring_id):
+                   size_t n_edges, size_t n_tracks, uint64_t generation, uint64_t ring_id):
     path = os.path.join(directory, section)
-    cdef size_t size = section_bytes(section, n_sources, n_symbols, n_directions)
+    cdef size_t size = section_bytes(section, n_sources, n_symbols, n_edges, n_tracks)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         # reserve now: a full tmpfs must be an error here, not a SIGBUS in a feed later
@@ -249,8 +255,9 @@ cdef _make_section(str directory, str section, size_t n_sources, size_t n_symbol
     h.generation = generation
     h.ring_id = ring_id
     h.n_sources = n_sources
+    h.n_tracks = n_tracks
     h.n_symbols = n_symbols
-    h.n_directions = n_directions
+    h.n_edges = n_edges
     h.created_ns = now_ns()
     store_release(&h.magic, MAGIC)
     PyBuffer_Release(&view)
@@ -361,6 +368,10 @@ cdef _open_ours(str path, bint writable):
     return fd
 
 
+cdef str _capacity(Header* h):
+    return f"{h.n_sources} x {h.n_symbols} x {h.n_edges} x {h.n_tracks}"
+
+
 cdef _check_header(Region region, str section):
     cdef Header* h = region.header()
     cdef bint fits
@@ -374,11 +385,10 @@ cdef _check_header(Region region, str section):
             f"'spreadscan init --force' replaces it)")
     fits = (section in SECTIONS and h.kind == SECTIONS.index(section)
             and 1 <= h.n_sources <= MAX_SOURCES and 1 <= h.n_symbols <= MAX_SYMBOLS
-            and 1 <= h.n_directions <= MAX_DIRECTIONS)
+            and 1 <= h.n_edges <= MAX_EDGES and 1 <= h.n_tracks <= MAX_TRACKS)
     if not fits:
         raise LayoutMismatch(
-            f"{region.path}: kind {h.kind}, capacity {h.n_sources} x {h.n_symbols} x "
-            f"{h.n_directions}, expected a {section} section")
-    expected = section_bytes(section, h.n_sources, h.n_symbols, h.n_directions)
+            f"{region.path}: kind {h.kind}, capacity {_capacity(h)}, expected a {section} section")
+    expected = section_bytes(section, h.n_sources, h.n_symbols, h.n_edges, h.n_tracks)
     if region.size != expected:
         raise LayoutMismatch(f"{region.path}: {region.size} bytes, expected {expected}")

@@ -18,6 +18,16 @@ cdef enum:
     RING_FULL = 1
     RING_EMPTY = 2
 
+cdef enum:                      # in Signal.age
+    AGE_MS = 0x3FFFFFFF
+    SELL_IS_OLDER = 0x40000000
+
+cdef extern from *:             # no enum of C has room for bit 31
+    """
+    #define UNPROVEN_SIGNAL 0x80000000u
+    """
+    uint32_t UNPROVEN_SIGNAL
+
 cdef struct Ring:
     RingLines* lines
     Signal* records
@@ -52,11 +62,11 @@ cdef inline void ring_advance(Ring* r) noexcept nogil:
 
 # the receive times of a signal's quotes; at_ns is set already, and a quote may be newer than it
 cdef inline void signal_ages(Signal* s, int64_t buy_recv_ns, int64_t sell_recv_ns) noexcept nogil:
-    cdef int64_t most_ms = 0xFFFFFFFF
     cdef int64_t older_ms = max(s.at_ns - min(buy_recv_ns, sell_recv_ns), 0) // 1_000_000
     s.recv_ns = max(buy_recv_ns, sell_recv_ns)
-    s.older_leg = buy_recv_ns > sell_recv_ns
-    s.older_age_ms = <uint32_t>min(older_ms, most_ms)
+    s.age = <uint32_t>min(older_ms, <int64_t>AGE_MS)
+    if buy_recv_ns > sell_recv_ns:
+        s.age |= SELL_IS_OLDER
 
 cdef class SignalRing:
     cdef:

@@ -10,8 +10,7 @@ class SignalTuple(NamedTuple):
     sell_px: float
     buy_qty: float
     sell_qty: float
-    symbol_id: int
-    direction_id: int
+    edge: int
     buy_age_ms: int
     sell_age_ms: int
     unproven: bool = False
@@ -32,8 +31,7 @@ class SignalRing:
     def queued(self) -> int: ...
     def push(
         self,
-        symbol_id: int,
-        direction_id: int,
+        edge: int,
         at_ns: int,
         buy_recv_ns: int,
         sell_recv_ns: int,

@@ -6,8 +6,6 @@ always; the consumer advances only after what it did with a record is safe.
 cimport cython
 from typing import NamedTuple
 
-from libc.stdint cimport uint8_t, uint16_t
-
 from spreadcore.layout cimport ring_capacity
 from spreadcore.errors import CoreError, RingFull, TableFull
 
@@ -26,8 +24,7 @@ class SignalTuple(NamedTuple):
     sell_px: float
     buy_qty: float
     sell_qty: float
-    symbol_id: int
-    direction_id: int
+    edge: int
     buy_age_ms: int
     sell_age_ms: int
     unproven: bool = False
@@ -43,8 +40,7 @@ cdef class SignalRing:
         cdef char* body = region.body()
         self.ring.lines = <RingLines*>body
         self.ring.records = <Signal*>(body + sizeof(RingLines))
-        self.ring.mask = ring_capacity(region.header().n_directions,
-                                       region.header().n_symbols) - 1
+        self.ring.mask = ring_capacity(region.header().n_edges) - 1
         self.ring.seen_head = load_acquire(&self.ring.lines.tail)
         self.ring.seen_tail = self.ring.seen_head
         self.region = region
@@ -78,19 +74,17 @@ cdef class SignalRing:
         cdef uint64_t tail = load_acquire(&self.ring.lines.tail)
         return load_acquire(&self.ring.lines.head) - tail
 
-    def push(self, size_t symbol_id, size_t direction_id, int64_t at_ns, int64_t buy_recv_ns,
+    def push(self, size_t edge, int64_t at_ns, int64_t buy_recv_ns,
              int64_t sell_recv_ns, double buy_px, double sell_px, double buy_qty, double sell_qty):
         """Append a record and return its sequence; RingFull without a live consumer."""
         self._check_writable()
-        if symbol_id >= self.region.n_symbols or direction_id >= self.region.n_directions:
-            raise TableFull(
-                f"signal: symbol {symbol_id}, direction {direction_id}, expected below "
-                f"{self.region.n_symbols} and {self.region.n_directions}")
+        if edge >= self.region.n_edges:
+            raise TableFull(f"signal: edge {edge}, expected below {self.region.n_edges}")
         cdef Signal s
         s.at_ns = at_ns
         signal_ages(&s, buy_recv_ns, sell_recv_ns)
         s.buy_px, s.sell_px, s.buy_qty, s.sell_qty = buy_px, sell_px, buy_qty, sell_qty
-        s.symbol_id, s.direction_id = <uint16_t>symbol_id, <uint8_t>direction_id
+        s.edge = <uint32_t>edge
         if ring_push(&self.ring, &s) == RING_FULL:
             raise RingFull(
                 f"{self.region.path}: {self.capacity} signals unread, expected a live consumer")
@@ -102,12 +96,12 @@ cdef class SignalRing:
         if ring_peek(&self.ring, &s) == RING_EMPTY:
             return None
         cdef int64_t younger_ms = max(s.at_ns - s.recv_ns, 0) // 1_000_000
-        cdef bint sell_is_older = s.older_leg & 1
+        cdef bint sell_is_older = s.age & SELL_IS_OLDER
+        cdef int64_t older_ms = s.age & AGE_MS
         return SignalTuple(
             s.sequence, s.at_ns, s.recv_ns, s.buy_px, s.sell_px, s.buy_qty, s.sell_qty,
-            s.symbol_id, s.direction_id,
-            younger_ms if sell_is_older else s.older_age_ms,
-            s.older_age_ms if sell_is_older else younger_ms, bool(s.older_leg & 2))
+            s.edge, younger_ms if sell_is_older else older_ms,
+            older_ms if sell_is_older else younger_ms, bool(s.age & UNPROVEN_SIGNAL))
 
     def advance(self):
         """Let go of the record that peek() gave; CoreError when there is none."""

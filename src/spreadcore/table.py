@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from spreadcore.dtypes import dtype_of
 from spreadcore.funding import FundingRates
 from spreadcore.layout import FIELDS
 from spreadcore.quotes import Quotes
@@ -73,7 +74,7 @@ class Table:
         """
         import numpy as np
 
-        out = np.empty(self.shape, dtype=_slot_dtype("QuoteSlot", 64))
+        out = np.empty(self.shape, dtype=dtype_of("QuoteSlot", 64))
         Quotes(self._region).snapshot_into(out.data.cast("B"))
         return out
 
@@ -89,7 +90,7 @@ class Table:
 
         region = Region(os.path.dirname(self._region.path), "funding")
         self._region.check_same(region)
-        out = np.empty(self.shape, dtype=_slot_dtype("FundingSlot", 32))
+        out = np.empty(self.shape, dtype=dtype_of("FundingSlot", 32))
         now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         FundingRates(region).snapshot_into(out.data.cast("B"), now_ns)
         region.close()
@@ -108,22 +109,6 @@ class Table:
     def _slots(self) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        dtype = _slot_dtype("QuoteSlot", 64)
+        dtype = dtype_of("QuoteSlot", 64)
         flat = np.frombuffer(self._region.buffer(), dtype=dtype, offset=_HEADER_BYTES)
         return flat.reshape(self.shape)
-
-
-def _slot_dtype(struct: str, itemsize: int) -> np.dtype[Any]:
-    import numpy as np
-
-    words = {"seq": "<u8", "flags": "<u8"}
-    kinds = words | {name: "<i8" for _, name, _, _ in FIELDS if name.endswith("_ns")}
-    rows = [(name, offset) for owner, name, offset, _ in FIELDS if owner == struct]
-    return np.dtype(
-        {
-            "names": [name for name, _ in rows],
-            "formats": [kinds.get(name, "<f8") for name, _ in rows],
-            "offsets": [offset for _, offset in rows],
-            "itemsize": itemsize,
-        }
-    )

@@ -1,6 +1,8 @@
 # Every open track in one array, so that a tick is one pass over it.
-from libc.stdint cimport int64_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t
 
+from spreadcore.edges cimport Legs
+from spreadcore.layout cimport OpenTrack
 from spreadcore.limits cimport Limit
 from spreadcore.rows cimport RowHead
 from spreadcore.trackstats cimport Stats
@@ -21,10 +23,9 @@ cdef enum:
 cdef struct Track:
     RowHead head
     Stats stats
+    OpenTrack open              # as others see it
     int state
-    uint16_t buy_source
-    uint16_t sell_source
-    uint32_t symbol
+    Legs legs
     Limit converge              # bps on net
     int64_t opened_ns
     int64_t rowed_ns            # the last look that left a row

@@ -1,6 +1,7 @@
 from typing import Final, NamedTuple
 
 from spreadcore.funding import FundingRates
+from spreadcore.opentracks import OpenTracks, OpenTuple
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple, PairWatch
 
@@ -26,18 +27,20 @@ class TrackTable:
         gap_ns: int,
         expire_after_ns: int,
         lost_after_ns: int,
+        tracks: OpenTracks | None = None,
     ) -> None: ...
     def __len__(self) -> int: ...
     def add(
         self,
         name: bytes,
-        pair: tuple[int, int, int],
+        pair: tuple[int, int, int, int],
         *,
         fees_bps: float,
         converge_bps: float,
         opened_ns: int,
         looked_ns: int,
         stats: StatsTuple,
+        seen: OpenTuple | None = None,
     ) -> int: ...
     def remove(self, slot: int) -> None: ...
     def end(self, slot: int) -> None: ...

@@ -1,12 +1,15 @@
 """TrackTable: all open tracks; one look at all of them decides ends and formats rows.
 
-Single-threaded. The caller owns what follows from an end; a slot stays taken until remove().
+Single-threaded. The caller owns what follows from an end; a slot stays taken until remove(). Its
+number is that of the slot in shared memory, as far as there are so many.
 """
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
+from spreadcore.ages cimport age_in
 from spreadcore.audit cimport (
     VERDICT_NOT_TRADING,
     VERDICT_WRONG,
@@ -15,8 +18,17 @@ from spreadcore.audit cimport (
     verdict_read,
 )
 from spreadcore.funding cimport FundingRates, funding_bps
-from spreadcore.layout cimport Verdict
+from spreadcore.layout cimport OpenTrack, Verdict
 from spreadcore.limits cimport below, limit_at
+from spreadcore.opentracks cimport (
+    OPEN_TRADABLE,
+    OPEN_UNPROVEN,
+    SLOT_ENDED,
+    SLOT_OPEN,
+    OpenTracks,
+    open_from,
+    open_write,
+)
 from spreadcore.quotes cimport QUOTE_BUSY
 from spreadcore.rows cimport ROW_MAX, TIME_BYTES, age_ms, put_row, set_head
 from spreadcore.tradable cimport Tradable
@@ -84,10 +96,23 @@ cdef int audited(const Tradable* rule, const Track* t, bint stands, int64_t now_
     if rule.verdicts.figures == NULL or (
             stands and now_ns - t.opened_ns > <int64_t>PROVEN_AFTER_S * 1_000_000_000):
         return END_NONE
-    reason = audited_end(&rule.verdicts, t.buy_source, t.symbol, t.opened_ns)
+    reason = audited_end(&rule.verdicts, t.legs.buy_source, t.legs.buy_row, t.opened_ns)
     if reason == END_NONE:
-        reason = audited_end(&rule.verdicts, t.sell_source, t.symbol, t.opened_ns)
+        reason = audited_end(&rule.verdicts, t.legs.sell_source, t.legs.sell_row, t.opened_ns)
     return reason
+
+
+cdef void open_look(Track* t, const Pair* p, int64_t now_ns, double received_bps) noexcept nogil:
+    """Let others see what a look found."""
+    cdef OpenTrack* o = &t.open
+    o.looked_ns = now_ns
+    o.flags = (o.flags & OPEN_UNPROVEN) | (OPEN_TRADABLE if p.tradable else 0)
+    o.buy_px, o.buy_qty = p.buy.ask_px, p.buy.ask_qty
+    o.sell_px, o.sell_qty = p.sell.bid_px, p.sell.bid_qty
+    o.gross_bps, o.net_bps, o.exit_bps = p.gross_bps, p.gross_bps - t.head.fees_bps, p.exit_bps
+    o.funding_bps, o.peak_net_bps = received_bps, t.stats.peak_net_bps
+    o.buy_age_ms = age_in(age_ms(&p.buy, now_ns))
+    o.sell_age_ms = age_in(age_ms(&p.sell, now_ns))
 
 
 cdef class TrackTable:
@@ -95,12 +120,14 @@ cdef class TrackTable:
 
     funding: of the instance that watch reads; it stands in the rows and decides nothing. gap_ns: a
     track without a row for longer is reported late. expire_after_ns, lost_after_ns: as in the
-    config.
+    config. tracks: where others see what is open; the slots are taken over, whoever left them.
     """
 
     cdef:
         PairWatch _watch
         FundingRates _funding
+        OpenTracks _shown       # None: nobody sees
+        size_t _n_shown         # slots of it
         Track* _tracks
         char* _rows             # capacity rows of ROW_MAX bytes
         size_t _n               # slots in use and free ones among them
@@ -110,7 +137,7 @@ cdef class TrackTable:
 
     def __cinit__(self, PairWatch watch not None, FundingRates funding not None, *,
                   int64_t grid_ns, int64_t gap_ns, int64_t expire_after_ns,
-                  int64_t lost_after_ns):
+                  int64_t lost_after_ns, OpenTracks tracks=None):
         if grid_ns < 1:
             raise CoreError(f"grid: {grid_ns} ns, expected at least 1")
         watch.quotes.region.check_same(funding.region)
@@ -118,6 +145,11 @@ cdef class TrackTable:
         self._grid_ns, self._gap_ns = grid_ns, gap_ns
         self._expire_after_ns, self._lost_after_ns = expire_after_ns, lost_after_ns
         self._grow(FIRST_CAPACITY)
+        if tracks is not None:
+            watch.quotes.region.check_same(tracks.region)
+            self._shown, self._n_shown = tracks, tracks.slots.n_slots
+            for slot in range(self._n_shown):
+                tracks.clear(slot)
 
     def __dealloc__(self):
         free(self._tracks)
@@ -127,41 +159,48 @@ cdef class TrackTable:
         return self._n - len(self._free)
 
     def add(self, bytes name not None, pair not None, *, double fees_bps, double converge_bps,
-            int64_t opened_ns, int64_t looked_ns, stats not None):
-        """Follow a pair (buy source, sell source, symbol); return the track's slot.
+            int64_t opened_ns, int64_t looked_ns, stats not None, seen=None):
+        """Follow a pair (buy source and row, sell source and row); return the track's slot.
 
         name: its id in the rows. looked_ns: when it was last looked at, opened_ns for a new one.
+        seen: the OpenTuple that others see until the first look; needed where they see any.
         CoreError for a name that does not fit, TableFull for a pair beyond the quote table.
         """
         cdef Track t
         memset(&t, 0, sizeof(Track))
-        t.buy_source, t.sell_source, t.symbol = pair
-        self._watch.quotes.slot(t.buy_source, t.symbol)
-        self._watch.quotes.slot(t.sell_source, t.symbol)
+        t.legs.buy_source, t.legs.buy_row, t.legs.sell_source, t.legs.sell_row = pair
+        self._watch.quotes.slot(t.legs.buy_source, t.legs.buy_row)
+        self._watch.quotes.slot(t.legs.sell_source, t.legs.sell_row)
         set_head(&t.head, name, fees_bps)
         stats_from(&t.stats, stats, looked_ns)
         t.state, t.bad_since_ns = TRACK_OPEN, -1
         t.converge = limit_at(converge_bps, fees_bps)
         t.opened_ns, t.rowed_ns = opened_ns, looked_ns
+        if self._shown is not None:
+            open_from(&t.open, seen)
+            t.open.state = SLOT_OPEN
         cdef size_t slot
         if self._free:
-            slot = self._free.pop()
+            slot = heappop(self._free)      # the lowest: others see those
         else:
             if self._n == self._capacity:
                 self._grow(2 * self._capacity)
             slot = self._n
             self._n += 1
         self._tracks[slot] = t
+        self._show(slot)
         return slot
 
     def remove(self, size_t slot):
         """Give the slot of a track back; it may be another's at once."""
         self._track(slot).state = TRACK_NONE
-        self._free.append(slot)
+        heappush(self._free, slot)
+        if slot < self._n_shown:
+            self._shown.clear(slot)
 
     def end(self, size_t slot):
         """Look at a track no more; it keeps its slot until remove()."""
-        self._track(slot).state = TRACK_ENDED
+        self._end(slot)
 
     def stats(self, size_t slot):
         """Return the StatsTuple of a track."""
@@ -189,27 +228,40 @@ cdef class TrackTable:
             if t.state != TRACK_OPEN:
                 continue
             found = NULL
-            if pair_read(&self._watch.quotes.table, &self._watch.rule, t.buy_source,
-                         t.sell_source, t.symbol, now_ns, &pair) != QUOTE_BUSY:
+            if pair_read(&self._watch.quotes.table, &self._watch.rule, &t.legs, now_ns,
+                         &pair) != QUOTE_BUSY:
                 found = &pair
                 stats_look(&t.stats, pair.tradable, pair.gross_bps, t.head.fees_bps,
                            pair_size(found), age_ms(&pair.buy, now_ns),
                            age_ms(&pair.sell, now_ns), now_ns, self._grid_ns)
+                received = funding_bps(
+                    &self._funding.table, t.legs.sell_source, t.legs.sell_row, now_ns)
+                open_look(t, found, now_ns, received)
                 if rows:
                     if now_ns - t.rowed_ns >= self._gap_ns:
                         late.append((slot, now_ns - t.rowed_ns, stats_tuple(&t.stats)))
                     t.rowed_ns = now_ns
-                    received = funding_bps(
-                        &self._funding.table, t.sell_source, t.symbol, now_ns)
                     at = put_row(at, &t.head, when, found, now_ns, received)
                     n_rows += 1
             reason = audited(&self._watch.rule, t, found != NULL and pair.tradable, now_ns)
             if reason == END_NONE:
                 reason = end_of(t, found, now_ns, self._expire_after_ns, self._lost_after_ns)
             if reason != END_NONE:
-                t.state = TRACK_ENDED
+                self._end(slot)
                 ended.append((slot, reason, pair_tuple(found, now_ns) if found != NULL else None))
+            elif found != NULL:
+                self._show(slot)
         return Looked(self._rows[:at - self._rows], n_rows, late, ended)
+
+    cdef int _end(self, size_t slot) except -1:
+        cdef Track* t = self._track(slot)
+        t.state, t.open.state = TRACK_ENDED, SLOT_ENDED
+        self._show(slot)
+        return 0
+
+    cdef void _show(self, size_t slot) noexcept:
+        if slot < self._n_shown:
+            open_write(self._shown.slots.slots + slot, &self._tracks[slot].open)
 
     cdef Track* _track(self, size_t slot) except NULL:
         if slot >= self._n or self._tracks[slot].state == TRACK_NONE:

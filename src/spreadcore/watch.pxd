@@ -3,6 +3,7 @@ from libc.math cimport NAN
 from libc.stdint cimport int64_t
 
 from spreadcore.audit cimport AuditTable
+from spreadcore.edges cimport Legs
 from spreadcore.health cimport Health
 from spreadcore.layout cimport Quote
 from spreadcore.quotes cimport QUOTE_BUSY, QUOTE_OK, Quotes, QuoteTable, quote_read, quote_slot
@@ -10,25 +11,24 @@ from spreadcore.spread cimport exit_bps, gross_bps
 from spreadcore.tradable cimport Tradable, look_at_beats, tradable
 
 cdef struct Pair:
-    Quote buy                   # the leg that is bought: the spot one
+    Quote buy                   # the leg that is bought
     Quote sell
     double gross_bps            # NaN where a leg is empty
     double exit_bps
     bint tradable               # both legs, as of the last look at beats
 
-# QUOTE_OK or QUOTE_BUSY; ids are below those of the table
-cdef inline int pair_read(const QuoteTable* t, const Tradable* rule, size_t buy_source,
-                          size_t sell_source, size_t symbol, int64_t now_ns,
-                          Pair* p) noexcept nogil:
-    if (quote_read(quote_slot(t, buy_source, symbol), &p.buy) == QUOTE_BUSY
-            or quote_read(quote_slot(t, sell_source, symbol), &p.sell) == QUOTE_BUSY):
+# QUOTE_OK or QUOTE_BUSY; the slots are of the table
+cdef inline int pair_read(const QuoteTable* t, const Tradable* rule, const Legs* legs,
+                          int64_t now_ns, Pair* p) noexcept nogil:
+    if (quote_read(quote_slot(t, legs.buy_source, legs.buy_row), &p.buy) == QUOTE_BUSY
+            or quote_read(quote_slot(t, legs.sell_source, legs.sell_row), &p.sell) == QUOTE_BUSY):
         return QUOTE_BUSY
     p.gross_bps = p.exit_bps = NAN
     if p.buy.recv_ns != 0 and p.sell.recv_ns != 0:
         p.gross_bps = gross_bps(p.buy.ask_px, p.sell.bid_px)
         p.exit_bps = exit_bps(p.buy.bid_px, p.sell.ask_px)
-    p.tradable = (tradable(rule, buy_source, symbol, &p.buy, now_ns)
-                  and tradable(rule, sell_source, symbol, &p.sell, now_ns))
+    p.tradable = (tradable(rule, legs.buy_source, legs.buy_row, &p.buy, now_ns)
+                  and tradable(rule, legs.sell_source, legs.sell_row, &p.sell, now_ns))
     return QUOTE_OK
 
 # what could be taken at the touch, in quote currency: the smaller of the two notionals

@@ -1,6 +1,7 @@
 """PairWatch: both legs of a pair as of one moment, judged by the engine's own rule."""
 from typing import NamedTuple
 
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 
 from spreadcore.tradable cimport limit_ns, stale_limit_ns, start_rule
@@ -84,12 +85,15 @@ cdef class PairWatch:
                 ages.append(now_ns - q.recv_ns)
         return ages
 
-    def read(self, size_t buy_source, size_t sell_source, size_t symbol, int64_t now_ns):
+    def read(self, size_t buy_source, size_t buy_row, size_t sell_source, size_t sell_row,
+             int64_t now_ns):
         """Return a PairTuple, or None while a writer is inside one of the two slots."""
         cdef Pair pair
-        self.quotes.slot(buy_source, symbol)    # raises where there is none
-        self.quotes.slot(sell_source, symbol)
-        if pair_read(&self.quotes.table, &self.rule, buy_source, sell_source, symbol, now_ns,
-                     &pair) == QUOTE_BUSY:
+        cdef Legs legs
+        self.quotes.slot(buy_source, buy_row)   # raises where there is none
+        self.quotes.slot(sell_source, sell_row)
+        legs.buy_source, legs.buy_row = <uint8_t>buy_source, <uint32_t>buy_row
+        legs.sell_source, legs.sell_row = <uint8_t>sell_source, <uint32_t>sell_row
+        if pair_read(&self.quotes.table, &self.rule, &legs, now_ns, &pair) == QUOTE_BUSY:
             return None
         return pair_tuple(&pair, now_ns)

@@ -81,7 +81,7 @@ class Catalogue:
 
 
 # A new exchange is a row at the end; its directions follow from it, in its place.
-_EXCHANGES = ("binance", "bybit", "mexc", "okx")
+_EXCHANGES = ("binance", "bybit", "mexc", "okx", "gate")
 _BY_DEFAULT = frozenset({"binance", "bybit", "mexc", "okx"})
 # the first twelve directions, in an order of their own: (buys, those that sell)
 _FIRST = (

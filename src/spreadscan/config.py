@@ -36,8 +36,9 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Least room in shared memory; fixed when the instance is created."""
 
     sources: int = 8  # up to 64
-    symbols: int = 4096  # up to 16384; `run` makes more where the set needs it
-    directions: int = 12  # up to 255
+    symbols: int = 4096  # up to 65,536; `run` makes more where the set needs it
+    edges: int = 16_384  # up to 1,048,576; likewise
+    tracks: int = 4096  # that others see at once; more are followed, too; up to 32768
 
 
 class VenueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -435,12 +436,12 @@ def _env_key(name: str) -> str:
 
 # Of any number: as seconds, 31 years; in ns it fits 64 bits. Beyond it loops and timers choke.
 _MOST = 1e9
-_DIRECTIONS_AT_LEAST = sum(d.buy.default and d.sell.default for d in built_in().directions)
 # Lowest and highest value that makes sense; beside a NaN, what is outside is a slip of the pen.
 _LIMITS: dict[str, tuple[float, float]] = {
     "capacity.sources": (len(BY_DEFAULT), 64),
-    "capacity.symbols": (1, 16_384),
-    "capacity.directions": (_DIRECTIONS_AT_LEAST, 255),
+    "capacity.symbols": (1, 65_536),
+    "capacity.edges": (1, 1_048_576),
+    "capacity.tracks": (1, 32_768),
     "discovery.tries": (1, 100),
     "discovery.rest_timeout_s": (0.001, 3_600),
     "discovery.list_limit_s": (0.001, 3_600),

@@ -29,7 +29,7 @@ from spreadscan.config import (
 )
 from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
-from spreadscan.lists import Lists, Origin
+from spreadscan.lists import Edge, Lists, Origin
 
 _SETTINGS = "settings.toml"
 _LISTS = "lists.json"
@@ -59,6 +59,7 @@ class ListsInUse(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
     retired: frozenset[int]
     retired_unix_s: dict[int, int]
+    edges: tuple[Edge, ...] = ()
     origin: Origin | None = None
 
 
@@ -161,6 +162,7 @@ def leave_lists(instance: Instance, lists: Lists) -> None:
         names=lists.names,
         retired=lists.retired,
         retired_unix_s=lists.retired_unix_s,
+        edges=lists.edges,
         origin=lists.origin,
     )
     _replace(Path(instance.directory, _LISTS), msgspec.json.encode(kept))

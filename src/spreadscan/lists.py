@@ -6,7 +6,7 @@ written, a copy of the set before it stands in PREVIOUS.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -18,10 +18,11 @@ from spreadscan.catalogue import Direction, built_in
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.types import Instrument
 
-FORMAT = 2
-_READABLE = (1, FORMAT)  # 1 does not say where the set is from
+FORMAT = 3
 SYMBOLS_MAGIC = b"SPRDSYM1"
-DIRECTIONS_MAGIC = b"SPRDDIR1"
+EDGES_MAGIC = b"SPRDEDG1"
+_CLASS = struct.Struct("<HBB")  # id, buy source, sell source
+_EDGE = struct.Struct("<IHBBIII")  # as Edge, but for the place of the sources
 PREVIOUS = ".previous"
 SILENT_RUNS_MAX = 3  # runs in a row after which a quiet pair stands in no direction
 NAME_BYTES_MAX = 255  # of a pair's name in UTF-8
@@ -82,6 +83,35 @@ def _identity(row: Listed) -> tuple[int, str, str]:
     i = row.instrument
     # text: a contract size that is not known is NaN, which equals nothing
     return row.symbol_id, i.venue_symbol, repr((i.multiplier, i.qty_scale))
+
+
+class Edge(NamedTuple):
+    """Buy on one slot (source and row), sell on another. Its number is kept while it is listed.
+
+    direction: id of the class that it is of. A row is a symbol id. retired_unix_s: since when it
+    has been in no direction, 0 = it is in use.
+    """
+
+    id: int
+    direction: int
+    buy_source: int
+    buy_row: int
+    sell_source: int
+    sell_row: int
+    retired_unix_s: int = 0
+
+    @property
+    def in_use(self) -> bool:
+        return not self.retired_unix_s
+
+    @property
+    def buy(self) -> tuple[int, int]:
+        """Return the slot that it buys on: source id, row."""
+        return self.buy_source, self.buy_row
+
+    @property
+    def sell(self) -> tuple[int, int]:
+        return self.sell_source, self.sell_row
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +230,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """A loaded set. names[id] is the pair, also of retired ids; pairs[direction_id] its ids.
 
+    edges: of all directions, retired ones among them, by rising id.
+
     written, listed, halts, failed, retired_unix_s, origin: as in Metadata. No two sets are written
     at one time.
     """
@@ -209,12 +241,18 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     retired: frozenset[int]
     pairs: dict[int, tuple[int, ...]]
     sources: dict[str, SourceList]
+    edges: tuple[Edge, ...] = ()
     written: str = ""
     listed: dict[str, int] = {}
     halts: dict[str, int] = {}
     failed: dict[str, Failure] = {}
     retired_unix_s: dict[int, int] = {}
     origin: Origin | None = None
+
+    @property
+    def n_edge_ids(self) -> int:
+        """Return one past the last edge's number."""
+        return self.edges[-1].id + 1 if self.edges else 0
 
 
 class Numbered(Protocol):
@@ -228,6 +266,8 @@ class Numbered(Protocol):
     def retired(self) -> frozenset[int]: ...
     @property
     def retired_unix_s(self) -> dict[int, int]: ...
+    @property
+    def edges(self) -> tuple[Edge, ...]: ...
 
 
 def encode_symbols(names: Sequence[str], retired: frozenset[int]) -> bytes:
@@ -239,16 +279,21 @@ def encode_symbols(names: Sequence[str], retired: frozenset[int]) -> bytes:
     return b"".join(parts)
 
 
-def encode_directions(pairs: Mapping[int, Sequence[int]]) -> bytes:
-    """Return directions.bin: magic, u32 count, then per direction u8 id, buy, sell, 0, u32 n,
-    n u16 symbol ids, rising."""
-    parts = [DIRECTIONS_MAGIC, struct.pack("<I", len(pairs))]
-    for direction in built_in().directions:
-        if direction.id not in pairs:
-            continue
-        ids = sorted(pairs[direction.id])
-        parts.append(struct.pack("<BBBBI", *_legs(direction), 0, len(ids)))
-        parts.append(struct.pack(f"<{len(ids)}H", *ids))
+def encode_edges(directions: Collection[int], edges: Sequence[Edge]) -> bytes:
+    """Return edges.bin: magic, u32 count, then per direction u16 id, u8 buy and u8 sell source;
+    u32 count, then per edge u32 id, u16 direction, u8 buy and u8 sell source, u32 buy row, u32 sell
+    row, u32 retired (Unix s), ids rising."""
+    known = [d for d in built_in().directions if d.id in directions]
+    parts = [EDGES_MAGIC, struct.pack("<I", len(known))]
+    parts += [_CLASS.pack(*_legs(direction)) for direction in known]
+    parts.append(struct.pack("<I", len(edges)))
+    for e in edges:
+        parts.append(
+            _EDGE.pack(
+                e.id, e.direction, e.buy_source, e.sell_source, e.buy_row, e.sell_row,
+                e.retired_unix_s,
+            )
+        )  # fmt: skip
     return b"".join(parts)
 
 
@@ -301,14 +346,17 @@ def load(folder: str | Path) -> Lists:
     return _load(root)  # a write may just have ended; else this says what is wrong
 
 
-def check_capacity(lists: Lists, n_symbols: int) -> None:
+def check_capacity(lists: Lists, n_symbols: int, n_edges: int) -> None:
     """Refuse lists with more ids than the instance has room for. ConfigError says what to do."""
-    if len(lists.names) > n_symbols:
-        raise ConfigError(
-            f"generation {lists.generation}: {len(lists.names)} ids, expected at most {n_symbols}, "
-            "which the instance has room for: stop the scanner, and the next `spreadscan run` "
-            "makes it anew with more"
-        )
+    for what, n, room in (
+        ("ids", len(lists.names), n_symbols), ("edges", lists.n_edge_ids, n_edges),
+    ):  # fmt: skip
+        if n > room:
+            raise ConfigError(
+                f"generation {lists.generation}: {n} {what}, expected at most {room}, which the "
+                "instance has room for: stop the scanner, and the next `spreadscan run` makes it "
+                "anew with more"
+            )
 
 
 def successor(old: Lists, new: Lists) -> Lists:
@@ -357,11 +405,16 @@ def refuse_other_ids(old: Numbered, new: Lists) -> None:
 
 
 def other_id(old: Numbered, new: Lists) -> str:
-    """Return which id with a pair means another one in `new`, in words; '' for none."""
+    """Return which id in use means another pair or edge in `new`, in words; '' for none."""
     for symbol_id, name in enumerate(old.names):
         found = new.names[symbol_id] if symbol_id < len(new.names) else "missing"
         if found != name and not (symbol_id in old.retired and symbol_id < len(new.names)):
             return f"id {symbol_id} is {found}, expected {name}"
+    theirs = {edge.id: edge for edge in new.edges}
+    for edge in old.edges:
+        other = theirs.get(edge.id)
+        if edge.in_use and (other is None or other[1:6] != edge[1:6]):
+            return f"edge {edge.id} is {other or 'missing'}, expected {edge}"
     return ""
 
 
@@ -375,8 +428,11 @@ def _decode_metadata(path: Path) -> tuple[Metadata, bytes]:
         raise BadGenerated(f"{path}: {error.strerror}, expected a set of discovery") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadGenerated(f"{path}: {error}, expected metadata of discovery") from None
-    if metadata.format not in _READABLE:
-        raise BadGenerated(f"{path}: format {metadata.format}, expected {FORMAT}")
+    if metadata.format != FORMAT:
+        raise BadGenerated(
+            f"{path}: format {metadata.format}, expected {FORMAT}: of another version of the "
+            "program (`spreadscan discover --fresh` writes it anew)"
+        )
     return metadata, raw
 
 
@@ -384,15 +440,15 @@ def _load(root: Path) -> Lists:
     metadata, contents = read_files(root)
     try:
         names, retired = _decode_symbols(contents["symbols.bin"])
-        pairs = _decode_directions(contents["directions.bin"])
+        pairs, edges = _decode_edges(contents["edges.bin"])
         sources = {
             source: msgspec.json.decode(contents[f"source_symbols/{source}.json"], type=SourceList)
             for source in metadata.sources
         }
     except (KeyError, struct.error, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise BadGenerated(f"{root}: {error!r}, expected a set of `spreadscan discover`") from None
-    if any(symbol_id >= len(names) for ids in pairs.values() for symbol_id in ids):
-        raise BadGenerated(f"{root}: directions.bin: ids beyond symbols.bin, expected one set")
+    if any(row >= len(names) for edge in edges for row in (edge.buy_row, edge.sell_row)):
+        raise BadGenerated(f"{root}: edges.bin: ids beyond symbols.bin, expected one set")
     for source, listed in sources.items():
         if source not in built_in().source or any(
             s.symbol_id >= len(names) for s in listed.symbols
@@ -403,6 +459,7 @@ def _load(root: Path) -> Lists:
         names=names,
         retired=retired,
         pairs=pairs,
+        edges=edges,
         sources=sources,
         written=metadata.written,
         listed=metadata.listed,
@@ -431,16 +488,35 @@ def _legs(direction: Direction) -> tuple[int, int, int]:
     return direction.id, direction.buy.id, direction.sell.id
 
 
-def _decode_directions(content: bytes) -> dict[int, tuple[int, ...]]:
-    if content[:8] != DIRECTIONS_MAGIC:
-        raise BadGenerated(f"directions.bin: begins {content[:8]!r}, expected {DIRECTIONS_MAGIC!r}")
-    (count,) = struct.unpack_from("<I", content, 8)
+def _decode_edges(content: bytes) -> tuple[dict[int, tuple[int, ...]], tuple[Edge, ...]]:
+    """Return the symbol ids by direction, and all edges."""
+    if content[:8] != EDGES_MAGIC:
+        raise BadGenerated(f"edges.bin: begins {content[:8]!r}, expected {EDGES_MAGIC!r}")
     known = {_legs(direction) for direction in built_in().directions}
-    pairs, at = {}, 12
-    for _ in range(count):
-        *direction, _, n = struct.unpack_from("<BBBBI", content, at)
-        if tuple(direction) not in known:
-            raise BadGenerated(f"directions.bin: direction {direction}, expected one of ours")
-        pairs[direction[0]] = struct.unpack_from(f"<{n}H", content, at + 8)
-        at += 8 + 2 * n
-    return pairs
+    (count,) = struct.unpack_from("<I", content, 8)
+    at = 12 + count * _CLASS.size
+    pairs: dict[int, list[int]] = {}
+    for direction in _CLASS.iter_unpack(content[12:at]):
+        if direction not in known:
+            raise BadGenerated(f"edges.bin: direction {direction}, expected one of ours")
+        pairs[direction[0]] = []
+    (count,) = struct.unpack_from("<I", content, at)
+    if len(content) != at + 4 + count * _EDGE.size:
+        raise BadGenerated(
+            f"edges.bin: {len(content)} bytes, expected {at + 4 + count * _EDGE.size} with "
+            f"{count} edges"
+        )
+    edges, last = [], -1
+    for number, direction, buy, sell, buy_row, sell_row, since in _EDGE.iter_unpack(
+        content[at + 4 :]
+    ):
+        if number <= last or (direction, buy, sell) not in known:
+            raise BadGenerated(
+                f"edges.bin: edge {number} after {last}, direction {direction} from {buy} to "
+                f"{sell}, expected rising numbers and directions of ours"
+            )
+        last = number
+        edges.append(Edge(number, direction, buy, buy_row, sell, sell_row, since))
+        if not since:
+            pairs.setdefault(direction, []).append(buy_row)
+    return {d: tuple(sorted(ids)) for d, ids in pairs.items()}, tuple(edges)

@@ -27,7 +27,8 @@ class Reload:
         self.lists = lists
         self._config = config
         self._control = instance.control
-        self._n_symbols = instance.region("control").n_symbols
+        region = instance.region("control")
+        self._n_symbols, self._n_edges = region.n_symbols, region.n_edges
         self._loading = threading.Lock()
         self._again_at_ns = 0
         self._told = ""
@@ -73,5 +74,5 @@ class Reload:
                 f"{self._config.paths.generated}: generation {found.generation}, expected at "
                 f"least {asked}"
             )
-        check_capacity(found, self._n_symbols)
+        check_capacity(found, self._n_symbols, self._n_edges)
         return successor(self.lists, found)

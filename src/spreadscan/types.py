@@ -82,3 +82,15 @@ class Delta(NamedTuple):
     venue_ns: int
     update_id: int
     id_kind: int = 0
+
+
+class Cost(NamedTuple):
+    """What a request costs: of its host's limit the weight; or, where its path has a limit of its
+    own, nothing of that, but the one that it may have in apart_s seconds."""
+
+    weight: int = 1
+    path: str = ""
+    apart_s: float = 0.0
+
+
+ONE_REQUEST = Cost()

@@ -135,7 +135,7 @@ def test_changed_settings_are_noticed_at_start(tmp_path: Path) -> None:
         done = it.run("run", "--seconds", "1", *changed)
         assert 0 == done.returncode, done.stderr
         assert "its universe is *, not * without DOGE-*; discovering anew" in done.stderr
-        assert "capacity 8 x 4096 x 12, at least 8 x 8192 x 12 needed" in done.stderr
+        assert "capacity 8 x 4096 x 12 x 4096, at least 8 x 8192 x 12 x 4096 needed" in done.stderr
         assert 8192 == Instance(it.instance).region("control").n_symbols
         assert 2 == generation(it)
         pairs = load(tmp_path / "generated").pairs

@@ -14,7 +14,7 @@ from aiohttp import web
 from cases.kit import COINS, TRANSPORTS, Case, Fake, case, until, venue_symbol
 from known import DIRECTIONS, SOURCES
 from spreadscan.lists import load
-from spreadscan.sim.pages.filters import with_halts
+from spreadscan.sim.pages.halts import with_halts
 from spreadscan.types import Book
 
 QUICK = "discovery.no_new_s = 1.0"

@@ -17,7 +17,7 @@ CONFIRM_S, ASK_S, ANSWER_S = 60.0, 5.0, 2.0
 
 
 def test_a_verdict_reads_back(make_instance):
-    instance = make_instance(n_sources=3, n_symbols=64, n_directions=1)
+    instance = make_instance(n_sources=3, n_symbols=64, n_edges=64)
     audit = instance.audit
     assert NONE == audit.read(2, 63)
     for act, kind in (
@@ -25,14 +25,11 @@ def test_a_verdict_reads_back(make_instance):
     ):  # fmt: skip
         act(2, 63, T, T + 1)
         assert VerdictTuple(kind, "", T, T + 1) == audit.read(2, 63)
-        act(2, 63, T, T + 1, True)
-        assert VerdictTuple(kind, "", T, T + 1, True) == audit.read(2, 63)
-        act(2, 63, T, T + 1)
         audit.not_judged(2, 63, "moved")  # takes nothing away
         assert VerdictTuple(kind, "moved", T, T + 1) == audit.read(2, 63)
     audit.halt(2, 63, T)
     assert VerdictTuple("not_trading", "", 0, T) == audit.read(2, 63)
-    again = VerdictTuple("wrong", "young", T, T + 2, True)
+    again = VerdictTuple("wrong", "young", T, T + 2)
     audit.put(2, 63, again)
     assert again == audit.read(2, 63)
     with pytest.raises(CoreError, match="verdict: 'good', expected one of none, confirmed"):
@@ -48,7 +45,7 @@ def test_a_verdict_reads_back(make_instance):
 
 
 def test_a_snapshot_has_every_verdict(make_instance):
-    instance = make_instance(n_sources=2, n_symbols=8, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=8, n_edges=8)
     instance.audit.confirm(1, 3, T, T + 5)
     raw = bytearray(32 * 16)
     instance.audit.snapshot_into(raw)
@@ -60,7 +57,7 @@ def test_a_snapshot_has_every_verdict(make_instance):
 
 
 def test_figures_are_by_source(make_instance):
-    audit = make_instance(n_sources=2, n_symbols=8, n_directions=1).audit
+    audit = make_instance(n_sources=2, n_symbols=8, n_edges=8).audit
     for n, name in enumerate(AUDIT_FIGURES, 1):
         audit.set(1, name, n)
         audit.add(1, name, 100)
@@ -73,7 +70,7 @@ def test_figures_are_by_source(make_instance):
 def test_only_the_audit_may_write(make_instance):
     from spreadcore import Instance
 
-    made = make_instance(n_sources=2, n_symbols=8, n_directions=1)
+    made = make_instance(n_sources=2, n_symbols=8, n_edges=8)
     audit = AuditTable(Instance(made.name).region("audit"))
     assert NONE == audit.read(0, 0)
     for act in (lambda: audit.confirm(0, 0, T, T), lambda: audit.add(0, "rounds")):
@@ -103,7 +100,7 @@ def test_only_the_audit_may_write(make_instance):
     ],
 )
 def test_heard_or_confirmed(make_instance, verdict, age_s, limit_s, round_age_s, expected):
-    instance = make_instance(n_sources=3, n_symbols=64, n_directions=1)
+    instance = make_instance(n_sources=3, n_symbols=64, n_edges=64)
     recv_ns = T - int(age_s * S)
     for source in (SPOT, PERP):
         instance.health.beat(source, T)
@@ -120,11 +117,11 @@ def test_heard_or_confirmed(make_instance, verdict, age_s, limit_s, round_age_s,
         confirm_within_s={SPOT: CONFIRM_S},
     )  # fmt: skip
     watch.look(T)
-    assert expected == watch.read(SPOT, PERP, SYMBOL, T).tradable
+    assert expected == watch.read(SPOT, SYMBOL, PERP, SYMBOL, T).tradable
 
 
 def test_a_confirmation_is_no_beat(make_instance):
-    instance = make_instance(n_sources=3, n_symbols=64, n_directions=1)
+    instance = make_instance(n_sources=3, n_symbols=64, n_edges=64)
     instance.health.beat(PERP, T)
     instance.health.beat(SPOT, T - 3 * S)
     instance.quotes.write(PERP, SYMBOL, 100.0, 101.0, 1.0, 1.0, 0, T)
@@ -134,7 +131,7 @@ def test_a_confirmation_is_no_beat(make_instance):
         instance.quotes, instance.health, audit=instance.audit, confirm_within_s={SPOT: CONFIRM_S}
     )
     watch.look(T)
-    assert not watch.read(SPOT, PERP, SYMBOL, T).tradable
+    assert not watch.read(SPOT, SYMBOL, PERP, SYMBOL, T).tradable
 
 
 # -- asked before told
@@ -144,7 +141,7 @@ class Asking(Rig):
     """An engine with an audit; the spot leg is `age_s` old when the spread comes."""
 
     def __init__(self, make_instance, signals=False, **options):
-        instance = make_instance(n_sources=3, n_symbols=64, n_directions=3)
+        instance = make_instance(n_sources=3, n_symbols=64, n_edges=192)
         super().__init__(instance, audit=instance.audit, questions=instance.questions,
             answers=instance.answers, **options,
         )  # fmt: skip
@@ -233,9 +230,9 @@ def test_a_question_is_about_one_quote(asking):
     asking.come(10.0)
     asking.asked()
     asking.put(SPOT, 99.9, 100.0, at=T + S)  # too young to be asked about, and the spread is told
-    asking.active.move(0, SYMBOL, 0, 2)
+    asking.active.move(SYMBOL, 0, 2)
     asking.turn(T + S)
-    asking.active.move(0, SYMBOL, 2, 0)
+    asking.active.move(SYMBOL, 2, 0)
     assert [] == asking.tick(T + 7 * S)  # old again, within the ten seconds of the first question
     assert ([SYMBOL], []) == asking.asked()
     assert 0 == asking.counted("unproven")
@@ -263,14 +260,14 @@ def test_an_engine_without_an_audit_asks_nothing(rig_without_audit):
 
 @pytest.fixture
 def rig_without_audit(make_instance):
-    return Rig(make_instance(n_sources=3, n_symbols=64, n_directions=3))
+    return Rig(make_instance(n_sources=3, n_symbols=64, n_edges=192))
 
 
 # -- the gate
 
 
 def test_a_halted_symbol_is_emptied_and_declined_until_it_trades(make_instance):
-    instance = make_instance(n_sources=3, n_symbols=64, n_directions=1)
+    instance = make_instance(n_sources=3, n_symbols=64, n_edges=64)
     region = instance.region
     intake = FeedIntake(region("quotes"), region("dirty"), region("health"), SPOT)
     intake.add_symbol(SYMBOL)

@@ -5,7 +5,8 @@ from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
 from spreadcore.confirm import Confirmation
 from spreadcore.engine import Engine
 from spreadcore.errors import CoreError
-from spreadcore.index import SourceSymbolIndex
+
+from pairs import Pairs
 
 MS = 10**6
 S = 10**9
@@ -20,8 +21,8 @@ class Rig:
 
     def __init__(self, instance, **options):
         self.instance, self.ring, self.active = instance, instance.ring, instance.active
-        index = SourceSymbolIndex(2, 64, [(0, SPOT, PERP)])
-        index.add(0, SYMBOL)
+        index = Pairs(2, 64, [(0, SPOT, PERP)])
+        index.compare(0, SYMBOL)
         settings = {"sweep_s": 0.0, "confirm_s": WAIT / S} | options
         self.engine = Engine(
             instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
@@ -55,7 +56,7 @@ class Rig:
 
 @pytest.fixture
 def instance(make_instance):
-    return make_instance(n_sources=2, n_symbols=64, n_directions=1)
+    return make_instance(n_sources=2, n_symbols=64, n_edges=64)
 
 
 @pytest.fixture
@@ -68,9 +69,9 @@ def test_a_spread_that_stands_signals_once_its_time_is_over(rig):
     rig.put(101.0, T)
     assert [] == rig.turn(T)
     assert [] == rig.turn(T + WAIT - 1)
-    assert FREE == rig.active.state(0, SYMBOL)
+    assert FREE == rig.active.state(SYMBOL)
     assert [T + WAIT] == rig.turn(T + WAIT)
-    assert SIGNALLED == rig.active.state(0, SYMBOL)
+    assert SIGNALLED == rig.active.state(SYMBOL)
     assert [] == rig.turn(T + 2 * WAIT)
     assert (1, 0) == (rig.counted("signals"), rig.counted("unconfirmed"))
 
@@ -90,8 +91,8 @@ def test_a_pair_that_a_new_index_has_no_more_waits_no_longer(rig, stays):
     """Its alarm would signal a pair that nobody subscribes to."""
     rig.put(101.0, T)
     rig.turn(T)
-    index = SourceSymbolIndex(2, 64, [(0, SPOT, PERP)])
-    index.add(0, SYMBOL if stays else SYMBOL + 1)
+    index = Pairs(2, 64, [(0, SPOT, PERP)])
+    index.compare(0, SYMBOL if stays else SYMBOL + 1)
     rig.engine.replace_index(index)
     assert ([T + WAIT] if stays else []) == rig.turn(T + WAIT)
     assert 0 == rig.counted("unconfirmed")
@@ -137,11 +138,11 @@ def test_what_ends_the_waiting(instance, how):
     elif how == "suspect":
         rig.put(106.0, later)
     else:
-        assert rig.active.move(0, SYMBOL, FREE, TRACKED)
+        assert rig.active.move(SYMBOL, FREE, TRACKED)
     instance.dirty.mark(PERP, SYMBOL)
     assert [] == rig.turn(later)
     assert 1 == rig.counted("unconfirmed")
-    rig.active.move(0, SYMBOL, TRACKED, FREE)
+    rig.active.move(SYMBOL, TRACKED, FREE)
     rig.beat(later + 1)
     rig.put(101.0, later + 1)
     assert [] == rig.turn(later + 1)
@@ -183,13 +184,13 @@ def test_what_may_not_signal_yet_is_found_by_the_sweep(instance):
 
 
 def test_an_expired_spread_waits_again_once_it_is_rearmed(rig):
-    assert rig.active.move(0, SYMBOL, FREE, REARM)
+    assert rig.active.move(SYMBOL, FREE, REARM)
     rig.put(101.0, T)
     assert [] == rig.turn(T)
     assert [] == rig.turn(T + WAIT)
     rig.put(100.0, T + WAIT)
     rig.turn(T + WAIT)
-    assert FREE == rig.active.state(0, SYMBOL)
+    assert FREE == rig.active.state(SYMBOL)
     rig.put(101.0, T + WAIT + 1)
     assert [] == rig.turn(T + WAIT + 1)
     assert [T + 2 * WAIT + 1] == rig.turn(T + 2 * WAIT + 1)
@@ -204,7 +205,7 @@ def test_a_scan_only_begins_the_waiting(rig):
 
 @pytest.mark.parametrize(
     ("room", "words"),
-    [((0, 5, 1), "0 directions"), ((1, 0, 1), "0 symbols"), ((1, 1, -1), "-1 ns")],
+    [((0, 1), "0 edges"), ((1, -1), "-1 ns")],
 )
 def test_room_that_is_none_is_refused(room, words):
     with pytest.raises(CoreError, match=words):

@@ -10,7 +10,7 @@ WORDS = ("pause", "kill", "stop")
 
 @pytest.fixture
 def control(make_instance):
-    return make_instance(n_sources=1, n_symbols=1, n_directions=1).control
+    return make_instance(n_sources=1, n_symbols=1, n_edges=1).control
 
 
 def test_nothing_is_asked_for_at_first(control):

@@ -14,12 +14,12 @@ MS = 1_000_000
 
 @pytest.fixture
 def dirty(make_instance):
-    return make_instance(n_sources=3, n_symbols=200, n_directions=1).dirty
+    return make_instance(n_sources=3, n_symbols=200, n_edges=200).dirty
 
 
 @pytest.fixture
 def wide(make_instance):
-    return make_instance(n_sources=2, n_symbols=16384, n_directions=1).dirty
+    return make_instance(n_sources=2, n_symbols=16384, n_edges=16384).dirty
 
 
 def test_nothing_is_dirty_at_first(dirty):

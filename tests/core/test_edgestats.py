@@ -11,8 +11,9 @@ from spreadcore import Instance, region
 from spreadcore.edgestats import EdgeStats
 from spreadcore.engine import Engine
 from spreadcore.errors import CoreError, TableFull
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
+
+from pairs import Pairs
 
 S = 10**9
 LIMITS = [-5.0, 0.0, 10.0]
@@ -23,14 +24,14 @@ class Bench:
 
     def __init__(self, instance, limits):
         self.instance = instance
-        index = SourceSymbolIndex(2, 4, [(0, 0, 1)])
-        index.add(0, 3)
+        index = Pairs(2, 4, [(0, 0, 1)])
+        index.compare(0, 3)
         self.engine = Engine(
             instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
             instance.control, index, sweep_s=0.0,
         )  # fmt: skip
         self.engine.set_rule(0, 0.0, math.inf, 0.0)
-        self.stats = EdgeStats(1, 4, limits)
+        self.stats = EdgeStats(4, limits)
         self.engine.observe(self.stats)
         instance.quotes.write(0, 3, 99.0, 100.0, 1.0, 1.0, 0, 1)
 
@@ -40,12 +41,12 @@ class Bench:
         self.engine.turn(at)
 
     def result(self):
-        return self.stats.result(0, 3)
+        return self.stats.result(3)
 
 
 @pytest.fixture
 def bench(make_instance):
-    return Bench(make_instance(n_sources=2, n_symbols=4, n_directions=1), LIMITS)
+    return Bench(make_instance(n_sources=2, n_symbols=4, n_edges=4), LIMITS)
 
 
 def expected_above(limit, edges):
@@ -115,43 +116,39 @@ def test_statistics_are_the_plain_sums(law_instance, steps):
 @pytest.fixture(scope="module")
 def law_instance():
     name = f"test-edges-{os.getpid()}"
-    region.create(name, n_sources=2, n_symbols=4, n_directions=1, force=True)
+    region.create(name, n_sources=2, n_symbols=4, n_edges=4, force=True)
     yield Instance(name, writable=SECTIONS)
     region.unlink(name)
 
 
 def test_updates_of_either_leg_count_and_sweeps_do_not(make_instance):
-    instance = make_instance(n_sources=2, n_symbols=4, n_directions=1)
-    index = SourceSymbolIndex(2, 4, [(0, 0, 1)])
-    index.add(0, 3)
+    instance = make_instance(n_sources=2, n_symbols=4, n_edges=4)
+    index = Pairs(2, 4, [(0, 0, 1)])
+    index.compare(0, 3)
     engine = Engine(
         instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
         instance.control, index, sweep_s=0.001,
     )  # fmt: skip
-    stats = EdgeStats(1, 4, [])
+    stats = EdgeStats(4, [])
     engine.observe(stats)
     instance.quotes.write(0, 3, 99.0, 100.0, 1.0, 1.0, 0, 1)
     instance.dirty.mark(0, 3)
     engine.turn(S)
-    assert {"updates": 0} == stats.result(0, 3)  # one leg is empty
+    assert {"updates": 0} == stats.result(3)  # one leg is empty
     instance.quotes.write(1, 3, 101.0, 102.0, 1.0, 1.0, 0, 1)
     instance.dirty.mark(1, 3)
     engine.turn(2 * S)
     instance.dirty.mark(0, 3)
     engine.turn(3 * S)
     engine.turn(4 * S)
-    assert 2 == stats.result(0, 3)["updates"]
-    assert [] == stats.result(0, 3)["above"]
+    assert 2 == stats.result(3)["updates"]
+    assert [] == stats.result(3)["above"]
 
 
 def test_ids_limits_and_sizes_are_checked(bench):
-    with pytest.raises(TableFull, match="direction 1, symbol 0, expected below 1 and 4"):
-        bench.stats.result(1, 0)
-    with pytest.raises(TableFull):
-        bench.stats.result(0, 4)
+    with pytest.raises(TableFull, match="edge 4: expected below 4"):
+        bench.stats.result(4)
     with pytest.raises(CoreError, match="limit 1: NaN"):
-        EdgeStats(1, 1, [0.0, math.nan])
-    with pytest.raises(CoreError, match="other symbols or directions"):
-        bench.engine.observe(EdgeStats(1, 5, []))
-    with pytest.raises(CoreError, match="other symbols or directions"):
-        bench.engine.observe(EdgeStats(0, 4, []))
+        EdgeStats(1, [0.0, math.nan])
+    with pytest.raises(CoreError, match="edge statistics: 3 edges, expected 4"):
+        bench.engine.observe(EdgeStats(3, []))

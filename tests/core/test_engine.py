@@ -8,10 +8,11 @@ from spreadcore import Instance, region
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
 from spreadcore.engine import Engine
 from spreadcore.errors import CoreError, LayoutMismatch, TableFull
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
 from spreadcore.spread import edge_gross_bps
 from spreadcore.watch import PairWatch
+
+from pairs import Pairs
 
 S = 10**9
 MS = 10**6
@@ -19,7 +20,7 @@ T = 10**12
 SPOT, PERP, OTHER = 0, 1, 2
 SYMBOL = 5
 DIRECTIONS = [(0, SPOT, PERP), (1, SPOT, OTHER), (2, OTHER, PERP)]
-ROOM = {"n_sources": 3, "n_symbols": 64, "n_directions": 3}
+ROOM = {"n_sources": 3, "n_symbols": 64, "n_edges": 192}
 
 
 class Rig:
@@ -30,10 +31,10 @@ class Rig:
         self.quotes, self.active = instance.quotes, instance.active
         self.ring, self.health, self.control = instance.ring, instance.health, instance.control
         n_sources, rows = options.pop("n_sources", 3), options.pop("rows", DIRECTIONS)
-        index = SourceSymbolIndex(n_sources, options.pop("index_symbols", 64), rows)
+        index = Pairs(n_sources, options.pop("index_symbols", 64), rows)
         for direction in directions:
             for symbol in symbols:
-                index.add(direction, symbol)
+                index.compare(direction, symbol)
         self.engine = Engine(
             instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
             instance.control, index, **({"sweep_s": 0.0} | options),
@@ -76,7 +77,7 @@ class Rig:
 
     @property
     def state(self):
-        return self.active.state(0, SYMBOL)
+        return self.active.state(SYMBOL)
 
     def counted(self, name):
         return self.health.counters(self.health.role("engine"))[name]
@@ -96,9 +97,9 @@ def rig(instance):
 
 
 def index_of(*pairs, n_symbols=64, directions=DIRECTIONS):
-    index = SourceSymbolIndex(3, n_symbols, directions)
+    index = Pairs(3, n_symbols, directions)
     for direction, symbol in pairs:
-        index.add(direction, symbol)
+        index.compare(direction, symbol)
     return index
 
 
@@ -108,7 +109,7 @@ def test_pairs_of_a_new_index_are_compared_and_others_no_more(rig):
     rig.engine.replace_index(index_of((0, SYMBOL + 1)))
     assert 1 == rig.engine.scan(T)
     [signal] = rig.turn()
-    assert SYMBOL + 1 == signal.symbol_id
+    assert SYMBOL + 1 == signal.edge % 64
     rig.spread()
     assert [] == rig.turn()
     assert FREE == rig.state
@@ -124,9 +125,9 @@ def test_the_index_before_may_be_gone(rig):
 @pytest.mark.parametrize(
     ("index", "error", "text"),
     [
-        (index_of(n_symbols=32), CoreError, "32 symbols, expected 3 and 64 as before"),
-        (index_of(directions=DIRECTIONS[:2]), CoreError, "2 directions, 64 symbols, expected 3"),
-        (index_of(n_symbols=128), TableFull, "128 symbols, 3 directions, expected to fit 3, 64"),
+        (index_of(n_symbols=32), CoreError, "96 edges, 32 rows, expected 192 and 64 as"),
+        (index_of(directions=DIRECTIONS[:2]), CoreError, "128 edges, 64 rows, expected 192 and 64"),
+        (index_of(n_symbols=128), TableFull, "128 rows, 384 edges, expected to fit 3, 64 and"),
     ],
 )
 def test_another_room_is_refused_and_the_index_stays(rig, index, error, text):
@@ -143,7 +144,7 @@ def test_a_signal_says_what_could_be_traded(rig):
     rig.put(SPOT, 99.9, 100.0, at=T - 2_999_999, bid_qty=1.0, ask_qty=7.0)
     rig.put(PERP, 101.0, 101.1, at=T - 1_000_000, bid_qty=8.0, ask_qty=1.0)
     [signal] = rig.turn(T)
-    assert (0, T, T - 1_000_000, 100.0, 101.0, 7.0, 8.0, SYMBOL, 0, 2, 1, False) == tuple(signal)
+    assert (0, T, T - 1_000_000, 100.0, 101.0, 7.0, 8.0, SYMBOL, 2, 1, False) == tuple(signal)
     assert SIGNALLED == rig.state
     assert 1 == rig.counted("signals")
 
@@ -153,7 +154,7 @@ def test_either_leg_triggers(rig):
     assert [] == rig.turn()
     rig.put(PERP, 101.0, 101.1)
     assert 1 == len(rig.turn())
-    rig.active.move(0, SYMBOL, SIGNALLED, FREE)
+    rig.active.move(SYMBOL, SIGNALLED, FREE)
     rig.put(SPOT, 99.9, 100.0)
     assert 1 == len(rig.turn())
 
@@ -173,7 +174,7 @@ def test_each_direction_of_a_source_is_looked_at(instance):
     assert [] == rig.turn()  # direction 2: 15 bps, below the threshold
     assert 4 == rig.counted("pairs")  # each of the two takes part in two
     rig.put(SPOT, 99.9, 100.0)
-    assert {0, 1} == {signal.direction_id for signal in rig.turn()}
+    assert {0, 1} == {signal.edge // 64 for signal in rig.turn()}
 
 
 def test_symbols_do_not_mix(instance):
@@ -182,7 +183,7 @@ def test_symbols_do_not_mix(instance):
     rig.put(PERP, 101.0, 101.1, symbol=6)
     assert [] == rig.turn()
     rig.put(PERP, 101.0, 101.1, symbol=5)
-    assert [5] == [signal.symbol_id for signal in rig.turn()]
+    assert [5] == [signal.edge % 64 for signal in rig.turn()]
 
 
 # -- threshold and fees
@@ -200,7 +201,7 @@ def test_the_threshold_is_on_net_and_counts_itself(rig):
         rig.engine.set_rule(0, fees, threshold, threshold - 1.0)
         rig.spread()
         assert expected == len(rig.turn()), (fees, threshold)
-        rig.active.move(0, SYMBOL, SIGNALLED, FREE)
+        rig.active.move(SYMBOL, SIGNALLED, FREE)
 
 
 def test_rules_are_per_direction(instance):
@@ -208,7 +209,7 @@ def test_rules_are_per_direction(instance):
     rig.engine.set_rule(0, 0.0, 1_000.0, 0.0)
     rig.put(OTHER, 101.0, 101.1)
     rig.spread()
-    assert [1] == [signal.direction_id for signal in rig.turn()]
+    assert [1] == [signal.edge // 64 for signal in rig.turn()]
 
 
 @pytest.mark.parametrize("converge", [50.0, 51.0, math.nan, math.inf])
@@ -369,12 +370,23 @@ def test_the_limit_itself_is_not_suspect(instance):
     assert 0 == rig.counted("suspect")
 
 
-@pytest.mark.parametrize("price", [math.nan, math.inf])
-def test_what_the_gate_would_never_let_in_is_suspect(rig, price):
+def test_what_the_gate_would_never_let_in_is_suspect(rig):
     rig.put(SPOT, 99.0, 100.0)
-    rig.put(PERP, price, price)
+    rig.put(PERP, math.inf, math.inf)
     assert [] == rig.turn()
     assert 2 == rig.counted("suspect")
+
+
+def test_a_slot_with_one_side_is_compared_on_that_side_alone(rig):
+    rig.put(SPOT, math.nan, 100.0, bid_qty=math.nan)
+    rig.put(PERP, 101.0, math.nan, ask_qty=math.nan)
+    [signal] = rig.turn()
+    assert (100.0, 101.0) == (signal.buy_px, signal.sell_px)
+    rig.active.move(SYMBOL, SIGNALLED, FREE)
+    before = rig.counted("untradable")
+    rig.put(SPOT, 99.0, math.nan)
+    assert [] == rig.turn()
+    assert (1, 0) == (rig.counted("untradable") - before, rig.counted("suspect"))
 
 
 # -- pause and kill
@@ -393,7 +405,7 @@ def test_a_paused_engine_evaluates_but_signals_nothing(rig, word):
 
 
 def test_a_paused_engine_still_rearms(rig):
-    rig.active.move(0, SYMBOL, FREE, REARM)
+    rig.active.move(SYMBOL, FREE, REARM)
     rig.control.pause = True
     rig.put(SPOT, 99.9, 100.0)
     rig.put(PERP, 99.9, 100.0)
@@ -406,7 +418,7 @@ def test_a_paused_engine_still_rearms(rig):
 
 @pytest.mark.parametrize("state", [SIGNALLED, TRACKED, REARM])
 def test_a_pair_that_is_not_free_does_not_signal(rig, state):
-    rig.active.move(0, SYMBOL, FREE, state)
+    rig.active.move(SYMBOL, FREE, state)
     rig.spread()
     assert [] == rig.turn()
     assert state == rig.state
@@ -422,7 +434,7 @@ def test_a_standing_spread_signals_once(rig):
 
 def test_an_expired_spread_signals_again_only_after_it_was_gone(rig):
     """REARM is freed once net falls below converge_bps (10), not at it, not at the threshold."""
-    rig.active.move(0, SYMBOL, FREE, REARM)
+    rig.active.move(SYMBOL, FREE, REARM)
     at_converge = edge_gross_bps(100.0, 100.1)
     rig.engine.set_rule(0, 0.0, 50.0, at_converge)
     for bid, expected in [(101.0, REARM), (100.4, REARM), (100.1, REARM), (100.05, FREE)]:
@@ -437,7 +449,7 @@ def test_an_expired_spread_signals_again_only_after_it_was_gone(rig):
 
 def test_rearm_counts_fees(rig):
     rig.engine.set_rule(0, 60.0, 50.0, 10.0)
-    rig.active.move(0, SYMBOL, FREE, REARM)
+    rig.active.move(SYMBOL, FREE, REARM)
     rig.put(SPOT, 99.9, 100.0)
     rig.put(PERP, 100.65, 101.1)  # gross 65, net 5
     rig.turn()
@@ -446,7 +458,7 @@ def test_rearm_counts_fees(rig):
 
 @pytest.mark.parametrize("state", [SIGNALLED, TRACKED])
 def test_only_rearm_is_freed_by_the_engine(rig, state):
-    rig.active.move(0, SYMBOL, FREE, state)
+    rig.active.move(SYMBOL, FREE, state)
     rig.put(SPOT, 99.9, 100.0)
     rig.put(PERP, 99.0, 99.1)
     rig.turn()
@@ -454,7 +466,7 @@ def test_only_rearm_is_freed_by_the_engine(rig, state):
 
 
 def test_rearm_waits_while_a_leg_is_not_tradable(rig):
-    rig.active.move(0, SYMBOL, FREE, REARM)
+    rig.active.move(SYMBOL, FREE, REARM)
     rig.put(SPOT, 99.9, 100.0)
     rig.put(PERP, 99.0, 99.1)
     rig.beat(T - 5 * S, [PERP])
@@ -463,9 +475,9 @@ def test_rearm_waits_while_a_leg_is_not_tradable(rig):
 
 
 def test_a_full_ring_gives_the_pair_back(make_instance):
-    instance = make_instance(n_sources=2, n_symbols=1, n_directions=1)
-    index = SourceSymbolIndex(2, 1, [(0, 0, 1)])
-    index.add(0, 0)
+    instance = make_instance(n_sources=2, n_symbols=1, n_edges=1)
+    index = Pairs(2, 1, [(0, 0, 1)])
+    index.compare(0, 0)
     engine = Engine(
         instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
         instance.control, index, sweep_s=0.0,
@@ -473,7 +485,7 @@ def test_a_full_ring_gives_the_pair_back(make_instance):
     engine.set_rule(0, 0.0, 50.0, 10.0)
     for source in (0, 1):
         instance.health.beat(source, T)
-    instance.ring.push(0, 0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
+    instance.ring.push(0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
 
     def tick():
         instance.quotes.write(0, 0, 99.0, 100.0, 1.0, 1.0, 0, T)
@@ -482,12 +494,12 @@ def test_a_full_ring_gives_the_pair_back(make_instance):
         engine.turn(T)
 
     tick()
-    assert FREE == instance.active.state(0, 0)
+    assert FREE == instance.active.state(0)
     assert 1 == instance.health.counters(instance.health.role("engine"))["ring_full"]
     instance.ring.advance()
     tick()
     assert 1 == instance.ring.peek().sequence
-    assert SIGNALLED == instance.active.state(0, 0)
+    assert SIGNALLED == instance.active.state(0)
 
 
 # -- busy slots
@@ -538,10 +550,10 @@ def test_a_sweep_finds_an_update_whose_bit_never_came(instance):
 
 def test_a_sweep_finds_a_pair_that_was_freed_without_a_tick(instance):
     rig = Rig(instance, sweep_s=1.0)
-    rig.active.move(0, SYMBOL, FREE, TRACKED)
+    rig.active.move(SYMBOL, FREE, TRACKED)
     rig.spread()
     assert [] == rig.turn()
-    rig.active.move(0, SYMBOL, TRACKED, FREE)
+    rig.active.move(SYMBOL, TRACKED, FREE)
     found = []
     for k in range(1, 21):
         found += rig.turn(T + k * 50 * MS)
@@ -562,8 +574,8 @@ def test_a_sweep_finds_a_source_that_came_back_without_a_tick(instance):
 
 @pytest.mark.parametrize(("n_symbols", "turn_ms"), [(64, 50), (1000, 50), (1000, 5), (16384, 3)])
 def test_a_sweep_covers_the_table_about_once_a_second(make_instance, n_symbols, turn_ms):
-    instance = make_instance(n_sources=2, n_symbols=n_symbols, n_directions=1)
-    index = SourceSymbolIndex(2, n_symbols, [(0, 0, 1)])
+    instance = make_instance(n_sources=2, n_symbols=n_symbols, n_edges=n_symbols)
+    index = Pairs(2, n_symbols, [(0, 0, 1)])
     engine = Engine(
         instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
         instance.control, index, sweep_s=1.0,
@@ -585,10 +597,10 @@ def test_a_sweep_of_zero_is_none(rig):
 @pytest.mark.parametrize("gap_s", [3600, 86_400 * 365, 9_000_000_000])
 def test_a_gap_in_time_does_not_upset_the_sweep(make_instance, gap_s):
     """A suspended machine, a replay of old frames: ns times 16,384 symbols leaves 64 bits."""
-    instance = make_instance(n_sources=2, n_symbols=16384, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=16384, n_edges=16384)
     engine = Engine(
         instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
-        instance.control, SourceSymbolIndex(2, 16384, [(0, 0, 1)]), sweep_s=1.0,
+        instance.control, Pairs(2, 16384, [(0, 0, 1)]), sweep_s=1.0,
     )  # fmt: skip
     role = instance.health.role("engine")
     for at in (0, gap_s * S):
@@ -609,7 +621,7 @@ def test_marks_beyond_a_smaller_index_are_passed_over(instance):
 
 
 def test_a_far_smaller_index_is_not_read_past_its_end(make_instance):
-    instance = make_instance(n_sources=3, n_symbols=16384, n_directions=3)
+    instance = make_instance(n_sources=3, n_symbols=16384, n_edges=49152)
     rig = Rig(instance, symbols=(), index_symbols=1)
     for symbol in range(16384):
         instance.dirty.mark(PERP, symbol)
@@ -621,9 +633,9 @@ def test_a_far_smaller_index_is_not_read_past_its_end(make_instance):
 def test_an_index_that_does_not_fit_is_refused(instance):
     parts = (instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
              instance.control)  # fmt: skip
-    for index in (SourceSymbolIndex(2, 64, []), SourceSymbolIndex(3, 65, []),
-                  SourceSymbolIndex(3, 64, [(3, 0, 1)])):  # fmt: skip
-        with pytest.raises(TableFull, match="expected to fit 3, 64 and 3"):
+    for index in (Pairs(2, 64, []), Pairs(3, 65, []),
+                  Pairs(3, 64, [(3, 0, 1)])):  # fmt: skip
+        with pytest.raises(TableFull, match="expected to fit 3, 64 and 192"):
             Engine(*parts, index)
 
 
@@ -632,7 +644,7 @@ def test_an_engine_over_two_instances_is_refused(instance_name, instance):
     newer = Instance(instance_name, writable=SECTIONS)
     with pytest.raises(LayoutMismatch, match="generation 2"):
         Engine(instance.quotes, newer.dirty, newer.ring, newer.active, newer.health,
-               newer.control, SourceSymbolIndex(3, 64, []))  # fmt: skip
+               newer.control, Pairs(3, 64, []))  # fmt: skip
     newer.close()
 
 
@@ -641,7 +653,7 @@ def test_an_engine_needs_writable_sections(instance_name, instance, section):
     other = Instance(instance_name, writable=tuple(s for s in SECTIONS if s != section))
     with pytest.raises(CoreError, match=f"{section}: mapped read-only"):
         Engine(other.quotes, other.dirty, other.ring, other.active, other.health, other.control,
-               SourceSymbolIndex(3, 64, []))  # fmt: skip
+               Pairs(3, 64, []))  # fmt: skip
     other.close()
 
 
@@ -739,7 +751,63 @@ def test_three_hours_of_a_pair(instance):
             rig.put(PERP, 101.0 if second < 40 else 99.0, 101.1, at=at)
         for signal in rig.turn(at):
             signals.append(signal.at_ns)
-            assert rig.active.move(0, SYMBOL, SIGNALLED, TRACKED)
+            assert rig.active.move(SYMBOL, SIGNALLED, TRACKED)
         if second == 50:  # the tracker saw it converge
-            rig.active.move(0, SYMBOL, TRACKED, FREE)
+            rig.active.move(SYMBOL, TRACKED, FREE)
     assert [T + minute * 60 * S for minute in range(180)] == signals
+
+
+# -- what it tells others
+
+
+def test_a_signal_is_told_to_whoever_reads(instance):
+    rig = Rig(instance, stream=instance.engine_stream.writer())
+    reader = instance.engine_stream.reader()
+    rig.engine.set_rule(0, 12.0, 50.0, 10.0)
+    rig.put(SPOT, 99.9, 100.0, at=T - 7 * MS, ask_qty=4.0)
+    rig.put(PERP, 101.0, 101.1, at=T - 3 * MS, bid_qty=3.0)
+    [signal] = rig.turn()
+    [told], lost = reader.read(9)
+    assert (0, 0, "signal", "") == (lost, told.sequence, told.kind, told.reason)
+    for name in ("at_ns", "recv_ns", "buy_px", "sell_px", "buy_qty", "sell_qty",
+                 "buy_age_ms", "sell_age_ms", "unproven"):  # fmt: skip
+        assert getattr(signal, name) == getattr(told, name), name
+    gross = edge_gross_bps(100.0, 101.0)
+    assert (gross, gross - 12.0, gross - 12.0) == (
+        told.gross_bps, told.net_bps, told.peak_net_bps,
+    )  # fmt: skip
+    assert (signal.sequence, SYMBOL, T, 1) == (
+        told.track, told.edge, told.opened_ns, told.generation,
+    )  # fmt: skip
+    rig.spread(T + 1)
+    assert [] == rig.turn(T + 1)  # it is being followed
+    assert ([], 0) == reader.read(9)
+
+
+def test_a_signal_that_the_ring_refuses_is_not_told(make_instance):
+    instance = make_instance(n_sources=3, n_symbols=1, n_edges=1)
+    rig = Rig(
+        instance, symbols=(0,), rows=DIRECTIONS[:1], index_symbols=1,
+        stream=instance.engine_stream.writer(),
+    )  # fmt: skip
+    for expected in (1, 1):
+        rig.spread(symbol=0)
+        rig.engine.turn(T)
+        assert (expected, expected) == (rig.ring.produced, instance.engine_stream.published)
+        rig.active.move(0, SIGNALLED, FREE)
+
+
+def test_a_turn_with_a_signal_wakes_whoever_sleeps_on_the_stream(instance, children):
+    rig = Rig(instance, stream=instance.engine_stream.writer())
+
+    def sleep():
+        reader = instance.engine_stream.reader(0)
+        while not (found := reader.read(1)[0]):
+            reader.park(-1)
+        return found[0].kind
+
+    children.start("reader", sleep)
+    time.sleep(0.05)  # asleep by now; one that is not yet must not be lost either
+    rig.spread()
+    rig.engine.turn(T)
+    assert {"reader": "signal"} == children.results(20)

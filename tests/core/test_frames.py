@@ -56,7 +56,7 @@ class Feed:
 
 @pytest.fixture
 def feed(make_instance):
-    return Feed(make_instance(n_sources=3, n_symbols=64, n_directions=1))
+    return Feed(make_instance(n_sources=3, n_symbols=64, n_edges=64))
 
 
 def fallback(reason):
@@ -126,7 +126,7 @@ def test_what_is_left_to_the_reference_is_counted_by_reason(feed, payload, reaso
 
 def test_many_names_are_told_apart(make_instance):
     """Names of one length that differ anywhere: the hash has 4,096 of them."""
-    instance = make_instance(n_sources=3, n_symbols=4096, n_directions=1)
+    instance = make_instance(n_sources=3, n_symbols=4096, n_edges=4096)
     feed = Feed(instance)
     rng = random.Random(1)
     names = list({f"{rng.choice('ABC')}{rng.randrange(10**9):09d}USDT" for _ in range(4000)})
@@ -151,7 +151,7 @@ def test_a_removed_symbol_is_declined_until_it_is_added_again(feed):
 class TestTop:
     @pytest.fixture
     def feed(self, make_instance):
-        return Feed(make_instance(n_sources=3, n_symbols=64, n_directions=1), keep_tops=True)
+        return Feed(make_instance(n_sources=3, n_symbols=64, n_edges=64), keep_tops=True)
 
     def test_the_last_top_in_wire_units_whoever_decoded_it(self, feed):
         feed.intake.add_symbol(0, 1000.0, 0.01, "BTC-USDT")
@@ -177,7 +177,7 @@ class TestTop:
         assert feed.frames.top("NOBODY") is None
 
     def test_without_keeping_there_is_none(self, make_instance):
-        feed = Feed(make_instance(n_sources=3, n_symbols=64, n_directions=1, force=True))
+        feed = Feed(make_instance(n_sources=3, n_symbols=64, n_edges=64, force=True))
         feed.frames.take(frame(quote("BTC-USDT", 1)), 5)
         assert feed.intake.top(0) is None
 

@@ -5,9 +5,9 @@ SPOT says nothing while nothing changes (its quotes carry limits of their own); 
 
 import pytest
 from spreadcore.active import FREE, SIGNALLED
-from spreadcore.index import SourceSymbolIndex
 
 from core.test_engine import MS, SYMBOL, Rig, S, T
+from pairs import Pairs
 
 SPOT, PERP, OTHER, THIRD = range(4)
 # spot against three perpetuals; and a second spot against one of them
@@ -24,12 +24,12 @@ class Market(Rig):
             (d, sell, buy) if spot_sells else (d, buy, sell) for d, buy, sell in DIRECTIONS
         ]
         super().__init__(
-            make_instance(n_sources=4, n_symbols=64, n_directions=3), directions=(),
+            make_instance(n_sources=4, n_symbols=64, n_edges=192), directions=(),
             n_sources=4, rows=directions, **options,
         )  # fmt: skip
-        index = SourceSymbolIndex(4, 64, directions)
+        index = Pairs(4, 64, directions)
         for direction in range(n_others):
-            index.add(direction, SYMBOL)
+            index.compare(direction, SYMBOL)
             self.engine.set_rule(direction, 0.0, 50.0, 10.0)
         self.index = index
         self.others = [PERP, OTHER, THIRD][:n_others]
@@ -54,7 +54,7 @@ class Market(Rig):
         self.beat(at, (SPOT, *self.others))
         for source in sources:
             self.put(source, mid - half, mid + half, at=at)
-        return [signal.direction_id for signal in self.turn(at)]
+        return [signal.edge // 64 for signal in self.turn(at)]
 
 
 @pytest.mark.parametrize("n_others", [1, 2, 3])
@@ -67,10 +67,10 @@ def test_no_signal_on_a_leg_that_all_others_left(make_instance, n_others, spot_s
         market.put(source, mid - 0.01, mid + 0.01, at=LATER)
     assert [] == market.move(LATER, mid, *market.others)
     assert n_others <= market.counted("frozen")
-    assert all(market.active.state(d, SYMBOL) == FREE for d in range(n_others))
+    assert all(market.active.state(64 * d + SYMBOL) == FREE for d in range(n_others))
     # it is heard again where it was: then the spread is real
     market.hear_spot(LATER)
-    assert list(range(n_others)) == [s.direction_id for s in market.turn(LATER)]
+    assert list(range(n_others)) == [s.edge // 64 for s in market.turn(LATER)]
 
 
 def test_one_that_moves_alone_while_another_stays_is_a_signal(make_instance):
@@ -192,8 +192,8 @@ def test_an_engine_that_starts_knows_where_they_are_from_its_scan(make_instance)
 
 def test_what_leaves_the_index_is_forgotten_and_what_stays_is_not(make_instance):
     market = Market(make_instance, 2).start()
-    only_other = SourceSymbolIndex(4, 64, market.rows)
-    only_other.add(1, SYMBOL)
+    only_other = Pairs(4, 64, market.rows)
+    only_other.compare(1, SYMBOL)
     market.engine.replace_index(only_other)
     market.engine.replace_index(market.index)
     market.beat(LATER)
@@ -201,7 +201,7 @@ def test_what_leaves_the_index_is_forgotten_and_what_stays_is_not(make_instance)
     market.put(OTHER, 101.99, 102.01, at=LATER)
     market.engine.scan(LATER)  # what is new is anchored where it is now
     # by the anchor of before, PERP would be away too, and most would be
-    assert [0, 1] == sorted(s.direction_id for s in market.turn(LATER))
+    assert [0, 1] == sorted(s.edge // 64 for s in market.turn(LATER))
 
 
 def test_with_nothing_known_a_leg_is_believed(make_instance):

@@ -11,7 +11,7 @@ from spreadcore import Instance, region
 from spreadcore.errors import CoreError, TableFull
 from spreadcore.funding import FundingRates, FundingTuple
 
-ROOM = {"n_sources": 4, "n_symbols": 64, "n_directions": 1}
+ROOM = {"n_sources": 4, "n_symbols": 64, "n_edges": 64}
 NEXT = 1_795_161_600_000_000_000
 FUNDING = FundingTuple(0.000125, NEXT, 10**12)
 
@@ -115,7 +115,7 @@ def test_another_section_is_refused(make_instance):
 def slot():
     """A single slot for properties; made once, since instances cost milliseconds."""
     name = f"test-funding-{os.getpid()}"
-    region.create(name, n_sources=1, n_symbols=1, n_directions=1, force=True)
+    region.create(name, n_sources=1, n_symbols=1, n_edges=1, force=True)
     yield Instance(name, writable=("funding",)).funding
     region.unlink(name)
 

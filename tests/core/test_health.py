@@ -24,7 +24,7 @@ NOW = 10**12
 
 @pytest.fixture
 def health(make_instance):
-    return make_instance(n_sources=3, n_symbols=1, n_directions=1).health
+    return make_instance(n_sources=3, n_symbols=1, n_edges=1).health
 
 
 def test_roles_stand_after_the_sources(health):

@@ -15,20 +15,20 @@ def test_a_wrong_name_fails_at_once(instance_name):
 
 @pytest.mark.parametrize("writable", [(), ("quotes", "dirty"), SECTIONS])
 def test_sections_are_writable_as_asked(instance_name, writable):
-    region.create(instance_name, n_sources=1, n_symbols=1, n_directions=1)
+    region.create(instance_name, n_sources=1, n_symbols=1, n_edges=1)
     instance = Instance(instance_name, writable=writable)
     assert set(writable) == {s for s in SECTIONS if instance.region(s).writable}
     instance.close()
 
 
 def test_faces_are_made_once(make_instance):
-    instance = make_instance(n_sources=1, n_symbols=1, n_directions=1)
+    instance = make_instance(n_sources=1, n_symbols=1, n_edges=1)
     for face in FACES:
         assert getattr(instance, face) is getattr(instance, face)
 
 
 def test_closing_lets_go_of_its_own_faces_only(make_instance):
-    instance = make_instance(n_sources=1, n_symbols=1, n_directions=1)
+    instance = make_instance(n_sources=1, n_symbols=1, n_edges=1)
     for face in FACES:
         getattr(instance, face)
     kept = instance.health
@@ -52,6 +52,6 @@ def test_another_root(tmp_path, instance_name):
 
 
 def test_an_unknown_section_is_missing(make_instance):
-    instance = make_instance(n_sources=1, n_symbols=1, n_directions=1)
+    instance = make_instance(n_sources=1, n_symbols=1, n_edges=1)
     with pytest.raises(CoreError, match="kwotes"):
         instance.region("kwotes")

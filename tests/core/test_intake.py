@@ -66,7 +66,7 @@ class Feed:
 
 @pytest.fixture
 def instance(make_instance):
-    return make_instance(n_sources=3, n_symbols=64, n_directions=1)
+    return make_instance(n_sources=3, n_symbols=64, n_edges=64)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_slot_is_empty_or_holds_a_tradable_top(law_feed, fields, multiplier, q
 def law_feed():
     """One feed for all examples of a law."""
     name = f"test-law-{os.getpid()}"
-    region.create(name, n_sources=3, n_symbols=64, n_directions=1, force=True)
+    region.create(name, n_sources=3, n_symbols=64, n_edges=64, force=True)
     yield Feed(Instance(name, writable=("quotes", "dirty", "health")))
     region.unlink(name)
 

@@ -40,21 +40,25 @@ def test_a_quote_slot_is_one_line():
     rows = structs()["QuoteSlot"]
     assert ("seq", 0, 8) == rows[0]
     assert 64 == sum(size for _, _, size in rows)
-    assert 64 == layout.section_bytes("quotes", 1, 1, 1) - 64
+    assert 64 == layout.section_bytes("quotes", 1, 1, 1, 1) - 64
 
 
 @pytest.mark.parametrize(
     ("section", "capacity", "expected"),
     [
-        ("quotes", (8, 1024, 12), 64 + 64 * 8 * 1024),
-        ("dirty", (8, 1024, 12), 64 + 128 + 8 * (64 + 128)),
-        ("dirty", (1, 1, 1), 64 + 128 + 64 + 64),
-        ("dirty", (64, 16384, 1), 64 + 128 + 64 * (64 + 2048)),
-        ("signals", (8, 1024, 12), 64 + 128 + 64 * 16384),
-        ("signals", (1, 1, 1), 64 + 128 + 64),
-        ("active", (8, 1024, 12), 64 + 12 * 1024),
-        ("control", (8, 1024, 12), 64 + 4 * 64),
-        ("funding", (8, 1024, 12), 64 + 32 * 8 * 1024),
+        ("quotes", (8, 1024, 12, 9), 64 + 64 * 8 * 1024),
+        ("dirty", (8, 1024, 12, 9), 64 + 128 + 8 * (64 + 128)),
+        ("dirty", (1, 1, 1, 9), 64 + 128 + 64 + 64),
+        ("dirty", (64, 16384, 1, 9), 64 + 128 + 64 * (64 + 2048)),
+        ("signals", (8, 1024, 12_000, 9), 64 + 128 + 64 * 16384),
+        ("signals", (1, 1, 1, 9), 64 + 128 + 64),
+        ("active", (8, 1024, 12_000, 9), 64 + 12_000),
+        ("control", (8, 1024, 12, 9), 64 + 4 * 64),
+        ("funding", (8, 1024, 12, 9), 64 + 32 * 8 * 1024),
+        ("engine_stream", (8, 1024, 12, 9), 64 + 128 + 64 + 128 * 4096),
+        ("tracks", (8, 1024, 12, 9), 64 + 128 * 9),
+        ("pauses", (8, 1024, 12, 9), 64 + 8 * (8 + 256 + 12)),
+        ("oms", (8, 1024, 12, 9), 64 + 4096),
     ],
 )
 def test_section_bytes(section, capacity, expected):
@@ -63,7 +67,7 @@ def test_section_bytes(section, capacity, expected):
 
 def test_an_unknown_section_is_refused():
     with pytest.raises(ValueError, match="'kwotes', expected one of quotes, dirty"):
-        layout.section_bytes("kwotes", 1, 1, 1)
+        layout.section_bytes("kwotes", 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from spreadcore.lease import TRY_FOR_S, Lease, lease_held
 
 @pytest.fixture
 def place(instance_name):
-    region.create(instance_name, n_sources=1, n_symbols=1, n_directions=1)
+    region.create(instance_name, n_sources=1, n_symbols=1, n_edges=1)
     return region.instance_dir(instance_name)
 
 

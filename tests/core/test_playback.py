@@ -5,11 +5,11 @@ import struct
 import pytest
 from spreadcore.engine import Engine
 from spreadcore.errors import CoreError, LayoutMismatch
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.intake import FeedIntake
 from spreadcore.playback import BLOCK, EVENT, HELD, MESSAGE, OVER, SIGNAL, STOPS, TICK, Playback
 from spreadcore.wire.decoder import FrameDecoder
 
+from pairs import Pairs
 from spreadscan.config import Capacity
 from spreadscan.replay.table import private_instance
 from spreadscan.venues import VENUES
@@ -40,8 +40,8 @@ def record(at_ns, payload, opcode=1, link=1):
 class Rig:
     def __init__(self, instance, **options):
         self.instance = instance
-        index = SourceSymbolIndex(8, 64, [(0, SPOT, PERP)])
-        index.add(0, SYMBOL)
+        index = Pairs(8, 64, [(0, SPOT, PERP)])
+        index.compare(0, SYMBOL)
         self.engine = Engine(
             instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
             instance.control, index, **({"sweep_s": 0.0} | options),
@@ -76,7 +76,7 @@ class Rig:
 
 @pytest.fixture
 def rig(make_instance):
-    return Rig(make_instance(n_sources=8, n_symbols=64, n_directions=12))
+    return Rig(make_instance(n_sources=8, n_symbols=64, n_edges=768))
 
 
 def test_the_stops_have_their_numbers():
@@ -178,7 +178,7 @@ def test_a_source_lives_from_its_release_to_its_end(rig):
 
 
 def test_the_clock_goes_on_to_where_the_last_feed_ended(make_instance):
-    rig = Rig(make_instance(n_sources=8, n_symbols=64, n_directions=12), confirm_s=0.25)
+    rig = Rig(make_instance(n_sources=8, n_symbols=64, n_edges=768), confirm_s=0.25)
     rig.load(SPOT, record(T, text(SPOT, 99, 100, 1)))
     rig.load(PERP, record(T + 5, text(PERP, 101, 102, 1)))
     assert ("block", SPOT) == rig.run()
@@ -197,7 +197,7 @@ def test_the_clock_goes_on_to_where_the_last_feed_ended(make_instance):
 
 
 def test_a_confirmation_is_looked_at_when_it_falls_due(make_instance):
-    rig = Rig(make_instance(n_sources=8, n_symbols=64, n_directions=12), confirm_s=0.25)
+    rig = Rig(make_instance(n_sources=8, n_symbols=64, n_edges=768), confirm_s=0.25)
     rig.load(SPOT, record(T, text(SPOT, 99, 100, 1)), record(T + S, text(SPOT, 99, 100, 2)))
     rig.load(PERP, record(T + 5, text(PERP, 101, 102, 1)), record(T + 2 * S, b"x"))
     assert ("tick", SPOT) == rig.run(T + S // 4 + 5)  # the tick has come first

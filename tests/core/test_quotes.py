@@ -8,7 +8,7 @@ from spreadcore.errors import CoreError, TableFull
 from spreadcore.quotes import Quotes, QuoteTuple
 from spreadcore.region import Region
 
-ROOM = {"n_sources": 4, "n_symbols": 64, "n_directions": 1}
+ROOM = {"n_sources": 4, "n_symbols": 64, "n_edges": 64}
 QUOTE = QuoteTuple(100.0, 100.5, 3.0, 4.0, 1_700_000_000_000_000_000, 10**12, 7)
 
 

@@ -22,7 +22,7 @@ from spreadcore.layout import SECTIONS
 from spreadcore.quotes import Quotes
 from spreadcore.region import Region
 
-SMALL = {"n_sources": 2, "n_symbols": 64, "n_directions": 3}
+SMALL = {"n_sources": 2, "n_symbols": 64, "n_edges": 192, "n_tracks": 5}
 HEADER = {name: (offset, size) for s, name, offset, size in layout.FIELDS if s == "Header"}
 NOBODY = 65534
 
@@ -64,7 +64,7 @@ def test_an_instance_is_a_private_directory_of_private_files(place):
 def test_every_section_carries_the_same_identity(place, instance_name):
     instance = Instance(instance_name)
     seen = {
-        (r.generation, r.ring_id, r.n_sources, r.n_symbols, r.n_directions)
+        (r.generation, r.ring_id, r.n_sources, r.n_symbols, r.n_edges, r.n_tracks)
         for r in map(instance.region, SECTIONS)
     }
     assert 1 == len(seen)
@@ -110,8 +110,8 @@ def test_a_name_that_is_no_plain_name_is_refused(name):
 @pytest.mark.parametrize(
     ("what", "value"),
     [
-        ("sources", 0), ("sources", 65), ("symbols", 0), ("symbols", 16385),
-        ("directions", 0), ("directions", 256),
+        ("sources", 0), ("sources", 65), ("symbols", 0), ("symbols", 65537),
+        ("edges", 0), ("edges", 1_048_577), ("tracks", 0), ("tracks", 32769),
     ],
 )  # fmt: skip
 def test_capacities_beyond_the_layout_are_refused(instance_name, what, value):
@@ -120,18 +120,16 @@ def test_capacities_beyond_the_layout_are_refused(instance_name, what, value):
     assert not region.exists(instance_name)
 
 
-@pytest.mark.parametrize("capacity", [(1, 1, 1), (64, 16, 255), (2, 16384, 1)])
+@pytest.mark.parametrize("capacity", [(1, 1, 1), (64, 16, 1_048_576), (2, 65_536, 1)])
 def test_capacities_at_the_limits_work(instance_name, capacity):
-    region.create(
-        instance_name, n_sources=capacity[0], n_symbols=capacity[1], n_directions=capacity[2]
-    )
+    region.create(instance_name, n_sources=capacity[0], n_symbols=capacity[1], n_edges=capacity[2])
     instance = Instance(instance_name, writable=SECTIONS)
-    last_source, last_symbol, last_direction = (n - 1 for n in capacity)
+    last_source, last_symbol, last_edge = (n - 1 for n in capacity)
     instance.quotes.write(last_source, last_symbol, 1.0, 2.0, 3.0, 4.0, 0, 1)
     instance.dirty.mark(last_source, last_symbol)
     assert [last_symbol] == instance.dirty.take(last_source)
-    assert instance.active.move(last_direction, last_symbol, 0, 3)
-    assert instance.ring.capacity >= capacity[1] * capacity[2]
+    assert instance.active.move(last_edge, 0, 3)
+    assert instance.ring.capacity >= capacity[2]
     instance.close()
 
 
@@ -167,7 +165,7 @@ def test_force_supersedes_the_old_and_raises_the_generation(instance_name):
     old = Instance(instance_name, writable=("quotes",))
     old.quotes.write(0, 0, 1.0, 2.0, 3.0, 4.0, 0, 5)
     old.region("signals")
-    assert 2 == region.create(instance_name, n_sources=4, n_symbols=8, n_directions=1, force=True)
+    assert 2 == region.create(instance_name, n_sources=4, n_symbols=8, n_edges=8, force=True)
     new = Instance(instance_name)
     assert old.superseded
     assert old.region("quotes").superseded

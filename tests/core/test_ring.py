@@ -10,12 +10,12 @@ NEAR_WRAP = 2**64 - 3
 
 @pytest.fixture
 def ring(make_instance):
-    return make_instance(n_sources=2, n_symbols=4, n_directions=2).ring
+    return make_instance(n_sources=2, n_symbols=4, n_edges=8).ring
 
 
 def push(ring, n, **other):
     fields = {
-        "symbol_id": n % 4, "direction_id": n % 2, "at_ns": n,
+        "edge": n % 8, "at_ns": n,
         "buy_recv_ns": n - 3_000_000, "sell_recv_ns": n + 1,
         "buy_px": n + 0.5, "sell_px": n + 0.25, "buy_qty": 2.0 * n, "sell_qty": 3.0 * n,
     }  # fmt: skip
@@ -23,7 +23,7 @@ def push(ring, n, **other):
 
 
 def record(sequence, n):
-    return SignalTuple(sequence, n, n + 1, n + 0.5, n + 0.25, 2.0 * n, 3.0 * n, n % 4, n % 2, 3, 0)
+    return SignalTuple(sequence, n, n + 1, n + 0.5, n + 0.25, 2.0 * n, 3.0 * n, n % 8, 3, 0)
 
 
 def accounts(ring):
@@ -31,13 +31,11 @@ def accounts(ring):
 
 
 @pytest.mark.parametrize(
-    ("n_directions", "n_symbols", "expected"),
-    [(12, 1024, 16384), (1, 1, 1), (3, 1, 4), (2, 4, 8), (255, 64, 16384)],
+    ("n_edges", "expected"), [(12_288, 16_384), (1, 1), (3, 4), (8, 8), (100_000, 131_072)]
 )
-def test_capacity_covers_every_pair(make_instance, n_directions, n_symbols, expected):
-    made = make_instance(n_sources=1, n_symbols=n_symbols, n_directions=n_directions)
+def test_capacity_covers_every_edge(make_instance, n_edges, expected):
+    made = make_instance(n_sources=1, n_symbols=1, n_edges=n_edges)
     assert expected == made.ring.capacity
-    assert expected >= n_directions * n_symbols
 
 
 def test_records_come_out_whole_and_in_order(ring):
@@ -107,11 +105,11 @@ def test_indices_may_wrap_at_two_to_the_64(ring):
 
 
 def test_a_capacity_of_one(make_instance):
-    ring = make_instance(n_sources=1, n_symbols=1, n_directions=1).ring
+    ring = make_instance(n_sources=1, n_symbols=1, n_edges=1).ring
     for n in range(5):
-        push(ring, n, symbol_id=0, direction_id=0)
+        push(ring, n, edge=0)
         with pytest.raises(RingFull):
-            push(ring, n, symbol_id=0, direction_id=0)
+            push(ring, n, edge=0)
         assert n == ring.peek().sequence
         ring.advance()
         assert ring.peek() is None
@@ -146,10 +144,10 @@ def test_a_producer_restarted_on_a_full_ring_waits_for_the_tail(ring):
     assert 8 == push(restarted, 8)
 
 
-@pytest.mark.parametrize(("symbol", "direction"), [(4, 0), (0, 2), (65536, 0), (0, 256)])
-def test_ids_beyond_the_table_are_refused_not_cut(ring, symbol, direction):
-    with pytest.raises(TableFull, match=f"symbol {symbol}, direction {direction}, expected"):
-        push(ring, 0, symbol_id=symbol, direction_id=direction)
+@pytest.mark.parametrize("edge", [8, 1 << 32])
+def test_ids_beyond_the_table_are_refused_not_cut(ring, edge):
+    with pytest.raises(TableFull, match=f"signal: edge {edge}, expected below 8"):
+        push(ring, 0, edge=edge)
     assert (0, 0, 0) == accounts(ring)
 
 

@@ -19,7 +19,7 @@ QUOTE = (100.0, 100.5, 3.0, 4.0, 7, 10**12, 9)
 
 @pytest.fixture
 def instance(make_instance):
-    return make_instance(n_sources=8, n_symbols=16, n_directions=1)
+    return make_instance(n_sources=8, n_symbols=16, n_edges=16)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_funding_is_a_copy_of_what_is_known_now(table, instance):
 
 
 def test_funding_of_a_replaced_instance_is_refused(table, instance):
-    region.create(instance.name, n_sources=2, n_symbols=2, n_directions=1, force=True)
+    region.create(instance.name, n_sources=2, n_symbols=2, n_edges=2, force=True)
     with pytest.raises(LayoutMismatch, match="attach again"):
         table.funding()
 
@@ -130,7 +130,7 @@ def test_closing_with_live_views_is_refused(instance):
 def test_a_replaced_instance_tells(table, instance):
     assert not table.superseded
     instance.quotes.write(6, 3, *QUOTE)
-    region.create(instance.name, n_sources=2, n_symbols=2, n_directions=1, force=True)
+    region.create(instance.name, n_sources=2, n_symbols=2, n_edges=2, force=True)
     assert table.superseded
     assert 100.0 == table.bid_px[3, 6]
     with spreadcore.attach(instance.name) as newer:

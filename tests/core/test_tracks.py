@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from spreadcore import Instance, region
 from spreadcore.errors import CoreError, LayoutMismatch, TableFull
+from spreadcore.opentracks import OpenTuple
 from spreadcore.spread import edge_gross_bps
 from spreadcore.tracks import CONVERGED, EXPIRED, LOST, NOT_TRADING, UNPROVEN, TrackTable
 from spreadcore.trackstats import StatsReader, StatsTuple
@@ -35,12 +36,12 @@ def time_text(now_ns: int) -> bytes:
 class Market:
     """Two sources of an instance, and a table of tracks on them."""
 
-    def __init__(self, instance):
+    def __init__(self, instance, tracks=None):
         self.instance = instance
         self.watch = PairWatch(instance.quotes, instance.health, stale_after_s={PERP: 30.0})
         self.table = TrackTable(
             self.watch, instance.funding, grid_ns=GRID, gap_ns=GAP, expire_after_ns=EXPIRE,
-            lost_after_ns=LOSE,
+            lost_after_ns=LOSE, tracks=tracks,
         )  # fmt: skip
 
     def beat(self, now_ns):
@@ -56,11 +57,11 @@ class Market:
         with self.instance.region("quotes").buffer() as raw:
             raw[64 + 64 * (symbol * 3 + source)] |= 1
 
-    def add(self, symbol, now_ns, name=None, fees=FEES, net=30.0):
+    def add(self, symbol, now_ns, name=None, fees=FEES, net=30.0, seen=None):
         return self.table.add(
-            name or b"track-%05d" % symbol, (SPOT, PERP, symbol), fees_bps=fees,
+            name or b"track-%05d" % symbol, (SPOT, symbol, PERP, symbol), fees_bps=fees,
             converge_bps=CONVERGE, opened_ns=now_ns, looked_ns=now_ns,
-            stats=StatsTuple(net, now_ns, 300.0),
+            stats=StatsTuple(net, now_ns, 300.0), seen=seen,
         )  # fmt: skip
 
     def look(self, now_ns, **kwargs):
@@ -69,7 +70,7 @@ class Market:
 
 @pytest.fixture
 def market(make_instance):
-    market = Market(make_instance(n_sources=3, n_symbols=128, n_directions=1))
+    market = Market(make_instance(n_sources=3, n_symbols=128, n_edges=128))
     market.beat(T)
     return market
 
@@ -217,7 +218,7 @@ def test_a_look_is_what_the_model_does_and_its_rows_say_it_again(market, seed):
                 first = StatsTuple(30.0, opened, 300.0)
                 openings.append((name, FEES, first, opened + SHIFT, SHIFT))
         market.watch.look(now)
-        pairs = {symbol: market.watch.read(SPOT, PERP, symbol, now) for symbol in slots}
+        pairs = {symbol: market.watch.read(SPOT, symbol, PERP, symbol, now) for symbol in slots}
         expected = {
             slots[s]: (end, pairs[s]) for s in slots if (end := slow[s].look(pairs[s], now))
         }
@@ -289,7 +290,7 @@ def test_funding_stands_beside_net(market):
 
 
 def test_funding_of_another_instance_is_refused(market):
-    region.create(market.instance.name, n_sources=3, n_symbols=128, n_directions=1, force=True)
+    region.create(market.instance.name, n_sources=3, n_symbols=128, n_edges=128, force=True)
     other = Instance(market.instance.name)
     with pytest.raises(LayoutMismatch, match="attach again"):
         TrackTable(
@@ -315,7 +316,7 @@ def test_without_rows_it_still_looks_and_tells_of_the_time_without(market):
 
 
 def test_ten_thousand_tracks_and_their_slots_again(make_instance):
-    market = Market(make_instance(n_sources=3, n_symbols=1024, n_directions=1))
+    market = Market(make_instance(n_sources=3, n_symbols=1024, n_edges=1024))
     for symbol in range(1024):
         market.spread(symbol, 40.0, T)
     market.beat(T)
@@ -332,12 +333,12 @@ def test_ten_thousand_tracks_and_their_slots_again(make_instance):
 @pytest.mark.parametrize("name", [b"", b"x" * 33, b"a,b", b"a\nb", b'a"b'])
 def test_a_name_that_breaks_a_row_is_refused(market, name):
     with pytest.raises(CoreError, match="track id: .*, expected 1 to 32 bytes"):
-        market.table.add(name, (0, 1, 2), fees_bps=0, converge_bps=0, opened_ns=T, looked_ns=T,
+        market.table.add(name, (0, 2, 1, 2), fees_bps=0, converge_bps=0, opened_ns=T, looked_ns=T,
                          stats=StatsTuple(NAN, T, NAN))  # fmt: skip
     assert 0 == len(market.table)
 
 
-@pytest.mark.parametrize("pair", [(3, 1, 0), (0, 3, 0), (0, 1, 128)])
+@pytest.mark.parametrize("pair", [(3, 0, 1, 0), (0, 0, 3, 0), (0, 128, 1, 0), (0, 0, 1, 128)])
 def test_a_pair_beyond_the_quote_table_is_refused(market, pair):
     with pytest.raises(TableFull):
         market.table.add(b"x", pair, fees_bps=0, converge_bps=0, opened_ns=T, looked_ns=T,
@@ -420,7 +421,7 @@ def audited(instance):
     (("confirm", T, T + S), None),
 ])  # fmt: skip
 def test_the_audit_ends_a_track(make_instance, leg, verdict, reason):
-    market = audited(make_instance(n_sources=3, n_symbols=128, n_directions=1))
+    market = audited(make_instance(n_sources=3, n_symbols=128, n_edges=128))
     market.spread(7, 40.0, T)
     market.add(7, T)
     kind, *facts = verdict
@@ -430,10 +431,60 @@ def test_the_audit_ends_a_track(make_instance, leg, verdict, reason):
 
 
 def test_a_track_that_has_stood_for_minutes_is_ended_by_a_halt_once_its_leg_is_gone(make_instance):
-    market = audited(make_instance(n_sources=3, n_symbols=128, n_directions=1))
+    market = audited(make_instance(n_sources=3, n_symbols=128, n_edges=128))
     market.spread(7, 40.0, T)
     market.add(7, T - 121 * S)
     market.instance.audit.halt(SPOT, 7, T)
     assert [] == market.look(T).ended  # the feed has not heard of it yet
     market.instance.quotes.write_empty(SPOT, 7)
     assert [NOT_TRADING] == [why for _, why, _ in market.look(T + GRID).ended]
+
+
+# -- what others see
+
+
+def seen(n):
+    return OpenTuple(
+        n, n, n, "open", T, T, 100.0, 100.4, 4.0, 3.0, 1, 2, 40.0, 30.0, NAN, NAN, 30.0, True,
+        n == 1,
+    )  # fmt: skip
+
+
+def test_others_see_what_the_rows_say(make_instance):
+    """As many as there are slots for; a new one takes the lowest that is free."""
+    instance = make_instance(n_sources=3, n_symbols=16, n_edges=16, n_tracks=2)
+    instance.tracks.put(1, seen(9))  # of a tracker that is gone
+    market = Market(instance, instance.tracks)
+    assert [] == instance.tracks.all()
+    market.beat(T)
+    slots = [market.add(symbol, T, seen=seen(symbol)) for symbol in range(3)]
+    assert [0, 1, 2] == slots
+    assert ["open"] * 2 == [row.state for row in instance.tracks.all()]
+    assert [False, True] == [row.unproven for row in instance.tracks.all()]
+    for symbol in range(3):
+        market.spread(symbol, 40.0 + symbol, T + 7_000_000)
+    now = T + GRID
+    rows = list(csv.DictReader(market.look(now).rows.decode().splitlines(), SNAPSHOTS.names))
+    assert 3 == len(rows)
+    for row, open_ in zip(rows, instance.tracks.all(), strict=False):
+        assert (T, now, "open") == (open_.opened_ns, open_.looked_ns, open_.state)
+        pairs = {
+            "buy_ask": open_.buy_px, "sell_bid": open_.sell_px, "buy_ask_qty": open_.buy_qty,
+            "sell_bid_qty": open_.sell_qty,
+        }  # fmt: skip
+        assert pairs == {name: float(row[name]) for name in pairs}
+        for name in ("gross_bps", "net_bps", "exit_bps"):
+            assert float(row[name]) == round(getattr(open_, name), 2)
+        assert (row["buy_age_ms"], row["tradable"]) == ("193", "1")
+        assert (193, 193, True) == (open_.buy_age_ms, open_.sell_age_ms, open_.tradable)
+        assert open_.peak_net_bps == market.table.stats(open_.track).peak_net_bps
+        assert math.isnan(open_.funding_bps)
+    market.hold(SPOT, 0)
+    market.look(now + GRID)
+    assert [now, now + GRID] == [row.looked_ns for row in instance.tracks.all()]  # 0 was held
+    market.table.end(slots[1])
+    assert ["open", "ended"] == [row.state for row in instance.tracks.all()]
+    market.table.remove(slots[0])
+    assert [1] == [row.track for row in instance.tracks.all()]
+    assert slots[0] == market.add(5, T, seen=seen(5))
+    assert [1, 5] == [row.track for row in instance.tracks.all()]

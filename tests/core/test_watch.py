@@ -14,7 +14,7 @@ SPOT, PERP, SYMBOL = 0, 1, 5
 
 @pytest.fixture
 def instance(make_instance):
-    made = make_instance(n_sources=3, n_symbols=16, n_directions=1)
+    made = make_instance(n_sources=3, n_symbols=16, n_edges=16)
     made.quotes.write(SPOT, SYMBOL, 99.9, 100.0, 1.0, 2.0, 0, T - 3)
     made.quotes.write(PERP, SYMBOL, 101.0, 101.1, 3.0, 4.0, 0, T - 1)
     for source in (SPOT, PERP):
@@ -33,11 +33,11 @@ def test_a_pair_is_shown_whole(watch):
         99.9, 100.0, 1.0, 2.0, 101.0, 101.1, 3.0, 4.0, 3, 1,
         edge_gross_bps(100.0, 101.0), edge_exit_bps(99.9, 101.1), True,
     )  # fmt: skip
-    assert expected == watch.read(SPOT, PERP, SYMBOL, T)
+    assert expected == watch.read(SPOT, SYMBOL, PERP, SYMBOL, T)
 
 
 def test_nothing_is_tradable_before_a_look(watch):
-    assert not watch.read(SPOT, PERP, SYMBOL, T).tradable
+    assert not watch.read(SPOT, SYMBOL, PERP, SYMBOL, T).tradable
 
 
 def test_ages_are_those_of_tradable_quotes(watch, instance):
@@ -58,14 +58,14 @@ def test_a_leg_is_judged_by_its_own_limit_too(watch, instance):
     watch.look(T)
     for age, stands in ((20 * S, True), (20 * S + 1, False)):
         instance.quotes.write(SPOT, SYMBOL, 99.9, 100.0, 1.0, 2.0, 0, T - age, 2000 << 32)
-        assert stands == watch.read(SPOT, PERP, SYMBOL, T).tradable
+        assert stands == watch.read(SPOT, SYMBOL, PERP, SYMBOL, T).tradable
 
 
 @pytest.mark.parametrize("empty", [SPOT, PERP])
 def test_an_empty_leg_has_no_edges(watch, instance, empty):
     instance.quotes.write_empty(empty, SYMBOL)
     watch.look(T)
-    found = watch.read(SPOT, PERP, SYMBOL, T)
+    found = watch.read(SPOT, SYMBOL, PERP, SYMBOL, T)
     assert not found.tradable
     assert math.isnan(found.gross_bps)
     assert math.isnan(found.exit_bps)
@@ -76,15 +76,15 @@ def test_an_empty_leg_has_no_edges(watch, instance, empty):
 @pytest.mark.parametrize("quiet", [SPOT, PERP])
 def test_a_beat_must_be_young_as_of_the_last_look(watch, instance, quiet):
     watch.look(T + 2 * S)
-    assert not watch.read(SPOT, PERP, SYMBOL, T + 2 * S).tradable
+    assert not watch.read(SPOT, SYMBOL, PERP, SYMBOL, T + 2 * S).tradable
     instance.health.beat(SPOT, T + S)
     instance.health.beat(PERP, T + S)
     watch.look(T + 2 * S)
-    assert watch.read(SPOT, PERP, SYMBOL, T + 2 * S).tradable
+    assert watch.read(SPOT, SYMBOL, PERP, SYMBOL, T + 2 * S).tradable
     instance.health.beat(quiet, T)
-    assert watch.read(SPOT, PERP, SYMBOL, T + 2 * S).tradable
+    assert watch.read(SPOT, SYMBOL, PERP, SYMBOL, T + 2 * S).tradable
     watch.look(T + 2 * S)
-    assert not watch.read(SPOT, PERP, SYMBOL, T + 2 * S).tradable
+    assert not watch.read(SPOT, SYMBOL, PERP, SYMBOL, T + 2 * S).tradable
 
 
 def test_age_limits_are_per_source(watch, instance):
@@ -92,8 +92,8 @@ def test_age_limits_are_per_source(watch, instance):
     for source in (SPOT, PERP):
         instance.health.beat(source, at)
     watch.look(at)
-    assert watch.read(SPOT, PERP, SYMBOL, at).tradable  # 10 s is allowed; spot has no limit
-    assert not watch.read(SPOT, PERP, SYMBOL, at + 1).tradable
+    assert watch.read(SPOT, SYMBOL, PERP, SYMBOL, at).tradable  # 10 s is allowed; spot has no limit
+    assert not watch.read(SPOT, SYMBOL, PERP, SYMBOL, at + 1).tradable
 
 
 @pytest.mark.parametrize("busy", [SPOT, PERP])
@@ -101,10 +101,10 @@ def test_a_slot_left_half_way_gives_nothing(watch, instance, busy):
     with instance.region("quotes").buffer() as raw:
         raw[64 + 64 * (SYMBOL * 3 + busy)] |= 1
     watch.look(T)
-    assert watch.read(SPOT, PERP, SYMBOL, T) is None
+    assert watch.read(SPOT, SYMBOL, PERP, SYMBOL, T) is None
 
 
-@pytest.mark.parametrize("ids", [(3, 1, 0), (0, 3, 0), (0, 1, 16)])
+@pytest.mark.parametrize("ids", [(3, 0, 1, 0), (0, 0, 3, 0), (0, 16, 1, 0), (0, 0, 1, 16)])
 def test_ids_beyond_the_table_are_refused(watch, ids):
     with pytest.raises(TableFull):
         watch.read(*ids, T)

@@ -6,6 +6,7 @@ No spreadcore, no shared memory, no decoder: the market's published function and
 
 import json
 import random
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +129,12 @@ class Heard:
         """Return when a pair last ticked at or before at_s, None for not yet."""
         found = [t for t in self._ticks.get(pair, ()) if t <= at_s * NS]
         return found[-1] / NS if found else None
+
+    def ticks_within(self, pair: Pair, begin_s: float, end_s: float) -> bool:
+        """Return whether a pair ticks in [begin_s, end_s]."""
+        ticks = self._ticks.get(pair, ())
+        at = bisect_left(ticks, begin_s * NS)
+        return at < len(ticks) and ticks[at] <= end_s * NS
 
     def longest_limit_s(self, pair: Pair, since_s: float, at_s: float) -> float:
         """Return for how long at most a pair's last quote may be traded on, heard since since_s."""

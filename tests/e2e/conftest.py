@@ -193,6 +193,7 @@ def adopt(generated: Path, config: Path, arguments: Sequence[str] = ()) -> None:
         names=lists.names,
         retired=lists.retired,
         pairs=lists.pairs,
+        edges=lists.edges,
         sources=lists.sources,
         listed=lists.listed,
         report="",

@@ -85,7 +85,7 @@ def test_an_instance_that_is_too_small_is_refused_a_larger_one_is_not(
 ) -> None:
     create(name, n_symbols=64)
     done = spreadscan("init", "--instance", name, cwd=folder)
-    sentence(done, 2, "capacity 8 x 64 x 12", "at least 8 x 4096 x 12", "init --force")
+    sentence(done, 2, "capacity 8 x 64 x 12", "at least 8 x 4096 x 12 x 4096", "init --force")
     create(name, n_symbols=8192, force=True)
     done = spreadscan("init", "--instance", name, cwd=folder)
     assert (0, True) == (done.returncode, "is there already" in done.stdout)
@@ -206,8 +206,8 @@ def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path,
     done = spreadscan(*command, cwd=folder)
     assert 0 == done.returncode, done.stderr
     assert (
-        f"capacity 8 x 64 x 12, at least 8 x {n_ids} x 12 needed (sources, symbols, directions): "
-        "made anew with 8 x 1024 x 12"
+        f"capacity 8 x 64 x 12 x 4096, at least 8 x {n_ids} x 12 x 4096 needed "
+        "(sources, symbols, directions, tracks): made anew with 8 x 1024 x 12 x 4096"
     ) in done.stderr
     assert 1024 == Instance(name).region("control").n_symbols
     Instance(name, writable=WRITABLE["ctl"]).control.pause = True
@@ -222,9 +222,9 @@ def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path,
 
 def test_a_mixed_set_is_refused(folder: Path, discovered: Path, name: str) -> None:
     shutil.copytree(discovered, folder / "generated")
-    (folder / "generated" / "directions.bin").write_bytes(b"SPRDDIR1\0\0\0\0")
+    (folder / "generated" / "edges.bin").write_bytes(b"SPRDEDG1\0\0\0\0\0\0\0\0")
     done = spreadscan("run", "--no-discover", "--instance", name, cwd=folder)
-    sentence(done, 1, "directions.bin", "generation 1")
+    sentence(done, 1, "edges.bin", "generation 1")
 
 
 @pytest.mark.parametrize("file", ["signals-20261120.csv", "snapshots-20261120-11.csv"])

@@ -18,6 +18,8 @@ from spreadcore.region import exists, unlink
 from e2e.conftest import Scanner, Simulators, environment, spreadscan, until
 from e2e.test_scan import SOCKETS, all_sockets_open
 from known import SOURCE_BY_NAME
+from spreadscan.catalogue import built_in
+from spreadscan.discovery.ids import assign_edges
 from spreadscan.discovery.write import write_set
 from spreadscan.disk.files import data_files, read_rows
 from spreadscan.lists import Lists, load, read_metadata
@@ -65,6 +67,7 @@ def write(folder: Path, lists: Lists, generation: int) -> None:
         names=lists.names,
         retired=lists.retired,
         pairs=lists.pairs,
+        edges=assign_edges(built_in(), lists.pairs, lists.edges, int(time.time())),
         sources=lists.sources,
         listed={},
         report="",
@@ -136,8 +139,8 @@ def entries(pid: int) -> Iterator[Path]:
     return Path(f"/proc/{pid}/fd").iterdir()
 
 
-def tracked(instance: Instance) -> list[tuple[int, int]]:
-    return [(d, s) for d, s, state in instance.active.not_free() if state == TRACKED]
+def tracked(instance: Instance) -> list[int]:
+    return [edge for edge, state in instance.active.not_free() if state == TRACKED]
 
 
 def signals(scan: Scanner) -> list[dict[str, str]]:
@@ -162,8 +165,9 @@ def test_a_delisted_pair_goes_a_new_one_comes_and_the_rest_stays(
     expected = {name: SOCKETS[name] if name in MORE else 0 for name in SOURCE_BY_NAME}
     until(lambda: all_sockets_open(instance, expected), "every socket of every source")
     until(lambda: tracked(instance), "an open track")
-    direction_id, symbol_id = tracked(instance)[0]
-    gone = lists.names[symbol_id]
+    number = tracked(instance)[0]
+    [edge] = [edge for edge in lists.edges if edge.id == number]
+    gone = lists.names[edge.buy_row]
     opened = {r["track_id"] for r in signals(scan) if r["symbol"] == gone}
     assert opened
     before = scan.status()["roles"]
@@ -185,7 +189,7 @@ def test_a_delisted_pair_goes_a_new_one_comes_and_the_rest_stays(
     closed = {r["track_id"]: r["reason"] for r in signals(scan) if r["event"] == "CLOSE"}
     assert {"DELISTED"} == {closed.get(track) for track in opened}
     assert {gone} == {r["symbol"] for r in signals(scan) if r["reason"] == "DELISTED"}
-    assert (direction_id, symbol_id) not in tracked(instance)
+    assert edge.id not in tracked(instance)
 
     # whoever ran runs on, with the sockets it had; only slots of the pair that went were emptied
     now = scan.status()["roles"]

@@ -147,6 +147,27 @@ def check_funding(scan: Scanner, sim: Simulators, lists: Lists, market: Market) 
     assert found > 50
 
 
+def check_told(instance: spreadcore.Instance, rows: list[dict[str, str]]) -> None:
+    """Nobody was killed: others were told of every signal and row, and see what is open."""
+    signals, lost = instance.engine_stream.reader(0).read(10**6)
+    assert (list(range(instance.ring.produced)), 0) == ([s.track for s in signals], lost)
+    events, lost = instance.tracker_stream.reader(0).read(10**6)
+    expected = sorted((r["event"].lower(), int(r["sequence"]), int(r["at_ns"])) for r in rows)
+    assert (expected, 0) == (sorted((e.kind, e.track, e.at_ns) for e in events), lost)
+    assert seen(instance) == open_in(rows)
+
+
+def seen(instance: spreadcore.Instance) -> set[int]:
+    return {track.track for track in instance.tracks.all()}
+
+
+def open_in(rows: list[dict[str, str]]) -> set[int]:
+    opened, closed = (
+        {int(r["sequence"]) for r in rows if r["event"] == event} for event in ("OPEN", "CLOSE")
+    )
+    return opened - closed
+
+
 def check_files(scan: Scanner, instance: spreadcore.Instance) -> None:
     """Whole lines, every sequence once, and the sum that always holds."""
     ring = instance.ring
@@ -155,6 +176,7 @@ def check_files(scan: Scanner, instance: spreadcore.Instance) -> None:
     sequences = [int(r["sequence"]) for r in rows if r["event"] == "OPEN"]
     assert list(range(ring.read)) == sequences
     assert ring.read > 10
+    check_told(instance, rows)
     closes = [r["track_id"] for r in rows if r["event"] == "CLOSE"]
     assert len(closes) == len(set(closes))
     opened = {r["track_id"] for r in rows if r["event"] == "OPEN"}
@@ -287,6 +309,9 @@ def test_what_dies_is_started_again(
     closes = [r["track_id"] for r in rows if r["event"] == "CLOSE"]
     assert len(closes) == len(set(closes))
     assert any(r["event"] == "GAP" for r in rows)
+    assert seen(instance) == open_in(rows)
+    streams = instance.engine_stream, instance.tracker_stream
+    assert [2, 2] == [stream.generation for stream in streams]
 
 
 def test_the_children_go_with_their_supervisor(

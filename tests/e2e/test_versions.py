@@ -11,8 +11,7 @@ import pytest
 from pyarrow import parquet
 from spreadcore import active
 
-from scan.tracker.conftest import S, compressed, market  # noqa: F401 -- a fixture
-from spreadscan.app.status import OpenTimes
+from scan.tracker.conftest import S, market  # noqa: F401 -- a fixture
 from spreadscan.disk.files import data_files, format_of, read_head, read_rows, refuse_strangers
 from spreadscan.errors import BadData
 from spreadscan.export import export
@@ -90,20 +89,6 @@ def test_whoever_reads_takes_an_earlier_version(version, tmp_path):
 
 
 @pytest.mark.parametrize("version", [2, 3])
-@pytest.mark.parametrize("form", ["plain", "compressed"])
-def test_top_knows_since_when_of_an_earlier_version(market, version, form):  # noqa: F811
-    data = written_by(version, market.folder)
-    as_of(market.instance.ring.ring_id, data)
-    path = data / "signals-20261120.csv"
-    if form == "compressed":
-        path.with_name(f"{path.name}.zst").write_bytes(compressed(path.read_bytes()))
-        path.unlink()
-    assert {(0, ETH): True} == {
-        pair: row.proven for pair, row in OpenTimes(market.instance, str(data)).read().items()
-    }
-
-
-@pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("same_ring", [True, False])
 def test_the_tracker_goes_on_in_files_of_its_own(market, version, same_ring):  # noqa: F811
     """A spread that was open is followed on, or lost with its ring: it has an end either way."""
@@ -172,7 +157,6 @@ def test_what_is_older_or_newer_is_refused_with_both_names(market, tmp_path, tag
         lambda: refuse_strangers(market.folder, (SIGNALS,)),
         lambda: read_outcome(market.folder),
         lambda: live_signals(market.folder, "2026-11-20T11"),
-        OpenTimes(market.instance, str(market.folder)).read,
     ):
         with pytest.raises(BadData) as caught:
             call()
@@ -210,8 +194,6 @@ def test_the_tracker_takes_up_what_is_not_halted(by_hand):
 
 def test_whoever_reads_knows_halts_and_passes_over_remarks(by_hand, tmp_path):
     data = by_hand.folder
-    opened = OpenTimes(by_hand.instance, str(data)).read()
-    assert [(0, ETH)] == list(opened)
     result = export(data, tmp_path / "out")
     assert (2, 1, []) == (result.tracks.rows, result.open_tracks, result.faults)
     tracks = parquet.read_table(tmp_path / "out/tracks.parquet").to_pylist()

@@ -11,6 +11,8 @@ IN_SLOTS = (
     "Quote",
     "Funding",
     "Verdict",
+    "Told",
+    "OpenTrack",
     "MarkBody",
 )  # listed by their offset in the slot around them
 

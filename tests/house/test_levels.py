@@ -99,10 +99,10 @@ def test_every_room_has_a_level() -> None:
 
 
 CORE_ORDER = [
-    "errors", "lease", "layout", "region", "seqlock", "quotes", "funding",
-    "audit", "dirty", "ring", "active", "control", "index", "health", "cadence", "tradable",
-    "lines", "fields", "wire", "symbols", "tape", "intake", "frames", "listener",
-    "limits", "spread", "edgestats", "watch", "digits", "rows", "trackstats", "tracks",
+    "errors", "lease", "layout", "dtypes", "region", "seqlock", "quotes", "funding", "ages",
+    "audit", "dirty", "ring", "stream", "opentracks", "active", "control", "edges", "health",
+    "cadence", "tradable", "lines", "fields", "wire", "symbols", "tape", "intake", "frames",
+    "listener", "limits", "spread", "edgestats", "watch", "digits", "rows", "trackstats", "tracks",
     "confirm", "engine", "playback",
     "instance", "table", "__init__",
 ]  # fmt: skip

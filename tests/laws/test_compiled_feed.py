@@ -16,7 +16,7 @@ from spreadcore.intake import FeedIntake
 from spreadcore.layout import DECLINED
 from spreadcore.wire.decoder import FrameDecoder
 
-from known import SOURCE_BY_NAME
+from known import SOURCE_BY_NAME, SOURCES
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
@@ -76,7 +76,13 @@ class Feed:
 
 
 def names_of(source: str) -> list[str]:
-    mark = {"okx-spot": "-", "okx-futures": "-", "mexc-futures": "_"}.get(source, "")
+    mark = {
+        "okx-spot": "-",
+        "okx-futures": "-",
+        "mexc-futures": "_",
+        "gate-spot": "_",
+        "gate-futures": "_",
+    }.get(source, "")
     tail = "-SWAP" if source == "okx-futures" else ""
     return [f"{coin}{mark}USDT{tail}" for coin in ("BTC", "ETH", "PEPE", "1INCH")]
 
@@ -154,7 +160,7 @@ class Traffic:
 def test_both_leave_the_same(
     make_instance: Callable[..., Instance], source: str, seed: int
 ) -> None:
-    plain = Feed(make_instance(n_symbols=64), source, compiled=False)
+    plain = Feed(make_instance(n_sources=len(SOURCES), n_symbols=64), source, compiled=False)
     traffic, told = Traffic(source, seed), []
     frames = [traffic.frame() for _ in range(N_FRAMES)]
     # mostly close together, and sometimes so far apart that ids may begin anew
@@ -162,7 +168,9 @@ def test_both_leave_the_same(
     for recv_ns, frame in zip(times, frames, strict=True):
         plain.take(frame, recv_ns)
         told.append((plain.state(), tuple(plain.instance.dirty.take(plain.source_id))))
-    quick = Feed(make_instance(n_symbols=64, force=True), source, compiled=True)
+    quick = Feed(
+        make_instance(n_sources=len(SOURCES), n_symbols=64, force=True), source, compiled=True
+    )
     for recv_ns, frame, expected in zip(times, frames, told, strict=True):
         quick.take(frame, recv_ns)
         found = quick.state(), tuple(quick.instance.dirty.take(quick.source_id))

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from spreadcore import Instance, region
 from spreadcore.active import FREE, SIGNALLED
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
+
+from pairs import Pairs
 
 MS = 10**6
 START = 10**12
@@ -80,14 +81,19 @@ class Model:
         return found
 
 
+def edge(pair):
+    direction, symbol = pair
+    return direction * N_SYMBOLS + symbol
+
+
 class Real:
     """The engine, told the same things."""
 
     def __init__(self, instance):
         self.instance = instance
-        index = SourceSymbolIndex(3, N_SYMBOLS, [(d, *legs) for d, legs in DIRECTIONS.items()])
+        index = Pairs(3, N_SYMBOLS, [(d, *legs) for d, legs in DIRECTIONS.items()])
         for pair in PAIRS:
-            index.add(*pair)
+            index.compare(*pair)
         self.engine = Engine(
             instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
             instance.control, index, min_notional=MIN_NOTIONAL, beat_limit_s=BEAT_NS / 1e9,
@@ -101,7 +107,7 @@ class Real:
             for symbol in range(N_SYMBOLS):
                 instance.quotes.write_empty(source, symbol)
         for pair in PAIRS:
-            instance.active.move(*pair, instance.active.state(*pair), FREE)
+            instance.active.move(edge(pair), instance.active.state(edge(pair)), FREE)
         instance.control.pause = False
         self.engine.turn(START)
         self.turn(START)
@@ -110,7 +116,7 @@ class Real:
         self.engine.turn(now)
         found = set()
         while (signal := self.instance.ring.peek()) is not None:
-            found.add((signal.direction_id, signal.symbol_id))
+            found.add(divmod(signal.edge, N_SYMBOLS))
             self.instance.ring.advance()
         return found
 
@@ -162,7 +168,7 @@ def apply(step, model, real):
         model.paused = instance.control.pause = args[0]
     elif what == "free":
         model.state[args[0]] = FREE
-        instance.active.move(*args[0], instance.active.state(*args[0]), FREE)
+        instance.active.move(edge(args[0]), instance.active.state(edge(args[0])), FREE)
     if what in ("quote", "empty"):
         model.dirty.add((args[0], args[1]))
         instance.dirty.mark(args[0], args[1])
@@ -171,7 +177,7 @@ def apply(step, model, real):
 @pytest.fixture(scope="module")
 def instance():
     name = f"test-confirm-{os.getpid()}"
-    region.create(name, n_sources=3, n_symbols=N_SYMBOLS, n_directions=2, force=True)
+    region.create(name, n_sources=3, n_symbols=N_SYMBOLS, n_edges=N_SYMBOLS * 2, force=True)
     yield Instance(name, writable=SECTIONS)
     region.unlink(name)
 
@@ -185,7 +191,7 @@ def hold_the_law(instance, run):
         if step[0] in ("turn", "wait", "pause"):
             assert model.turn() == real.turn(model.now), step
     for pair in PAIRS:
-        assert model.state[pair] == instance.active.state(*pair)
+        assert model.state[pair] == instance.active.state(edge(pair))
 
 
 def test_the_engine_signals_what_the_model_signals(instance, children):

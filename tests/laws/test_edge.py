@@ -11,10 +11,11 @@ from spreadcore import Instance, region
 from spreadcore.active import FREE, SIGNALLED
 from spreadcore.engine import Engine
 from spreadcore.health import bucket_index, bucket_upper_ns
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.intake import FeedIntake
 from spreadcore.layout import SECTIONS
 from spreadcore.spread import edge_exit_bps, edge_gross_bps, edge_net_bps
+
+from pairs import Pairs
 
 PRECISE = Fraction(1, 10**12)  # relative; three roundings leave 3.4e-16
 
@@ -100,8 +101,8 @@ class Judge:
 
     def __init__(self, instance, **options):
         self.instance = instance
-        index = SourceSymbolIndex(2, 1, [(0, 0, 1)])
-        index.add(0, 0)
+        index = Pairs(2, 1, [(0, 0, 1)])
+        index.compare(0, 0)
         self.engine = Engine(
             instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
             instance.control, index, sweep_s=0.0, **options,
@@ -133,14 +134,14 @@ class Judge:
         if self.instance.ring.peek() is None:
             return False
         self.instance.ring.advance()
-        assert self.instance.active.move(0, 0, SIGNALLED, FREE)
+        assert self.instance.active.move(0, SIGNALLED, FREE)
         return True
 
 
 @pytest.fixture(scope="module")
 def instance():
     name = f"test-edge-{os.getpid()}"
-    region.create(name, n_sources=2, n_symbols=1, n_directions=1, force=True)
+    region.create(name, n_sources=2, n_symbols=1, n_edges=1, force=True)
     yield Instance(name, writable=SECTIONS)
     region.unlink(name)
 

@@ -138,7 +138,7 @@ def story(seed: int) -> list[tuple]:
 
 @pytest.fixture
 def instance(make_instance):
-    return make_instance(n_sources=2, n_symbols=8, n_directions=1)
+    return make_instance(n_sources=2, n_symbols=8, n_edges=8)
 
 
 def test_the_gate_remembers_what_the_model_does(instance):

@@ -62,7 +62,7 @@ class Host:
 def test_headers_of_a_spec_are_sent_by_every_room(
     tmp_path: Path, make_instance: Any, transport: str
 ) -> None:
-    instance: Instance = make_instance(n_sources=8, n_symbols=4, n_directions=12)
+    instance: Instance = make_instance(n_sources=8, n_symbols=4, n_edges=48)
 
     async def main() -> None:
         async with Host() as host, rest.client() as session:

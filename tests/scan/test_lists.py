@@ -15,6 +15,7 @@ from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import (
     PREVIOUS,
+    Edge,
     Failure,
     Hosts,
     Listed,
@@ -22,7 +23,7 @@ from spreadscan.lists import (
     Origin,
     SourceList,
     differences,
-    encode_directions,
+    encode_edges,
     encode_source,
     encode_symbols,
     hash_of,
@@ -73,6 +74,13 @@ ORIGIN = Origin(
 )
 
 
+EDGES_HEAD = b"SPRDEDG1\x01\0\0\0\0\0\x06\x05"
+
+
+def an_edge(buy: int = 6, buy_row: int = 0, sell_row: int = 0) -> bytes:
+    return struct.pack("<IHBBIII", 0, 0, buy, 5, buy_row, sell_row, 0)
+
+
 def write(folder: Path, generation: int = 7, names: tuple[str, ...] = NAMES) -> None:
     write_set(
         folder,
@@ -112,6 +120,7 @@ def test_what_is_written_reads_back(folder: Path) -> None:
         retired=frozenset({3}),
         pairs={0: (0, 2), 5: ()},
         sources=SOURCES,
+        edges=(Edge(0, 0, 6, 0, 5, 0), Edge(1, 0, 6, 2, 5, 2)),
         written="2026-11-20T00:00:00.000000Z",
         listed={"okx-spot": 3},
         failed={"mexc-spot": Failure(why="HTTP 500", listed="2026-11-19T23:00:00.000000Z")},
@@ -147,8 +156,9 @@ def test_the_binary_files_are_as_documented() -> None:
     assert encode_symbols(("A-USDT", "é-USDT"), frozenset({1})) == (
         b"SPRDSYM1\x02\0\0\0" + b"\x00\x06A-USDT" + b"\x01\x07\xc3\xa9-USDT"
     )
-    assert encode_directions({0: [258, 1]}) == (
-        b"SPRDDIR1\x01\0\0\0" + b"\x00\x06\x05\x00\x02\0\0\0" + b"\x01\x00\x02\x01"
+    assert encode_edges({0}, [Edge(258, 0, 6, 1, 5, 2, 3)]) == (
+        b"SPRDEDG1\x01\0\0\0" + b"\0\0\x06\x05" + b"\x01\0\0\0"
+        b"\x02\x01\0\0" + b"\0\0\x06\x05" + b"\x01\0\0\0\x02\0\0\0\x03\0\0\0"
     )
 
 
@@ -242,11 +252,11 @@ def test_the_order_of_settings_is_no_difference() -> None:
     assert [] == differences(ORIGIN, same)
 
 
-def test_a_set_of_the_format_before_may_be_of_anywhere(folder: Path) -> None:
+def test_a_set_that_does_not_say_where_it_is_from_may_be_of_anywhere(folder: Path) -> None:
     write(folder)
     metadata = json.loads((folder / "metadata.json").read_text())
     del metadata["origin"]
-    (folder / "metadata.json").write_text(json.dumps(metadata | {"format": 1}))
+    (folder / "metadata.json").write_text(json.dumps(metadata))
     lists = load(folder)
     assert lists.origin is None
     with pytest.raises(ConfigError, match="the set: it does not say from which hosts it is"):
@@ -268,8 +278,8 @@ def hashed(folder: Path) -> list[str]:
 def test_every_file_of_the_set_is_hashed_and_its_loss_is_named(folder: Path) -> None:
     names = hashed(folder)
     assert [
-        "directions.bin",
         "directions.txt",
+        "edges.bin",
         "source_symbols/mexc-futures.json",
         "source_symbols/okx-spot.json",
         "symbols.bin",
@@ -332,7 +342,8 @@ def change_metadata(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 3}, "metadata.json: format 3, expected 2"),
+        ({"format": 2}, "metadata.json: format 2, expected 3: of another version of the program"),
+        ({"format": 4}, "metadata.json: format 4, expected 3"),
         ({"format": "1"}, "metadata.json: Expected `int`"),
         ({"hashes": ["symbols.bin"]}, "metadata.json: Expected `object`"),
         ({"hashes": {}}, "KeyError('symbols.bin')"),
@@ -374,10 +385,14 @@ def test_folders_in_place_of_files_are_refused(folder: Path, tmp_path: Path) -> 
         ("symbols.bin", b"SPRDSYM1\x01\0\0\0\0\x01\xff", "UnicodeDecodeError"),
         ("symbols.bin", b"SPRDSYM1\0\0\0\0", "ids beyond symbols.bin"),
         ("symbols.bin", b"", "begins b''"),
-        ("directions.bin", b"SPRDDIR0", "begins b'SPRDDIR0'"),
-        ("directions.bin", b"SPRDDIR1\x01\0\0\0\0\x06\x05\0\x09\0\0\0", "error("),
-        ("directions.bin", b"SPRDDIR1\x01\0\0\0\0\x06\x05\0\x01\0\0\0\x09\0", "ids beyond"),
-        ("directions.bin", b"SPRDDIR1\x01\0\0\0\x63\x06\x05\0\0\0\0\0", "direction [99, 6, 5]"),
+        ("edges.bin", b"SPRDDIR1", "begins b'SPRDDIR1'"),
+        ("edges.bin", EDGES_HEAD, "error("),
+        ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + b"\0" * 19, "39 bytes, expected 40"),
+        ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + an_edge(buy_row=9), "ids beyond"),
+        ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + an_edge(sell_row=9), "ids beyond"),
+        ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + an_edge(buy=4), "direction 0 from 4 to 5"),
+        ("edges.bin", EDGES_HEAD + b"\x02\0\0\0" + 2 * an_edge(), "edge 0 after 0"),
+        ("edges.bin", b"SPRDEDG1\x01\0\0\0\x63\0\x06\x05\0\0\0\0", "direction (99, 6, 5)"),
         ("source_symbols/okx-spot.json", b"{}", "ValidationError"),
     ],
 )

@@ -2,11 +2,11 @@
 
 Built by tests/build_loops.py against spreadcore from outside, as any other package would. Beside
 the product's own inlines it has broken twins of them (no odd mark, no second look before a sleep,
-no mark where the bit seems set), which the tests must catch.
+no mark where the bit seems set, a record that is whole before it is), which the tests must catch.
 """
 from libc.signal cimport SIGSTOP, raise_
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
 
 from spreadcore.atomics cimport (
     fence_release,
@@ -24,6 +24,7 @@ from spreadcore.atomics cimport (
     swap,
 )
 from spreadcore.dirty cimport (
+    PARK_TIMEOUT_WITH_WORK,
     PARK_WOKEN,
     PARK_WORK,
     Dirty,
@@ -37,7 +38,8 @@ from spreadcore.dirty cimport (
     dirty_wake,
 )
 from spreadcore.engine cimport Engine, engine_turn
-from spreadcore.layout cimport Quote, QuoteSlot, Signal
+from spreadcore.layout cimport OpenTrack, Quote, QuoteSlot, Signal, StreamRecord, Told
+from spreadcore.opentracks cimport OpenTracks, open_from, open_write
 from spreadcore.quotes cimport (
     QUOTE_BUSY,
     QUOTE_WORDS,
@@ -54,6 +56,18 @@ from spreadcore.ring cimport (
     ring_advance,
     ring_peek,
     ring_push,
+)
+from spreadcore.stream cimport (
+    STREAM_EMPTY,
+    STREAM_LOST,
+    TOLD_WORDS,
+    Broadcast,
+    Cursor,
+    Stream,
+    stream_park,
+    stream_publish,
+    stream_read,
+    stream_wake,
 )
 
 cdef extern from "<sched.h>" nogil:
@@ -250,18 +264,16 @@ cdef inline void signal_of(Signal* s, uint64_t n) noexcept nogil:
     s.sell_px = <double><uint32_t>n + 0.5
     s.buy_qty = <double>(n >> 32)
     s.sell_qty = -<double>(n & 0xFFFF)
-    s.symbol_id = <uint16_t>n
-    s.direction_id = <uint8_t>(n >> 3)
-    s.older_leg = 0
-    s.older_age_ms = <uint32_t>n
+    s.edge = <uint32_t>(n >> 3)
+    s.age = <uint32_t>n
 
 
 cdef inline bint signal_is(const Signal* s, uint64_t n) noexcept nogil:
     return (s.sequence == n and s.at_ns == <int64_t>n and s.recv_ns == ~<int64_t>n
             and s.buy_px == <double><uint32_t>n
             and s.sell_px == <double><uint32_t>n + 0.5 and s.buy_qty == <double>(n >> 32)
-            and s.sell_qty == -<double>(n & 0xFFFF) and s.symbol_id == <uint16_t>n
-            and s.direction_id == <uint8_t>(n >> 3) and s.older_age_ms == <uint32_t>n)
+            and s.sell_qty == -<double>(n & 0xFFFF) and s.edge == <uint32_t>(n >> 3)
+            and s.age == <uint32_t>n)
 
 
 def produce(SignalRing ring not None, uint64_t first, uint64_t n_records):
@@ -291,6 +303,136 @@ def consume(SignalRing ring not None, uint64_t first, uint64_t n_records):
             good += signal_is(&s, first + i)
             ring_advance(r)
     return good
+
+
+# -- a stream of records whose every word follows from their sequence
+
+cdef inline void told_of(Told* t, uint64_t n) noexcept nogil:
+    cdef uint64_t word
+    cdef int i
+    for i in range(TOLD_WORDS):
+        word = (n + <uint64_t>i) * 1000003
+        memcpy(<char*>t + 8 * i, &word, 8)
+    t.generation = 0            # the producer's, filled in as it publishes
+    t.kind, t.reason = 1, 0     # such as there are
+
+
+cdef inline bint told_is(const Told* t, uint64_t n, uint32_t generation) noexcept nogil:
+    cdef Told expected
+    told_of(&expected, n)
+    expected.generation = generation
+    return memcmp(&expected, t, sizeof(Told)) == 0
+
+
+cdef inline void publish_early(const Stream* s, Told* told) noexcept nogil:
+    """Broken: the record is said to be whole before it is."""
+    cdef uint64_t n = load_relaxed(&s.lines.head)
+    cdef StreamRecord* record = s.records + (n & s.mask)
+    cdef uint64_t word
+    cdef int i
+    told.generation = <uint32_t>load_relaxed(&s.lines.generation)
+    store_release(&record.seq, 2 * n + 2)
+    for i in range(TOLD_WORDS):
+        memcpy(&word, <const char*>told + 8 * i, 8)
+        store_relaxed(<uint64_t*>&record.told + i, word)
+        spin_hint()
+    store_release(&s.lines.head, n + 1)
+
+
+def publish_many(Broadcast broadcast not None, uint64_t n_records, *, uint64_t gap=0,
+                 uint64_t wake_every=0, bint early=False, Board board=None):
+    """Publish n_records from the stream's head on. gap: up to so many spins before each.
+
+    wake_every: wake after so many records, 0 never. early: as the broken twin. board: each record
+    waits until the one before it is read. Returns the wakes.
+    """
+    cdef uint64_t* ack = word(board.words, WORD_ACK) if board is not None else NULL
+    cdef uint64_t waited = 0
+    cdef const Stream* s = &broadcast.stream
+    cdef uint64_t first = load_relaxed(&s.lines.head)
+    cdef uint64_t state = 88172645463325252
+    cdef uint64_t i
+    cdef uint64_t wakes = 0
+    cdef Told t
+    with nogil:
+        for i in range(n_records):
+            told_of(&t, first + i)
+            while ack != NULL and load_acquire(ack) < first + i:
+                idle(&waited)
+            if gap:
+                spin((random_next(&state) >> 20) % gap)
+            if early:
+                publish_early(s, &t)
+            else:
+                stream_publish(s, &t)
+            if wake_every and i % wake_every == 0:
+                wakes += stream_wake(s)
+        wakes += stream_wake(s)
+    return wakes
+
+
+cdef inline int park_blindly(const Stream* s, const Cursor* c, int64_t timeout_ns) noexcept nogil:
+    """Broken: stream_park without the second look."""
+    cdef uint32_t seen
+    store32_seq_cst(&s.wakes.sleeping, 1)
+    spin(16)
+    seen = load32_seq_cst(&s.wakes.wake)
+    if futex_wait(&s.wakes.wake, seen, timeout_ns) == 0:
+        return PARK_WOKEN
+    return PARK_TIMEOUT_WITH_WORK
+
+
+def follow(Broadcast broadcast not None, uint64_t end, *, uint64_t slow_every=0, uint64_t slow=0,
+           bint parks=False, bint blindly=False, double park_s=-1.0, Board board=None):
+    """Read from record 0 to `end`. slow_every, slow: so many spins after so many records.
+
+    parks: sleep where there is nothing, for park_s at most; blindly: as the broken twin. board:
+    where it says how far it has read. Returns a dict: good (the next record, and whole), bad (any
+    other), lost, between (lost, by what lies between the records), times_lost, empty (looks that
+    found nothing), late (sleeps to the end of park_s although a record was there).
+    """
+    cdef const Stream* s = &broadcast.stream
+    cdef uint64_t* ack = word(board.words, WORD_ACK) if board is not None else NULL
+    cdef Cursor c = Cursor(0, 0)
+    cdef int64_t park_ns = <int64_t>(park_s * 1e9) if park_s >= 0 else -1
+    cdef uint64_t good = 0
+    cdef uint64_t bad = 0
+    cdef uint64_t times_lost = 0
+    cdef uint64_t empty = 0
+    cdef uint64_t late = 0
+    cdef uint64_t waited = 0
+    cdef uint64_t lost = 0      # by what lies between the records, not by what the stream says
+    cdef uint64_t expected = 0
+    cdef uint32_t generation = <uint32_t>broadcast.generation
+    cdef Told t
+    cdef int rc
+    with nogil:
+        while c.next < end:
+            rc = stream_read(s, &c, &t)
+            if rc == STREAM_EMPTY:
+                empty += 1
+                if not parks:
+                    idle(&waited)
+                elif blindly:
+                    late += park_blindly(s, &c, park_ns) == PARK_TIMEOUT_WITH_WORK and (
+                        load_acquire(&s.lines.head) > c.next)
+                else:
+                    late += stream_park(s, &c, park_ns) == PARK_TIMEOUT_WITH_WORK
+            elif rc == STREAM_LOST:
+                times_lost += 1
+            elif told_is(&t, c.next - 1, generation):
+                good += 1
+                lost += c.next - 1 - expected
+                expected = c.next
+                if ack != NULL:
+                    store_release(ack, c.next)
+                if slow_every and good % slow_every == 0:
+                    spin(slow)
+            else:
+                bad += 1
+        lost += c.next - expected
+    return {"good": good, "bad": bad, "lost": c.lost, "between": lost, "times_lost": times_lost,
+            "empty": empty, "late": late}
 
 
 # -- the dirty set
@@ -564,6 +706,42 @@ def peek_is(SignalRing ring not None, uint64_t number):
     if ring_peek(&ring.ring, &s) == RING_EMPTY:
         return None
     return bool(signal_is(&s, number))
+
+
+def publish_traced(Broadcast broadcast not None, uint64_t number):
+    """Under a tracer: stop, publish the record of `number` and wake, stop."""
+    cdef Told t
+    with nogil:
+        told_of(&t, number)
+        offer_to_tracer()
+        stream_publish(&broadcast.stream, &t)
+        stream_wake(&broadcast.stream)
+        raise_(SIGSTOP)
+
+
+def read_is(Broadcast broadcast not None, uint64_t at, uint64_t number, uint32_t generation):
+    """Return what a reader finds at record `at`: True, the whole record of `number`; False, it is
+    lost; None, it is not there yet. RuntimeError for anything else."""
+    cdef Cursor c = Cursor(at, 0)
+    cdef Told t
+    cdef int rc = stream_read(&broadcast.stream, &c, &t)
+    if rc == STREAM_EMPTY:
+        return None
+    if rc == STREAM_LOST:
+        return False
+    if not told_is(&t, number, generation):
+        raise RuntimeError(f"record {at}: torn, expected that of {number}")
+    return True
+
+
+def track_traced(OpenTracks tracks not None, size_t slot, track not None):
+    """Under a tracer: stop, write an OpenTuple into a slot, stop."""
+    cdef OpenTrack t
+    open_from(&t, track)
+    with nogil:
+        offer_to_tracer()
+        open_write(tracks.slots.slots + slot, &t)
+        raise_(SIGSTOP)
 
 
 def turn_traced(Engine engine not None, int64_t now):

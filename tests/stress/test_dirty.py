@@ -19,7 +19,7 @@ FEEDS = {"two_cores": 1, "one_core": 1, "free": 2}
 
 def run(loops, children, make_instance, board, cores, *, n_feeds, n_sleeps, patience_s, **engine):
     """Return (what the engine side saw, [(updates, lost, asleep with work) per feed])."""
-    instance = make_instance(n_sources=2, n_symbols=loops.SYMBOLS, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=loops.SYMBOLS, n_edges=loops.SYMBOLS)
     quotes, dirty = instance.quotes, instance.dirty
     children.start(
         "engine", loops.take_and_sleep, quotes, dirty, board, n_feeds, n_sleeps,
@@ -52,7 +52,7 @@ def test_a_million_sleeps_without_a_time_out(
 
 def test_every_burst_is_seen_by_the_next_take(loops, children, make_instance, board, two_cores):
     """By counting takes, not by waiting: what no take after the mark saw is lost."""
-    instance = make_instance(n_sources=2, n_symbols=16, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=16, n_edges=16)
     children.start(
         "engine", loops.take_in_rounds, instance.quotes, instance.dirty, board, cpus=two_cores[0]
     )
@@ -67,7 +67,7 @@ def test_control_skip_if_already_set_loses_an_update(
     loops, children, make_instance, board, two_cores
 ):
     """The same feed, but what seems marked is not marked again."""
-    instance = make_instance(n_sources=2, n_symbols=16, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=16, n_edges=16)
     children.start(
         "engine", loops.take_in_rounds, instance.quotes, instance.dirty, board, cpus=two_cores[0]
     )
@@ -97,7 +97,7 @@ def test_control_no_second_look_loses_a_wake(
 
 
 def test_the_watchdog_ends_an_engine_that_nobody_wakes(loops, make_instance, board, children):
-    instance = make_instance(n_sources=2, n_symbols=loops.SYMBOLS, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=loops.SYMBOLS, n_edges=loops.SYMBOLS)
     pid = children.start(
         "engine", loops.take_and_sleep, instance.quotes, instance.dirty, board, 1, 1
     )

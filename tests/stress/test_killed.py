@@ -12,8 +12,10 @@ from collections import Counter
 import pytest
 from spreadcore.active import FREE, SIGNALLED
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
+from spreadcore.opentracks import OpenTuple
 from spreadcore.ring import SignalRing
+
+from pairs import Pairs
 
 pytestmark = pytest.mark.stress
 
@@ -55,7 +57,7 @@ def kill_points(loops, children, call, *args, stride=1):
 
 def spread_instance(make_instance):
     """An instance whose source 0 asks 100 and whose source 1 bids 101 once updated."""
-    instance = make_instance(n_sources=2, n_symbols=8, n_directions=1, force=True)
+    instance = make_instance(n_sources=2, n_symbols=8, n_edges=8, force=True)
     for source in (0, 1):
         instance.health.start(source, NOW)
     instance.quotes.write(1, 3, 101.0, 101.1, 5.0, 5.0, 0, NOW)
@@ -63,8 +65,8 @@ def spread_instance(make_instance):
 
 
 def engine_of(instance):
-    index = SourceSymbolIndex(2, 8, [(0, 0, 1)])
-    index.add(0, 3)
+    index = Pairs(2, 8, [(0, 0, 1)])
+    index.compare(0, 3)
     engine = Engine(
         instance.quotes, instance.dirty, instance.ring, instance.active, instance.health,
         instance.control, index, sweep_s=1.0,
@@ -104,7 +106,7 @@ def test_feed_killed_anywhere_between_slot_and_wake(loops, children, make_instan
         assert int(seen == new) == ring.queued
         if seen == new:
             ring.advance()
-            assert instance.active.move(0, 3, SIGNALLED, FREE)
+            assert instance.active.move(3, SIGNALLED, FREE)
         now += 2 * S
         restart_feed(now)
     assert {("old", False), ("busy", False), ("new", False), ("new", True)} == set(outcomes)
@@ -112,7 +114,7 @@ def test_feed_killed_anywhere_between_slot_and_wake(loops, children, make_instan
 
 def test_engine_killed_anywhere_in_a_push(loops, children, make_instance):
     """The consumer reads a whole record or none, and the next producer goes on from there."""
-    instance = make_instance(n_sources=2, n_symbols=4, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=4, n_edges=4)
     ring = instance.ring
     ring._start_at(2**64 - 3)
     outcomes = Counter()
@@ -129,6 +131,57 @@ def test_engine_killed_anywhere_in_a_push(loops, children, make_instance):
     assert outcomes[True] > 0
 
 
+def test_producer_killed_anywhere_in_a_publish(loops, children, make_instance):
+    """Readers see the record whole or not at all; a successor goes on and tells nothing twice."""
+    stream = make_instance(n_sources=1, n_symbols=2, n_edges=2).engine_stream
+    stream.writer()
+    sleeper = stream.reader(0)
+    loops.publish_many(stream, stream.capacity)  # so that each publish costs an old record
+    outcomes = Counter()
+    n = number = stream.published
+    for _ in kill_points(loops, children, loops.publish_traced, stream, number):
+        before, generation = wake_word(stream), stream.generation
+        new = loops.read_is(stream, n, number, generation)
+        old = loops.read_is(stream, n - stream.capacity, n - stream.capacity, generation)
+        outcomes[new, stream.published - n, old] += 1
+        later = n + 1 if new else n
+        waiting = stream.reader(min(n, stream.published))
+        stream.writer()
+        assert wake_word(stream) > before  # whoever the dead one left asleep
+        assert later == stream.published
+        loops.publish_many(stream, 1)
+        found, lost = waiting.read(9)
+        assert (list(range(n, later + 1)), 0) == ([row.sequence for row in found], lost)
+        # a lap later, so that the next kill meets records that are all of one generation
+        stream.writer()
+        loops.publish_many(stream, stream.capacity)
+        assert "work" == sleeper.park(-1)  # it leaves the flag behind, so the next publish wakes
+        n = stream.published
+    assert {(None, 0, True), (None, 0, False), (True, 0, False), (True, 1, False)} == set(outcomes)
+
+
+def wake_word(stream):
+    return int.from_bytes(stream.region.buffer()[64:68], "little")
+
+
+def test_tracker_killed_anywhere_in_a_slot_of_its_tracks(loops, children, make_instance):
+    """Readers see the old track, the new one or none; the next writer heals the slot."""
+    tracks = make_instance(n_sources=1, n_symbols=2, n_edges=2, n_tracks=1).tracks
+    old, new = (
+        OpenTuple(n, 0, 0, "open", n, n, *[float(n)] * 4, n, n, *[float(n)] * 5, True, False)
+        for n in (1, 2)
+    )
+    tracks.put(0, old)
+    outcomes = Counter()
+    for _ in kill_points(loops, children, loops.track_traced, tracks, 0, new):
+        seen = tracks.read(0)
+        outcomes["none" if seen is None else seen.track] += 1
+        assert seen in (None, old, new)
+        tracks.put(0, old)
+        assert old == tracks.read(0)
+    assert {"none", 1, 2} == set(outcomes)
+
+
 def test_engine_killed_anywhere_in_a_turn_signals_once(loops, children, make_instance):
     """After the restart there is one record of the pair, or a byte that the tracker can free."""
     instance = spread_instance(make_instance)
@@ -138,18 +191,18 @@ def test_engine_killed_anywhere_in_a_turn_signals_once(loops, children, make_ins
     for _ in kill_points(loops, children, loops.turn_traced, engine_of(instance), NOW, stride=9):
         ring = SignalRing(instance.ring.region)
         assert ring.produced == ring.read + ring.queued
-        outcomes[instance.active.state(0, 3), ring.queued] += 1
+        outcomes[instance.active.state(3), ring.queued] += 1
         restarted = engine_of(instance)
         restarted.scan(NOW)
-        if instance.active.state(0, 3) == SIGNALLED and ring.queued == 0:
-            assert instance.active.move(0, 3, SIGNALLED, FREE)  # as the tracker does
+        if instance.active.state(3) == SIGNALLED and ring.queued == 0:
+            assert instance.active.move(3, SIGNALLED, FREE)  # as the tracker does
             restarted.turn(NOW)
             restarted.scan(NOW)
         restarted.turn(NOW + S // 2)
-        assert (1, SIGNALLED) == (ring.queued, instance.active.state(0, 3))
+        assert (1, SIGNALLED) == (ring.queued, instance.active.state(3))
         assert 100.0 == ring.peek().buy_px
         ring.advance()
-        assert instance.active.move(0, 3, SIGNALLED, FREE)
+        assert instance.active.move(3, SIGNALLED, FREE)
         instance.dirty.mark(0, 3)
     assert {(FREE, 0), (SIGNALLED, 0), (SIGNALLED, 1)} == set(outcomes)
 
@@ -158,7 +211,7 @@ def test_a_quote_is_never_half_new_for_numpy_snapshots(loops, children, make_ins
     """A slot that its writer left half-way is empty in a snapshot, and odd."""
     import spreadcore
 
-    instance = make_instance(n_sources=2, n_symbols=2, n_directions=1)
+    instance = make_instance(n_sources=2, n_symbols=2, n_edges=2)
     instance.quotes.write(0, 1, 1.0, 2.0, 3.0, 4.0, 0, NOW)
     with spreadcore.attach(instance.name) as table:
         for _ in kill_points(

@@ -13,7 +13,7 @@ RECORDS = {"two_cores": 10_000_000, "one_core": 2_000_000, "free": 5_000_000}
 def test_order_and_nothing_lost(loops, children, make_instance, pinning, capacity):
     name, cores = pinning
     n = RECORDS[name] // {2: 10, 16: 2, 1024: 1}[capacity]
-    ring = make_instance(n_sources=2, n_symbols=capacity, n_directions=1).ring
+    ring = make_instance(n_sources=2, n_symbols=capacity, n_edges=capacity).ring
     assert capacity == ring.capacity
     ring._start_at(FIRST)
     children.start("producer", loops.produce, ring, FIRST, n, cpus=cores[0])

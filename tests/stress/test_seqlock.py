@@ -18,7 +18,7 @@ READS = {
 
 
 def run(loops, children, make_instance, board, cores, n_slots, n_reads, wait_after=0, **writer):
-    quotes = make_instance(n_sources=2, n_symbols=16, n_directions=1, force=True).quotes
+    quotes = make_instance(n_sources=2, n_symbols=16, n_edges=16, force=True).quotes
     children.start(
         "writer", loops.write_until_done, quotes, board, n_slots, cpus=cores[0], **writer
     )

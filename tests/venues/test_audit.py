@@ -25,6 +25,7 @@ each_venue = pytest.mark.parametrize("venue", VENUES.values(), ids=str)
 BINANCE = ("symbol", "bidPrice", "askPrice")
 BYBIT = ("symbol", "bid1Price", "ask1Price")
 OKX = ("instId", "bidPx", "askPx")
+GATE = ("highest_bid", "lowest_ask")
 SIZES = {"bidQty": "5.66862000", "askQty": "3.84780000"}
 SHAPES = {
     "binance-spot": ("BTCUSDT", BINANCE, SIZES),
@@ -38,6 +39,8 @@ SHAPES = {
     }),
     "okx-spot": ("BTC-USDT", OKX, {"instType": "SPOT", "bidSz": "0.28", "ts": str(MS)}),
     "okx-futures": ("BTC-USDT-SWAP", OKX, {"instType": "SWAP", "bidSz": "413", "ts": str(MS)}),
+    "gate-spot": ("BTC_USDT", ("currency_pair", *GATE), {"last": "77164", "etf_leverage": ""}),
+    "gate-futures": ("BTC_USDT", ("contract", *GATE), {"highest_size": "653.2", "last": "77164"}),
 }  # fmt: skip
 TELLS_TIME = {"binance-futures", "okx-spot", "okx-futures"}
 
@@ -84,17 +87,22 @@ REQUESTS = {
     "mexc-spot": ("/api/v3/ticker/bookTicker",
                   "/api/v3/ticker/bookTicker?symbol=BTCUSDT", 10, 10, 25),
     "mexc-futures": ("/api/v1/contract/ticker",
-                     "/api/v1/contract/ticker?symbol=BTC_USDT", 1, 1, 20),
+                     "/api/v1/contract/ticker?symbol=BTC_USDT", 1, 1, 1),
     "okx-spot": ("/api/v5/market/tickers?instType=SPOT",
                  "/api/v5/market/ticker?instId=BTC-USDT", 1, 1, 1),
     "okx-futures": ("/api/v5/market/tickers?instType=SWAP",
                     "/api/v5/market/ticker?instId=BTC-USDT-SWAP", 1, 1, 1),
+    "gate-spot": ("/api/v4/spot/tickers",
+                  "/api/v4/spot/tickers?currency_pair=BTC_USDT", 1, 1, 1),
+    "gate-futures": ("/api/v4/futures/usdt/tickers",
+                     "/api/v4/futures/usdt/tickers?contract=BTC_USDT", 1, 1, 1),
 }  # fmt: skip
 REST_LIMITS = {
     "binance-spot": (6_000, 60), "binance-futures": (2_400, 60),
     "bybit-spot": (600, 5), "bybit-futures": (600, 5),
     "mexc-spot": (300, 10), "mexc-futures": (20, 2),
     "okx-spot": (20, 2), "okx-futures": (20, 2),
+    "gate-spot": (200, 10), "gate-futures": (200, 10),
 }  # fmt: skip
 
 
@@ -112,15 +120,21 @@ def test_requests_and_their_weights(venue):
 
 
 def test_weights_of_funding_and_maintenance():
-    assert {"binance-futures": 10, "bybit-futures": 1, "mexc-futures": 1, "okx-futures": 2} == {
+    assert {
+        "binance-futures": 10, "bybit-futures": 1, "mexc-futures": 1, "okx-futures": 2,
+        "gate-futures": 1,
+    } == {
         v.name: v.funding_request.weight for v in VENUES.values() if v.funding_request
+    }  # fmt: skip
+    assert {"gate-futures": 300.0} == {
+        v.name: v.audit.funding_every_s for v in VENUES.values() if v.audit.funding_every_s
     }
     assert {
         "binance-spot": ("/sapi/v1/system/status", 1),
         "bybit-spot": ("/v5/system/status", 1),
         "bybit-futures": ("/v5/system/status", 1),
-        "okx-spot": ("/api/v5/system/status", 20),  # one in 5 s
-        "okx-futures": ("/api/v5/system/status", 20),
+        "okx-spot": ("/api/v5/system/status", 1),
+        "okx-futures": ("/api/v5/system/status", 1),
     } == {
         v.name: (v.audit.maintenance_request.path, v.audit.maintenance_request.weight)
         for v in VENUES.values()
@@ -128,16 +142,32 @@ def test_weights_of_funding_and_maintenance():
     }
 
 
+def test_pages_with_a_limit_of_their_own():
+    requests = [
+        r
+        for v in VENUES.values()
+        for r in (v.audit.tickers_request, v.instruments_request(""), v.audit.maintenance_request)
+        if r
+    ]
+    assert {"/api/v5/system/status": 5.0, "/api/v1/contract/detail": 2.0} == {
+        r.path: r.apart_s for r in requests if r.apart_s
+    }
+    assert {(1, r.path, r.apart_s) for r in requests if r.apart_s} == {
+        r.cost for r in requests if r.cost.path
+    }
+
+
 def test_what_answers_prove():
     audits = {v.name: v.audit for v in VENUES.values()}
     assert {"binance-spot"} == {name for name, a in audits.items() if a.trading_only}
     assert {name for name, a in audits.items() if a.rows_tell_time} == TELLS_TIME
-    assert {"mexc-spot": 10.0, "mexc-futures": 10.0} == {
+    assert {"mexc-spot": 10.0, "mexc-futures": 10.0, "gate-spot": 60.0, "gate-futures": 30.0} == {
         name: a.older_by_s for name, a in audits.items() if a.older_by_s != 5.0
     }
     assert {
         "binance-spot": 600, "binance-futures": 180, "bybit-spot": 180, "bybit-futures": 180,
         "mexc-spot": 300, "mexc-futures": 300, "okx-spot": 300, "okx-futures": 300,
+        "gate-spot": 300, "gate-futures": 300,
     } == {name: a.status_every_s for name, a in audits.items()}  # fmt: skip
 
 
@@ -145,7 +175,7 @@ def test_what_answers_prove():
 def test_names_are_escaped_and_come_back_whole(venue):
     odd = "币安人生&A=1#%+?/USDT"
     query = dict(parse_qsl(venue.audit.ask_request([odd]).query, strict_parsing=True))
-    named = query.get("symbol") or query.get("instId") or query["symbols"]
+    (named,) = [v for v in query.values() if v not in ("linear", "spot")]
     assert named in (odd, json.dumps([odd], ensure_ascii=False))
     assert venue.audit.ask_request([odd]).query.isascii()
 
@@ -255,7 +285,7 @@ def test_an_answer_of_another_venue_is_refused(venue):
     for other in VENUES.values():
         if other is venue or any({venue.name, other.name} <= group for group in alike):
             continue
-        with pytest.raises(OURS):
+        with pytest.raises(BadFrame, match="found .* expected"):
             venue.audit.tickers(body(other, [row_of(other)]))
 
 

@@ -52,6 +52,17 @@ TICKERS = {
     "okx-futures/tickers_swap_2026-09-12_fields_trimmed.json": [
         ("BTC-USDT-SWAP", 77164.0, 77164.1, 1_789_238_862_168 * MS)
     ],
+    "gate-futures/tickers_2026-09_bulk_fields_trimmed.json": [
+        ("BTC_USDT", 80358.0, 80358.1, 0),
+        ("PEPE_USDT", 3.998e-6, 3.999e-6, 0),
+    ],
+    "gate-futures/tickers_2026-09-12_fields_trimmed.json": [("BTC_USDT", 77151.4, 77151.5, 0)],
+    "gate-futures/ticker_single_2024-12_full.json": [("BTC_USDT", 102984.6, 102984.7, 0)],
+    "gate-spot/ticker_single_with_sizes_2026-09.json": [
+        ("BTC_USDT", 84049.9, 84050.0, 0),
+        ("GRAM_USDT", 1.4025, 1.4029, 0),
+    ],
+    "gate-spot/ticker_row_without_sizes.json": [("KFC_USDT", 7.218, 7.298, 0)],
 }
 OTHERS = {  # read by the tests below
     "binance-spot/exchangeInfo_status_2021-10-12_fields_trimmed.json",
@@ -63,6 +74,8 @@ OTHERS = {  # read by the tests below
     "bybit-status/system_status_2025-07-07.json",
     "okx-spot/ticker_row_one_sided_2026-07.json",
     "okx-status/status_docs_2023-01.json",
+    "gate-futures/contracts_2023-05-24_fields_trimmed.json",
+    "gate-spot/currency_pairs_2021-04-22.json",
 }
 UNREAD = {
     "mexc-spot/symbol_offline_docs_2026-04.json",  # the list of all pairs says the same
@@ -86,6 +99,14 @@ def test_every_sample_of_our_venues_is_read_or_named():
 def test_tickers(path):
     audit = VENUES[path.partition("/")[0]].audit
     assert TICKERS[path] == audit.tickers(sample(path))
+
+
+def test_statuses_of_gates_lists():
+    spot = VENUES["gate-spot"].instruments(sample("gate-spot/currency_pairs_2021-04-22.json"))
+    assert {"ETH_USDT", "BTC_USDT"} == {one.venue_symbol for one in spot.instruments}
+    assert {"not_trading": 5, "not_usdt": 2} == spot.skipped
+    path = "gate-futures/contracts_2023-05-24_fields_trimmed.json"
+    assert {"COCOS_USDT": "delisted"} == VENUES["gate-futures"].instruments(sample(path)).left_out
 
 
 def test_times_of_binance_differ_by_row():

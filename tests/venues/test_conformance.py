@@ -31,6 +31,7 @@ from spreadscan.venues.reference import ReferenceDecoder, decline_reason
 MS = 1_786_659_828_107
 NS = MS * 1_000_000
 SYMBOL = {"okx-spot": "BTC-USDT", "okx-futures": "BTC-USDT-SWAP", "mexc-futures": "BTC_USDT"}
+SYMBOL |= {"gate-spot": "BTC_USDT", "gate-futures": "BTC_USDT"}
 MEXC_TOPIC = "spot@public.aggre.bookTicker.v3.api.pb@10ms@"
 
 each_venue = pytest.mark.parametrize("venue", VENUES.values(), ids=str)
@@ -65,6 +66,9 @@ PUBLISHED = {
     "mexc-futures": (150, 1, 8_192, 20, 5, 300),
     "okx-spot": (100, 100, 65_536, 5, 3, 900),
     "okx-futures": (100, 100, 65_536, 5, 3, 900),
+    # nothing is published but 300 sockets an address; what others have seen to work
+    "gate-spot": (385, 200, 16_384, 385, 5, 300),
+    "gate-futures": (200, 857, 16_384, 150, 5, 300),
 }
 
 
@@ -95,8 +99,10 @@ def test_stale_rules_and_fees():
         "mexc-futures": (10.0, 8.0),
         "okx-spot": (75.0, 10.0),
         "okx-futures": (75.0, 5.0),
+        "gate-spot": (60.0, 10.0),
+        "gate-futures": (60.0, 5.0),
     } == {v.name: (v.spec.stale_after_s, v.spec.taker_bps) for v in VENUES.values()}
-    silent = {"binance-spot", "binance-futures", "mexc-spot"}
+    silent = {"binance-spot", "binance-futures", "mexc-spot", "gate-spot", "gate-futures"}
     assert silent == {v.name for v in VENUES.values() if not v.spec.repeats}
 
 
@@ -150,6 +156,16 @@ SUBSCRIBE = {
         "op": "subscribe",
         "args": [{"channel": "bbo-tbt", "instId": "BTC-USDT-SWAP"}],
     },
+    **{
+        f"gate-{market}": {
+            "time": 1_700_000_000,
+            "id": 7,
+            "channel": f"{market}.book_ticker",
+            "event": "subscribe",
+            "payload": ["BTC_USDT"],
+        }
+        for market in ("spot", "futures")
+    },
 }
 UNSUBSCRIBE_WORD = {
     "binance-spot": ("method", "UNSUBSCRIBE"),
@@ -160,6 +176,8 @@ UNSUBSCRIBE_WORD = {
     "mexc-futures": ("method", "unsub.depth.full"),
     "okx-spot": ("op", "unsubscribe"),
     "okx-futures": ("op", "unsubscribe"),
+    "gate-spot": ("event", "unsubscribe"),
+    "gate-futures": ("event", "unsubscribe"),
 }
 
 
@@ -189,6 +207,20 @@ def test_a_full_frame_keeps_to_the_bytes_and_names_every_topic(venue):
         assert symbols == named
 
 
+@each_venue
+def test_a_frame_is_stamped_with_its_time_where_the_venue_wants_it(venue):
+    """And is not longer than it was planned to be."""
+    symbols = [symbol_of(venue)]
+    frames = [venue.subscribe(symbols, 7), venue.unsubscribe(symbols, 7), venue.ping(7)]
+    for frame in filter(None, frames):
+        sent = venue.sent_at(frame, 1_790_000_123.9)
+        if venue.spec.exchange != "gate":
+            assert frame == sent
+            continue
+        assert json.loads(frame) | {"time": 1_790_000_123} == json.loads(sent)
+        assert len(frame) == len(sent)
+
+
 def test_mexc_futures_takes_one_contract_a_frame():
     with pytest.raises(ValueError, match="unpack"):
         VENUES["mexc-futures"].subscribe(["BTC_USDT", "ETH_USDT"], 1)
@@ -211,6 +243,8 @@ def test_pings():
         "mexc-futures": '{"method":"ping"}',
         "okx-spot": "ping",
         "okx-futures": "ping",
+        "gate-spot": '{"time":1700000000,"channel":"spot.ping"}',
+        "gate-futures": '{"time":1700000000,"channel":"futures.ping"}',
     } == {v.name: v.ping(9) for v in VENUES.values()}
     assert {v.name for v in VENUES.values() if v.ping(1) is None} == {
         v.name for v in VENUES.values() if v.spec.ping_kind == "server"
@@ -223,7 +257,7 @@ CLIENT_PINGS = [v for v in VENUES.values() if v.spec.ping_kind == "client"]
 @pytest.mark.parametrize("venue", CLIENT_PINGS, ids=str)
 def test_pings_come_before_the_venue_hangs_up(venue):
     # Seconds after which a socket without our ping is closed; Bybit says 10 minutes.
-    cut = {"bybit": 600, "mexc": 60, "okx": 30}[venue.spec.exchange]
+    cut = {"bybit": 600, "mexc": 60, "okx": 30, "gate": 60}[venue.spec.exchange]
     assert venue.spec.ping_every_s < venue.spec.pong_deadline_s <= cut
     assert 2 * venue.spec.ping_every_s <= cut
 
@@ -237,6 +271,8 @@ REQUESTS = {
     "mexc-futures": "/api/v1/contract/detail?",
     "okx-spot": "/api/v5/public/instruments?instType=SPOT",
     "okx-futures": "/api/v5/public/instruments?instType=SWAP",
+    "gate-spot": "/api/v4/spot/currency_pairs?",
+    "gate-futures": "/api/v4/futures/usdt/contracts?",
 }
 
 
@@ -251,6 +287,11 @@ def test_bybit_cursor_is_passed_on_as_it_came():
     venue = VENUES["bybit-futures"]
     assert cursor == venue.instruments(json.dumps(page).encode()).cursor
     assert f"category=linear&limit=1000&cursor={cursor}" == venue.instruments_request(cursor).query
+
+
+def test_gates_contracts_go_on_from_a_number_of_rows():
+    request = VENUES["gate-futures"].instruments_request("1000")
+    assert "/api/v4/futures/usdt/contracts?limit=1000&offset=1000" == request.url("")
 
 
 # ---- what we understand ------------------------------------------------------------------
@@ -455,6 +496,59 @@ CONTROLS = [
         b'{"event":"channel-conn-count","channel":"orders","connCount":"2","connId":"a"}',
         Event("channel-conn-count"),
     ),
+    (
+        "gate-spot",
+        b'{"time":1,"time_ms":1001,"id":7,"conn_id":"c","channel":"spot.book_ticker",'
+        b'"event":"subscribe","payload":["BTC_USDT"],"result":{"status":"success"}}',
+        Ack("7", ("BTC_USDT",), True),
+    ),
+    (
+        "gate-futures",
+        b'{"time":1,"time_ms":1001,"id":8,"channel":"futures.book_ticker","event":"unsubscribe",'
+        b'"payload":["BTC_USDT"],"error":null,"result":{"status":"success"}}',
+        Ack("8", ("BTC_USDT",), False),
+    ),
+    (
+        "gate-futures",
+        b'{"time":1,"id":8,"channel":"futures.book_ticker","event":"subscribe","payload":'
+        b'["BTC_USDT","NOPE_USDT"],"error":{"code":2,"message":"unknown currency pair NOPE_USDT"},'
+        b'"result":{"status":"fail"}}',
+        Refusal("2: unknown currency pair NOPE_USDT", "8", ("NOPE_USDT",), meaning=TOPICS),
+    ),
+    (
+        "gate-spot",
+        b'{"time":1,"channel":"","event":"","error":{"code":1,"message":"request payload does not '
+        b'follow json schema"},"result":null}',
+        Refusal("1: request payload does not follow json schema", meaning=REQUEST),
+    ),
+    (
+        "gate-spot",
+        b'{"time":1,"id":7,"channel":"spot.book_ticker","event":"subscribe","error":{"code":3,'
+        b'"message":"internal"},"result":{"status":"fail"}}',
+        Refusal("3: internal", "7", meaning=BUSY),
+    ),
+    (
+        "gate-spot",
+        b'{"time":1,"time_ms":1001,"channel":"spot.pong","event":"","result":null}',
+        Pong(),
+    ),
+    (
+        "gate-futures",
+        b'{"time":1,"channel":"futures.system","event":"update","result":{"type":"upgrade",'
+        b'"msg":"reconnect please"}}',
+        Event("upgrade", restart=True),
+    ),
+    (
+        "gate-spot",
+        b'{"time":1,"channel":"spot.system","event":"upgrade","result":null}',
+        Event("upgrade", restart=True),
+    ),
+    (
+        "gate-futures",
+        b'{"time":1,"channel":"futures.system","event":"update","result":{"type":'
+        b'"outdated_sbe_schema_id","msg":"x"}}',
+        Event("outdated_sbe_schema_id"),
+    ),
 ]
 
 
@@ -479,7 +573,7 @@ def test_acks_and_refusals_name_topics_as_topic_does(venue):
     ]
     ours = {"btcusdt@bookTicker"} if venue.spec.exchange == "binance" else set(named)
     symbols = ["BTCUSDT", "NOPEUSDT", "A", "B", "AUSDT", "BUSDT", "CUSDT", "NOPE_USDT"]
-    symbols += ["BTC-USDT", "NO-USDT", "BTC-USDT-SWAP"]
+    symbols += ["BTC-USDT", "NO-USDT", "BTC-USDT-SWAP", "BTC_USDT"]
     assert ours <= {venue.topic(s) for s in symbols}
     assert ours
 
@@ -499,6 +593,8 @@ OTHER = {
     "mexc-futures": b'{"symbol":"BTC_USDT","data":{"price":1},"channel":"push.fair.price"}',
     "okx-spot": b'{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":[]}',
     "okx-futures": b'{"arg":{"channel":"books","instId":"BTC-USDT-SWAP"},"data":[{"asks":[]}]}',
+    "gate-spot": b'{"time":1,"channel":"spot.tickers","event":"update","result":{"s":"BTC_USDT"}}',
+    "gate-futures": b'{"channel":"futures.trades","event":"update","result":[{"size":1}]}',
 }
 
 
@@ -571,6 +667,12 @@ RENDERED = {
     "mexc-spot": b"\x0a\x33spot@public.aggre.bookTicker.v3.api.pb@10ms@BTCUSDT\x1a\x07BTCUSDT"
     b"\x30\x8b\xe3\xe5\xe9\xff\x33\xda\x13\x31\x0a\x0763561.5\x12\x051.776\x1a\x0763561.6"
     b"\x22\x054.848\x2a\x0831398762\x30\x8b\xe3\xe5\xe9\xff\x33",
+    **{
+        f"gate-{market}": b'{"time":1786659828,"time_ms":1786659828107,"channel":"%s.book_ticker",'
+        b'"event":"update","result":{"t":1786659828107,"u":31398762,"s":"BTC_USDT","b":"63561.5",'
+        b'"B":"1.776","a":"63561.6","A":"4.848"}}' % market.encode()
+        for market in ("spot", "futures")
+    },
 }
 
 
@@ -791,6 +893,32 @@ ROWS = {
         "ruleType": "normal",
         "instCategory": "1",
     },
+    "gate-spot": {
+        "id": "PEPE_USDT",
+        "base": "PEPE",
+        "base_name": "Pepe",
+        "quote": "USDT",
+        "min_base_amount": "0.00001",
+        "min_quote_amount": "3",
+        "max_base_amount": "9000",
+        "amount_precision": 5,
+        "precision": 2,
+        "trade_status": "tradable",
+        "type": "normal",
+    },
+    "gate-futures": {
+        "name": "PEPE_USDT",
+        "type": "direct",
+        "quanto_multiplier": "10000000",
+        "status": "trading",
+        "in_delisting": False,
+        "is_pre_market": False,
+        "contract_type": "",
+        "order_price_round": "0.01",
+        "order_size_min": "0.1",
+        "order_size_max": "9000",
+        "enable_decimal": True,
+    },
 }
 # tick, lot_step, min_qty, max_qty, min_notional
 NUMBERS = {
@@ -802,8 +930,10 @@ NUMBERS = {
     "mexc-futures": (0.01, 1.0, 2.0, 9000.0, 0.0),
     "okx-spot": (0.01, 0.00002, 0.00001, 9000.0, 0.0),
     "okx-futures": (0.01, 0.00002, 0.00001, 9000.0, 0.0),
+    "gate-spot": (0.01, 0.00001, 0.00001, 9000.0, 3.0),
+    "gate-futures": (0.01, 0.1, 0.1, 9000.0, 0.0),
 }
-CONTRACT_SIZE = {"mexc-futures": 1e7, "okx-futures": 1e7}
+CONTRACT_SIZE = {"mexc-futures": 1e7, "okx-futures": 1e7, "gate-futures": 1e7}
 
 
 def page_of(venue, rows):
@@ -814,6 +944,7 @@ def page_of(venue, rows):
         if venue.spec.kind == "spot"
         else {"success": True, "code": 0, "data": rows},
         "okx": {"code": "0", "data": rows, "msg": ""},
+        "gate": rows,
     }[venue.spec.exchange]
     return venue.instruments(json.dumps(body).encode())
 
@@ -825,7 +956,7 @@ def test_every_field_of_an_instrument(venue):
     assert {} == page.skipped
     (got,) = page.instruments
     listed = "1000PEPE" if venue.name in ("binance-futures", "bybit-futures") else "PEPE"
-    assert (row.get("symbol") or row["instId"], "PEPE", listed, "USDT", "PEPE-USDT") == (
+    assert (row[NAME_KEYS[venue.name][0]], "PEPE", listed, "USDT", "PEPE-USDT") == (
         got.venue_symbol,
         got.base,
         got.listed_base,
@@ -894,6 +1025,24 @@ SKIPS = [
     ("okx-futures", {"ctValCcy": "USDT"}, "odd_contract"),
     ("okx-futures", {"ruleType": "rebase_contract"}, "rebase"),
     ("okx-futures", {"instType": "FUTURES"}, "not_perpetual"),
+    ("gate-spot", {"quote": "USDC"}, "not_usdt"),
+    ("gate-spot", {"trade_status": "untradable"}, "not_trading"),
+    ("gate-spot", {"trade_status": "sellable", "buy_start": 1_790_000_000}, "not_trading"),
+    ("gate-spot", {"type": "premarket"}, "pre_market"),
+    ("gate-spot", {"base": "PEPE3L", "id": "PEPE3L_USDT"}, "leveraged_token"),
+    ("gate-spot", {"base": "PEPEBEAR", "id": "PEPEBEAR_USDT"}, "leveraged_token"),
+    ("gate-spot", {"base_name": "Apple xStock"}, "tokenised_stock"),
+    ("gate-spot", {"base_name": "Tesla Ondo Tokenized Stock"}, "tokenised_stock"),
+    ("gate-futures", {"type": "inverse", "quanto_multiplier": "0"}, "inverse"),
+    ("gate-futures", {"name": "PEPE_USD1"}, "not_usdt"),
+    ("gate-futures", {"name": "_USDT"}, "not_usdt"),
+    ("gate-futures", {"in_delisting": True}, "delisted"),
+    ("gate-futures", {"status": "delisting"}, "delisted"),
+    ("gate-futures", {"status": "circuit_breaker"}, "not_trading"),
+    ("gate-futures", {"status": "something new"}, "not_trading"),
+    ("gate-futures", {"is_pre_market": True}, "pre_market"),
+    ("gate-futures", {"contract_type": "stocks"}, "tradfi"),
+    ("gate-futures", {"quanto_multiplier": "0"}, "missing_field"),
 ]
 
 
@@ -916,12 +1065,19 @@ def test_rows_left_out_are_counted_by_reason(source, change, reason):
         ("mexc-futures", {"contractSize": -1}, {"PEPE_USDT": "missing_field: contractSize"}),
         ("okx-spot", {"state": None}, {"PEPE-USDT": "missing_field: state"}),
         ("okx-futures", {"ctVal": ""}, {"PEPE-USDT-SWAP": "missing_field: ctVal or ctMult"}),
+        ("gate-spot", {"trade_status": None}, {"PEPE_USDT": "missing_field: trade_status"}),
+        ("gate-futures", {"name": "A B"}, {"row 1": "missing_field: name"}),
+        (
+            "gate-futures",
+            {"quanto_multiplier": ""},
+            {"PEPE_USDT": "missing_field: quanto_multiplier"},
+        ),
         ("okx-futures", {"status": "anything", "new": [1]}, {}),  # unknown fields are ignored
         ("okx-futures", {"state": "anything"}, {}),  # and a new value is no missing one
     ],
 )
 def test_a_row_that_lacks_something_is_named(source, change, said):
-    other = {"symbol": "OTHERUSDT", "instId": "OTHER-USDT"}
+    other = {"symbol": "OTHERUSDT", "instId": "OTHER-USDT", "id": "OTHER_USDT", "name": "O_USDT"}
     page = page_of(VENUES[source], [ROWS[source] | other, ROWS[source] | change])
     assert said == page.incomplete
 
@@ -944,12 +1100,16 @@ def test_a_field_that_is_not_there_is_not_a_value_that_says_no(source, field):
 
 
 NAME_KEYS = {
-    "binance": ("symbol", "baseAsset"),
-    "bybit": ("symbol", "baseCoin"),
+    "binance-spot": ("symbol", "baseAsset"),
+    "binance-futures": ("symbol", "baseAsset"),
+    "bybit-spot": ("symbol", "baseCoin"),
+    "bybit-futures": ("symbol", "baseCoin"),
     "mexc-spot": ("symbol", "baseAsset"),
     "mexc-futures": ("symbol", "baseCoin"),
     "okx-spot": ("instId", "baseCcy"),
     "okx-futures": ("instId", "ctValCcy"),
+    "gate-spot": ("id", "base"),
+    "gate-futures": ("name",),
 }
 
 
@@ -958,7 +1118,7 @@ NAME_KEYS = {
     "name", ["", "A B", 'A"B', "A'B", "A,B", "A\\B", "A\n", "A\u200b", "A\u00a0", "A" * 65, 7]
 )
 def test_names_that_would_break_a_request_or_a_file_are_left_out(venue, name):
-    for key in NAME_KEYS.get(venue.name) or NAME_KEYS[venue.spec.exchange]:
+    for key in NAME_KEYS[venue.name]:
         page = page_of(venue, [ROWS[venue.name] | {key: name}])
         assert {"missing_field": 1} == page.skipped
 
@@ -972,6 +1132,8 @@ KEEPS = [
     ("mexc-futures", {"state": "0", "futureType": "1", "contractSize": "0.01"}, True),
     ("bybit-futures", {"symbolType": "adventure"}, True),
     ("okx-spot", {"instCategory": 1}, True),
+    ("gate-spot", {"base": "3L", "id": "3L_USDT"}, True),  # of no coin
+    ("gate-futures", {"enable_decimal": False, "order_size_min": 1}, True),
 ]
 
 
@@ -1009,6 +1171,7 @@ ERRORS = {
     "mexc-spot": b'{"code":429,"msg":"Too Many Requests"}',
     "mexc-futures": b'{"success":false,"code":510,"message":"Requests are too frequent"}',
     "okx": b'{"code":"50011","msg":"Too Many Requests","data":[]}',
+    "gate": b'{"label":"TOO_MANY_REQUESTS","message":"Too many requests"}',
 }
 
 
@@ -1025,6 +1188,9 @@ def test_a_body_of_too_many_is_a_rate_limit_with_a_wait(venue):
     "body", [b"", b"<html>" + b"x" * 100_000, b"[]", b"{}", b"\xff", b"[" * 100_000]
 )
 def test_a_body_that_is_no_list_is_a_bad_frame_with_a_short_text(venue, body):
+    if body == b"[]" and venue.spec.exchange == "gate":  # lists stand bare, and one may be empty
+        assert 0 == venue.instruments(body).n_rows
+        return
     with pytest.raises(BadFrame) as caught:
         venue.instruments(body)
     assert 200 > len(str(caught.value))

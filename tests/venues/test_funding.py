@@ -26,13 +26,15 @@ REQUESTS = {
     "bybit-futures": "/v5/market/tickers?category=linear",
     "mexc-futures": "/api/v1/contract/funding_rate?",
     "okx-futures": "/api/v5/public/funding-rate?instId=ANY",
+    "gate-futures": "/api/v4/futures/usdt/contracts?",
 }
-SYMBOL = {"mexc-futures": "BTC_USDT", "okx-futures": "BTC-USDT-SWAP"}
+SYMBOL = {"mexc-futures": "BTC_USDT", "okx-futures": "BTC-USDT-SWAP", "gate-futures": "BTC_USDT"}
 KEYS = {
     "binance-futures": ("symbol", "lastFundingRate", "nextFundingTime"),
     "bybit-futures": ("symbol", "fundingRate", "nextFundingTime"),
     "mexc-futures": ("symbol", "fundingRate", "nextSettleTime"),
     "okx-futures": ("instId", "fundingRate", "fundingTime"),
+    "gate-futures": ("name", "funding_rate", "funding_next_apply"),
 }
 ROWS = {
     "binance-futures": {
@@ -58,6 +60,12 @@ ROWS = {
         "nextFundingRate": "0.9", "nextFundingTime": str(AFTER_MS), "premium": "0.0000910",
         "settFundingRate": "0.8", "settState": "settled", "ts": str(NEXT_MS - 1_000),
     },
+    "gate-futures": {
+        "name": "BTC_USDT", "type": "direct", "funding_rate": "-0.00003125",
+        "funding_rate_indicative": "0.9", "funding_next_apply": NEXT_MS // 1_000,
+        "funding_interval": 28_800, "funding_offset": 0, "in_delisting": False,
+        "quanto_multiplier": "0.0001", "mark_price": "63561.5",
+    },
 }  # fmt: skip
 # listed beside perpetuals, without a payment to come
 DATED = {
@@ -65,17 +73,19 @@ DATED = {
     "bybit-futures": {"symbol": "BTCUSDT-25DEC26", "fundingRate": "", "nextFundingTime": "0"},
     "mexc-futures": {"symbol": "BTC_USDT_261225", "fundingRate": None},
     "okx-futures": {"instId": "BTC-USDT-261225", "fundingRate": "", "fundingTime": ""},
+    "gate-futures": {"name": "LEAVE_USDT", "in_delisting": True},
 }
 ERRORS = {
     "binance-futures": b'{"code":-1003,"msg":"Too many requests"}',
     "bybit-futures": b'{"retCode":10006,"retMsg":"Too many visits!","result":{}}',
     "mexc-futures": b'{"success":false,"code":510,"message":"Requests are too frequent"}',
     "okx-futures": b'{"code":"50011","msg":"Too Many Requests","data":[]}',
+    "gate-futures": b'{"message":"too many requests","label":"TOO_MANY_REQUESTS"}',
 }
 
 
 def body(venue, rows):
-    if venue.name == "binance-futures":
+    if venue.name in ("binance-futures", "gate-futures"):
         return json.dumps(rows).encode()
     if venue.name == "bybit-futures":
         page = {"retCode": 0, "retMsg": "OK", "result": {"category": "linear", "list": rows}}

@@ -39,7 +39,8 @@ def ask_for_newest(instance: Instance, config: Config) -> Lists:
 
 def _usable(instance: Instance, config: Config, in_use: ListsInUse | None) -> Lists:
     lists = load(config.paths.generated)
-    check_capacity(lists, instance.region("control").n_symbols)
+    control = instance.region("control")
+    check_capacity(lists, control.n_symbols, control.n_edges)
     refuse_foreign(
         lists, origin_of(config), f"{Path(config.paths.generated)}: generation {lists.generation}"
     )

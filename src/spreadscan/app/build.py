@@ -1,13 +1,14 @@
 """Make workers out of config, lists and an instance. Nothing else constructs them."""
 
+import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from spreadcore import Instance
+from spreadcore.edges import RECORD, EdgeIndex
 from spreadcore.engine import Engine
 from spreadcore.errors import LayoutMismatch, RegionMissing
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import LIMITS, TRACKER_COUNTERS
 from spreadcore.lease import lease_held
 from spreadcore.region import create, exists, instance_dir
@@ -28,8 +29,8 @@ from spreadscan.venues import VENUES
 
 WRITABLE = {
     "feed": ("quotes", "dirty", "health", "acts"),
-    "engine": ("dirty", "signals", "active", "health", "questions", "answers"),
-    "tracker": ("dirty", "signals", "active", "health"),
+    "engine": ("dirty", "signals", "active", "health", "questions", "answers", "engine_stream"),
+    "tracker": ("dirty", "signals", "active", "health", "tracks", "tracker_stream"),
     "audit": ("dirty", "health", "funding", "audit", "questions", "answers", "acts"),
     "single": (
         "quotes",
@@ -42,6 +43,9 @@ WRITABLE = {
         "questions",
         "answers",
         "acts",
+        "engine_stream",
+        "tracker_stream",
+        "tracks",
     ),
     "supervisor": ("health", "control"),
     "ctl": ("control",),
@@ -51,39 +55,42 @@ HANDOVER_S = 6.0  # a predecessor that is ending holds its lease and its folder 
 _RUN_FOR_S = 0.05  # the engine comes back to Python at least this often
 
 
-def least_capacity(config: Config, n_ids: int) -> Capacity:
-    """Return the room that an instance for so many ids must have."""
-    least = _with_ids(config)
-    return msgspec.structs.replace(least, symbols=max(least.symbols, n_ids))
+def least_capacity(config: Config, n_ids: int, n_edges: int = 0) -> Capacity:
+    """Return the room that an instance for so many symbol ids and edges must have."""
+    own = config.capacity
+    return Capacity(
+        max(own.sources, *(i + 1 for i in config.source_ids)),
+        max(own.symbols, n_ids),
+        max(own.edges, n_edges),
+    )
 
 
-def new_capacity(config: Config, n_ids: int) -> Capacity:
-    """Return the room that an instance for so many ids is made with.
+def new_capacity(config: Config, n_ids: int, n_edges: int = 0) -> Capacity:
+    """Return the room that an instance for so many symbol ids and edges is made with.
 
-    That of the config; where the ids need more, doubled until an eighth is spare, as far as the
+    That of the config; where more are needed, doubled until an eighth is spare, as far as the
     layout goes.
     """
-    least = _with_ids(config)
-    symbols, wanted = config.capacity.symbols, n_ids + n_ids // 8
-    while n_ids > config.capacity.symbols and symbols < wanted:
-        symbols *= 2
-    return msgspec.structs.replace(least, symbols=min(symbols, LIMITS["n_symbols"]))
-
-
-def _with_ids(config: Config) -> Capacity:
-    """Return the room of the config, or more where sources or directions in use have later ids."""
-    own = config.capacity
+    least = least_capacity(config, n_ids, n_edges)
     return msgspec.structs.replace(
-        own,
-        sources=max(own.sources, *(i + 1 for i in config.source_ids)),
-        directions=max(own.directions, *(d.id + 1 for d in config.enabled_directions)),
+        least,
+        symbols=_doubled(config.capacity.symbols, n_ids, LIMITS["n_symbols"]),
+        edges=_doubled(config.capacity.edges, n_edges, LIMITS["n_edges"]),
     )
+
+
+def _doubled(room: int, needed: int, most: int) -> int:
+    if needed <= room:
+        return room
+    while room < needed + needed // 8:
+        room *= 2
+    return min(room, most)
 
 
 def capacity_of(instance: Instance) -> Capacity:
     """Return the room that an instance was made with."""
     region = instance.region("control")
-    return Capacity(region.n_sources, region.n_symbols, region.n_directions)
+    return Capacity(region.n_sources, region.n_symbols, region.n_edges, region.n_tracks)
 
 
 def has_room(found: Capacity, needed: Capacity) -> bool:
@@ -91,30 +98,36 @@ def has_room(found: Capacity, needed: Capacity) -> bool:
     return all(getattr(found, name) >= getattr(needed, name) for name in Capacity.__struct_fields__)
 
 
-def create_instance(config: Config, *, force: bool = False, n_ids: int = 0) -> bool:
+def create_instance(
+    config: Config, *, force: bool = False, n_ids: int = 0, n_edges: int = 0
+) -> bool:
     """Create the instance; False where one with enough room is there already.
 
-    n_ids: that it must have room for, beside what the config says. force replaces what is
+    n_ids, n_edges: that it must have room for, beside what the config says. force replaces what is
     there. ConfigError where the one there is too small; LayoutMismatch or RegionRefused where
     it is not usable at all.
     """
     if exists(config.instance) and not force:
-        found, least = capacity_of(Instance(config.instance)), least_capacity(config, n_ids)
+        found, least = (
+            capacity_of(Instance(config.instance)),
+            least_capacity(config, n_ids, n_edges),
+        )
         if not has_room(found, least):
             raise ConfigError(
                 f"instance {config.instance!r}: capacity {_told(found)}, expected at least "
-                f"{_told(least)} (sources, symbols, directions): `spreadscan init --force` or "
-                "`spreadscan run` makes it anew"
+                f"{_told(least)} (sources, symbols, edges, tracks): "
+                "`spreadscan init --force` or `spreadscan run` makes it anew"
             )
         return False
     if force:
         refuse_live(config)
-    capacity = new_capacity(config, n_ids)
+    capacity = new_capacity(config, n_ids, n_edges)
     create(
         config.instance,
         n_sources=capacity.sources,
         n_symbols=capacity.symbols,
-        n_directions=capacity.directions,
+        n_edges=capacity.edges,
+        n_tracks=capacity.tracks,
         force=force,
     )
     return True
@@ -129,26 +142,29 @@ def wait_until_free(config: Config) -> None:
         time.sleep(0.05)
 
 
-def prepare_instance(config: Config, n_ids: int, say: Callable[[str], None]) -> None:
-    """Have an instance with room for so many ids, whatever was left behind.
+def prepare_instance(config: Config, n_ids: int, n_edges: int, say: Callable[[str], None]) -> None:
+    """Have an instance with room for so many symbol ids and edges, whatever was left behind.
 
     One that is too small is made anew; say() is told before. ConfigError where it is in use.
     """
     if exists(config.instance):
-        found, least = capacity_of(Instance(config.instance)), least_capacity(config, n_ids)
+        found, least = (
+            capacity_of(Instance(config.instance)),
+            least_capacity(config, n_ids, n_edges),
+        )
         if has_room(found, least):
             return
         refuse_live(config)
         say(
             f"instance {config.instance!r}: capacity {_told(found)}, at least {_told(least)} "
-            "needed (sources, symbols, directions): made anew with "
-            f"{_told(new_capacity(config, n_ids))}"
+            "needed (sources, symbols, edges, tracks): made anew with "
+            f"{_told(new_capacity(config, n_ids, n_edges))}"
         )
-    create_instance(config, force=True, n_ids=n_ids)
+    create_instance(config, force=True, n_ids=n_ids, n_edges=n_edges)
 
 
 def _told(capacity: Capacity) -> str:
-    return f"{capacity.sources} x {capacity.symbols} x {capacity.directions}"
+    return " x ".join(str(getattr(capacity, name)) for name in Capacity.__struct_fields__)
 
 
 def refuse_live(config: Config) -> None:
@@ -282,6 +298,7 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
         instance,
         config,
         lists.names,
+        lists.edges,
         fees_bps(config),
         stale_after_s(config),
         confirm_within_s(config),
@@ -294,7 +311,7 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
 
 def relist(tracker: Tracker, config: Config, lists: Lists) -> None:
     """Let a tracker take lists, and say so."""
-    tracker.relist(lists.names, listed(config, lists), now_ns())
+    tracker.relist(lists.names, lists.edges, listed(config, lists), now_ns())
     tracker.instance.health.acknowledge(tracker.role, lists.generation)
 
 
@@ -312,24 +329,32 @@ def relisting(tracker: Tracker, config: Config, reload: Reload) -> Callable[[], 
     return look
 
 
-def make_index(config: Config, lists: Lists, instance: Instance) -> SourceSymbolIndex:
-    """Return the index of the directions that are enabled, with the pairs of the lists."""
-    directions, capacity = config.enabled_directions, capacity_of(instance)
-    index = SourceSymbolIndex(
-        capacity.sources,
-        capacity.symbols,
-        [(d.id, d.buy.id, d.sell.id) for d in directions],
+def make_index(config: Config, lists: Lists, instance: Instance) -> EdgeIndex:
+    """Return the index of the edges in use of the directions that are enabled.
+
+    The rule of an edge is its direction's id.
+    """
+    capacity = capacity_of(instance)
+    index = EdgeIndex(capacity.sources, capacity.symbols, capacity.edges)
+    enabled = {direction.id for direction in config.enabled_directions}
+    pack = struct.Struct(RECORD).pack
+    index.add_all(
+        b"".join(
+            pack(e.id, e.buy_row, e.sell_row, e.direction, e.buy_source, e.sell_source)
+            for e in lists.edges
+            if e.in_use and e.direction in enabled
+        )
     )
-    for direction in directions:
-        for symbol_id in lists.pairs.get(direction.id, ()):
-            index.add(direction.id, symbol_id)
     return index
 
 
 def make_engine(
-    config: Config, index: SourceSymbolIndex, instance: Instance, audited: bool = True
+    config: Config, index: EdgeIndex, instance: Instance, audited: bool = True
 ) -> Engine:
-    """Return the engine with the rules of the config. audited: False where no audit answers."""
+    """Return the engine with the rules of the config, as the new producer of its stream.
+
+    The caller holds its lease. audited: False where no audit answers.
+    """
     settings = config.engine
     audited = audited and config.audit.enabled
     engine = Engine(
@@ -348,6 +373,7 @@ def make_engine(
         audit=instance.audit if audited else None,
         questions=instance.questions if audited else None,
         answers=instance.answers if audited else None,
+        stream=instance.engine_stream.writer(),
     )
     fees = fees_bps(config)
     for direction in config.enabled_directions:

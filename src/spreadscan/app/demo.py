@@ -73,8 +73,10 @@ class Demo:
     @contextmanager
     def scanner(self, layout: str) -> Iterator["Scanner"]:
         """Start the scanner on a fresh instance; ended, and the instance removed, at exit."""
-        n_ids = len(load(self.config.paths.generated).names)
-        build.create_instance(self.config, force=True, n_ids=n_ids)
+        lists = load(self.config.paths.generated)
+        build.create_instance(
+            self.config, force=True, n_ids=len(lists.names), n_edges=lists.n_edge_ids
+        )
         try:
             command = ["run", "--no-discover", "--layout", layout, *self._arguments]
             with _child(command, quiet=False) as child:

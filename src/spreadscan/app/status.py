@@ -1,18 +1,14 @@
 """What a running instance says of itself, read from shared memory and /proc; writes nothing."""
 
-import csv
 import math
 import os
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from spreadcore import Instance
-from spreadcore.active import TRACKED
 from spreadcore.layout import DECLINED, FALLBACK
 from spreadcore.watch import PairWatch
 
@@ -20,16 +16,12 @@ from spreadscan.app import build, truth
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
-from spreadscan.disk.files import check_header, data_files, read_head, read_rows
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import health_slot
-from spreadscan.lists import read_metadata
+from spreadscan.lists import Edge, read_metadata
 from spreadscan.net.bans import bans_of, host_of
-from spreadscan.tracker.columns import SIGNALS
-from spreadscan.tracker.track import is_proven
 from spreadscan.venues import VENUES
 
-_NEWEST = 3  # signals files that may speak of an open track: two days, late rows
 _ROLES = ("supervisor", "engine", "tracker")
 _SINCE = ("run", "minute", "creation")
 _TRACKS = ("converged", "expired", "lost", "delisted", "not_trading", "unproven", "open")
@@ -45,7 +37,8 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
 
     Counts and latencies are of this run, but for those under `last_minute` and `since_creation`;
     each of the three says since when. What is no count (sockets, queued, open) is as of now; so is
-    audit (truth.truth()), whose counts by source are under `since_creation`.
+    audit (truth.truth()), whose counts by source are under `since_creation`. tracks_seen: so many
+    of the open tracks can be seen at once.
     """
     now = now_ns()
     ids = {name: config.catalogue.source[name].id for name in config.sources}
@@ -67,6 +60,7 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
         "last_minute": minute,
         "since_creation": creation,
         "audit": audited,
+        "tracks_seen": instance.tracks.capacity,
         "roles": {role: _role(instance, config, role, now) for role in roles_of(config)},
         "generation": instance.control.reload_generation,
         "lists": lists_status(config),
@@ -254,103 +248,52 @@ def healthy(found: Mapping[str, Any]) -> bool:
     return running and listed and not (found["audit"] and found["audit"]["troubles"])
 
 
-class Opened(NamedTuple):
-    """What the OPEN row of a track says. proven: False where a leg's venue did not answer."""
-
-    at_s: float  # Unix
-    proven: bool
-
-
-class OpenTimes:
-    """How each open track began, from the OPEN rows of the data files, read as they grow."""
-
-    def __init__(self, instance: Instance, folder: str) -> None:
-        self._ring_id = str(instance.ring.ring_id)
-        self._folder = Path(folder)
-        self._offsets: dict[Path, int] = {}
-        self._seen: set[tuple[str, int]] = set()  # stamp and part: compressed once it is over
-        self._opened: dict[tuple[int, int], Opened] = {}
-
-    def read(self) -> Mapping[tuple[int, int], "Opened"]:
-        """Return by (direction id, symbol id) what the OPEN rows say of what is open now.
-
-        BadData where a file is of an unknown version or not ours.
-        """
-        files = data_files(self._folder, SIGNALS) if self._folder.is_dir() else []
-        for file in files[-_NEWEST:]:
-            if file.compressed and (file.stamp, file.part) not in self._seen:
-                for row in read_rows(file.path, SIGNALS):
-                    self._take(row)
-            elif not file.compressed:
-                self._read_on(file.path)
-            self._seen.add((file.stamp, file.part))
-        return self._opened
-
-    def _read_on(self, path: Path) -> None:
-        try:
-            with path.open("rb") as file:
-                file.seek(self._offsets.get(path, 0))
-                text = file.read()
-        except FileNotFoundError:  # compressed a moment ago
-            return
-        whole = text[: text.rfind(b"\n") + 1]  # the last line may still be on its way
-        self._offsets[path] = self._offsets.get(path, 0) + len(whole)
-        kind = check_header(read_head(path), path, SIGNALS) or SIGNALS
-        for row in csv.DictReader(whole.decode().splitlines(), fieldnames=kind.names):
-            self._take(row)
-
-    def _take(self, row: Mapping[str, str]) -> None:
-        if row["ring_id"] != self._ring_id or row["event"] == "EVENT":
-            return
-        pair = int(row["direction_id"]), int(row["symbol_id"])
-        if row["event"] == "OPEN":
-            opened_s = datetime.fromisoformat(row["time"]).timestamp()
-            self._opened[pair] = Opened(opened_s, is_proven(row["reason"]))
-        elif row["event"] == "CLOSE":
-            self._opened.pop(pair, None)
-
-
 def live_spreads(
-    instance: Instance, config: Config, names: Sequence[str], opened: OpenTimes
+    instance: Instance, config: Config, names: Sequence[str], edges: Mapping[int, Edge]
 ) -> list[dict[str, Any]]:
-    """Return the pairs being tracked now, best net first; sizes in USDT at the touch.
+    """Return the edges being tracked now, best net first; sizes in USDT at the touch.
+
+    names, edges: by number, of the lists in use.
+
+    What is open is the tracker's word, prices are those of this moment.
 
     proven: False where the signal left although a leg's venue did not answer; best_spread() says
     which of them counts as the best.
     funding_bps: what the perpetual's seller receives next, None where it is not known.
     quote_age_ms: of the older leg's quote. Where a leg has none that is None, edges and size NaN.
     """
-    rows_of, now_s = opened.read(), time.time()
     now = now_ns()
     watch = pair_watch(instance, config, now)
     fees = build.fees_bps(config)
     rows: list[dict[str, Any]] = []
-    for direction_id, symbol_id, state in instance.active.not_free():
-        if state != TRACKED or direction_id not in fees:
+    for track in instance.tracks.all():
+        edge = edges.get(track.edge)
+        if track.state != "open" or edge is None or edge.direction not in fees:
             continue
-        direction = config.catalogue.direction_at[direction_id]
-        pair = watch.read(direction.buy.id, direction.sell.id, symbol_id, now)
+        direction = config.catalogue.direction_at[edge.direction]
+        pair = watch.read(*edge.buy, *edge.sell, now)
         if pair is None:
             continue
-        funding_bps = instance.funding.bps(direction.sell.id, symbol_id, now)
+        symbol_id = edge.buy_row
+        funding_bps = instance.funding.bps(*edge.sell, now)
         ages_ns = pair.buy_age_ns, pair.sell_age_ns  # -1: empty
         sizes = pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
         whole = min(ages_ns) >= 0
-        row = rows_of.get((direction_id, symbol_id), Opened(now_s, proven=True))
         rows.append(
             {
                 "direction": direction.name,
-                "direction_id": direction_id,
+                "direction_id": direction.id,
+                "edge_id": edge.id,
                 "symbol_id": symbol_id,
                 "symbol": names[symbol_id] if symbol_id < len(names) else str(symbol_id),
                 "gross_bps": pair.gross_bps,
-                "net_bps": pair.gross_bps - fees[direction_id],
+                "net_bps": pair.gross_bps - fees[direction.id],
                 "funding_bps": None if math.isnan(funding_bps) else funding_bps,
                 "size_usdt": min(sizes) if whole else math.nan,
                 "quote_age_ms": max(ages_ns) / 1e6 if whole else None,
                 "tradable": pair.tradable,
-                "age_s": now_s - row.at_s,
-                "proven": row.proven,
+                "age_s": (now - track.opened_ns) / 1e9,
+                "proven": not track.unproven,
             }
         )
     # NaN (a side is empty just now) sorts last

@@ -37,9 +37,9 @@ class Trouble(NamedTuple):
 def truth(instance: Instance, config: Config, now_ns: int) -> dict[str, Any] | None:
     """Return what the audit says, None where it is not enabled.
 
-    sources: as of the last round of each. all: their sums, the oldest confirmation and the longest
-    lag. troubles: see Trouble. maintenance: what venues announce that is not over, as
-    inuse.Announced. Seconds are None where there is nothing to tell.
+    sources: as of the last round of each. all: their sums, the oldest confirmation, the longest lag
+    and of how many sources it is unknown. troubles: see Trouble. maintenance: what venues announce
+    that is not over, as inuse.Announced. Seconds are None where there is nothing to tell.
     """
     if not config.audit.enabled:
         return None
@@ -133,7 +133,7 @@ def _levels(figures: Figures, now_ns: int) -> dict[str, Any]:
         **{name: figures[name] for name in _PAIRS},
         "agreement_pct": agreement_pct(figures),
         "oldest_s": seconds_since("oldest_ns"),
-        "lag_s": round(figures["lag_ns"] / 1e9, 3) if figures["round_ns"] else None,
+        "lag_s": round(figures["lag_ns"] / 1e9, 3) if figures["lag_ns"] else None,
         "round_s": seconds_since("round_ns"),
         "failing_s": seconds_since("failing_ns"),
         "below_s": seconds_since("below_ns"),
@@ -151,6 +151,7 @@ def _together(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         **sums,
         "agreement_pct": agreement_pct(sums),
         **{name: max(values, default=None) for name, values in known.items()},
+        "lag_unknown": len(found) - len(known["lag_s"]),
     }
 
 

@@ -193,7 +193,7 @@ class Judge:
 
     def round(self, answer: Answer, before: Table, after: Table) -> Judgement:
         """Judge all pairs by an answer about all; before, after: at the request and now."""
-        found = Judgement(whole=self._is_whole(answer.rows), lagging=self._is_lagging(answer.lag))
+        found = Judgement(whole=self._is_whole(answer.rows), lagging=self.is_too_old(answer.lag))
         if not found.lagging:
             found.verdicts += self._trading_again(answer)
         findings = [
@@ -201,7 +201,7 @@ class Judge:
             for pair in self._pairs.values()
             if not self.is_halted(pair.symbol_id)
         ]
-        contradicted, judged = 0, 0
+        contradicted = 0
         for at, (pair, finding) in enumerate(findings):
             if finding == _EMPTY:
                 continue
@@ -212,10 +212,10 @@ class Judge:
                 finding = "lagging"
             findings[at] = (pair, finding)
             contradicted += finding in (_DIFFERS, _ABSENT)
-            judged += finding in (_AGREES, _DIFFERS, _ABSENT)
             found.agreed += finding in (_AGREES, "moved")
         found.accused = contradicted
         found.absent = {pair.symbol_id for pair, finding in findings if finding == _ABSENT}
+        judged = found.agreed + contradicted  # what was heard meanwhile is no sign of a fault
         few = min(SUSPECT_OVER, SUSPECT_OF_FEW * judged)
         found.too_many = contradicted > max(few, SUSPECT_SHARE * judged)
         for pair, finding in findings:
@@ -231,7 +231,7 @@ class Judge:
         self, asked: Iterable[int], answer: Answer, before: Table, after: Table
     ) -> list[Verdict]:
         """Judge the pairs that were asked for; what an answer leaves out is not judged."""
-        lagging, verdicts = self._is_lagging(answer.lag), []
+        lagging, verdicts = self.is_too_old(answer.lag), []
         for symbol_id in asked:
             pair = self._pairs.get(symbol_id)
             if pair is None or self.is_halted(symbol_id):
@@ -334,7 +334,8 @@ class Judge:
 
     # -- how old answers are
 
-    def _is_lagging(self, lag: Lag) -> bool:
+    def is_too_old(self, lag: Lag) -> bool:
+        """Return whether an answer of that age says nothing."""
         longest_ns = max(self.older_by_ns, LAGGING_AT_LEAST_NS)
         return lag.bad or (lag.ns is not None and lag.ns > longest_ns)
 

@@ -3,20 +3,26 @@
 The engine marks a question and wakes whoever parks on the section; a thread does, without the GIL,
 and hands what it took to the loop. The answer is a verdict with a mark of its own, on which the
 engine looks again. Where nothing comes in time nothing is written: the engine counts it unproven.
+
+Such answers come from another page than those about all books, and from another cache. So their age
+is measured by themselves: where the venue takes several pairs, some that move are asked about
+along; elsewhere one that moves is asked about now and then, and the last few answers count.
 """
 
 import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from spreadcore import Instance
 
-from spreadscan.audit.judge import Answer, Table
+from spreadscan.audit.judge import Answer, Lag, Table
 from spreadscan.audit.requests import Requests
 from spreadscan.audit.rounds import Rounds
 from spreadscan.audit.source import Source
+from spreadscan.audit.witnesses import AT_LEAST, lag_of
 from spreadscan.clock import now_ns
 from spreadscan.errors import Refused, Retry, Skip
 from spreadscan.logs import facts
@@ -27,6 +33,11 @@ log = logging.getLogger(__name__)
 _GATHER_S = 0.005  # questions of one moment go out in one request, where the venue takes several
 _IN_FLIGHT = 4  # requests of one source
 _WAITING_MAX = 64  # questions of one source; beyond it there is no answer in time anyway
+_ALONG = 4 * AT_LEAST  # pairs that move, in a request that asks about several
+_MEASURE_S, _MEASURE_SOON_S = 15.0, 2.0  # between answers about one; while there are too few
+_SOON_AT_MOST = 10  # not each tells
+_MEASURED, _MEASURED_LIFE_NS = 6, 100_000_000_000  # of them count, and for so long
+_NOTES, _NOTE_S = 5, 0.1  # after such an answer, which may be ahead of the sockets
 _PARK_NS = 100_000_000  # a net under the wake-up, and how soon a stop is seen
 
 
@@ -49,6 +60,12 @@ class Asked:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._failing = False
+        self._measured: deque[tuple[int, int | None]] = deque(maxlen=_MEASURED)  # when, how old
+        self._old = False  # they are too old to be used
+
+    @property
+    def _several(self) -> bool:
+        return self._source.pages.ask_at_once > 1
 
     def take(self, ids: Sequence[int]) -> None:
         """Ask about these, at once or with those that come within some milliseconds."""
@@ -58,8 +75,8 @@ class Asked:
             if known and len(self._waiting) < _WAITING_MAX:
                 self._waiting[symbol_id] = None
         if self._waiting:
-            several = self._source.pages.ask_at_once > 1
-            asyncio.get_running_loop().call_later(_GATHER_S if several else 0.0, self._send)
+            wait_s = _GATHER_S if self._several else 0.0
+            asyncio.get_running_loop().call_later(wait_s, self._send)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -68,13 +85,19 @@ class Asked:
 
     def _send(self) -> None:
         ids, self._waiting = list(self._waiting), {}
-        at_once = self._source.pages.ask_at_once
+        at_once = self._source.pages.ask_at_once - _ALONG * self._several
         for first in range(0, len(ids), at_once):
             group = ids[first : first + at_once]
             self._in_flight.update(group)
-            task = asyncio.create_task(self._ask(group))
+            task = asyncio.create_task(self._question(group))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
+
+    async def _question(self, ids: Sequence[int]) -> None:
+        try:
+            await self._ask(ids, self._each)
+        finally:
+            self._in_flight.difference_update(ids)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -82,10 +105,22 @@ class Asked:
             told = facts(source=self._source.name)
             log.error("audit question failed", extra=told, exc_info=error)
 
-    async def _ask(self, ids: Sequence[int]) -> None:
+    async def measure(self) -> None:
+        """Keep known how old answers are where a request names one pair. Runs until cancelled."""
+        n_asked = 0
+        while True:
+            soon = len(self._measured) < AT_LEAST and n_asked < _SOON_AT_MOST
+            await asyncio.sleep(_MEASURE_SOON_S if soon else _MEASURE_S)
+            if ids := self._moving(1):
+                n_asked += 1
+                await self._ask(ids, self._measure)
+
+    async def _ask(
+        self, ids: Sequence[int], ask: Callable[[Sequence[int]], Awaitable[None]]
+    ) -> None:
         try:
             async with asyncio.timeout(self._within_s), self._slots:
-                await self._each(ids)
+                await ask(ids)
         except (TimeoutError, Retry, Refused, Skip) as error:
             if not self._failing:
                 reason = str(error) or f"no answer within {self._within_s:g} s"
@@ -96,8 +131,6 @@ class Asked:
             if self._failing:
                 log.info("audit questions are answered", extra=facts(source=self._source.name))
             self._failing = False
-        finally:
-            self._in_flight.difference_update(ids)
 
     async def _each(self, ids: Sequence[int]) -> None:
         """Ask about all; where one of several is refused, and all with it, about each alone."""
@@ -112,23 +145,71 @@ class Asked:
 
     async def _answer(self, ids: Sequence[int]) -> None:
         source = self._source
-        pairs = [source.pairs[i] for i in ids if i in source.pairs]
-        if not pairs:  # newer lists have taken them
+        ids = [i for i in ids if i in source.pairs]
+        if not ids:  # newer lists have taken them
             return
+        along = [i for i in self._moving(_ALONG) if i not in ids] if self._several else []
+        answer, before, after = await self._look_at([*ids, *along])
+        if self._several:
+            lag = lag_of(self._ages(along, answer))
+        else:
+            lag = self._lag_of_late(answer.sent_ns)
+        self._tell_age(lag)
+        verdicts = source.judge.question(ids, answer._replace(lag=lag), before, after)
+        source.write(verdicts)
+        source.answered(ids)
+        source.count("answers", len(ids))
+
+    async def _measure(self, ids: Sequence[int]) -> None:
+        """Keep how old an answer about pairs that move is. Nobody waits for it."""
+        source = self._source
+        answer, _, _ = await self._look_at(ids)
+        for _ in range(_NOTES):
+            source.witnesses.note(source.table(ids), now_ns())
+            await asyncio.sleep(_NOTE_S)
+        self._measured += ((answer.sent_ns, age) for age in self._ages(ids, answer))
+
+    def _ages(self, ids: Sequence[int], answer: Answer) -> list[int | None]:
+        """Return how old an answer is by pairs that bear witness. A pair in question must not: it
+        agrees with itself."""
+        source = self._source
+        pairs = {i: source.pairs[i] for i in ids if i in source.pairs}
+        return source.witnesses.ages(pairs, answer.rows, source.table(ids), answer.sent_ns)
+
+    async def _look_at(self, ids: Sequence[int]) -> tuple[Answer, Table, Table]:
+        """Ask about pairs; return the answer, its age unknown, and what slots held around it."""
+        source = self._source
         before: Table = {}
         sent_ns = 0
 
         def sending() -> None:
             nonlocal before, sent_ns
             before, sent_ns = source.table(ids), now_ns()
+            source.witnesses.note(before, sent_ns)
 
-        request = source.pages.ask_request([pair.symbol for pair in pairs])
+        request = source.pages.ask_request([source.pairs[i].symbol for i in ids])
         rows = await self._requests.ask(request, self._rows, sending)
-        answer = Answer(sent_ns, self._rounds.unix_offset_ns, rows, self._rounds.lag)
-        verdicts = source.judge.question(ids, answer, before, source.table(ids))
-        source.write(verdicts, asked=True)
-        source.answered(ids)
-        source.count("answers", len(pairs))
+        answer = Answer(sent_ns, self._rounds.unix_offset_ns, rows, Lag(None))
+        return answer, before, source.table(ids)
+
+    def _moving(self, at_most: int) -> list[int]:
+        return self._source.witnesses.moving(self._source.pairs, now_ns(), at_most)
+
+    def _lag_of_late(self, sent_ns: int) -> Lag:
+        """Return how old answers about single pairs have been of late, at most."""
+        late = [age for at, age in self._measured if sent_ns - at <= _MEASURED_LIFE_NS]
+        return lag_of(late, share=1.0)
+
+    def _tell_age(self, lag: Lag) -> None:
+        """Log when answers become too old to be used, and when they no longer are."""
+        old, self._old = self._old, self._source.judge.is_too_old(lag)
+        if self._old and not old:
+            lag_s = "unknown" if lag.ns is None else round(lag.ns / 1e9, 1)
+            told = facts(source=self._source.name, lag_s=lag_s)
+            log.warning("audit answers to questions lag", extra=told)
+        elif old and not self._old:
+            told = facts(source=self._source.name)
+            log.info("audit answers to questions are fresh", extra=told)
 
     def _rows(self, payload: bytes) -> dict[str, Ticker]:
         return {row.symbol: row for row in self._source.pages.tickers(payload)}

@@ -63,6 +63,6 @@ class Requests:
             parse,
             self._bans,
             self._budget,
-            request.weight,
+            request.cost,
             self._headers,
         )

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 
 _JITTER = 0.1
 _LONGEST_WAIT_S = 300.0  # after refusals; a shorter one is what the venue itself asks for
-_LAG_LIFE_ROUNDS = 4  # for so long what a round measured goes for answers to questions, too
+_FROZEN_ROUNDS = 2  # in a row that contradict too much, until the feed is asked for new sockets
+_RENEW_AGAIN_NS = 300_000_000_000  # not sooner; what new sockets did not cure, others will not
 _WELL_ROUNDS = 4  # in a row, until it is told: a cache makes every other answer old
 _AGREE_SHARE = 0.99
 _DEGRADED_NS = 60_000_000_000
@@ -47,19 +48,13 @@ class Rounds:
         self._absent = absent
         self._known_absent: set[int] = set()  # in the last round
         self._utc = UtcClock()
-        self._lag, self._lag_at_ns = Lag(None), 0
         self._had_answer = False  # the first has nothing to be compared with
         self._refusals = 0
         self._trouble = ""  # as told last
         self._good = 0  # rounds in a row
+        self._frozen = 0  # rounds in a row
         self._failing_ns = 0
         self._below_ns = 0
-
-    @property
-    def lag(self) -> Lag:
-        """How old answers of this source are, as far as a round of late has told."""
-        life_ns = int(_LAG_LIFE_ROUNDS * self._every_s * 1e9)
-        return self._lag if now_ns() - self._lag_at_ns <= life_ns else Lag(None)
 
     def degraded_by(self, now_ns: int) -> str:
         """Return what has been wrong with the source for a minute, '' for nothing."""
@@ -99,7 +94,6 @@ class Rounds:
         self._refusals = 0
         after = source.table()
         lag = self._measured(rows, after, sent_ns)
-        self._lag, self._lag_at_ns = lag, now_ns()
         answer = Answer(sent_ns, self._utc.offset_ns(), rows, lag)
         found = source.judge.round(answer, before, after)
         source.write(found.verdicts)
@@ -172,13 +166,14 @@ class Rounds:
             **pairs,
             halted=source.judge.halted,
             oldest_ns=source.oldest_ns(after),
-            lag_ns=answer.lag.ns or 0,
+            lag_ns=0 if answer.lag.ns is None else max(1, answer.lag.ns),
             below_ns=self._below_ns,
         )
         if not found.too_many:
             if found.absent - self._known_absent:  # else the page lacks them for ever
                 self._absent()
             self._known_absent = found.absent
+        self._frozen = self._frozen + 1 if found.too_many and not found.lagging else 0
         if found.used:
             self._failing_ns = 0
             source.set(round_ns=sent_ns, failing_ns=0)
@@ -193,6 +188,18 @@ class Rounds:
         else:
             self._tell("audit contradicts too many", differ=found.accused, agree=found.agreed)
             self._suspect()
+            if self._frozen >= _FROZEN_ROUNDS:
+                self._renew()
+
+    def _renew(self) -> None:
+        """Ask the feed for new sockets, unless it was asked of late, by whichever audit."""
+        source, now = self._source, now_ns()
+        last_ns = source.figure("renew_ns")
+        if last_ns and now - last_ns < _RENEW_AGAIN_NS:
+            return
+        source.set(renew_ns=now)
+        source.count("renewals")
+        log.warning("source seems frozen, its sockets are renewed", extra=facts(source=source.name))
 
     def _since(self, at_ns: int) -> None:
         self._failing_ns = self._failing_ns or at_ns

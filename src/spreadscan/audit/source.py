@@ -81,25 +81,23 @@ class Source:
 
     # -- what is found out
 
-    def write(self, verdicts: Iterable[Verdict], asked: bool = False) -> None:
+    def write(self, verdicts: Iterable[Verdict]) -> None:
         """Write verdicts beside the quotes, and mark them: for the feed, which acts and records,
         and for the engine, which looks again.
-
-        asked: they answer questions of the engine.
         """
         audit, source = self._audit, self.id
         for verdict in verdicts:
             symbol_id, kind = verdict.symbol_id, verdict.kind
             if kind == "confirmed":
-                audit.confirm(source, symbol_id, verdict.recv_ns, verdict.at_ns, asked)
+                audit.confirm(source, symbol_id, verdict.recv_ns, verdict.at_ns)
                 self._confirmed[symbol_id] = verdict.recv_ns, verdict.at_ns
             elif kind == "not_judged":
                 audit.not_judged(source, symbol_id, verdict.reason)
                 continue  # what was found out before stays
             elif kind == "accused":
-                audit.accuse(source, symbol_id, verdict.recv_ns, verdict.at_ns, asked)
+                audit.accuse(source, symbol_id, verdict.recv_ns, verdict.at_ns)
             elif kind == "wrong":
-                audit.find_wrong(source, symbol_id, verdict.recv_ns, verdict.at_ns, asked)
+                audit.find_wrong(source, symbol_id, verdict.recv_ns, verdict.at_ns)
                 if self._wrong.get(symbol_id) != verdict.recv_ns:
                     self._wrong[symbol_id] = verdict.recv_ns
                     self.count("wrong")
@@ -138,6 +136,9 @@ class Source:
         """Set figures that say how it is now."""
         for name, value in figures.items():
             self._audit.set(self.id, name, value)
+
+    def figure(self, name: str) -> int:
+        return self._audit.figures(self.id)[name]
 
     def sum_up(self, **figures: int) -> None:
         """Add a round's figures to those of the hour."""

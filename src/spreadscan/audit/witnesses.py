@@ -6,7 +6,8 @@ a price may have been anywhere between them. Pairs that have not moved lately be
 """
 
 import math
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from spreadscan.audit.judge import (
@@ -71,15 +72,32 @@ class Witnesses:
             while len(notes) > 1 and notes[1].since_ns < forget_ns:
                 del notes[0]
 
+    def moving(self, pairs: Mapping[int, Pair], at_ns: int, at_most: int) -> list[int]:
+        """Return symbol ids of some that would bear witness of an answer that is fresh, by lot: the
+        busiest ones are soon back at a price that they had before."""
+        able = [
+            i
+            for i, notes in self._notes.items()
+            if i in pairs
+            and self._moves(notes, at_ns)
+            and not _says_nothing(notes, _row_of(notes[-1].held), pairs[i].tick)
+        ]
+        return random.sample(able, min(at_most, len(able)))
+
     def lag(
         self, pairs: Mapping[int, Pair], rows: Mapping[str, Ticker], after: Table, sent_ns: int
     ) -> Lag:
         """Return how old the rows of an answer are that was asked for at sent_ns.
 
-        That is the upper quartile of what the witnesses say; bad where most have never been so.
         after: the table when it came, for an answer may be newer than its request.
         """
-        lags = []
+        return lag_of(self.ages(pairs, rows, after, sent_ns))
+
+    def ages(
+        self, pairs: Mapping[int, Pair], rows: Mapping[str, Ticker], after: Table, sent_ns: int
+    ) -> list[int | None]:
+        """Return how old each row is, in ns, of which somebody bears witness; None: too old."""
+        ages = []
         for symbol_id, notes in self._notes.items():
             pair = pairs.get(symbol_id)
             row = rows.get(pair.symbol) if pair else None
@@ -88,16 +106,25 @@ class Witnesses:
             newest = _Note(sent_ns, after.get(symbol_id, NOTHING))
             if _says_nothing([*notes, newest], row, pair.tick):
                 continue
-            lags.append(_newest_agreeing([*notes, newest], row, pair.tick, sent_ns))
-        if len(lags) < AT_LEAST:
-            return Lag(None)
-        known = sorted(lag for lag in lags if lag is not None)
-        if 2 * len(known) <= len(lags):
-            return Lag(None, bad=True)
-        return Lag(known[math.ceil(0.75 * len(known)) - 1])
+            ages.append(_newest_agreeing([*notes, newest], row, pair.tick, sent_ns))
+        return ages
 
     def _moves(self, notes: list[_Note], sent_ns: int) -> bool:
         return len(notes) > 1 and notes[-1].since_ns >= sent_ns - self._moved_within_ns
+
+
+def lag_of(ages: Sequence[int | None], share: float = 0.75) -> Lag:
+    """Return what ages of rows say of answers: that which a share of them is below; bad where most
+    are too old.
+
+    Each is the least that it can be: a price that comes back makes a row look younger.
+    """
+    if len(ages) < AT_LEAST:
+        return Lag(None)
+    known = sorted(age for age in ages if age is not None)
+    if 2 * len(known) <= len(ages):
+        return Lag(None, bad=True)
+    return Lag(known[math.ceil(share * len(known)) - 1])
 
 
 def _moved(was: Held, held: Held) -> bool:
@@ -112,6 +139,11 @@ def _says_nothing(notes: list[_Note], row: Ticker, tick: float) -> bool:
     """Return whether the table held what a row says for much of the time: it may be of any age."""
     agreeing = sum(note.held.recv_ns > 0 and agrees(note.held, row, tick) for note in notes)
     return len(notes) > 2 and 3 * agreeing > len(notes)
+
+
+def _row_of(held: Held) -> Ticker:
+    """Return a row that shows what a slot holds."""
+    return Ticker("", held.bid_px, held.ask_px)
 
 
 def _newest_agreeing(notes: list[_Note], row: Ticker, tick: float, sent_ns: int) -> int | None:

@@ -154,6 +154,8 @@ class AuditWorker:
         )  # fmt: skip
         self._start(name, lambda: rounds.run(first_s))
         self._start(name, statuses.run)
+        if venue.audit.ask_at_once == 1 and config.audit.ask_after_s:
+            self._start(name, self._asked[source.id].measure)
         if venue.audit.push:
             spec = venue.spec
             windows = (1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0)

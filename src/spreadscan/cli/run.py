@@ -90,7 +90,7 @@ def _run(
     if not no_discover:
         _refresh(config, folder)
     lists = _lists(config, tell=no_discover)
-    build.prepare_instance(config, len(lists.names), _say)
+    build.prepare_instance(config, len(lists.names), lists.n_edge_ids, _say)
     processes.preload(config)
     logging_ = start_logging(
         "supervisor", config.paths.logs, config.log.level, config.log.keep_mb, direct=True
@@ -210,7 +210,7 @@ def _fresh_h(config: Config, metadata: Metadata) -> float:
 def _one_worker(role: str, files: Any, settings: Any, instance: Any) -> None:
     found = loaded(files, settings, instance)
     lists = _lists(found.config, tell=True)
-    build.prepare_instance(found.config, len(lists.names), _say)
+    build.prepare_instance(found.config, len(lists.names), lists.n_edge_ids, _say)
     sys.exit(processes.run_role(role, found.config, lists, alone=found.origins))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from spreadscan.catalogue import built_in
 from spreadscan.cli.options import need, print_json
+from spreadscan.config import BY_DEFAULT
 from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 from spreadscan.sim.faults import read_faults
@@ -96,7 +96,7 @@ def sim(
     faults_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Serve the eight exchanges from a seeded market, until Ctrl-C.
+    """Serve the exchanges from a seeded market, until Ctrl-C.
 
     In another terminal: spreadscan run -c FILE, with the FILE of --write-config.
     """
@@ -111,7 +111,7 @@ def sim(
         speed=speed,
         freeze_after_s=freeze_after,
         port_base=port,
-        sources=sources or tuple(built_in().source),
+        sources=sources or BY_DEFAULT,
         flood=Flood(frames=frames, rate=flood_rate, frames_per_write=frames_per_write)
         if flood
         else None,
@@ -168,10 +168,11 @@ def show_addresses(told: dict[str, Any]) -> None:
 def write_addresses(path: Path, comments: list[str], told: dict[str, Any]) -> None:
     """Write told["sources"] as a TOML config below comments. ConfigError: no place for it.
 
-    Where some sources are not told of, they are none of its: their hosts would be the real ones.
+    Where it tells of others than are scanned by default, it says so: the hosts of sources that
+    are not simulated would be the real ones.
     """
     lines = list(comments)
-    if len(told["sources"]) < len(built_in().sources):
+    if tuple(told["sources"]) != BY_DEFAULT:
         lines += ["", f"sources = {json.dumps(list(told['sources']))}"]
     for name, urls in told["sources"].items():
         lines += ["", f"[venues.{name}]"]

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 from spreadcore import Instance
 
-from spreadscan.app.status import OpenTimes, best_spread, live_spreads, status
+from spreadscan.app.status import best_spread, live_spreads, status
 from spreadscan.app.truth import floored, maintenance_lines
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import lists_in_use, settings_stamp
-from spreadscan.lists import Failure, load
+from spreadscan.lists import Edge, Failure, Numbered, load
 from spreadscan.tracker.track import ends_shown
 
 _EVERY_S = 0.5
@@ -52,10 +51,10 @@ class LiveTable:
         self._reread = reread
         self._stamp = settings_stamp(instance)
         self._names: tuple[str, ...] = ()
+        self._edges: Mapping[int, Edge] = {}
         self._named = -1  # generation that they are of
         self._last = now_ns(), {name: 0 for name in config.sources}
         self._rates(status(instance, config))
-        self._opened = OpenTimes(instance, config.paths.data)
         self._console = Console()
         self._plain = plain or not self._console.is_terminal
 
@@ -83,7 +82,7 @@ class LiveTable:
     def _page(self, end: float) -> Group:
         found = self._look()
         rates = self._rates(found)
-        spreads = live_spreads(self._instance, self._config, self._names, self._opened)
+        spreads = self._spreads()
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
         title = Text(
             f"{self._title}: instance {found['instance']}, generation {found['generation']}{left}",
@@ -108,7 +107,7 @@ class LiveTable:
     def _lines(self) -> None:
         found = self._look()
         rates = self._rates(found)
-        spreads = live_spreads(self._instance, self._config, self._names, self._opened)
+        spreads = self._spreads()
         best = filter(None, [best_spread(spreads)])
         click.echo(
             f"{sum(rates.values()):.0f} quotes/s from "
@@ -120,17 +119,21 @@ class LiveTable:
             )
         )
 
+    def _spreads(self) -> list[dict[str, Any]]:
+        return live_spreads(self._instance, self._config, self._names, self._edges)
+
     def _look(self) -> dict[str, Any]:
         stamp = settings_stamp(self._instance)
         if self._reread and stamp not in (0, self._stamp):  # 0: being made anew
             self._stamp = stamp
             self._instance, self._config, self._settings = self._reread()
-            self._opened = OpenTimes(self._instance, self._config.paths.data)
             self._named = -1
         found = status(self._instance, self._config)
         if found["generation"] != self._named:
             self._named = found["generation"]
-            self._names = _names(self._instance, self._config, self._named)
+            lists = _lists(self._instance, self._config, self._named)
+            self._names = lists.names if lists else ()
+            self._edges = {edge.id: edge for edge in lists.edges} if lists else {}
         return found
 
     def _rates(self, found: Mapping[str, Any]) -> dict[str, float]:
@@ -246,7 +249,7 @@ def _audit_table(found: Mapping[str, Any], width: int) -> Table:
             f"{found['sources'][name]['found_wrong']:,}",
             f"{source['halted']:,}",
             _seconds(source["oldest_s"]),
-            _seconds(source["lag_s"], 1),
+            "unknown" if source["lag_s"] is None else _seconds(source["lag_s"], 1),
             _seconds(source["round_s"]),
         )
         table.add_row(name, *numbers, style="yellow" if name in bad else "")
@@ -270,11 +273,13 @@ def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
     asked = ", ".join(f"{name} {minute[name]:,} / {found['engine'][name]:,}" for name in names)
     audited, agreed = of_all["audited"], of_all["agreed"]
     wide = width >= _WIDE
+    unknown = of_all["lag_unknown"]
     return [
         (f"audited {audited:,}, agreed {agreed:,}" if wide else f"agreed {agreed:,} of {audited:,}")
         + f", not judged {of_all['not_judged']:,}, wrong {wrong:,}, halted {of_all['halted']:,}, "
         f"oldest {'confirmation ' if wide else ''}{_seconds(of_all['oldest_s'])} s, "
-        f"lag {_seconds(of_all['lag_s'], 1)} s",
+        f"lag {_seconds(of_all['lag_s'], 1)} s"
+        + (f", unknown of {unknown}" if unknown and wide else ""),
         *([f"{_minute(found)} / this run: {asked}"] if found["engine"]["asked"] else []),
     ]
 
@@ -320,6 +325,8 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
         lines.append(f"{name} failed in discovery: {Failure(**failure)}")
     if refused := found["lists"]["refused"]:
         lines.append(f"the last discovery was refused, the lists stay: {refused}")
+    if (n_open := found["tracks"]["open"]) > (seen := found["tracks_seen"]):
+        lines.append(f"{n_open:,} open tracks, of which {seen:,} can be seen: capacity.tracks")
     files = found["files"]
     if files["sync_errors"]:
         lines.append(
@@ -431,14 +438,12 @@ def _latencies(counts: Mapping[str, Any]) -> str:
     return f"receive->slot {text('receive_slot')}, receive->signal {text('receive_signal')}"
 
 
-def _names(instance: Instance, config: Config, generation: int) -> tuple[str, ...]:
-    """Pair names by id; without a generated set ids must do."""
+def _lists(instance: Instance, config: Config, generation: int) -> Numbered | None:
+    """Return the lists in use; None without any: then ids must do."""
     in_use = lists_in_use(instance)
     if in_use is not None and in_use.generation >= generation:
-        return in_use.names
-    if not Path(config.paths.generated, "metadata.json").exists():
-        return ()
+        return in_use
     try:
-        return load(config.paths.generated).names
+        return load(config.paths.generated)
     except BadGenerated:
-        return ()
+        return None

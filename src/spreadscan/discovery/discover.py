@@ -22,7 +22,13 @@ from spreadscan.discovery.guards import (
     refuse_too_few,
     trading_or_halted,
 )
-from spreadscan.discovery.ids import NONE, Comparable, Ids, assign_ids, comparable, ids_before
+from spreadscan.discovery.ids import (
+    Comparable,
+    assign_edges,
+    assign_ids,
+    comparable,
+    ids_before,
+)
 from spreadscan.discovery.judge import Leg, Verdict, judge, open_legs
 from spreadscan.discovery.keep import is_young, kept_lists, known_pairs, listed_at, traded_at
 from spreadscan.discovery.normalise import direction_pairs, normalise
@@ -36,6 +42,7 @@ from spreadscan.inuse import ListsInUse, held_roles, lists_in_use, settings_in_u
 from spreadscan.lists import (
     Listed,
     Lists,
+    Numbered,
     Origin,
     SourceList,
     State,
@@ -146,7 +153,9 @@ async def _discover(
     usable = comparable(config, everything)
     _match(config, usable, progress)
     unix_s = int(time.time())
-    before = NONE if fresh else _ids_before(previous, in_use, unix_s)
+    numbered = None if fresh else _numbered_before(previous, in_use)
+    before = ids_before(numbered, unix_s)
+    edges_before = numbered.edges if numbered else ()
     # before the sockets, too: running out of ids must not cost the validation
     assign_ids(usable.names, before, unix_s)
     asked = {
@@ -167,7 +176,7 @@ async def _discover(
     kept = usable.kept
     numbers = assign_ids(usable.names, before, unix_s)
     ids = numbers.in_use
-    held = open_legs(config, before.names)
+    held = open_legs(config, before.names, edges_before)
     too_soon = is_young(previous, config.discovery.again_s, unix_s)
     found = judge(kept, validations, confirmed, previous, held, failed, halted, too_soon)
     since = _traded(standing, as_before, halted)
@@ -189,13 +198,15 @@ async def _discover(
         took_s=time.monotonic() - started,
         folder=config.paths.generated,
     )
+    by_direction = {d: [ids[name] for name in pairs] for d, pairs in final.items()}
     write_set(
         config.paths.generated,
         generation=result.generation,
         names=numbers.names,
         retired=frozenset(numbers.retired),
         retired_unix_s=numbers.retired,
-        pairs={d: [ids[name] for name in pairs] for d, pairs in final.items()},
+        pairs=by_direction,
+        edges=assign_edges(config.catalogue, by_direction, edges_before, unix_s),
         sources=sources,
         # one that did not answer is held against its last answer when it comes back
         listed=(previous.listed if previous else {}) | listed,
@@ -265,11 +276,11 @@ def _in_use(config: Config) -> ListsInUse | None:
     return msgspec.structs.replace(lists, generation=max(lists.generation, asked))
 
 
-def _ids_before(previous: Lists | None, in_use: ListsInUse | None, unix_s: int) -> Ids:
-    """Return the ids that pairs keep: who runs on them can take no others."""
+def _numbered_before(previous: Lists | None, in_use: ListsInUse | None) -> Numbered | None:
+    """Return whose numbers pairs and edges keep: who runs on them can take no others."""
     if in_use is not None and (previous is None or other_id(in_use, previous)):
-        return ids_before(in_use, unix_s)
-    return ids_before(previous, unix_s)
+        return in_use
+    return previous
 
 
 async def fetch_all(

@@ -123,7 +123,7 @@ async def _pages(
         # an error may stand in the body of a 200 answer, too
         page = await rest.ask_any(
             session, endpoints, request.url, timeout_s, venue.instruments, bans, budget,
-            request.weight, venue.spec.headers,
+            request.cost, venue.spec.headers,
         )  # fmt: skip
         found.instruments += page.instruments
         found.skipped.update(page.skipped)

@@ -4,19 +4,21 @@ Only pairs that an enabled direction can use get a number, a proof and a subscri
 docs/decisions/0013-ids-go-to-pairs-that-can-be-compared.md. Numbers stay with their pairs.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from spreadcore.layout import LIMITS
 
+from spreadscan.catalogue import Catalogue
 from spreadscan.config import Config
 from spreadscan.discovery.normalise import direction_pairs
 from spreadscan.discovery.units import Kept
 from spreadscan.errors import ConfigError
-from spreadscan.lists import Numbered
+from spreadscan.lists import Edge, Numbered
 from spreadscan.types import Instrument
 
 SYMBOLS_MAX: int = LIMITS["n_symbols"]  # as many as the layout can number
+EDGES_MAX: int = LIMITS["n_edges"]
 REUSE_AFTER_S = 30 * 86_400  # a number without a pair for this long may be another pair's
 
 
@@ -98,3 +100,42 @@ def ids_before(previous: Numbered | None, unix_s: int) -> Ids:
         return NONE
     since = previous.retired_unix_s
     return Ids(previous.names, {i: since.get(i, unix_s) for i in previous.retired})
+
+
+def assign_edges(
+    catalogue: Catalogue,
+    pairs: Mapping[int, Collection[int]],
+    before: Iterable[Edge],
+    unix_s: int,
+) -> tuple[Edge, ...]:
+    """Return the edges of symbol ids by direction id: known ones keep their numbers.
+
+    A new one takes the lowest number that is free: of no edge, or of one that has been in no
+    direction for REUSE_AFTER_S. Edges of one pair get numbers side by side. ConfigError where the
+    layout cannot number as many.
+    """
+    wanted = {}
+    for direction_id, rows in pairs.items():
+        direction = catalogue.direction_at[direction_id]
+        for row in rows:
+            key = (direction_id, direction.buy.id, row, direction.sell.id, row)
+            wanted[key] = (row, direction_id)
+    found: dict[int, Edge] = {}
+    for edge in before:
+        key = edge[1:6]
+        if key in wanted:
+            found[edge.id] = edge._replace(retired_unix_s=0)
+            del wanted[key]
+        elif unix_s - (since := edge.retired_unix_s or unix_s) < REUSE_AFTER_S:
+            found[edge.id] = edge._replace(retired_unix_s=since)
+    number = 0
+    for key in sorted(wanted, key=wanted.__getitem__):
+        while number in found:
+            number += 1
+        found[number] = Edge(number, *key)
+    if len(found) and max(found) >= EDGES_MAX:
+        raise ConfigError(
+            f"discovery: {len(found)} edges, expected at most {EDGES_MAX}: narrow "
+            "universe.include or sources"
+        )
+    return tuple(found[number] for number in sorted(found))

@@ -4,7 +4,7 @@ Its own feed speaks first (validate.py), then the prices of the others (identity
 was known before: silence proves nothing, so a quiet pair keeps what it had.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from spreadscan.discovery.confirmed import Confirmed
 from spreadscan.discovery.identity import agree, strangers
 from spreadscan.discovery.units import Kept, mids_of
 from spreadscan.discovery.validate import Validation
-from spreadscan.lists import SILENT_RUNS_MAX, Listed, Lists, State
+from spreadscan.lists import SILENT_RUNS_MAX, Edge, Listed, Lists, State
 from spreadscan.types import Instrument
 
 _SILENT = " (silent now: not compared again)"
@@ -172,21 +172,22 @@ def listed_before(previous: Lists | None) -> dict[Leg, Listed]:
     }
 
 
-def open_legs(config: Config, names: Sequence[str]) -> frozenset[Leg]:
+def open_legs(config: Config, names: Sequence[str], edges: Iterable[Edge]) -> frozenset[Leg]:
     """Return both legs of every spread that is open in the instance of this name, if there is one.
 
-    names: of the ids that the instance was started with.
+    names, edges: of the lists that the instance has.
     """
-    if not names or not exists(config.instance):
+    by_id = {edge.id: edge for edge in edges}
+    if not by_id or not exists(config.instance):
         return frozenset()
     try:
         active = Instance(config.instance).active
     except CoreError:  # of another layout, or just being replaced: whoever has it is not of ours
         return frozenset()
-    by_id = config.catalogue.direction_at
+    sources = config.catalogue.source_at
     return frozenset(
-        (source.name, names[symbol])
-        for direction, symbol, state in active.not_free()
-        if state in (SIGNALLED, TRACKED) and direction in by_id and symbol < len(names)
-        for source in (by_id[direction].buy, by_id[direction].sell)
+        (sources[source].name, names[row])
+        for number, state in active.not_free()
+        if state in (SIGNALLED, TRACKED) and (edge := by_id.get(number))
+        for source, row in (edge.buy, edge.sell)
     )

@@ -8,16 +8,18 @@ import msgspec
 
 from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
+from spreadscan.discovery.ids import assign_edges
 from spreadscan.disk import whole
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import (
     FORMAT,
     PREVIOUS,
+    Edge,
     Failure,
     Metadata,
     Origin,
     SourceList,
-    encode_directions,
+    encode_edges,
     encode_source,
     encode_symbols,
     hash_of,
@@ -41,16 +43,20 @@ def write_set(
     retired_unix_s: Mapping[int, int] | None = None,
     origin: Origin | None = None,
     halts: Mapping[str, int] | None = None,
+    edges: Sequence[Edge] | None = None,
 ) -> None:
     """Write every file of the set, metadata.json last. ConfigError where the folder refuses.
 
     The same arguments give the same bytes, metadata.json and the report aside. The caller holds
-    the folder's lock. origin: None for a set that nobody discovered; no scanner runs on it.
+    the folder's lock. edges: of the pairs; not given, they are numbered afresh. origin: None for a
+    set that nobody discovered; no scanner runs on it.
     """
     root = Path(folder)
+    if edges is None:
+        edges = assign_edges(built_in(), pairs, (), unix_ns // 10**9)
     files = {
         "symbols.bin": encode_symbols(names, retired),
-        "directions.bin": encode_directions(pairs),
+        "edges.bin": encode_edges(pairs, edges),
         **{f"source_symbols/{name}.json": encode_source(s) for name, s in sources.items()},
         "symbols.txt": _symbols_text(names, retired),
         "directions.txt": _directions_text(names, pairs),

@@ -1,7 +1,8 @@
 """What a feed does about verdicts of the audit: it is the only writer of its slots.
 
 A quote found wrong is emptied, if it still stands, and its pair subscribed anew; a pair that its
-venue does not trade is emptied and its quotes declined until the verdict says otherwise.
+venue does not trade is emptied and its quotes declined until the verdict says otherwise. Where the
+audit finds the source frozen as a whole, the sockets are renewed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,6 +47,7 @@ class Acts:
         self._instance = instance
         self._count = count
         self._note = note
+        self._renewed_ns = self._renew_ns()  # sockets that are yet to be opened are new
         self._lines: Mapping[Act, Lines] = {
             "wrong": Lines("quote found wrong", "quotes found wrong", source),
             "halted": Lines("pair not trading", "pairs not trading", source),
@@ -55,6 +57,11 @@ class Acts:
     def begin(self, symbol_id: int) -> None:
         """Hold to what is known already of a pair that the feed takes up."""
         act(self._intake, symbol_id, self._read(symbol_id))
+
+    def wants_renewal(self) -> bool:
+        """Return whether the audit asks for new sockets; true once each time that it does."""
+        before, self._renewed_ns = self._renewed_ns, self._renew_ns()
+        return self._renewed_ns != before
 
     def look(
         self,
@@ -87,6 +94,9 @@ class Acts:
         if symbols:
             for session in sessions:
                 session.resubscribe(symbols, now_ns)
+
+    def _renew_ns(self) -> int:
+        return self._instance.audit.figures(self._source_id)["renew_ns"]
 
     def _read(self, symbol_id: int) -> VerdictTuple:
         return self._instance.audit.read(self._source_id, symbol_id)

@@ -22,6 +22,7 @@ from spreadscan.net.connects import Connects
 _LIFE_SHARE = (0.80, 0.95)
 # A socket that opens and ends young has cost the venue a handshake and all of its subscriptions.
 _YOUNG_WEIGHT = 2
+_RENEW_WITHIN = 2.0  # times of the overlap; then the next socket is renewed beside this one
 _CLOSE_WITHIN_S = 5.0  # then what still is not closed is given up
 
 
@@ -94,6 +95,13 @@ class Shard:
         self.symbols = tuple(symbol for symbol in self.symbols if symbol not in symbols)
         for session in self.sessions:
             session.drop(gone)
+
+    async def renew(self) -> None:
+        """Let the socket have a successor, and wait until that has taken over, or for some time."""
+        if self._living:  # else the next one is new anyway
+            living = self._living[-1]
+            living.session.expiring.set()
+            await asyncio.wait({living.task}, timeout=_RENEW_WITHIN * self._take_over_s)
 
     async def run(self) -> None:
         """Connect, live, wait, again; a successor goes before a socket that is about to end."""

@@ -116,6 +116,7 @@ class FeedWorker:
         looks = [self._start(self._look_for_silence())]
         if self._acts:
             looks.append(self._start(self._act(self._acts)))
+            looks.append(self._start(self._renew(self._acts)))
         try:
             await self._beat(stop, looks)
         finally:
@@ -260,6 +261,14 @@ class FeedWorker:
             await asyncio.sleep(_ACT_EVERY_S)
             names = {row.symbol_id: row.symbol for row in self._listed}
             acts.look(self._ids, names, self._newest_sessions(), now_ns())
+
+    async def _renew(self, acts: Acts) -> None:
+        """Give every socket a successor where the audit asks for it, one after the other."""
+        while True:
+            await asyncio.sleep(_ACT_EVERY_S)
+            if acts.wants_renewal():
+                for shard in [*self._shards]:
+                    await shard.renew()
 
     def _note_verdicts(self, found: Verdicts) -> None:
         self._recorder.note(0, Opcode.VERDICTS, msgspec.json.encode(found))

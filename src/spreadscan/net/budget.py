@@ -4,6 +4,7 @@ from pathlib import Path
 
 from spreadscan.net.bans import file_name, host_of
 from spreadscan.net.ratelimit import SharedLimit
+from spreadscan.types import ONE_REQUEST, Cost
 
 
 class Budget:
@@ -17,12 +18,13 @@ class Budget:
         weight, per_s = limit
         self._folder = Path(folder)
         self._window = (max(1, int(weight * share)), per_s)
-        self._limits: dict[str, SharedLimit] = {}
+        self._limits: dict[tuple[str, str], SharedLimit] = {}
 
-    async def take(self, url: str, weight: int = 1) -> None:
+    async def take(self, url: str, cost: Cost = ONE_REQUEST) -> None:
         """Wait until the host of a URL may be asked so much more, and count it."""
-        host = host_of(url)
-        if host not in self._limits:
-            path = self._folder / f"requests-{file_name(host)}"
-            self._limits[host] = SharedLimit(path, self._window)
-        await self._limits[host].take(weight)
+        at = host_of(url), cost.path
+        if at not in self._limits:
+            file = self._folder / f"requests-{file_name(at[0])}{file_name(cost.path)}"
+            window = (1, cost.apart_s) if cost.path else self._window
+            self._limits[at] = SharedLimit(file, window)
+        await self._limits[at].take(cost.weight)

@@ -22,6 +22,7 @@ from spreadscan.net.transport import Headers, Listener, Socket, set_options
 _CLOSE_WAIT_S = 2.0
 _READ_BUFFER_BYTES = 16 * 1024
 _PICOWS_LOG = logging.getLogger("picows.client")
+_PICOWS_LOG.setLevel(logging.WARNING)  # whoever has a socket tells of it, and of its pairs
 
 
 class PicowsSocket:

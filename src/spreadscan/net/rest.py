@@ -26,6 +26,7 @@ from spreadscan.net.endpoints import Endpoints
 from spreadscan.net.refusals import LOOK_BYTES, refusal, told_s
 from spreadscan.net.resolver import LastGoodResolver
 from spreadscan.net.transport import Headers
+from spreadscan.types import ONE_REQUEST, Cost
 
 T = TypeVar("T")
 
@@ -164,21 +165,21 @@ async def ask_any(
     parse: Callable[[bytes], T],
     bans: Bans,
     budget: Budget,
-    weight: int = 1,
+    cost: Cost = ONE_REQUEST,
     headers: Headers = (),
 ) -> T:
     """Return what ask() gives at the address in use; where that fails, at the next, each once.
 
     url_at: gives the whole URL on an address, called when its request leaves. budget: is waited
-    for, with the weight of each request. Where all fail, raises what asks for another try rather
-    than what refuses for good.
+    for, with the cost of each request. Where all fail, raises what asks for another try rather than
+    what refuses for good.
     """
     errors: list[Retry | Refused] = []
     for _ in endpoints.urls:
         address = endpoints.pick()
         try:
             if not bans.find(address):  # else nothing is sent
-                await budget.take(address, weight)
+                await budget.take(address, cost)
             return await ask(session, url_at(address), timeout_s, parse, bans, headers)
         except (Retry, Refused) as error:
             errors.append(error)

@@ -58,7 +58,6 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True):
     reason: str
     recv_ns: int
     at_ns: int
-    asked: bool
 
 
 class Verdicts(msgspec.Struct, frozen=True):

@@ -141,7 +141,7 @@ class RecordedFeed:
             symbol_id = self._ids.get(row.symbol)
             if symbol_id is None:
                 continue
-            verdict = VerdictTuple(row.kind, row.reason, row.recv_ns, row.at_ns, row.asked)
+            verdict = VerdictTuple(row.kind, row.reason, row.recv_ns, row.at_ns)
             try:
                 self._instance.audit.put(self.source_id, symbol_id, verdict)
             except CoreError as error:

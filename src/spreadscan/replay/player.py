@@ -70,7 +70,7 @@ class Player:
 
     def __init__(self, table: ReplayTable, n_symbols: int) -> None:
         self.table = table
-        self.symbols = Symbols(n_symbols, table.watch)
+        self.symbols = Symbols(n_symbols)
         self.n_frames = 0
         self._files: list[FileAccount] = []
         self._next_link = 1

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from spreadscan.catalogue import built_in
 from spreadscan.errors import ConfigError
 
-# The index has room for six directions of one (source, symbol), the ids of directions are a byte.
-PER_SOURCE_MAX = 6
+PAIRS_MAX = 64  # each has an edge per symbol
 LIMITS_MAX = 64
 
 
@@ -25,11 +24,8 @@ def parse_pairs(text: str) -> tuple[Pair, ...]:
     for pair, n in Counter(pairs).items():
         if n > 1:
             raise ConfigError(f"directions: {pair.buy}:{pair.sell} {n} times, expected once")
-    for source, n in Counter(name for pair in pairs for name in pair).items():
-        if n > PER_SOURCE_MAX:
-            raise ConfigError(
-                f"directions: {n} with {source}, expected at most {PER_SOURCE_MAX} of one source"
-            )
+    if len(pairs) > PAIRS_MAX:
+        raise ConfigError(f"directions: {len(pairs)}, expected at most {PAIRS_MAX}")
     return pairs
 
 

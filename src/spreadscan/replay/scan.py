@@ -81,10 +81,10 @@ class Scan:
                 f"{', '.join(recording.sources)}"
             )
         self._recording = recording
-        self._names, self._listed = lists.names, build.listed(config, lists)
+        self._lists, self._listed = lists, build.listed(config, lists)
         self._folder = folder
         self._left_out = tuple(name for name in recording.sources if name not in used)
-        capacity = build.new_capacity(config, len(lists.names))
+        capacity = build.new_capacity(config, len(lists.names), lists.n_edge_ids)
         self._instance = private_instance(capacity, ring_id_of(recording))
         self._engine: Engine = build.make_engine(
             config,
@@ -112,7 +112,7 @@ class Scan:
             )
         }
         self._tracker = Tracker(
-            self._instance, config, lists.names, build.fees_bps(config),
+            self._instance, config, lists.names, lists.edges, build.fees_bps(config),
             build.stale_after_s(config),
             build.confirm_within_s(config) if recording.about.audited else {},
             utc=RecordedUtc(recording.utc_offset_ns),
@@ -137,7 +137,7 @@ class Scan:
         if first_ns is None:
             raise BadData(f"{self._recording.folder}: no frame of a source in use, expected some")
         self._tracker.recover(first_ns)
-        self._tracker.relist(self._names, self._listed, first_ns)
+        self._tracker.relist(self._lists.names, self._lists.edges, self._listed, first_ns)
         self._engine.scan(first_ns)
         pace = Pace(speed, first_ns) if speed else None
         try:

@@ -8,7 +8,7 @@ coin keeps to itself: it must not be compared with that coin elsewhere.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,12 +31,11 @@ class Listing(NamedTuple):
 
 
 class Symbols:
-    """Hands out ids and names; one for a whole replay. `new` is told of every new id."""
+    """Hands out ids and names; one for a whole replay."""
 
-    def __init__(self, capacity: int, new: Callable[[int], None]) -> None:
+    def __init__(self, capacity: int) -> None:
         self.names: list[str] = []  # by id
         self._capacity = capacity
-        self._new = new
         self._ids: dict[str, int] = {}
         self._owner: dict[tuple[str, str], str] = {}  # (source, name) -> venue symbol
 
@@ -58,7 +57,6 @@ class Symbols:
                 return None
             symbol_id = self._ids[name] = len(self.names)
             self.names.append(name)
-            self._new(symbol_id)
         if instrument:
             return Listing(symbol_id, name, instrument.multiplier, instrument.qty_scale)
         # sizes that are no contracts count coins, or the listed thousands of them

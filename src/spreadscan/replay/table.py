@@ -6,14 +6,15 @@ The same sections, intake and engine as in a live scanner, on the clock of the r
 import math
 import os
 import secrets
+import struct
 from collections.abc import Sequence
 
 from spreadcore import Instance
+from spreadcore.edges import RECORD, EdgeIndex
 from spreadcore.edgestats import EdgeStats
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.intake import FeedIntake
-from spreadcore.layout import LIMITS, SECTIONS
+from spreadcore.layout import SECTIONS
 from spreadcore.quotes import QuoteTuple
 from spreadcore.region import create, exists, unlink
 
@@ -25,7 +26,7 @@ from spreadscan.replay.account import Above, Edge
 from spreadscan.replay.requests import Pair
 from spreadscan.venues import VENUES
 
-SYMBOLS_MAX: int = LIMITS["n_symbols"]  # symbols are met on the way: room for as many as ids go
+SYMBOLS_MAX = 16_384  # symbols are met on the way: room for as many as any recording has
 
 
 class ReplayTable:
@@ -38,17 +39,22 @@ class ReplayTable:
         self, pairs: Sequence[Pair], limits: Sequence[float], n_symbols: int = SYMBOLS_MAX
     ) -> None:
         self._pairs = pairs
-        capacity = Capacity(built_in().n_source_ids, n_symbols, max(1, len(pairs)))
+        n_edges = max(1, len(pairs)) * n_symbols
+        capacity = Capacity(built_in().n_source_ids, n_symbols, n_edges)
+        self._n_symbols = n_symbols
         self._instance = private_instance(capacity)
         self._intakes: dict[str, FeedIntake] = {}
-        self._index = SourceSymbolIndex(
-            built_in().n_source_ids,
-            n_symbols,
-            [
-                (i, built_in().source[pair.buy].id, built_in().source[pair.sell].id)
-                for i, pair in enumerate(pairs)
-            ],
-        )
+        self._index = EdgeIndex(built_in().n_source_ids, n_symbols, n_edges)
+        pack = struct.Struct(RECORD).pack
+        for i, pair in enumerate(
+            pairs
+        ):  # every symbol's, known or not: none costs a thing unquoted
+            buy, sell = built_in().source[pair.buy].id, built_in().source[pair.sell].id
+            self._index.add_all(
+                b"".join(
+                    pack(i * n_symbols + row, row, row, i, buy, sell) for row in range(n_symbols)
+                )
+            )
         self._engine = Engine(
             self._instance.quotes, self._instance.dirty, self._instance.ring,
             self._instance.active, self._instance.health, self._instance.control, self._index,
@@ -56,7 +62,7 @@ class ReplayTable:
         )  # fmt: skip
         for i in range(len(pairs)):
             self._engine.set_rule(i, 0.0, math.inf, 0.0)  # edges are watched, never signalled
-        self._stats = EdgeStats(max(1, len(pairs)), n_symbols, list(limits))
+        self._stats = EdgeStats(n_edges, list(limits))
         if pairs:
             self._engine.observe(self._stats)
 
@@ -69,11 +75,6 @@ class ReplayTable:
                 built_in().source[source].id, VENUES[source].schema.id_reset,
             )  # fmt: skip
         return self._intakes[source]
-
-    def watch(self, symbol_id: int) -> None:
-        """Let every pair compare a symbol from now on."""
-        for i in range(len(self._pairs)):
-            self._index.add(i, symbol_id)
 
     def turn(self, sources: Sequence[int], now_ns: int) -> None:
         """Let the sources be alive as of now_ns, and the engine look at what changed."""
@@ -98,7 +99,7 @@ class ReplayTable:
         found = []
         for i, pair in enumerate(self._pairs):
             for symbol_id, symbol in enumerate(names):
-                row = self._stats.result(i, symbol_id)
+                row = self._stats.result(i * self._n_symbols + symbol_id)
                 if row["updates"]:
                     row["above"] = [Above(**limit) for limit in row["above"]]
                     found.append(Edge(buy=pair.buy, sell=pair.sell, symbol=symbol, **row))
@@ -116,7 +117,8 @@ def private_instance(capacity: Capacity, ring_id: int = 0) -> Instance:
             name,
             n_sources=capacity.sources,
             n_symbols=capacity.symbols,
-            n_directions=capacity.directions,
+            n_edges=capacity.edges,
+            n_tracks=capacity.tracks,
             ring_id=ring_id,
         )
         instance = Instance(name, WRITABLE["single"])

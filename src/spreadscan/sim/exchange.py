@@ -16,12 +16,10 @@ from aiohttp import WSMsgType, web
 from spreadscan.clock import now_ns
 from spreadscan.sim.connection import BINARY, TEXT, Connection, frame
 from spreadscan.sim.harm import Harm
-from spreadscan.sim.pages import FUNDING_PATHS, INSTRUMENT_PATHS, TIME_PATHS, maintenance, time_page
+from spreadscan.sim.pages import PAGES, page_of, time_page
 from spreadscan.sim.pages.refusal import Refusal
 from spreadscan.sim.pages.rows import Rows
-from spreadscan.sim.pages.tickers import TICKER_PATHS, page_of
 from spreadscan.sim.protocols import PROTOCOLS, Answer, Close, Rules
-from spreadscan.sim.protocols.binance import BinanceConversation, bare
 from spreadscan.sim.simtime import AsOf
 from spreadscan.sim.weights import Weights
 
@@ -77,8 +75,9 @@ class Exchange(Generic[_T]):
         self.rules = rules
         self.counters = Counters(Weights(name))
         self.connections: set[Connection] = set()
+        self.pages = PAGES[name]
         self._protocol = PROTOCOLS[name]
-        self._harm = harm
+        self.harm = harm
         self._opcode = BINARY if self._protocol.binary else TEXT
         self._by_symbol: dict[str, _T] = {}
         self._names: dict[str, str] = {}
@@ -102,13 +101,13 @@ class Exchange(Generic[_T]):
         raise NotImplementedError
 
     def _ticker_page(self, path: str, query: Mapping[str, str]) -> Body:
-        """Return one of TICKER_PATHS, or Refusal; an aiohttp HTTP error where there is none."""
+        """Return one of its ticker pages, or Refusal; an aiohttp HTTP error where there is none."""
         raise web.HTTPNotFound(text=f"{self.name}: no tickers here")
 
     def _maintenance_page(self, query: Mapping[str, str]) -> bytes:
         """Return what is said of maintenance: nothing is planned."""
-        ms = self._unix_ns() // 1_000_000
-        return maintenance.maintenance_page(self.name, query, (), ms)
+        page = self.pages.maintenance
+        return page(query, (), self._unix_ns() // 1_000_000) if page else b""
 
     def _foreign_page(self, page: str) -> Body:
         """Return what another venue has in place of a page of a fault script."""
@@ -130,14 +129,15 @@ class Exchange(Generic[_T]):
     def app(self) -> web.Application:
         """Return the HTTP application with the venue's own paths."""
         app = web.Application()
-        app.router.add_get(INSTRUMENT_PATHS[self.name], self._instruments)
-        app.router.add_get(TIME_PATHS[self.name], self._server_time)
-        if self.name in FUNDING_PATHS:
-            app.router.add_get(FUNDING_PATHS[self.name], self._funding)
-        for path in TICKER_PATHS[self.name]:
+        pages = self.pages
+        app.router.add_get(pages.instruments_path, self._instruments)
+        app.router.add_get(pages.time_path, self._server_time)
+        if pages.funding_path:
+            app.router.add_get(pages.funding_path, self._funding)
+        for path in pages.tickers.keys() - {pages.funding_path}:
             app.router.add_get(path, partial(self._tickers, path))
-        if self.name in maintenance.PATHS:
-            app.router.add_get(maintenance.PATHS[self.name], self._maintenance)
+        if pages.maintenance_path:
+            app.router.add_get(pages.maintenance_path, self._maintenance)
         app.router.add_get(_COUNTERS_PATH, self._counted)
         for path in self._protocol.paths:
             app.router.add_get(path, self._socket)
@@ -189,7 +189,7 @@ class Exchange(Generic[_T]):
         def render(query: Mapping[str, str]) -> Body:
             return self._ticker_page(path, dict(query) | request.match_info)
 
-        return await self._page(page_of(path, request.query), request, render)
+        return await self._page(page_of(self.name, path, request.query), request, render)
 
     async def _maintenance(self, request: web.Request) -> web.Response:
         return await self._page("maintenance", request, self._maintenance_page)
@@ -215,7 +215,7 @@ class Exchange(Generic[_T]):
         if spent.refused:
             status, more, body = weights.refusal(spent, self._unix_ns())
             return _answer(body, headers | more, status)
-        harm = self._harm.page(*self._names_of(page, request.query))
+        harm = self.harm.page(*self._names_of(page, request.query))
         refusal = await harm.answer(request.query.get("cursor"))
         if refusal is not None:
             return refusal
@@ -228,9 +228,12 @@ class Exchange(Generic[_T]):
         return _answer(harm.body(body), headers)
 
     def _names_of(self, page: str, query: Mapping[str, str]) -> tuple[str, ...]:
-        """Return what a fault script calls a page: Bybit's funding stands in its tickers."""
-        if page == "funding" and self.name == "bybit-futures":
-            return page, "ask" if query.get("symbol") else "tickers"
+        """Return what a fault script calls a page: funding may stand in tickers or the list."""
+        path = self.pages.funding_path
+        if page == "instruments" and self.pages.funded:
+            return page, "funding"
+        if page == "funding" and path in self.pages.tickers:
+            return page, page_of(self.name, path, query)
         return (page,)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
@@ -261,21 +264,18 @@ class Exchange(Generic[_T]):
             rules=self.rules,
             topics={}
             if request.path.startswith(("/market/", "/private/"))
-            else self._harm.topics(self._names),
+            else self.harm.topics(self._names),
             conn_id=f"{self._rng.getrandbits(32):08x}",
             opened_s=now_ns() * 1e-9,
         )
-        connection = Connection(ws, transport, conversation, self._harm.socket(), request.path)
+        connection = Connection(ws, transport, conversation, self.harm.socket(), request.path)
         self.connections.add(connection)
         self.counters.sockets += 1
         self.counters.opened += 1
         self._opened(connection)
         self._harmed(connection)
-        if isinstance(conversation, BinanceConversation):
-            conversation.wrapped = request.path.endswith("/stream")
-            names = request.query.get("streams") or request.match_info.get("streams", "")
-            if names:
-                self._apply(connection, conversation.streams(names.split("/")))
+        query = {**request.query, **request.match_info}
+        self._apply(connection, conversation.opened(request.path, query, request.headers))
         return connection
 
     def _hear(self, connection: Connection, kind: WSMsgType, data: object) -> Answer:
@@ -284,7 +284,7 @@ class Exchange(Generic[_T]):
         if kind is WSMsgType.TEXT and isinstance(data, str):
             unix_ms = self._unix_ns() // 1_000_000
             if conversation.topics:
-                conversation.topics = self._harm.topics(self._names)
+                conversation.topics = self.harm.topics(self._names)
             no = conversation.busy(data) if connection.harm and connection.harm.busy() else None
             answer = Answer((no,)) if no else conversation.text(data, now * 1e-9, unix_ms)
             self._apply(connection, answer)
@@ -298,7 +298,10 @@ class Exchange(Generic[_T]):
             if answer.close is not None:
                 self._unsubscribe_all(connection)
                 self.counters.closed += 1
-                await connection.close(*answer.close)
+                if answer.close.code:
+                    await connection.close(*answer.close)
+                else:
+                    connection.cut()
             elif answer.ping is not None:
                 await connection.ws.ping(answer.ping)
             elif pong_to is not None and connection.answers:
@@ -338,9 +341,9 @@ class Exchange(Generic[_T]):
 
     def _push(self, topic: _T, payload: bytes, receivers: list[Connection]) -> None:
         symbol = topic.symbol
-        if symbol in self._harm.silent():
+        if symbol in self.harm.silent():
             return
-        sent = self._harm.payload(symbol, payload)
+        sent = self.harm.payload(symbol, payload)
         self._send(sent, self._opcode, receivers, whole=sent is payload)
 
     def _send(
@@ -353,10 +356,11 @@ class Exchange(Generic[_T]):
                 continue
             connection.n_pushed += 1
             n += 1
-            if connection.conversation.wrapped or not whole:
+            conversation = connection.conversation
+            if conversation.as_is or not whole:
                 self._collect(connection, data)
             else:
-                self._collect(connection, frame(bare(payload), opcode))
+                self._collect(connection, frame(conversation.form(payload), opcode))
         self.counters.frames += n
 
     def _push_status(self, payload: bytes) -> None:

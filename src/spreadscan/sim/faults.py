@@ -13,6 +13,8 @@ import msgspec
 
 from spreadscan.catalogue import built_in
 from spreadscan.errors import ConfigError
+from spreadscan.sim.pages.sources import PAGES
+from spreadscan.sim.protocols import PROTOCOLS
 
 # What a value may be; of connects and requests each.
 _RANGES: dict[str, tuple[int, float]] = {
@@ -32,8 +34,8 @@ _RANGES: dict[str, tuple[int, float]] = {
     "hang_s": (0, inf),
     "age_s": (0, inf),
 }
-ANNOUNCING = ("binance-spot", "binance-futures", "okx-spot", "okx-futures")
-MAINTAINED = ("binance-spot", "bybit-spot", "bybit-futures", "okx-spot", "okx-futures")
+ANNOUNCING = tuple(name for name, protocol in PROTOCOLS.items() if protocol.notice)
+MAINTAINED = tuple(name for name, pages in PAGES.items() if pages.maintenance_path)
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
-import orjson
 from aiohttp import web
 
 from spreadscan.clock import now_ns
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import Fault
 from spreadscan.sim.lies import misshapen, without_rows
+from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.simtime import AsOf, SimTime
 from spreadscan.types import Book, Instrument
 
@@ -98,12 +98,8 @@ class SocketHarm:
         if self._announced_s is not None or not self.of(script.Restart):
             return None
         self._announced_s = self._harm.now_s()
-        if self._harm.name.startswith("okx"):
-            message = "The connection will soon be closed for a service upgrade. Please reconnect."
-            notice = {"event": "notice", "code": "64008", "msg": message, "connId": "00000000"}
-            return orjson.dumps(notice).decode()
-        event = {"e": "serverShutdown", "E": now_ns() // 1_000_000}
-        return orjson.dumps({"stream": "!serverShutdown", "data": event}).decode()
+        notice = PROTOCOLS[self._harm.name].notice
+        return notice(now_ns() // 1_000_000) if notice else None
 
 
 class PageHarm:
@@ -158,7 +154,7 @@ class PageHarm:
             if isinstance(fault, script.MissingRows):
                 key = f"{self._harm.seed}/rows/{self._harm.name}"
                 rng = None if fault.same else random.Random(f"{key}/{self._n}")
-                body = without_rows(body, fault.share, rng, key)
+                body = without_rows(body, fault.share, rng, key, self._harm.name)
             elif isinstance(fault, script.WrongShape) and fault.how != "other_venue":
                 body = misshapen(body, fault.how, self._harm.name)
         cut = any(isinstance(fault, script.PartialPage) for fault in self._faults)
@@ -166,11 +162,14 @@ class PageHarm:
 
 
 class Harm:
-    """The faults of one source. name: of the source; time: counts at_s from its start."""
+    """The faults of one source. name: of the source; time: counts at_s from its start.
+
+    faults may be changed while it serves: those of sockets befall the next ones that open.
+    """
 
     def __init__(self, name: str, faults: Sequence[Fault], time: SimTime, seed: int) -> None:
         self.name = name
-        self._faults = [fault for fault in faults if fault.source in ("*", name)]
+        self.faults = [fault for fault in faults if fault.source in ("*", name)]
         self._time = time
         self.seed = seed
         self._n_opened = 0
@@ -187,10 +186,10 @@ class Harm:
 
     def active(self, kind: type[_F], at_s: float | None = None) -> list[_F]:
         """Return the faults of this kind that are in force, now or at another time."""
-        if not self._faults:
+        if not self.faults:
             return []
         t = self.now_s() if at_s is None else at_s
-        return [f for f in self._faults if isinstance(f, kind) and f.at_s <= t < f.until_s]
+        return [f for f in self.faults if isinstance(f, kind) and f.at_s <= t < f.until_s]
 
     def socket(self) -> SocketHarm | None:
         """Count a new socket and return what befalls it, None for nothing."""
@@ -198,7 +197,7 @@ class Harm:
         announces = self.name in script.ANNOUNCING
         faults = [
             f
-            for f in self._faults
+            for f in self.faults
             if isinstance(f, script.SocketFault)
             and (not f.connects or self._n_opened in f.connects)
             and (announces or not isinstance(f, script.Restart))

@@ -10,19 +10,17 @@ from zlib import crc32
 import orjson
 
 from spreadscan.sim.pages.rows import Row, edit_rows, symbol_of
+from spreadscan.sim.pages.sources import PAGES
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _ENVELOPE = ("code", "retCode")  # what tells good from bad stays as it is
-_ERRORS: dict[str, dict[str, object]] = {
-    "binance": {"code": -1001, "msg": "Internal error; unable to process your request."},
-    "bybit": {"retCode": 10016, "retMsg": "Server error", "result": {}, "retExtInfo": {}},
-    "mexc": {"success": False, "code": 500, "message": "Internal system error!"},
-    "okx": {"code": "50001", "data": [], "msg": "Service temporarily unavailable. Try again later"},
-}
 
 
-def without_rows(body: bytes, share: float, rng: random.Random | None, key: str) -> bytes:
+def without_rows(
+    body: bytes, share: float, rng: random.Random | None, key: str, source: str
+) -> bytes:
     """Return a page without a share of its rows. rng: draws them; None: the same for a key."""
+    symbol_keys = PAGES[source].symbol_keys
 
     def drawn(rows: list[Row], rng: random.Random) -> list[Row]:
         n = round(len(rows) * (1.0 - share))
@@ -32,7 +30,7 @@ def without_rows(body: bytes, share: float, rng: random.Random | None, key: str)
         return [
             row
             for row in rows
-            if crc32(f"{key}/{symbol_of(row)}".encode()) >= share * 0x1_0000_0000
+            if crc32(f"{key}/{symbol_of(row, symbol_keys)}".encode()) >= share * 0x1_0000_0000
         ]
 
     return edit_rows(body, fixed if rng is None else partial(drawn, rng=rng))
@@ -45,7 +43,7 @@ def misshapen(body: bytes, how: str, source: str) -> bytes:
     if how == "empty_list":
         return edit_rows(body, lambda rows: [])
     if how == "error_body":
-        return orjson.dumps(_ERRORS[source.partition("-")[0]])
+        return orjson.dumps(PAGES[source].error)
     return orjson.dumps(_retyped(orjson.loads(body), how == "text"))
 
 

@@ -6,12 +6,13 @@ I/O or remembers what was asked, so a test can work out by brute force what serv
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from spreadscan.catalogue import built_in
 from spreadscan.errors import ConfigError
 from spreadscan.sim.dislocations import CHANCE, Dislocation, Schedule
+from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.ticks import CYCLE_NS, FEWEST, Cycle, share_out
 from spreadscan.sim.universe import SMALL, Listing, Shape, universe
 from spreadscan.types import Book, FundingRate, Instrument
@@ -38,10 +39,6 @@ _LARGEST_SWING_BPS = 120.0
 _FUNDING_H = (8, 8, 8, 4)
 _FUNDING_E8 = (10_000, 29_000, 1_000)  # middle, by coin, by minute; in 1e-8 of the notional
 _MINUTE_NS, _HOUR_NS = 60 * 10**9, 3_600 * 10**9
-
-# Ids rise by this much per tick. MEXC futures counts its repeats in between.
-_ID_STEP = {"mexc-futures": 1_000}
-_CLOCK_GRID_NS = {"binance-spot": 0, "okx-spot": 10_000_000, "okx-futures": 10_000_000}
 
 Wave = tuple[float, float, float]  # amplitude bps, radians per s, phase
 Tick = tuple[int, int, int]  # time in ns, source id, index among the listings of the source
@@ -78,17 +75,18 @@ class Series:
         self.notional = 0.0  # usual size at the touch, USDT
         self.noise_at = 0
         self.id_base = 0
-        self.id_step = _ID_STEP.get(built_in().source_at[source_id].name, 3)
+        self.id_step = PROTOCOLS[built_in().source_at[source_id].name].id_step
         self.schedule: Schedule
 
 
 class Market:
-    """Eight sources of best bid and ask.
+    """Sources of best bid and ask: those that are scanned by default, and more.
 
     rate: quotes per second of simulated time over all sources; `self.rate` is what comes out
     (a rate too low to keep every live series ticking within 6 s is raised). freeze_after_s:
     nothing ticks after that time. dislocation_chance: per series and 90 s; 0 for none. shape: of
-    the universe.
+    the universe. also: sources that are not scanned by default; the market of the others is
+    another one with them.
     """
 
     def __init__(
@@ -98,6 +96,7 @@ class Market:
         freeze_after_s: float | None = None,
         dislocation_chance: float = CHANCE,
         shape: Shape = SMALL,
+        also: Collection[str] = (),
     ) -> None:
         if not 0.0 < rate < math.inf:
             raise ConfigError(f"sim: rate is {rate}, expected more than 0 quotes/s")
@@ -105,10 +104,11 @@ class Market:
             raise ConfigError(f"sim: freeze-after is {freeze_after_s}, expected 0 s or more")
         self.seed = seed
         self.shape = shape
-        self.listings = universe(seed, shape)
+        self.listings = universe(seed, shape, also)
         self.instruments: tuple[tuple[Instrument, ...], ...] = tuple(
             tuple(row.instrument for row in rows) for rows in self.listings
         )
+        self.sources = tuple(s.name for s in built_in().sources if self.listings[s.id])
         self.freeze_ns = None if freeze_after_s is None else int(freeze_after_s * 1e9)
         self.series: list[Series] = []
         self._first: list[int] = []  # number of the first series of each source
@@ -293,5 +293,5 @@ def _drift(rng: random.Random, bps_per_s: float) -> tuple[Wave, ...]:
 
 
 def _venue_time(source_id: int, unix_ns: int) -> int:
-    grid = _CLOCK_GRID_NS.get(built_in().source_at[source_id].name, 1_000_000)
+    grid = PROTOCOLS[built_in().source_at[source_id].name].clock_ns
     return unix_ns - unix_ns % grid if grid else 0

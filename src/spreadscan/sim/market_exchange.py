@@ -13,22 +13,13 @@ from spreadscan.sim.faults import Fault
 from spreadscan.sim.flood import Flood, Flooder, standing_books
 from spreadscan.sim.harm import Harm
 from spreadscan.sim.market import Market, Series
-from spreadscan.sim.pages import Pages, funding_page, time_page
-from spreadscan.sim.pages.filters import LIVE
-from spreadscan.sim.pages.maintenance import Work, maintenance_page
+from spreadscan.sim.pages import PAGES, Pages, page_of, time_page, with_funding, with_others
+from spreadscan.sim.pages.base import Views, Work
 from spreadscan.sim.pages.rows import Rows
-from spreadscan.sim.pages.tickers import (
-    Views,
-    bybit_tickers,
-    page_of,
-    ticker_page,
-    with_others,
-)
 from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.protocols import Rules
-from spreadscan.sim.protocols.binance import bare
 from spreadscan.sim.simtime import Moment, SimTime
-from spreadscan.sim.statuses import TELLING, Statuses
+from spreadscan.sim.statuses import Statuses
 from spreadscan.types import Book, FundingRate
 from spreadscan.venues import VENUES
 
@@ -82,12 +73,13 @@ class MarketExchange(Exchange[_Topic]):
             if source.exchange == exchange
         }
         rows, ours = pages.rows(name), {row.venue_symbol for row in self._listed}
-        live = LIVE[name].items()
+        live = self.pages.live.items()
         others = {s: row.items() >= live for s, row in rows.items() if s not in ours}
         self._others = [symbol for symbol, trades in others.items() if trades]
         self._zeros = [symbol for symbol, trades in others.items() if not trades]
         self._lists: dict[Hashable, Pages] = {}  # by what makes them differ from self._pages
-        self._statuses = Statuses(name, rows, harm, market.seed) if name in TELLING else None
+        told = self._protocol.status_push
+        self._statuses = Statuses(name, told, rows, harm, market.seed) if told else None
         self._render: Callable[[Book], bytes] = self._rendered
         self._line: list[tuple[float, int]] = []  # heap of (due, index): repeats
         self.flooder = Flooder(flood, self._block, self._count) if flood else None
@@ -134,14 +126,16 @@ class MarketExchange(Exchange[_Topic]):
         return self._time.moment(self._as_of)
 
     def _instrument_page(self, query: Mapping[str, str]) -> bytes:
-        return self._pages_at(self._moment().at_s).get(self.name, query)
+        moment = self._moment()
+        body = self._pages_at(moment.at_s).get(self.name, query)
+        return with_funding(self.name, body, self._rates(moment) if self.pages.funded else {})
 
     def _pages_at(self, at_s: float) -> Pages:
         """Return the lists as the script has them at a time; the last few are kept."""
-        state = self._harm.list_state(at_s)
+        state = self.harm.list_state(at_s)
         pages = self._lists.get(state)
         if pages is None:
-            listed, halted = self._harm.listed(self._listed, at_s), self._harm.halted(at_s)
+            listed, halted = self.harm.listed(self._listed, at_s), self.harm.halted(at_s)
             pages = self._pages if listed is None else self._pages.with_listed(self.name, listed)
             pages = pages.with_halted(self.name, halted) if halted else pages
             if len(self._lists) >= _PAGES_KEPT:
@@ -154,20 +148,21 @@ class MarketExchange(Exchange[_Topic]):
 
     def _funding_page(self, query: Mapping[str, str]) -> Body:
         moment = self._moment()
-        views, rates = self._views_at(moment), self._rates(moment)
-        if self.name.startswith("bybit"):
-            page = bybit_tickers(query, views, lambda: rates, moment.unix_ns // 1_000_000)
-            return page if "symbol" in query else self._whole_list(page)
-        mid_px = views[self.name].mid_px
-        return funding_page(self.name, query, [*rates.values()], mid_px, moment.unix_ns)
+        ms, views, rates = moment.unix_ns // 1_000_000, self._views_at(moment), self._rates(moment)
+        path, funding = self.pages.funding_path, self.pages.funding
+        if funding:
+            return funding(query, [*rates.values()], views[self.name].mid_px, ms)
+        page = self.pages.tickers[path](query, views, lambda: rates, ms)
+        return page if page_of(self.name, path, query) == "ask" else self._whole_list(page)
 
     def _ticker_page(self, path: str, query: Mapping[str, str]) -> Body:
         moment = self._moment()
         ms, views = moment.unix_ns // 1_000_000, self._views_at(moment)
-        page = ticker_page(self.name, path, query, views, lambda: self._rates(moment), ms)
-        if page_of(path, query) != "tickers" or query.get("symbolStatus") in ("HALT", "BREAK"):
+        page = self.pages.tickers[path](query, views, lambda: self._rates(moment), ms)
+        other = page_of(self.name, path, query) != "tickers"
+        if other or query.get("symbolStatus") in ("HALT", "BREAK"):
             return page
-        return self._whole_list(page, self.name == "binance-spot" and "symbolStatus" not in query)
+        return self._whole_list(page, self.pages.years_of_zeros and "symbolStatus" not in query)
 
     def _whole_list(self, page: Body, zeros: bool = False) -> Body:
         """Return a page of all pairs as long as the venue's, where the market tells how long.
@@ -176,15 +171,16 @@ class MarketExchange(Exchange[_Topic]):
         """
         if not isinstance(page, Rows) or not self._market.shape.rows:
             return page
-        return with_others(page, self._others, self._zeros if zeros else ())
+        return with_others(self.name, page, self._others, self._zeros if zeros else ())
 
     def _maintenance_page(self, query: Mapping[str, str]) -> bytes:
         start_ms, ms = self._time.t0_unix_ns // 1_000_000, self._moment().unix_ns // 1_000_000
         works = [
             Work(w.title, start_ms + int(w.begin_s * 1e3), start_ms + int(w.end_s * 1e3))
-            for w in self._harm.works()
+            for w in self.harm.works()
         ]
-        return maintenance_page(self.name, query, works, ms)
+        assert self.pages.maintenance
+        return self.pages.maintenance(query, works, ms)
 
     def _foreign_page(self, page: str) -> Body:
         moment, (exchange, _, market) = self._moment(), self.name.partition("-")
@@ -203,7 +199,7 @@ class MarketExchange(Exchange[_Topic]):
             for source in built_in().sources
             if source.exchange == theirs
         }
-        return ticker_page(other, path, query, views, dict, moment.unix_ns // 1_000_000)
+        return PAGES[other].tickers[path](query, views, dict, moment.unix_ns // 1_000_000)
 
     def _rates(self, moment: Moment) -> dict[str, FundingRate]:
         """Return the funding of the exchange's perpetuals, by venue symbol."""
@@ -258,7 +254,7 @@ class MarketExchange(Exchange[_Topic]):
         return self._market.book(topic.series, k, tick_ns, self._time.unix_ns(tick_ns))
 
     def _rendered(self, book: Book) -> bytes:
-        return VENUES[self.name].render(self._harm.book(book))
+        return VENUES[self.name].render(self.harm.book(book))
 
     def _count(self, n: int) -> None:
         self.counters.frames += n
@@ -266,8 +262,10 @@ class MarketExchange(Exchange[_Topic]):
     def _block(self, connection: Connection, n: int, rounds: Iterator[int]) -> Block | None:
         def encode(book: Book) -> bytes:
             payload = self._render(book)
-            wrapped = connection.conversation.wrapped
-            return frame(payload if wrapped else bare(payload), self._opcode)
+            conversation = connection.conversation
+            if not conversation.as_is:
+                payload = conversation.form(payload)
+            return frame(payload, self._opcode)
 
         series = [self._by_symbol[symbol].series for symbol in sorted(connection.symbols)]
         books = standing_books(self._market, self._time, series, n)

@@ -1,4 +1,4 @@
-"""Eight exchanges in one event loop, a port each, paced by one loop; `run_sim` is the door.
+"""Exchanges in one event loop, a port each, paced by one loop; `run_sim` is the door.
 
 The market says what is due, exchange.py sends it. A late wake catches up: times are absolute.
 """
@@ -16,13 +16,14 @@ import uvloop
 
 from spreadscan.catalogue import built_in
 from spreadscan.clock import now_ns
+from spreadscan.config import BY_DEFAULT
 from spreadscan.errors import ConfigError
 from spreadscan.logs import facts
 from spreadscan.sim.faults import Fault, check
 from spreadscan.sim.flood import Flood, Pacer
 from spreadscan.sim.market import DEFAULT_RATE, Market
 from spreadscan.sim.market_exchange import MarketExchange
-from spreadscan.sim.pages import Pages, bybit
+from spreadscan.sim.pages import MOST_ROWS, Pages
 from spreadscan.sim.pages.crowd import filler
 from spreadscan.sim.ports import Server, serve
 from spreadscan.sim.protocols import PROTOCOLS, Rules
@@ -32,7 +33,6 @@ from spreadscan.sim.universe import UNIVERSES
 
 log = logging.getLogger(__name__)
 
-_ALL = tuple(built_in().source)
 _WAKE_S = 0.003
 _TICKS_PER_TURN = 500  # then the loop reads its sockets
 # After a longer pause (a stopped process) the ticks before are left out, not sent in a burst.
@@ -54,7 +54,7 @@ class SimOptions:
     freeze_after_s: float | None = None
     port_base: int = 0
     host: str = "127.0.0.1"
-    sources: tuple[str, ...] = _ALL
+    sources: tuple[str, ...] = BY_DEFAULT
     flood: Flood | None = None
     faults: tuple[Fault, ...] = ()
     tls_ca: Path | None = None
@@ -63,8 +63,9 @@ class SimOptions:
 class SimServer(Server[MarketExchange]):
     """Serve a market. `time` maps simulated time to our clocks once start() has returned.
 
-    rules: other limits and timers than the venue's, by source name. flood: send that and no
-    tick, first push or repeat. faults: what goes wrong. tls: serve https and wss.
+    sources: of the market, None: all of it. rules: other limits and timers than the venue's, by
+    source name. flood: send that and no tick, first push or repeat. faults: what goes wrong. tls:
+    serve https and wss.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class SimServer(Server[MarketExchange]):
         host: str = "127.0.0.1",
         *,
         speed: float = 1.0,
-        sources: Sequence[str] = _ALL,
+        sources: Sequence[str] | None = None,
         rules: Mapping[str, Rules] | None = None,
         flood: Flood | None = None,
         faults: Sequence[Fault] = (),
@@ -82,9 +83,11 @@ class SimServer(Server[MarketExchange]):
     ) -> None:
         if not 0.0 < speed < math.inf:
             raise ConfigError(f"sim: speed is {speed}, expected more than 0")
-        unknown = [name for name in sources if name not in built_in().source]
+        sources = market.sources if sources is None else sources
+        unknown = [name for name in sources if name not in market.sources]
         if unknown:
-            raise ConfigError(f"sim: found source '{unknown[0]}', expected one of {[*PROTOCOLS]}")
+            known = [*market.sources] if unknown[0] in PROTOCOLS else [*PROTOCOLS]
+            raise ConfigError(f"sim: found source '{unknown[0]}', expected one of {known}")
         check(faults)
         super().__init__(port_base, host, tls)
         self.market = market
@@ -128,7 +131,7 @@ class SimServer(Server[MarketExchange]):
         if not market.shape.rows:
             return Pages(market.instruments, unix_ms)
         more = filler(market.shape.rows, market.seed)
-        return Pages(market.instruments, unix_ms, bybit.MOST_ROWS, more=more)
+        return Pages(market.instruments, unix_ms, MOST_ROWS, more=more)
 
     async def _pace(self) -> None:
         sim_time = self.time
@@ -171,7 +174,9 @@ def run_sim(options: SimOptions, ready: Callable[[SimServer], None]) -> None:
     sense or a port is taken.
     """
     shape = UNIVERSES[options.universe]
-    market = Market(options.seed, options.rate, options.freeze_after_s, shape=shape)
+    market = Market(
+        options.seed, options.rate, options.freeze_after_s, shape=shape, also=options.sources
+    )
     if market.rate_raised:
         log.warning("rate raised", extra=facts(asked=options.rate, rate=market.rate))
     server = SimServer(

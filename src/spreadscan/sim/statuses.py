@@ -5,35 +5,32 @@ a bracket, a limit or a fee has changed.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from spreadscan.sim.harm import Harm
-from spreadscan.sim.pages.filters import HALTED
+from spreadscan.sim.pages.sources import PAGES
 
 Row = dict[str, Any]
 
-TELLING = ("binance-futures", "mexc-futures", "okx-spot", "okx-futures")
-_GONE: dict[str, Row] = {
-    "binance-futures": {"status": "CLOSE"},
-    "mexc-futures": {"state": 3},
-    "okx-spot": {"state": "expired"},
-    "okx-futures": {"state": "expired"},
-}
 _OTHER_EVERY_S = 10.0  # a push without a change of status
-_BRACKETS = [
-    {"bs": 1, "bnf": 0, "bnc": 5_000, "mmr": 0.01, "cf": 0, "mi": 21, "ma": 50},
-    {"bs": 2, "bnf": 5_000, "bnc": 25_000, "mmr": 0.025, "cf": 75, "mi": 11, "ma": 20},
-]
 
 
 class Statuses:
-    """The status pushes of one source. rows: its instrument list, by symbol, all trading."""
+    """The status pushes of one source. push: its frame of a row of the instrument list; rows: that
+    list, by symbol, all trading.
+    """
 
-    def __init__(self, source: str, rows: Mapping[str, Row], harm: Harm, seed: int) -> None:
+    def __init__(
+        self,
+        source: str,
+        push: Callable[[Row, int], bytes],
+        rows: Mapping[str, Row],
+        harm: Harm,
+        seed: int,
+    ) -> None:
         self._source = source
+        self._push = push
         self._rows = rows
         self._harm = harm
         self._rng = random.Random(f"{seed}/statuses/{source}")
@@ -58,17 +55,7 @@ class Statuses:
 
     def _render(self, symbol: str, unix_ms: int) -> bytes:
         state = self._told.get(symbol)
-        told = {"halted": HALTED[self._source] or {}, "gone": _GONE[self._source]}
+        pages = PAGES[self._source]
+        told = {"halted": pages.halted or {}, "gone": pages.gone}
         row = self._rows[symbol] | (told[state] if state else {})
-        if self._source == "binance-futures":
-            event = {
-                "e": "contractInfo", "E": unix_ms, "s": symbol, "ps": row["pair"],
-                "ct": row["contractType"], "dt": row["deliveryDate"], "ot": row["onboardDate"],
-                "cs": row["status"], "bks": _BRACKETS, "st": 1,
-            }  # fmt: skip
-            return orjson.dumps({"stream": "!contractInfo", "data": event})
-        if self._source == "mexc-futures":
-            push = {"symbol": symbol, "data": row, "channel": "push.contract", "ts": unix_ms}
-            return orjson.dumps(push)
-        arg = {"channel": "instruments", "instType": row["instType"]}
-        return orjson.dumps({"arg": arg, "data": [row]})
+        return self._push(row, unix_ms)

@@ -8,6 +8,8 @@ from spreadcore.trackstats import StatsTuple
 
 from spreadscan.catalogue import Direction
 from spreadscan.clock import iso_utc
+from spreadscan.lists import Edge
+from spreadscan.tracker import told
 from spreadscan.tracker.columns import (
     SIGNALS,
     age_ms,
@@ -45,6 +47,7 @@ class Event(NamedTuple):
     row: str
     reason: Reason | None = None  # counted
     track: Track | None = None  # ends, and its pair is free
+    record: told.Record | None = None  # for others, then
 
 
 class EventRows:
@@ -57,11 +60,16 @@ class EventRows:
         self.listed: Listed = {}
         self._config_hash = config_hash
 
-    def fixed(self, signal: SignalTuple, direction: Direction, fees_bps: float) -> dict[str, str]:
+    def fixed(
+        self, signal: SignalTuple, edge: Edge, direction: Direction, fees_bps: float
+    ) -> dict[str, str]:
         """Return the fields that all rows of the signal's track share."""
         buy, sell = (
-            self.listed.get(leg.id, _NOTHING).get(signal.symbol_id)
-            for leg in (direction.buy, direction.sell)
+            self.listed.get(source, _NOTHING).get(row)
+            for source, row in (
+                (direction.buy.id, edge.buy_row),
+                (direction.sell.id, edge.sell_row),
+            )
         )
         quotes = [instrument.quote for instrument in (buy, sell) if instrument]
         return {
@@ -70,9 +78,9 @@ class EventRows:
             "sequence": str(signal.sequence),
             "direction": direction.name,
             "direction_id": str(direction.id),
-            "edge_id": "",
-            "symbol": self._symbol(signal.symbol_id),
-            "symbol_id": str(signal.symbol_id),
+            "edge_id": str(edge.id),
+            "symbol": self._symbol(edge.buy_row),
+            "symbol_id": str(edge.buy_row),
             "quote": safe_text(quotes[0]) if quotes else "",
             "buy_source": direction.buy.name,
             "buy_listing": safe_text(buy.venue_symbol) if buy else "",
@@ -112,7 +120,8 @@ class EventRows:
         track, stats = late.track, late.stats
         found = self._stats(stats, track.opened_ns, self._utc.utc_ns(stats.peak_ns))
         gap = {"gap_s": seconds(late.gap_ns), "reason": reason}
-        return self._event("GAP", track.columns, now_ns, **found, **gap)
+        event = self._event("GAP", track.columns, now_ns, **found, **gap)
+        return event._replace(record=told.gap(late, now_ns))
 
     def close(self, end: Ended, now_ns: int, funding: float) -> Event:
         """Return the CLOSE row, with the prices of the last look where there was one."""
@@ -121,8 +130,8 @@ class EventRows:
         if (pair := end.prices) is not None:
             prices = {
                 **_sides(pair.buy_ask, pair.buy_ask_qty, pair.sell_bid, pair.sell_bid_qty),
-                "buy_age_ms": age_ms(_whole_ms(pair.buy_age_ns)),
-                "sell_age_ms": age_ms(_whole_ms(pair.sell_age_ns)),
+                "buy_age_ms": age_ms(told.whole_ms(pair.buy_age_ns)),
+                "sell_age_ms": age_ms(told.whole_ms(pair.sell_age_ns)),
                 "buy_bid": number(pair.buy_bid),
                 "sell_ask": number(pair.sell_ask),
                 "gross_bps": bps(pair.gross_bps),
@@ -139,7 +148,8 @@ class EventRows:
             **self._stats(stats, track.opened_ns, self._utc.utc_ns(stats.peak_ns)),
             **prices,
         )
-        return event._replace(reason=end.reason, track=track)
+        record = told.closed(end, now_ns)
+        return event._replace(reason=end.reason, track=track, record=record)
 
     def lost(self, row: OpenRow, now_ns: int) -> Event:
         """Return the CLOSE row of a track whose ring is no more: it lasted to its last row."""
@@ -196,11 +206,6 @@ def _sides(buy_px: float, buy_qty: float, sell_px: float, sell_qty: float) -> di
         "sell_qty": number(sell_qty),
         "sell_notional": notional(sell_px * sell_qty),
     }
-
-
-def _whole_ms(age_ns: int) -> int:
-    # -1: no quote; a quote may also be newer than the moment of the look
-    return max(age_ns, 0) // 1_000_000 if age_ns != -1 else -1
 
 
 def day_of(time: str) -> str:

@@ -5,8 +5,6 @@ from collections.abc import Container
 from spreadcore.active import SIGNALLED, TRACKED, ActiveTable
 from spreadcore.ring import SignalRing
 
-from spreadscan.tracker.track import Pair
-
 _LOOK_EVERY_NS = 1_000_000_000
 
 
@@ -14,24 +12,24 @@ class Orphans:
     """Bytes that a killed engine or tracker left: no track, no record, at two looks in a row."""
 
     def __init__(self) -> None:
-        self._suspects: set[Pair] = set()
+        self._suspects: set[int] = set()
         self._looked_ns: int | None = None
 
     def look(
-        self, now_ns: int, active: ActiveTable, ring: SignalRing, tracked: Container[Pair]
-    ) -> list[tuple[Pair, int]]:
-        """Look about once a second; return (pair, state) of the bytes that belong to nobody."""
+        self, now_ns: int, active: ActiveTable, ring: SignalRing, tracked: Container[int]
+    ) -> list[tuple[int, int]]:
+        """Look about once a second; return (edge, state) of the bytes that belong to nobody."""
         if self._looked_ns is not None and now_ns - self._looked_ns < _LOOK_EVERY_NS:
             return []
         self._looked_ns = now_ns
         # the bytes before the ring: a record pushed in between makes the ring not empty
         found = {
-            (direction, symbol): state
-            for direction, symbol, state in active.not_free()
-            if state in (SIGNALLED, TRACKED) and (direction, symbol) not in tracked
+            edge: state
+            for edge, state in active.not_free()
+            if state in (SIGNALLED, TRACKED) and edge not in tracked
         }
         if ring.queued:
             found = {}
-        orphans = [(pair, state) for pair, state in found.items() if pair in self._suspects]
-        self._suspects = set(found) - {pair for pair, _ in orphans}
+        orphans = [(edge, state) for edge, state in found.items() if edge in self._suspects]
+        self._suspects = set(found) - {edge for edge, _ in orphans}
         return orphans

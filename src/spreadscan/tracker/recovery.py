@@ -14,7 +14,9 @@ from spreadcore.trackstats import StatsReader, StatsTuple
 from spreadscan.disk.files import DataFile, data_files, read_blocks, read_rows, text_size
 from spreadscan.disk.linefile import Count, repair_file
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.track import REASONS, Pair, track_id
+from spreadscan.tracker.track import REASONS, track_id
+
+Pair = tuple[int, int]  # direction id, symbol id
 
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

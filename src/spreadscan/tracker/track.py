@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from spreadcore.funding import FundingRates
+from spreadcore.opentracks import OpenTracks, OpenTuple
 from spreadcore.tracks import CONVERGED, EXPIRED, LOST, NOT_TRADING, UNPROVEN, TrackTable
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple, PairWatch
 
 from spreadscan.config import Config
+from spreadscan.lists import Edge
 
 # HALTED is for trading that a human or the kill switch stops: readers know it, nothing writes it
 Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING", "HALTED"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 _SELDOM: tuple[Reason, ...] = ("UNPROVEN", "NOT_TRADING", "HALTED")
 _OUT_OF_STATISTICS = "UNPROVEN"
-Pair = tuple[int, int]  # direction_id, symbol_id
 _ENDS: Mapping[int, Reason] = {
     CONVERGED: "CONVERGED", EXPIRED: "EXPIRED", LOST: "LOST", NOT_TRADING: "NOT_TRADING",
     UNPROVEN: "UNPROVEN",
@@ -43,6 +44,12 @@ def ends_shown(counts: Mapping[str, int]) -> dict[str, int]:
     }
 
 
+def is_delisted(edge: Edge, listed: Mapping[int, Container[int]]) -> bool:
+    """Return whether a leg's source lists it no more; listed: rows by source id."""
+    slots = (edge.buy, edge.sell)
+    return any(source in listed and row not in listed[source] for source, row in slots)
+
+
 def track_id(ring_id: int, sequence: int) -> str:
     """Return e.g. '3q5k0d9t-00017'; sorts by age within a ring of up to 100,000 signals.
 
@@ -56,11 +63,12 @@ def track_id(ring_id: int, sequence: int) -> str:
 class Track:
     """An open track. columns: the fields that all its rows share, as text.
 
-    slot: its place in the TrackTable.
+    slot: its place in the TrackTable. sequence: of its signal. edge: of its pair.
     """
 
     slot: int
-    pair: Pair
+    sequence: int
+    edge: Edge
     fees_bps: float
     opened_ns: int  # CLOCK_BOOTTIME
     columns: Mapping[str, str]
@@ -93,12 +101,14 @@ class Looked(NamedTuple):
 
 
 class Tracks:
-    """The open tracks, one a pair, oldest first.
+    """The open tracks, one an edge, oldest first.
 
-    A track that ended still has its pair until forget(): its CLOSE row may have to wait.
+    A track that ended still has its edge until forget(): its CLOSE row may have to wait.
     """
 
-    def __init__(self, watch: PairWatch, funding: FundingRates, config: Config) -> None:
+    def __init__(
+        self, watch: PairWatch, funding: FundingRates, tracks: OpenTracks, config: Config
+    ) -> None:
         settings = config.tracker
         self._config = config
         self._catalogue = config.catalogue
@@ -110,27 +120,28 @@ class Tracks:
             gap_ns=max(_GAP_NS, 3 * self.grid_ns),
             expire_after_ns=int(min(settings.expire_after_s, _EVER_S) * 1e9),
             lost_after_ns=int(min(settings.lost_after_s, _EVER_S) * 1e9),
+            tracks=tracks,
         )
-        self._of_pair: dict[Pair, Track] = {}
+        self._of_edge: dict[int, Track] = {}
         self._of_slot: dict[int, Track] = {}  # those that have not ended
 
     def __len__(self) -> int:
-        return len(self._of_pair)
+        return len(self._of_edge)
 
-    def __contains__(self, pair: object) -> bool:
-        return pair in self._of_pair
+    def __contains__(self, edge_id: object) -> bool:
+        return edge_id in self._of_edge
 
     @property
     def oldest_ns(self) -> int | None:
         """Return when the oldest track was opened, CLOCK_BOOTTIME."""
-        return next((track.opened_ns for track in self._of_pair.values()), None)
+        return next((track.opened_ns for track in self._of_edge.values()), None)
 
-    def displaced(self, pair: Pair) -> Ended | None:
-        """End and forget the pair's track, where there is one that has not ended.
+    def displaced(self, edge_id: int) -> Ended | None:
+        """End and forget the edge's track, where there is one that has not ended.
 
-        One pair, one track: there is another only where files were edited.
+        One edge, one track: there is another only where files were edited.
         """
-        track = self._of_pair.pop(pair, None)
+        track = self._of_edge.pop(edge_id, None)
         if track is None or track.slot not in self._of_slot:
             return None
         stats = self._table.stats(track.slot)
@@ -139,22 +150,23 @@ class Tracks:
         return Ended(track, "LOST", stats, None)
 
     def follow(
-        self, pair: Pair, columns: Mapping[str, str], fees_bps: float, opened_ns: int,
-        stats: StatsTuple, looked_ns: int | None = None,
+        self, edge: Edge, columns: Mapping[str, str], fees_bps: float, seen: OpenTuple,
+        stats: StatsTuple,
     ) -> Track:  # fmt: skip
-        """Follow a pair that has no track. looked_ns: when it was last looked at, else OPEN."""
-        direction = self._catalogue.direction_at[pair[0]]
+        """Follow an edge that has no track. seen: what others see of it until the first look."""
+        direction = self._catalogue.direction_at[edge.direction]
         slot = self._table.add(
             columns["track_id"].encode(),
-            (direction.buy.id, direction.sell.id, pair[1]),
+            (*edge.buy, *edge.sell),
             fees_bps=fees_bps,
             converge_bps=self._config.limits_bps(direction)[1],
-            opened_ns=opened_ns,
-            looked_ns=opened_ns if looked_ns is None else looked_ns,
+            opened_ns=seen.opened_ns,
+            looked_ns=seen.looked_ns,
             stats=stats,
+            seen=seen,
         )
-        track = Track(slot, pair, fees_bps, opened_ns, columns)
-        self._of_pair[pair] = self._of_slot[slot] = track
+        track = Track(slot, seen.track, edge, fees_bps, seen.opened_ns, columns)
+        self._of_edge[edge.id] = self._of_slot[slot] = track
         return track
 
     def look(self, now_ns: int, time: str, *, rows: bool) -> Looked:
@@ -174,9 +186,7 @@ class Tracks:
         """
         gone = []
         for track in self._of_slot.values():
-            direction, symbol_id = self._catalogue.direction_at[track.pair[0]], track.pair[1]
-            legs = direction.buy.id, direction.sell.id
-            if any(leg in listed and symbol_id not in listed[leg] for leg in legs):
+            if is_delisted(track.edge, listed):
                 gone.append(track)
         for track in gone:
             del self._of_slot[track.slot]
@@ -184,9 +194,9 @@ class Tracks:
         return [Ended(t, "DELISTED", self._table.stats(t.slot), None) for t in gone]
 
     def forget(self, track: Track) -> bool:
-        """Give up a track that ended; return whether its pair was still its own."""
+        """Give up a track that ended; return whether its edge was still its own."""
         self._table.remove(track.slot)
-        if self._of_pair.get(track.pair) is not track:
+        if self._of_edge.get(track.edge.id) is not track:
             return False
-        del self._of_pair[track.pair]
+        del self._of_edge[track.edge.id]
         return True

@@ -1,20 +1,20 @@
 """The tracker: signals from the ring become tracks, tracks become rows, ends free the pair.
 
 Order is what a kill at any point rests on: the OPEN row, the active byte, then the ring's tail;
-the CLOSE row, the active byte, then the dirty bit that lets the engine look again. Where the
-disk refuses a row, what follows it waits, and the same row is tried again at the next tick.
-Synchronous; time is an argument.
+the CLOSE row, the active byte, then the dirty bit that lets the engine look again. What the stream
+tells comes after all of it. Where the disk refuses a row, what follows it waits, and the same row
+is tried again at the next tick. Synchronous; time is an argument.
 """
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
 from spreadcore.layout import TRACKER_COUNTERS
+from spreadcore.opentracks import OpenTuple
 from spreadcore.ring import SignalTuple
-from spreadcore.spread import edge_gross_bps
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairWatch
 
@@ -25,30 +25,34 @@ from spreadscan.disk.format import Format, Simulated
 from spreadscan.disk.linefile import LineFile
 from spreadscan.disk.reserve import Reserve
 from spreadscan.errors import BadData, Halt
+from spreadscan.lists import Edge
 from spreadscan.logs import facts
+from spreadscan.tracker import told
 from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.tracker.events import FIXED, Event, EventRows, Listed, Utc, day_of, hour_of
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
-from spreadscan.tracker.track import Late, Pair, Tracks
+from spreadscan.tracker.track import Late, Tracks, is_delisted, is_proven
 
 log = logging.getLogger(__name__)
 
 _COUNTER = {name: i for i, name in enumerate(TRACKER_COUNTERS)}
 _NO_AUDIT: Mapping[int, float] = {}
 _MAX_WAITING = 100_000  # snapshot rows kept while the disk refuses them, some 15 MB
+_UNKNOWN_NS = 10_000_000_000  # a signal's edge may be of lists that are newer than ours so long
 
 
 class Tracker:
     """Follows every signal of an instance; the caller holds the 'tracker' lease.
 
-    instance: signals, active, dirty and health are mapped for writing. symbols: names by symbol
-    id. fees_bps: both legs together, by direction id. stale_after_s: by source id. Call
-    recover() first, then tick() on the grid and, between, poll(). BadData where a file in the
-    data folder is not ours; a disk that refuses is waited for, and below the reserve that the
-    config asks for no new track is begun: signals stay in the ring. archive: looks after files
-    that are over, once it is started. folder: for the files, paths.data where it is not given.
-    simulated: what the files say of the market; where it is not given, by the config's addresses.
+    instance: signals, active, dirty, health, tracks and tracker_stream are mapped for writing; it
+    takes these two over. symbols: names by symbol id. edges: that signals may be of. fees_bps: both
+    legs together, by direction id. stale_after_s: by source id. Call recover() first, then tick()
+    on the grid and, between, poll(). BadData where a file in the data folder is not ours; a disk
+    that refuses is waited for, and below the reserve that the config asks for no new track is
+    begun: signals stay in the ring. archive: looks after files that are over, once it is started.
+    folder: for the files, paths.data where it is not given. simulated: what the files say of the
+    market; where it is not given, by the config's addresses.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Tracker:
         instance: Instance,
         config: Config,
         symbols: Sequence[str],
+        edges: Iterable[Edge],
         fees_bps: Mapping[int, float],
         stale_after_s: Mapping[int, float],
         confirm_within_s: Mapping[int, float] = _NO_AUDIT,
@@ -84,7 +89,9 @@ class Tracker:
             confirm_within_s=confirm_within_s,
         )
         self._funding = instance.funding
-        self._tracks = Tracks(watch, self._funding, config)
+        self._tracks = Tracks(watch, self._funding, instance.tracks, config)
+        self._stream = instance.tracker_stream.writer()
+        self._killed = False  # and told so
         self._grid_ns = self._tracks.grid_ns
         self._slot: int | None = None  # of the grid, at the last tick
         folder, fsync = folder or config.paths.data, settings.fsync
@@ -103,7 +110,9 @@ class Tracker:
         self._oldest_ns: int | None = None  # OPEN of the oldest track
         self._reserve = Reserve(folder, settings.reserve_mb, "new tracks")
         self._journalled: set[int] = set()  # sequences found as OPEN rows at recovery
-        self._ended: dict[Pair, str] = {}  # reason of each pair's last CLOSE
+        self._edges = {edge.id: edge for edge in edges}
+        self._unknown_ns = 0  # since when the ring's oldest signal is of an edge that we lack
+        self._ended: dict[int, str] = {}  # reason of each edge's last CLOSE
         self._outbox: list[Event] = []  # rows of the signals file but OPEN, oldest first
         self._waiting: list[tuple[str, bytes, int]] = []  # hour, snapshot rows, their number
         self._orphans = Orphans()
@@ -116,16 +125,19 @@ class Tracker:
         except OSError as error:
             raise BadData(f"{folder}: {error.strerror}, expected a folder for data") from None
         region = self._ring.region
-        capacity = min(region.n_directions, self._catalogue.n_direction_ids), region.n_symbols
+        capacity = self._catalogue.n_direction_ids, region.n_symbols
         now_unix_ns = self._utc.utc_ns(now_ns)
         back_s = self._config.tracker.expire_after_s
         found = read_journal(
             folder, self._ring.ring_id, capacity, now_unix_ns, back_s, self._grid_ns, self._count
         )
-        self._journalled, self._ended = found.sequences, found.ended
+        edges = {(edge.direction, edge.buy_row): edge for edge in self._edges.values()}
+        self._journalled = found.sequences
+        self._ended = {edges[p].id: reason for p, reason in found.ended.items() if p in edges}
         for row in found.open:
-            if row.ring_id == self._ring.ring_id and self._rows.is_named(row):
-                self._resume(row, now_ns, now_unix_ns)
+            edge = edges.get(row.pair)
+            if edge and row.ring_id == self._ring.ring_id and self._rows.is_named(row):
+                self._resume(edge, row, now_ns, now_unix_ns)
             else:
                 self._outbox.append(self._rows.lost(row, now_ns))
         if found.open:
@@ -136,13 +148,16 @@ class Tracker:
         self._flush()
         self._set_levels()
 
-    def relist(self, symbols: Sequence[str], listed: Listed, now_ns: int) -> None:
-        """Take new lists: names by symbol id, and what each source lists, by its id.
+    def relist(
+        self, symbols: Sequence[str], edges: Iterable[Edge], listed: Listed, now_ns: int
+    ) -> None:
+        """Take new lists: names by symbol id, edges, and what each source lists, by its id.
 
         Tracks of pairs that a leg's source lists no more end as DELISTED, now or when a signal
         of before turns up.
         """
         self._rows.symbols, self._rows.listed = symbols, listed
+        self._edges = {edge.id: edge for edge in edges}
         self._end_delisted(now_ns)
         self._forget_expired()
         self._flush()
@@ -162,6 +177,7 @@ class Tracker:
         self._slot = slot
         self._count("ticks")
         self._reserve.look(now_ns)
+        self._look_at_kill(now_ns)
         self._drain(now_ns)
         self._look(now_ns)
         if not self._signals.failing:  # it was tried a moment ago
@@ -214,77 +230,98 @@ class Tracker:
             return
         drained = False
         while (signal := self._ring.peek()) is not None:
-            if signal.sequence not in self._journalled and not self._open(signal, now_ns):
+            edge = self._edge_of(signal, now_ns)
+            if edge is None:
+                break
+            seen = self._opening(signal, edge, now_ns)
+            journalled = signal.sequence in self._journalled
+            if not journalled and not self._open(signal, edge, seen, now_ns):
                 return
-            self._make_tracked(signal.direction_id, signal.symbol_id)
+            self._make_tracked(signal.edge)
             self._ring.advance()
+            self._tell(told.opened(seen, signal.recv_ns))
             drained = True
         if drained:
             self._end_delisted(now_ns)
         self._flush()
 
     def _forget_expired(self) -> None:
-        """Free pairs that wait for a calm moment, but are listed no more: ids may be used anew."""
-        for direction_id, symbol_id, state in self._active.not_free():
-            if state != REARM or direction_id not in self._catalogue.direction_at:
-                continue
-            direction = self._catalogue.direction_at[direction_id]
-            lists = [self._rows.listed.get(s) for s in (direction.buy.id, direction.sell.id)]
-            if any(listed is not None and symbol_id not in listed for listed in lists):
-                self._active.move(direction_id, symbol_id, REARM, FREE)
+        """Free edges that wait for a calm moment, but are listed no more: ids may be used anew."""
+        for edge_id, state in self._active.not_free():
+            edge = self._edges.get(edge_id)
+            if state == REARM and (edge is None or is_delisted(edge, self._rows.listed)):
+                self._active.move(edge_id, REARM, FREE)
 
     def _end_delisted(self, now_ns: int) -> None:
         for end in self._tracks.delist(self._rows.listed):
             self._outbox.append(self._rows.close(end, now_ns, float("nan")))
 
-    def _open(self, signal: SignalTuple, now_ns: int) -> bool:
-        """Write the OPEN row and follow the pair; False where the disk has no room for it."""
-        direction = self._catalogue.direction_at.get(signal.direction_id)
-        if direction is None:
-            raise Halt(
-                f"signal {signal.sequence}: direction {signal.direction_id}, expected one of "
-                f"{', '.join(map(str, self._catalogue.direction_at))}"
-            )
+    def _opening(self, signal: SignalTuple, edge: Edge, now_ns: int) -> OpenTuple:
+        fees, funding = self._fees(edge.direction), self._funding_bps(edge, now_ns)
+        return told.opening(signal, edge, fees, funding)
+
+    def _open(self, signal: SignalTuple, edge: Edge, seen: OpenTuple, now_ns: int) -> bool:
+        """Write the OPEN row and follow the edge; False where the disk has no room for it."""
         if self._reserve.look(now_ns):  # also between ticks, and before the first
             return False
-        fees = self._fees_bps.get(direction.id, float("nan"))
-        gross = edge_gross_bps(signal.buy_px, signal.sell_px)
-        columns = self._rows.fixed(signal, direction, fees)
-        pair = direction.id, signal.symbol_id
-        funding = self._funding_bps(pair, now_ns)
-        event = self._rows.open(columns, signal, gross, gross - fees, funding)
+        direction = self._catalogue.direction_at[edge.direction]
+        fees = self._fees(direction.id)
+        columns = self._rows.fixed(signal, edge, direction, fees)
+        event = self._rows.open(columns, signal, seen.gross_bps, seen.net_bps, seen.funding_bps)
         if not self._signals.write(event.day, event.row.encode(), 1):
             return False
         size = min(signal.buy_px * signal.buy_qty, signal.sell_px * signal.sell_qty)
-        self._displace(pair, now_ns)
+        self._displace(edge, now_ns)
         stats = StatsTuple(
-            gross - fees, signal.at_ns, size,
+            seen.net_bps, signal.at_ns, size,
             worst_buy_age_ms=signal.buy_age_ms, worst_sell_age_ms=signal.sell_age_ms,
         )  # fmt: skip
-        self._tracks.follow(pair, columns, fees, signal.at_ns, stats)
+        self._tracks.follow(edge, columns, fees, seen, stats)
         return True
 
-    def _displace(self, pair: Pair, now_ns: int) -> None:
-        if old := self._tracks.displaced(pair):
-            event = self._rows.close(old, now_ns, float("nan"))
-            self._outbox.append(event._replace(track=None))  # the pair is another's
+    def _edge_of(self, signal: SignalTuple, now_ns: int) -> Edge | None:
+        """Return a signal's edge; None: it has to wait for lists as new as the engine's.
 
-    def _make_tracked(self, direction_id: int, symbol_id: int) -> None:
+        Halt where they do not come.
+        """
+        edge = self._edges.get(signal.edge)
+        if edge is None:
+            self._unknown_ns = self._unknown_ns or now_ns
+            if now_ns - self._unknown_ns > _UNKNOWN_NS:
+                raise Halt(
+                    f"signal {signal.sequence}: edge {signal.edge}, expected one of the "
+                    f"{len(self._edges)} of the lists"
+                )
+        else:
+            self._unknown_ns = 0
+        return edge
+
+    def _fees(self, direction_id: int) -> float:
+        return self._fees_bps.get(direction_id, float("nan"))
+
+    def _displace(self, edge: Edge, now_ns: int) -> None:
+        if old := self._tracks.displaced(edge.id):
+            event = self._rows.close(old, now_ns, float("nan"))
+            self._outbox.append(event._replace(track=None))  # the edge is another's
+
+    def _make_tracked(self, edge_id: int) -> None:
         state = SIGNALLED  # as it should be; else whatever it is
-        while not self._active.move(direction_id, symbol_id, state, TRACKED):
-            state = self._active.state(direction_id, symbol_id)
+        while not self._active.move(edge_id, state, TRACKED):
+            state = self._active.state(edge_id)
             if state == TRACKED:
                 return
 
-    def _resume(self, row: OpenRow, now_ns: int, now_unix_ns: int) -> None:
+    def _resume(self, edge: Edge, row: OpenRow, now_ns: int, now_unix_ns: int) -> None:
         # same ring, so same boot: at_ns tells the age whatever became of the wall clock
         age_ns = now_ns - row.at_ns if row.at_ns <= now_ns else max(0, now_unix_ns - row.unix_ns)
         opened_ns = now_ns - age_ns
         stats = row.stats._replace(peak_ns=opened_ns + row.stats.peak_ns - row.at_ns)
         columns = {name: row.columns[name] for name in FIXED}
-        self._displace(row.pair, now_ns)
-        track = self._tracks.follow(row.pair, columns, row.fees_bps, opened_ns, stats, now_ns)
-        self._make_tracked(*row.pair)
+        self._displace(edge, now_ns)
+        unproven = not is_proven(row.columns["reason"])
+        seen = told.resuming(row.sequence, edge, opened_ns, now_ns, stats.peak_net_bps, unproven)
+        track = self._tracks.follow(edge, columns, row.fees_bps, seen, stats)
+        self._make_tracked(edge.id)
         gap_ns = max(0, now_unix_ns - row.seen_unix_ns)
         self._outbox.append(self._rows.gap(Late(track, gap_ns, stats), now_ns, "DOWN"))
         self._count("recovered")
@@ -297,24 +334,23 @@ class Tracker:
         found = self._tracks.look(now_ns, time, rows=has_room)
         self._outbox += [self._rows.gap(late, now_ns, "LATE") for late in found.late]
         for end in found.ended:
-            funding = self._funding_bps(end.track.pair, now_ns)
+            funding = self._funding_bps(end.track.edge, now_ns)
             self._outbox.append(self._rows.close(end, now_ns, funding))
         if found.n_rows:
             self._waiting.append((hour_of(time), found.rows, found.n_rows))
 
-    def _funding_bps(self, pair: Pair, now_ns: int) -> float:
-        """Return what funding will give the pair's seller; NaN where that is not known."""
-        source = self._catalogue.direction_at[pair[0]].sell.id
-        return float(self._funding.bps(source, pair[1], now_ns))
+    def _funding_bps(self, edge: Edge, now_ns: int) -> float:
+        """Return what funding will give the edge's seller; NaN where that is not known."""
+        return float(self._funding.bps(*edge.sell, now_ns))
 
     def _free_orphans(self, now_ns: int) -> None:
         freed = 0
-        for pair, state in self._orphans.look(now_ns, self._active, self._ring, self._tracks):
-            freed += self._release(pair, state, self._ended.get(pair))
+        for edge_id, state in self._orphans.look(now_ns, self._active, self._ring, self._tracks):
+            freed += self._release(edge_id, state, self._ended.get(edge_id))
         if freed:
             self._dirty.wake()
             self._count("orphans_freed", freed)
-            log.warning("orphaned pairs freed", extra=facts(pairs=freed))
+            log.warning("orphaned edges freed", extra=facts(edges=freed))
 
     # -- writing
 
@@ -337,17 +373,29 @@ class Tracker:
         if event.reason:
             self._count(event.reason.lower())
         if event.reason and event.track and self._tracks.forget(event.track):
-            self._ended[event.track.pair] = event.reason
-            self._release(event.track.pair, TRACKED, event.reason)
+            self._ended[event.track.edge.id] = event.reason
+            self._release(event.track.edge.id, TRACKED, event.reason)
+        if event.record:
+            self._tell(event.record)
 
-    def _release(self, pair: Pair, state: int, reason: str | None) -> bool:
-        """Move the byte on and, where the pair may signal again, mark it for the engine."""
+    def _release(self, edge_id: int, state: int, reason: str | None) -> bool:
+        """Move the byte on and, where the edge may signal again, mark it for the engine."""
         new = REARM if reason == "EXPIRED" else FREE
-        moved: bool = self._active.move(*pair, state, new)
-        direction = self._catalogue.direction_at.get(pair[0])
-        if moved and new == FREE and direction:
-            self._dirty.mark(direction.buy.id, pair[1])
+        moved: bool = self._active.move(edge_id, state, new)
+        edge = self._edges.get(edge_id)
+        if moved and new == FREE and edge:
+            self._dirty.mark(*edge.buy)
         return moved
+
+    def _tell(self, record: told.Record) -> None:
+        self._stream.publish(**record)
+        self._stream.wake()
+
+    def _look_at_kill(self, now_ns: int) -> None:
+        killed = self.instance.control.kill
+        if killed and not self._killed:
+            self._tell(told.killed(now_ns))
+        self._killed = killed
 
     def _write_snapshots(self) -> None:
         while self._waiting:

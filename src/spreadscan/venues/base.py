@@ -18,7 +18,7 @@ import msgspec
 from spreadscan.catalogue import Kind
 from spreadscan.config import Config, listed
 from spreadscan.errors import BadFrame, Refused, VenueDown
-from spreadscan.types import Book, FundingRate, Instrument
+from spreadscan.types import Book, Cost, FundingRate, Instrument
 from spreadscan.venues.answers import UNSURE, Meaning
 from spreadscan.venues.values import MISSING_FIELD, name_in, page_object, small_number, unix_ms
 
@@ -213,12 +213,18 @@ class InstrumentPage(NamedTuple):
 class RestRequest(NamedTuple):
     """One GET: path on one of the spec's rest_urls, query string already escaped ('' for none).
 
-    weight: what it costs of the spec's rest_limit.
+    weight: what it costs of the spec's rest_limit. apart_s: above 0 it costs nothing of that; the
+        path has a limit of its own, one in so many seconds.
     """
 
     path: str
     query: str = ""
     weight: int = 1
+    apart_s: float = 0.0
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(1, self.path, self.apart_s) if self.apart_s else Cost(self.weight)
 
     def url(self, host: str) -> str:
         """Return the whole address on a host (scheme://name[:port])."""

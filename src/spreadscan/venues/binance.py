@@ -65,6 +65,7 @@ from spreadscan.venues.base import (
     split_multiplier,
 )
 from spreadscan.venues.values import (
+    GOOD_CODES,
     json_object,
     label,
     lacks,
@@ -184,9 +185,9 @@ def _rows(payload: bytes) -> list[Any]:
     rows = page.get("symbols")
     if type(rows) is list:
         return rows
-    if "code" in page:
-        raise rest_error("binance", ANSWERS, label(page["code"]), label(page.get("msg")))
-    raise BadFrame("binance instruments: found no list 'symbols', expected one")
+    if (code := label(page.get("code"))) not in GOOD_CODES:
+        raise rest_error("binance", ANSWERS, code, label(page.get("msg")))
+    raise BadFrame(f"binance instruments: found {payload[:60]!r}, expected a list 'symbols'")
 
 
 def spot_instruments(payload: bytes) -> InstrumentPage:
@@ -221,8 +222,8 @@ def maintenance(payload: bytes) -> list[Maintenance]:
         return [Maintenance("ongoing", title, 0, 0, "all services")]
     if status == "0":
         return []
-    if "code" in page:
-        raise rest_error("binance", ANSWERS, label(page["code"]), label(page.get("msg")))
+    if (code := label(page.get("code"))) not in GOOD_CODES:
+        raise rest_error("binance", ANSWERS, code, label(page.get("msg")))
     raise BadFrame(f"binance system status: found {payload[:60]!r}, expected status 0 or 1")
 
 

@@ -342,7 +342,7 @@ SPOT_AUDIT = AuditPages(
     rows_tell_time=True,
     status_every_s=300.0,
     push=StatusPush(subscribe=partial(push_subscribe, "SPOT"), ping=ping, read=read_push),
-    maintenance_request=RestRequest("/api/v5/system/status", weight=20),
+    maintenance_request=RestRequest("/api/v5/system/status", apart_s=5.0),
     maintenance=maintenance,
 )
 FUTURES_AUDIT = replace(

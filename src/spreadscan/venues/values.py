@@ -38,6 +38,9 @@ def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
     return page
 
 
+GOOD_CODES = ("", "0", "200")  # no venue's error: the body of another venue, if none of ours
+
+
 def page_rows(
     payload: bytes,
     exchange: str,
@@ -60,8 +63,9 @@ def page_rows(
     if type(page) is list:
         return page
     if type(page) is dict:
-        if code_key in page:
-            raise rest_error(exchange, table, label(page[code_key]), label(page.get(words_key)))
+        code = label(page.get(code_key))
+        if code not in GOOD_CODES:
+            raise rest_error(exchange, table, code, label(page.get(words_key)))
         if symbol_key in page:
             return [page]
     raise BadFrame(f"{exchange} {what}: found {payload[:60]!r}, expected a list of rows")

@@ -6,7 +6,7 @@ from spreadscan.inuse import leave_settings
 
 
 def test_the_settings_of_a_running_scanner_count_and_differences_are_told(make_instance):
-    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     named = {"instance": instance.name}
     theirs = config.load([], {**named, "engine.threshold_bps": 41.5}, environ={})
     ours = config.load([], {**named, "engine.threshold_bps": 20.0}, environ={})

@@ -13,7 +13,7 @@ from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, DirectionSettings, Engine, Paths, VenueSettings
 from spreadscan.disk import archive, files
-from spreadscan.lists import Lists
+from spreadscan.lists import Edge, Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT
 from spreadscan.venues import VENUES
@@ -52,6 +52,7 @@ class Market:
         lists = Lists(
             generation=1, names=("X-USDT",) * 4, retired=frozenset(),
             pairs={d.id: (SYMBOL,) for d in DIRECTIONS}, sources={},
+            edges=tuple(Edge(d.id, d.id, d.buy.id, SYMBOL, d.sell.id, SYMBOL) for d in DIRECTIONS),
         )  # fmt: skip
         config = Config(
             instance=instance.name,
@@ -69,14 +70,14 @@ class Market:
     def signals(self) -> list[str]:
         found = []
         while (signal := self.instance.ring.peek()) is not None:
-            found.append(DIRECTIONS[signal.direction_id].name)
+            found.append(DIRECTIONS[signal.edge].name)
             self.instance.ring.advance()
         return found
 
 
 @pytest.fixture
 def instance(make_instance):
-    return make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    return make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
 
 
 def test_a_direction_has_its_own_threshold_or_that_of_the_engine(instance) -> None:
@@ -99,9 +100,9 @@ def test_a_direction_has_its_own_converge_limit(instance) -> None:
         directions={"okx->bybit": DirectionSettings(converge_bps=120.0)},
     )
     for direction in DIRECTIONS[:3]:
-        assert instance.active.move(direction.id, SYMBOL, FREE, REARM)
+        assert instance.active.move(direction.id, FREE, REARM)
     market.engine.scan(market.now)
-    states = [instance.active.state(direction.id, SYMBOL) for direction in DIRECTIONS[:3]]
+    states = [instance.active.state(direction.id) for direction in DIRECTIONS[:3]]
     assert ["okx->mexc", "okx->bybit", "okx->binance"] == [d.name for d in DIRECTIONS[:3]]
     assert [REARM, FREE, REARM] == states
 
@@ -120,7 +121,7 @@ def test_the_audit_compresses_days_of_its_history_that_are_over(
     make_instance, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(archive, "_ROUND_S", 0.01)
-    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     config = Config(instance=instance.name, paths=Paths(data=str(tmp_path)))
     lists = Lists(names=(), retired=frozenset(), pairs={}, sources={}, generation=1)
     old = tmp_path / "audit-20201120.csv"

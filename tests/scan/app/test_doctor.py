@@ -23,8 +23,10 @@ from spreadcore.region import instance_dir
 
 from known import SOURCE_BY_NAME
 from scan.discovery.kit import NOBODY, Reply, Rest, run
+from scan.feeds.kit import Exchange, ack, refusal
+from scan.feeds.kit import settings as feeds
 from scan.net.raw_server import RawServer
-from spreadscan.app.doctor import Check, Report, examine, reach
+from spreadscan.app.doctor import Check, Report, examine, push, reach
 from spreadscan.app.doctor.examine import n_checks
 from spreadscan.app.status import roles_of
 from spreadscan.clock import now_ns
@@ -32,11 +34,11 @@ from spreadscan.config import Audit, Config, Discovery, Feeds, Paths, Tracker, V
 from spreadscan.discovery import outcome
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import BadFrame, RateLimited, RegionBlocked
+from spreadscan.errors import BadFrame, RateLimited, Refused, RegionBlocked
 from spreadscan.inuse import Announced, leave_maintenance
 from spreadscan.lists import Failure, SourceList
 from spreadscan.net.bans import bans_of
-from spreadscan.sim.pages import TIME_PATHS, time_page
+from spreadscan.sim.pages import PAGES, time_page
 from spreadscan.venues import VENUES, base
 from spreadscan.venues.base import time_ms
 
@@ -178,14 +180,15 @@ def test_live_is_well_with_a_simulator(place: Place) -> None:
     assert 0 == found.returncode, found.stdout + found.stderr
     told = [(c["subject"], c["name"]) for c in json.loads(found.stdout)["checks"]]
     for source, names in {
-        "okx-spot": ["facts", "time", "instruments", "tickers", "maintenance", "websocket"],
+        "okx-spot": [
+            "facts", "time", "instruments", "tickers", "maintenance", "websocket", "statuses",
+        ],
         "bybit-futures": [
             "facts", "time", "instruments", "tickers", "funding", "maintenance", "websocket",
         ],
     }.items():  # fmt: skip
         assert names == [name for subject, name in told if subject == source]
     assert "BTC-USDT quoted" in found.stdout
-    time.sleep(5.1)  # OKX answers about maintenance once in so long
     assert "nothing to mend" in place.doctor("--live").stdout
 
 
@@ -236,6 +239,33 @@ def test_live_tells_what_is_not_as_it_was(
     assert said in found["okx-spot", "instruments"].found
     assert advice in found["okx-spot", "instruments"].advice
     assert "no instrument list says" in found["okx-spot", "websocket"].found
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda r: [refusal("okx-spot", r, "60018", "Wrong channel")], "refuses statuses: 60018"),
+        (lambda r: None, "no answer about statuses within 0.3 s"),
+        (lambda r: ack("okx-spot", r), ""),
+    ],
+)
+def test_a_subscription_to_statuses_is_answered(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, said: str
+) -> None:
+    monkeypatch.setattr(push, "DEADLINE_S", 0.3)
+    venue = VENUES["okx-spot"]
+
+    async def main() -> str:
+        async with Exchange("okx-spot", answer) as exchange:
+            try:
+                assert venue.audit.push
+                return await push.subscribed(venue, venue.audit.push, exchange.url, feeds())
+            except Refused as error:
+                return str(error)
+
+    told = run(main())
+    assert said in told
+    assert bool(said) != (told == "acknowledged")
 
 
 def test_live_tells_a_redirect(tmp_path: Path) -> None:
@@ -471,10 +501,10 @@ def test_a_set_that_lacks_a_source_is_found(tmp_path: Path) -> None:
 def test_another_capacity_and_another_layout_are_found(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> None:
-    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     config = config_at(tmp_path, instance=instance.name)
     check = examined(config)["instance", "layout"]
-    assert "capacity (8, 64, 12), at least (8, 4096, 12) needed" in check.found
+    assert "capacity (8, 64, 768, 4096), at least (8, 4096, 16384, 4096) needed" in check.found
     assert "`spreadscan run` makes it anew" in check.advice
     control = Path(instance_dir(instance.name), "control")
     with control.open("r+b") as file:
@@ -488,7 +518,7 @@ def test_another_capacity_and_another_layout_are_found(
 def test_a_lease_whose_holder_fell_silent_is_found(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> None:
-    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
     writing = Instance(instance.name, ("health",))
     config, health = config_at(tmp_path, instance=instance.name), writing.health
     with_lease = instance.lease("engine")
@@ -505,7 +535,7 @@ def test_a_lease_whose_holder_fell_silent_is_found(
 def test_a_role_that_ended_while_its_supervisor_lives_is_found(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> None:
-    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
     health = Instance(instance.name, ("health",)).health
     config = config_at(tmp_path, instance=instance.name)
     health.start(health.role("tracker"), now_ns() - 5_000_000_000)
@@ -530,7 +560,7 @@ def audited(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> Iterator[tuple[Config, Instance]]:
     """An instance whose roles run, with a round of each source a moment ago."""
-    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
     health, now = instance.health, now_ns()
     config = config_at(tmp_path, instance=instance.name)
     leases = []
@@ -575,7 +605,7 @@ def test_a_source_that_its_audit_degrades_is_a_finding(audited: tuple[Config, In
 def test_an_audit_that_does_not_run_is_a_finding_where_an_engine_does(
     tmp_path: Path, make_instance: Callable[..., Instance]
 ) -> None:
-    instance = make_instance(n_sources=8, n_symbols=1024, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
     config = config_at(tmp_path, instance=instance.name)
     assert "nobody runs" == examined(config)["instance", "audit"].found
     lease = instance.lease("engine")
@@ -612,6 +642,7 @@ def test_live_reads_the_audit_pages_of_every_venue(place: Place) -> None:
     for name, venue in VENUES.items():
         told = {c["name"]: c["found"] for c in checks if c["subject"] == name}
         assert " show a book" in told["tickers"]
+        assert ("acknowledged" if venue.audit.push else None) == told.get("statuses")
         announces = bool(venue.audit.maintenance_request)
         assert ("0 announced" if announces else None) == told.get("maintenance")
 
@@ -652,7 +683,7 @@ page = "maintenance"
 @pytest.mark.parametrize("name", VENUES)
 def test_the_time_of_every_venue_is_read(name: str) -> None:
     spec = VENUES[name].spec
-    assert TIME_PATHS[name] == spec.time_path
+    assert PAGES[name].time_path == spec.time_path
     ms = 1_790_000_000_123
     assert ms == time_ms(spec, time_page(name, ms * 1_000_000 + 456))
     for payload in (b"", b"[1]", b"{}", b'{"code": "1", "data": []}', b'{"data": {"x": 1}}'):

@@ -36,7 +36,7 @@ def config(instance, tmp_path):
 
 @pytest.fixture
 def instance(make_instance):
-    return make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    return make_instance(n_sources=8, n_symbols=64, n_edges=768)
 
 
 @pytest.fixture

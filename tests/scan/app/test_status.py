@@ -5,13 +5,12 @@ import time
 
 import pytest
 from rich.console import Console
-from spreadcore.active import FREE, TRACKED
-from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
+from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS, TRACKER_COUNTERS
+from spreadcore.opentracks import OpenTuple
 
-from known import DIRECTIONS, SOURCE_BY_NAME
+from known import DIRECTIONS, SOURCE_BY_NAME, every_edge
 from spreadscan.app.build import begin_run
 from spreadscan.app.status import (
-    OpenTimes,
     best_spread,
     healthy,
     late_roles,
@@ -25,23 +24,44 @@ from spreadscan.config import Config, Paths
 from spreadscan.discovery import outcome
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import RateLimited, RegionBlocked
-from spreadscan.inuse import leave_settings
-from spreadscan.lists import Failure
+from spreadscan.inuse import leave_lists, leave_settings
+from spreadscan.lists import Failure, Lists
 from spreadscan.net.bans import bans_of
 from spreadscan.venues import VENUES
 
 NAMES = ("A-USDT", "B-USDT", "C-USDT")
 
 
+EDGES = {edge.id: edge for edge in every_edge(64)}
+
+
+def lists_of(edges):
+    return Lists(
+        generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={},
+        edges=tuple(edges.values()),
+    )  # fmt: skip
+
+
+def follow(instance, symbol, state="open", unproven=False):
+    """As the tracker does with a signal of the first direction, 7 s ago."""
+    opened_ns = now_ns() - 7 * 10**9
+    nans = [math.nan] * 4
+    track = OpenTuple(
+        symbol, symbol, symbol, state, opened_ns, opened_ns, *nans, -1, -1, *nans, 0.0, False,
+        unproven,
+    )  # fmt: skip
+    instance.tracks.put(symbol, track)
+
+
 @pytest.fixture
 def instance(make_instance):
     """Two followed pairs of the first direction, of 100 bps gross; the funding of one is known."""
-    made = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    made = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     direction, now = DIRECTIONS[0], now_ns()
     for symbol in (0, 1):
         made.quotes.write(direction.buy.id, symbol, 99.9, 100.0, 3.0, 3.0, 0, now)
         made.quotes.write(direction.sell.id, symbol, 101.0, 101.1, 2.0, 2.0, 0, now)
-        made.active.move(direction.id, symbol, FREE, TRACKED)
+        follow(made, symbol)
     made.funding.write(direction.buy.id, 0, 0.5, 1, now + 10**12)
     made.funding.write(direction.sell.id, 0, -0.00025, 1, now + 10**12)
     made.funding.write(direction.sell.id, 1, 0.0001, 1, now)
@@ -55,12 +75,13 @@ def config(instance, tmp_path):
 
 
 def test_a_live_spread_has_its_funding_beside_net(instance, config):
-    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    rows = live_spreads(instance, config, NAMES, EDGES)
     assert [("A-USDT", -2.5), ("B-USDT", None)] == sorted(
         (row["symbol"], row["funding_bps"]) for row in rows
     )
     for row in rows:
         assert 82.0 == pytest.approx(row["net_bps"])  # both fees off, and nothing else
+        assert 7 <= row["age_s"] < 60
         assert not math.isnan(row["gross_bps"])
 
 
@@ -102,9 +123,25 @@ def test_what_was_not_believed_is_counted_for_people(instance, config):
     assert 2 == shown.count("frozen 7")
 
 
+def test_what_is_open_is_what_the_tracker_says(instance, config):
+    follow(instance, 0, "ended")
+    follow(instance, 2, unproven=True)
+    rows = live_spreads(instance, config, NAMES, EDGES)
+    assert {"B-USDT": True, "C-USDT": False} == {row["symbol"]: row["proven"] for row in rows}
+
+
+def test_more_tracks_than_can_be_seen_are_told(instance, config):
+    role = instance.health.role("tracker")
+    for n_open, told in ((4096, False), (5000, True)):
+        instance.health.set(role, TRACKER_COUNTERS.index("open"), n_open)
+        lines = [str(line) for line in status_tables(status(instance, config))]
+        text = "5,000 open tracks, of which 4,096 can be seen: capacity.tracks"
+        assert told == (text in lines)
+
+
 def test_the_live_table_shows_it(instance, config):
     table = LiveTable(instance, config)
-    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    rows = live_spreads(instance, config, NAMES, EDGES)
     shown = table._spreads_table(rows)
     cells = {column.header: list(column.cells) for column in shown.columns}
     assert {"A-USDT": "-2.5", "B-USDT": "-"} == dict(
@@ -211,9 +248,9 @@ def test_counts_are_of_the_run_and_totals_are_named_so(instance, config):
     count(instance, engine, suspect=7)
     count(instance, tracker, converged=4, sync_errors=1, untrusted_rows=9)
     for _ in range(5):
-        instance.ring.push(0, 0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
+        instance.ring.push(0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
         instance.ring.advance()
-    instance.ring.push(0, 0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
+    instance.ring.push(0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
     begin_run(instance)
     for role in (okx, engine, tracker):
         health.beat(role, now_ns())
@@ -260,7 +297,7 @@ def test_a_role_by_itself_begins_a_run_unless_a_supervisor_lives(instance, confi
 def test_the_live_table_shows_the_age_of_the_older_quote(instance, config):
     direction, now = DIRECTIONS[0], now_ns()
     instance.quotes.write(direction.buy.id, 0, 99.9, 100.0, 3.0, 3.0, 0, now - 7 * 10**9)
-    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    rows = live_spreads(instance, config, NAMES, EDGES)
     ages = {row["symbol"]: row["quote_age_ms"] for row in rows}
     assert 7_000 <= ages["A-USDT"] < 60_000
     shown = LiveTable(instance, config)._spreads_table(rows)
@@ -273,7 +310,7 @@ def test_a_leg_without_a_quote_has_no_age_and_no_number(instance, config):
     direction = DIRECTIONS[0]
     for symbol in (0, 1):
         instance.quotes.write_empty(direction.sell.id, symbol)
-    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    rows = live_spreads(instance, config, NAMES, EDGES)
     assert {None} == {row["quote_age_ms"] for row in rows}
     shown = LiveTable(instance, config)._spreads_table(rows)
     cells = {column.header: set(column.cells) for column in shown.columns}
@@ -286,7 +323,7 @@ def test_the_live_table_follows_an_instance_that_was_made_anew(instance, config,
     count(instance, 6, quotes=100)
     table = LiveTable(instance, config, reread=lambda: (anew, config, {}))
     assert 100 == table._look()["sources"]["okx-spot"]["quotes"]
-    anew = make_instance(n_sources=8, n_symbols=128, n_directions=12, force=True)
+    anew = make_instance(n_sources=8, n_symbols=128, n_edges=1536, force=True)
     count(anew, 6, quotes=7)
     assert 100 == table._look()["sources"]["okx-spot"]["quotes"]  # nobody runs there yet
     leave_settings(anew, config, {})
@@ -301,7 +338,8 @@ def test_a_narrow_screen_cuts_no_name_and_no_trouble_off(instance, config, monke
     for symbol in range(2, 30):
         for source in (DIRECTIONS[0].buy.id, DIRECTIONS[0].sell.id):
             instance.quotes.write(source, symbol, 99.9, 100.0, 3.0, 3.0, 0, now_ns())
-        instance.active.move(DIRECTIONS[0].id, symbol, FREE, TRACKED)
+        follow(instance, symbol)
+    leave_lists(instance, lists_of(EDGES))
     table = LiveTable(instance, config)
     table._console = Console(force_terminal=True, color_system=None)
     lines = table._console.render_lines(table._page(float("inf")), pad=False)
@@ -324,7 +362,7 @@ def test_the_best_spread_is_one_that_could_be_traded_and_is_proven(instance, con
     assert best is not None
     assert "good" == best["symbol"]
     assert best_spread(rows[:2]) is None
-    rows = live_spreads(instance, config, NAMES, OpenTimes(instance, config.paths.data))
+    rows = live_spreads(instance, config, NAMES, EDGES)
     shown = LiveTable(instance, config)._spreads_table([rows[0] | {"proven": False}, rows[1]])
     cells = [str(cell) for cell in shown.columns[1].cells]
     assert [f"{rows[0]['symbol']} unproven", rows[1]["symbol"]] == cells

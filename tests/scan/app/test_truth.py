@@ -24,7 +24,7 @@ OKX, MEXC = SOURCE_BY_NAME["okx-spot"].id, SOURCE_BY_NAME["mexc-futures"].id
 
 @pytest.fixture
 def instance(make_instance: Callable[..., Instance]) -> Instance:
-    made = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    made = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     now = now_ns()
     for source in range(8):
         figures(
@@ -95,6 +95,21 @@ def test_the_figures_of_all_sources_are_one_line(
     assert [True] == [row.startswith("agreed 3,366 of 3,381, ") for row in narrow]
     assert max(map(len, text_of(found, 80).splitlines())) <= 80
     assert "…" not in text_of(found, 80)  # no word is cut
+
+
+def test_an_age_that_nothing_tells_is_unknown_and_not_zero(
+    instance: Instance, config: Config, running: object
+) -> None:
+    figures(instance, OKX, lag_ns=0)
+    figures(instance, MEXC, lag_ns=1)  # of an answer that is newer than its request
+    found = status(instance, config)
+    levels = found["audit"]["sources"]
+    assert (None, 0.0) == (levels["okx-spot"]["lag_s"], levels["mexc-futures"]["lag_s"])
+    assert (0.1, 1) == tuple(found["audit"]["all"][name] for name in ("lag_s", "lag_unknown"))
+    assert "s, lag 0.1 s, unknown of 1\n" in text_of(found)
+    table = text_of(found).partition("audit, by the last round")[2]
+    (row,) = [row for row in table.splitlines() if "okx-spot" in row]
+    assert "unknown" in row
 
 
 def test_what_the_engine_asked_is_of_the_run_and_of_the_minute(

@@ -1,18 +1,22 @@
 """An instance, and answers that prove a thing in seconds instead of a quarter of a minute."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import msgspec
 import pytest
 from spreadcore import Instance
 
+from known import LATER
 from spreadscan.audit import judge, status
 from spreadscan.sim import Market
+from spreadscan.venues import VENUES
 
 
 @pytest.fixture(scope="session")
 def still() -> Market:
     """A market in which nothing ever ticks."""
-    return Market(seed=1, freeze_after_s=0.0)
+    return Market(seed=1, freeze_after_s=0.0, also=LATER)
 
 
 @pytest.fixture
@@ -27,3 +31,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "_SOON_S", 1.0)
     monkeypatch.setattr(status, "_ALIVE_NS", 1_000_000_000)
     monkeypatch.setattr(status, "_OLDER_BY_NS", 500_000_000)
+
+
+@pytest.fixture
+def unweighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a venue allows in a minute may be asked for in a second: a page that weighs a whole
+    window, or many rounds, are not waited for."""
+    for name, venue in list(VENUES.items()):
+        spec = msgspec.structs.replace(venue.spec, rest_limit=(100_000, 1.0))
+        monkeypatch.setitem(VENUES, name, replace(venue, spec=spec))

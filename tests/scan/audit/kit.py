@@ -19,7 +19,7 @@ from spreadscan.audit.worker import AuditWorker
 from spreadscan.clock import now_ns
 from spreadscan.config import Audit, Config, Discovery, VenueSettings
 from spreadscan.lists import Lists
-from spreadscan.sim.pages import INSTRUMENT_PATHS, Pages
+from spreadscan.sim.pages import PAGES, Pages
 from spreadscan.types import Instrument
 
 S = 10**9
@@ -96,7 +96,7 @@ class Side:
         return web.Response(body=body, content_type="application/json")
 
     def _kind(self, request: web.Request) -> str:
-        if request.path == INSTRUMENT_PATHS[self.name]:
+        if request.path == PAGES[self.name].instruments_path:
             return "instruments"
         if "status" in request.path:
             return "maintenance"
@@ -233,7 +233,7 @@ class Desk:
 def config_for(side: Side, **audit: Any) -> Config:
     """Return settings of an audit of that one source with rounds as often as may be."""
     ws_url = side.url.replace("http", "ws") + "/ws"
-    settings = {"every_s": 1.0, "funding_every_s": 0.0, **audit}
+    settings = {"every_s": 0.3, "funding_every_s": 0.0, **audit}
     return Config(
         sources=(side.name,),
         audit=Audit(**settings),

@@ -402,6 +402,13 @@ def test_many_accusations_at_once_are_the_auditors_fault(
     assert ("wrong" in kinds) != too_many
 
 
+def test_pairs_that_were_heard_meanwhile_speak_for_the_answer() -> None:
+    """A machine that stood still for seconds has heard nearly all of them."""
+    rows = {i: ticker(i, 101.0, 101.5) for i in range(2)}
+    found = Desk(n=100).answer(0, rows, after={i: held(T0 + 1) for i in range(2, 100)})
+    assert (98, 2, False) == (found.agreed, found.accused, found.too_many)
+
+
 def test_absences_count_among_the_accusations() -> None:
     desk = Desk(n=100, trading_only=True)
     desk.answer(-15)

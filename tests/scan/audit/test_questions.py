@@ -12,17 +12,14 @@ from scan.audit.kit import Desk, S, Side, auditing, config_for
 from scan.feeds.kit import messages, run, until
 from spreadscan.clock import now_ns
 
-pytestmark = pytest.mark.usefixtures("soon")
+pytestmark = pytest.mark.usefixtures("soon", "unweighed")
 RARELY = {"every_s": 300.0}  # no round comes in between
 
 
 async def settled(desk: Desk) -> None:
-    """Wait until the first requests are out of the window of OKX's limit, 2 s: a question that
-    comes with them has to wait, and OKX's page of maintenance has a window to itself."""
+    """Wait for what is asked at the start."""
     kinds = ("tickers", "instruments", "maintenance")
     await until(lambda: desk.figure("rounds") and all(map(desk.side.asked.get, kinds)))
-    if desk.side.name == "okx-futures":
-        await asyncio.sleep(2.1)
 
 
 def ask(desk: Desk, *ids: int) -> None:
@@ -80,7 +77,7 @@ def test_a_quote_that_differs_is_accused_and_the_next_round_proves_it(instance: 
         async with Side("okx-futures") as side:
             desk = Desk(instance, side)
             desk.fill()
-            async with auditing(config_for(side, every_s=3.0), desk.lists(), instance):
+            async with auditing(config_for(side, every_s=0.8), desk.lists(), instance):
                 await settled(desk)
                 side.books[side.symbols[3]] = (101.0, 101.5)
                 ask(desk, 3)

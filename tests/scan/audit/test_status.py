@@ -14,7 +14,7 @@ from scan.feeds.kit import messages, run, until
 from spreadscan.audit import status
 from spreadscan.venues import VENUES
 
-pytestmark = pytest.mark.usefixtures("soon")
+pytestmark = pytest.mark.usefixtures("soon", "unweighed")
 RARELY = {"every_s": 300.0}
 
 

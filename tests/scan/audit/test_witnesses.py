@@ -155,3 +155,26 @@ def test_a_price_that_flips_between_two_levels_bears_no_witness(ticks: int) -> N
     rows = {f"P{i}": Ticker(f"P{i}", h.bid_px, h.ask_px, 0) for i, h in table(75 - 45).items()}
     lag = witnesses.lag(pairs, rows, table(75), T0 + 75 * S)
     assert lag.ns is None
+
+
+def test_those_who_are_asked_about_would_bear_witness() -> None:
+    """Not what stands still, flips between two levels or is no pair of ours any more."""
+    market = Market(30, 8)
+    still, flipping, gone = range(10), range(10, 15), 29
+
+    def table(second: int) -> dict[int, Held]:
+        found = market.table(T0 + second * S)
+        found |= {i: market.held(i, T0) for i in still}
+        px = 100.0 + second % 2
+        return found | {i: Held(T0 + second * S, px, px + 0.5, 0) for i in flipping}
+
+    witnesses = Witnesses(5 * S)
+    for second in range(60):
+        if second % 15 == 0:
+            witnesses.choose(table(second))
+        witnesses.note(table(second), T0 + second * S)
+    pairs = {i: pair for i, pair in market.pairs.items() if i != gone}
+    found = witnesses.moving(pairs, T0 + 60 * S, 30)
+    assert len(found) > 5
+    assert set(found) <= set(range(15, 29))
+    assert 3 == len(witnesses.moving(pairs, T0 + 60 * S, 3))

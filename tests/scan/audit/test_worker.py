@@ -17,9 +17,10 @@ from spreadscan.audit import status
 from spreadscan.clock import now_ns
 from spreadscan.errors import Halt
 from spreadscan.inuse import maintenance_announced
+from spreadscan.venues import VENUES, okx
 
 NAMES = ["binance-spot", "okx-futures"]
-pytestmark = pytest.mark.usefixtures("soon")
+pytestmark = pytest.mark.usefixtures("soon", "unweighed")
 
 
 def json_of(text: str, status: int = 200) -> web.Response:
@@ -46,7 +47,7 @@ def test_a_frozen_pair_is_wrong_after_two_rounds_and_no_other_ever(
             desk.fill()
             side.books[side.symbols[3]] = (101.0, 101.5)
             recv_ns = desk.quote(3)
-            async with auditing(config_for(side), desk.lists(), instance):
+            async with auditing(config_for(side, every_s=0.6), desk.lists(), instance):
                 await until(lambda: desk.kind(3) == "wrong")
                 assert desk.figure("rounds") <= 2
                 assert recv_ns == desk.verdict(3).recv_ns
@@ -233,6 +234,7 @@ def test_answers_of_five_minutes_ago_by_their_own_time_say_nothing(
                 await until(lambda: desk.figure("lagging") >= 3)
                 assert {"none"} == desk.kinds()
                 assert "lagging" == desk.verdict(3).reason
+                assert 0 == desk.figure("renewals")
                 assert 299 * S < desk.figure("lag_ns") < 302 * S
 
     run(main())
@@ -251,11 +253,12 @@ def test_a_venue_wide_freeze_is_not_emptied_pair_by_pair(
             desk.fill()
             for symbol in side.symbols[4:]:
                 side.books[symbol] = (101.0, 101.5)
-            # OKX's page of maintenance takes a whole window of two seconds
-            config = config_for(side, every_s=3.0)
-            async with auditing(config, desk.lists(), instance):
+            begin = now_ns()
+            async with auditing(config_for(side), desk.lists(), instance):
                 await until(lambda: side.asked["maintenance"])
-                await until(lambda: desk.figure("too_many") >= 3)
+                await until(lambda: desk.figure("too_many") >= 5)
+                assert 1 == desk.figure("renewals")  # the feed is asked for new sockets, once
+                assert begin <= desk.figure("renew_ns") <= now_ns()
                 assert {"none"} == desk.kinds()
                 assert {"too_many"} == {desk.verdict(i).reason for i in range(20)}
                 assert (4, 16) == (desk.figure("agreed"), desk.figure("accused"))
@@ -263,16 +266,25 @@ def test_a_venue_wide_freeze_is_not_emptied_pair_by_pair(
                 assert desk.figure("failing_ns")
                 health, role = instance.health, instance.health.role("audit")
                 assert "running" == health.info(role)["state"]
-                monkeypatch.setattr(rounds_module, "_DEGRADED_NS", S)
+                monkeypatch.setattr(rounds_module, "_DEGRADED_NS", S // 2)
                 await until(lambda: health.info(role)["state"] == "degraded")
                 side.books = dict.fromkeys(side.books, (100.0, 100.5))
                 await until(lambda: health.info(role)["state"] == "running")
+            for symbol in side.symbols[4:]:
+                side.books[symbol] = (101.0, 101.5)
+            for again_ns, renewals in ((300 * S, 1), (0, 2)):  # not by another audit either
+                monkeypatch.setattr(rounds_module, "_RENEW_AGAIN_NS", again_ns)
+                async with auditing(config_for(side), desk.lists(), instance):
+                    end = desk.figure("too_many") + 2
+                    await until(lambda end=end: desk.figure("too_many") >= end)
+                    await until(lambda n=renewals: desk.figure("renewals") == n)
 
     run(main())
     (why,) = messages(caplog, "source not confirmed")
     assert "okx-futures" == why["source"]
     assert 1 == len(messages(caplog, "source confirmed again"))
-    (told,) = messages(caplog, "audit contradicts too many")
+    assert 2 == len(messages(caplog, "source seems frozen, its sockets are renewed"))
+    told, *_ = messages(caplog, "audit contradicts too many")
     assert (16, 4) == (told["differ"], told["agree"])
 
 
@@ -361,7 +373,11 @@ def test_it_ends_where_its_instance_was_replaced(
         run(main())
 
 
-def test_requests_are_counted_and_within_the_venues_limit(instance: Instance) -> None:
+def test_requests_are_counted_and_within_the_venues_limit(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(VENUES, "okx-futures", okx.FUTURES)  # with its limit
+
     async def main() -> None:
         async with Side("okx-futures") as side:
             desk = Desk(instance, side)
@@ -389,7 +405,7 @@ def test_announced_maintenance_is_told_once_and_left_beside_the_instance(
                  "serviceType": "5", "env": "2"},
             ]  # fmt: skip
             desk = Desk(instance, side)
-            async with auditing(config_for(side, every_s=3.0), desk.lists(), instance):
+            async with auditing(config_for(side), desk.lists(), instance):
                 await until(lambda: maintenance_announced(instance))
             (found,) = maintenance_announced(instance)
             assert ("okx-futures", "ongoing", "Matching engine", "trading") == (

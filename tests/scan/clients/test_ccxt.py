@@ -13,7 +13,7 @@ import ccxt.pro as ccxt
 import pytest
 from spreadcore import Instance
 
-from known import SOURCE_BY_NAME, SOURCES
+from known import LATER, SOURCE_BY_NAME, SOURCES
 from scan.feeds.kit import config_of, lists_of, quote, run, until, working
 from spreadscan.lists import Listed
 from spreadscan.sim import Market, SimServer
@@ -31,11 +31,13 @@ READS: dict[str, tuple[str, ...]] = {
     "mexc-futures": (),  # watch_bids_asks: "only support spot market"
     "okx-spot": ("watch_bids_asks",),
     "okx-futures": ("watch_bids_asks",),
+    "gate-spot": ("watch_bids_asks",),
+    "gate-futures": ("watch_bids_asks",),
 }
 # The client calls every contract of MEXC perpetual: BTC_USDT_261225 takes the place of this.
 MISREAD = {"mexc-futures": {"BTC_USDT"}}
 # These send a book only when it changes; the others send it at once.
-ON_CHANGE = ("binance-spot", "binance-futures", "mexc-spot")
+ON_CHANGE = ("binance-spot", "binance-futures", "mexc-spot", "gate-spot", "gate-futures")
 N = 3
 FREEZE_S = 3.0
 
@@ -102,12 +104,12 @@ def unified(market: Market, name: str, i: int) -> str:
 @pytest.fixture(scope="module")
 def freezing() -> Market:
     """A busy market that stands still from FREEZE_S on."""
-    return Market(seed=1, rate=10_000.0, freeze_after_s=FREEZE_S)
+    return Market(seed=1, rate=10_000.0, freeze_after_s=FREEZE_S, also=LATER)
 
 
 @pytest.fixture(scope="module")
 def still() -> Market:
-    return Market(seed=1, freeze_after_s=0.0)
+    return Market(seed=1, freeze_after_s=0.0, also=LATER)
 
 
 @pytest.mark.parametrize("name", READS)
@@ -144,7 +146,7 @@ def test_the_client_and_our_feed_read_the_same_prices(
 ) -> None:
     market, wait_s = (freezing, FREEZE_S) if name in ON_CHANGE else (still, 0.0)
     source_id = SOURCE_BY_NAME[name].id
-    instance = make_instance(n_symbols=64)
+    instance = make_instance(n_sources=len(SOURCES), n_symbols=64)
     rows = [
         Listed(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
         for i, found in enumerate(market.instruments[source_id][:N])

@@ -590,7 +590,7 @@ def test_a_crash_while_writing_keeps_ids_in_the_next_run(moving: Market, folder:
     real, written = whole.replace, []
 
     def replace(path: Path, content: bytes) -> None:
-        if path.parent == generated(folder) and path.name == "directions.bin":
+        if path.parent == generated(folder) and path.name == "edges.bin":
             raise Crash
         written.append(path.name)
         real(path, content)

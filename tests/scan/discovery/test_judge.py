@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from spreadcore import Instance, region
 from spreadcore.active import FREE, SIGNALLED, TRACKED
 
-from known import DIRECTIONS, SOURCE_BY_NAME
+from known import DIRECTIONS, SOURCE_BY_NAME, every_edge
 from scan.discovery.kit import NOBODY, config_for, listed, run, simulated
 from spreadscan.config import Config, VenueSettings
 from spreadscan.discovery import Result, discover
@@ -205,26 +205,29 @@ def instance() -> Iterator[Instance]:
         region.unlink(name)
 
 
+EDGES = every_edge(3)
+
+
 def test_both_legs_of_open_spreads_are_in_use(instance: Instance) -> None:
     config = Config(instance=instance.name)
     names = ("A-USDT", "B-USDT", "C-USDT")
-    assert frozenset() == open_legs(config, names)
-    assert instance.active.move(0, 1, FREE, SIGNALLED)  # okx -> mexc
-    assert instance.active.move(11, 2, FREE, SIGNALLED)  # binance -> bybit
-    assert instance.active.move(11, 2, SIGNALLED, TRACKED)
-    assert instance.active.move(3, 900, FREE, SIGNALLED)  # an id that the set does not know
+    assert frozenset() == open_legs(config, names, EDGES)
+    assert instance.active.move(1, FREE, SIGNALLED)  # okx -> mexc
+    assert instance.active.move(35, FREE, SIGNALLED)  # binance -> bybit
+    assert instance.active.move(35, SIGNALLED, TRACKED)
+    assert instance.active.move(900, FREE, SIGNALLED)  # an edge that the set does not know
     assert {
         ("okx-spot", "B-USDT"),
         ("mexc-futures", "B-USDT"),
         ("binance-spot", "C-USDT"),
         ("bybit-futures", "C-USDT"),
-    } == open_legs(config, names)
-    assert frozenset() == open_legs(config, ())
+    } == open_legs(config, names, EDGES)
+    assert frozenset() == open_legs(config, (), ())
 
 
 def test_without_an_instance_nothing_is_in_use() -> None:
     config = Config(instance=f"discovery-none-{os.getpid()}")
-    assert frozenset() == open_legs(config, ("A-USDT",))
+    assert frozenset() == open_legs(config, ("A-USDT",), EDGES)
 
 
 # -- against simulated sources
@@ -257,8 +260,10 @@ def test_a_quiet_pair_leaves_its_directions_at_the_third_run_unless_a_spread_is_
     reasons, inside = [], []
     for n in range(5):
         if n == 3:
-            symbol_id = load(tmp_path / "generated").names.index(quiet)
-            assert instance.active.move(0, symbol_id, FREE, SIGNALLED)
+            before = load(tmp_path / "generated")
+            symbol_id = before.names.index(quiet)
+            [edge] = [e.id for e in before.edges if (e.direction, e.buy_row) == (0, symbol_id)]
+            assert instance.active.move(edge, FREE, SIGNALLED)
         result = discovered(moving, tmp_path, "BTC-*", quiet)
         lists = load(tmp_path / "generated")
         symbol_id = lists.names.index(quiet)
@@ -267,7 +272,7 @@ def test_a_quiet_pair_leaves_its_directions_at_the_third_run_unless_a_spread_is_
         reasons.append(result.sources[SPOT].quiet_pairs[quiet])
         inside.append(symbol_id in lists.pairs[0])
         if n == 3:
-            assert instance.active.move(0, symbol_id, SIGNALLED, FREE)
+            assert instance.active.move(edge, SIGNALLED, FREE)
     assert [
         "no update",
         "no update, 2 runs in a row",

@@ -20,7 +20,7 @@ from spreadscan.lists import PREVIOUS, Listed, SourceList, load
 
 FILES = {
     "symbols.bin",
-    "directions.bin",
+    "edges.bin",
     "source_symbols/okx-spot.json",
     "source_symbols/mexc-futures.json",
     "symbols.txt",

@@ -53,7 +53,7 @@ def joined(events):
 @pytest.fixture
 def told(make_instance, monkeypatch, tmp_path) -> Path:
     """The folder of a real tracker that saw every end but DELISTED, and was down for a while."""
-    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+    instance = make_instance(n_sources=8, n_symbols=64, n_edges=768, force=True)
     story = Story(instance, tmp_path / "data")
     world = World(monkeypatch, lambda n, name: None)
     tracker = story.tracker(world)

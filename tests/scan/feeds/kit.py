@@ -135,6 +135,8 @@ def ack(name: str, request: dict[str, Any]) -> list[str]:
         return [json.dumps(answer | {"arg": arg}) for arg in request["args"]]
     if name == "mexc-spot":
         return [json.dumps({"id": 0, "code": 0, "msg": ",".join(request["params"])})]
+    if name.startswith("gate"):
+        return [json.dumps(request | {"conn_id": "c", "result": {"status": "success"}})]
     return [json.dumps({"channel": f"rs.{request['method']}", "data": "success", "ts": 1})]
 
 
@@ -150,13 +152,17 @@ def refusal(name: str, request: dict[str, Any], code: str, text: str) -> str:
         return json.dumps(said)
     if name == "mexc-spot":
         return json.dumps({"id": 0, "code": int(code), "msg": text})
+    if name.startswith("gate"):
+        error = {"error": {"code": int(code), "message": text}}
+        return json.dumps(request | error | {"result": {"status": "fail"}})
     return json.dumps({"channel": "rs.error", "data": text, "ts": 1})
 
 
 def is_request(message: Any) -> bool:
     """Return whether a client message is a request and no ping."""
     return isinstance(message, dict) and any(
-        str(message.get(key, "")).lower().startswith(("sub", "unsub")) for key in ("op", "method")
+        str(message.get(key, "")).lower().startswith(("sub", "unsub"))
+        for key in ("op", "method", "event")
     )
 
 

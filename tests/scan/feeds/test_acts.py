@@ -63,7 +63,7 @@ class Rig:
 
 @pytest.fixture
 def rig(make_instance: Callable[..., Instance]) -> Rig:
-    return Rig(make_instance(n_sources=2, n_symbols=16, n_directions=1))
+    return Rig(make_instance(n_sources=2, n_symbols=16, n_edges=16))
 
 
 def test_a_wrong_quote_is_emptied_and_its_pair_subscribed_anew(
@@ -125,7 +125,20 @@ def test_every_verdict_that_is_told_is_noted(rig: Rig) -> None:
     rig.tell("find_wrong", 3, T, T + S)
     rig.look()
     rig.look()
-    wrong = Verdict("C3USDT", "wrong", "", T, T + S, False)
+    wrong = Verdict("C3USDT", "wrong", "", T, T + S)
     [noted] = rig.noted
     assert T - S == noted.round_ns
-    assert {Verdict("C1USDT", "confirmed", "", T, T + S, False), wrong} == set(noted.verdicts)
+    assert {Verdict("C1USDT", "confirmed", "", T, T + S), wrong} == set(noted.verdicts)
+
+
+def test_sockets_are_renewed_once_each_time_that_it_is_asked_for(rig: Rig) -> None:
+    """And not for what was asked before the feed began: its sockets are new."""
+    audit = rig.instance.audit
+    assert not rig.acts.wants_renewal()
+    audit.set(SOURCE, "renew_ns", T)
+    audit.set(OTHER, "renew_ns", T + S)
+    assert [True, False] == [rig.acts.wants_renewal() for _ in range(2)]
+    again = Acts("binance-spot", SOURCE, rig.intake, rig.instance, rig.count, rig.noted.append)
+    assert not again.wants_renewal()
+    audit.set(SOURCE, "renew_ns", T + 2 * S)
+    assert [True, True] == [acts.wants_renewal() for acts in (rig.acts, again)]

@@ -70,6 +70,7 @@ class Line:
 
 def symbols_of(name: str, n: int) -> list[str]:
     form = {"okx-spot": "S%d-USDT", "okx-futures": "S%d-USDT-SWAP", "mexc-futures": "S%d_USDT"}
+    form |= {"gate-spot": "S%d_USDT", "gate-futures": "S%d_USDT"}
     return [form.get(name, "S%dUSDT") % i for i in range(n)]
 
 
@@ -82,6 +83,8 @@ PASSING = {  # a code and words of each venue that speak of the moment
     "mexc-futures": ("", "System busy, please try again later"),
     "okx-spot": ("60014", "Requests too frequent"),
     "okx-futures": ("63999", "Internal system error"),
+    "gate-spot": ("3", "internal server error"),
+    "gate-futures": ("3", "busy"),
 }
 
 
@@ -184,6 +187,8 @@ FOR_GOOD = {
     "mexc-futures": ("", "Contract [S2_USDT] not exists"),
     "okx-spot": ("60018", "channel:bbo-tbt,instId:S2-USDT doesn't exist"),
     "okx-futures": ("60018", "channel:bbo-tbt,instId:S2-USDT-SWAP doesn't exist"),
+    "gate-spot": ("2", "unknown currency pair: S2_USDT"),
+    "gate-futures": ("2", "unknown currency pair S2_USDT"),
 }
 
 

@@ -62,6 +62,8 @@ HOW_MANY = {  # more than one request each, mostly
     "mexc-futures": 12,
     "okx-spot": 100,
     "okx-futures": 100,
+    "gate-spot": 120,
+    "gate-futures": 120,
 }
 
 
@@ -103,7 +105,7 @@ def test_every_venue_answers_all_and_quotes_all(moving: Market, transport: str) 
 
 
 def test_a_refused_pair_is_named_and_its_neighbours_live(moving: Market, transport: str) -> None:
-    """Bybit refuses the whole request for it, OKX the argument, MEXC answers half and half."""
+    """Bybit and Gate refuse the whole request for it, OKX the argument, MEXC answers half."""
     bad = {
         "bybit-spot": ("NOPEUSDT", "Invalid symbol"),
         "bybit-futures": ("NOPEUSDT", "handler not found"),
@@ -111,6 +113,8 @@ def test_a_refused_pair_is_named_and_its_neighbours_live(moving: Market, transpo
         "okx-futures": ("NOPE-USDT-SWAP", "60018"),
         "mexc-spot": ("NOPEUSDT", "Blocked"),
         "mexc-futures": ("NOPE_USDT", "not exists"),
+        "gate-spot": ("NOPE_USDT", "unknown currency pair: NOPE_USDT"),
+        "gate-futures": ("NOPE_USDT", "unknown currency pair NOPE_USDT"),
     }
 
     async def one(server: SimServer, name: str, place: int) -> tuple[str, int, Any]:
@@ -190,6 +194,8 @@ CLIENT_PINGS = {  # which rule closes a socket without pings
     "okx-spot": "idle_s",
     "mexc-spot": "idle_s",
     "mexc-futures": "client_ping_s",
+    "gate-spot": "idle_s",
+    "gate-futures": "idle_s",
 }
 
 
@@ -222,8 +228,11 @@ def test_client_pings_keep_a_quiet_socket_open(still: Market, transport: str) ->
             found = await asyncio.gather(*with_pings, *without)
         finally:
             await server.stop()
-        assert ["open, pongs: True"] * 4 == found[:4]
-        assert all(text.startswith("closed by the venue") for text in found[4:])
+        kept, ended = found[: len(CLIENT_PINGS)], found[len(CLIENT_PINGS) :]
+        assert ["open, pongs: True"] * len(CLIENT_PINGS) == kept
+        # Gate cuts a socket without a word
+        ends = ("closed by the venue", "connection lost")
+        assert all(text.startswith(ends) for text in ended)
 
     run(main())
 

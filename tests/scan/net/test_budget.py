@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spreadscan.net.budget import Budget
 from spreadscan.net.ratelimit import SharedLimit
+from spreadscan.types import Cost
 
 URL = "https://api.example.com/x"
 WEIGHT = st.integers(1, 30)
@@ -61,7 +62,7 @@ def test_who_has_the_smaller_share_gives_way(tmp_path: Path) -> None:
     async def main() -> tuple[bool, bool]:
         whole = Budget(tmp_path, (10, 60.0))
         half = Budget(tmp_path, (10, 60.0), share=0.5)
-        await half.take(URL, 5)
+        await half.take(URL, Cost(5))
         return await is_free(half, 1), await is_free(whole, 5)
 
     assert (False, True) == asyncio.run(main())
@@ -75,6 +76,17 @@ def test_each_host_has_its_own(tmp_path: Path) -> None:
 
     assert [True, True, False] == asyncio.run(main())  # ports of a name are one host
     assert ["requests-a.example.com", "requests-b.example.com"] == sorted(
+        path.name for path in tmp_path.iterdir()
+    )
+
+
+def test_a_path_with_a_limit_of_its_own_holds_nobody_up(tmp_path: Path) -> None:
+    async def main() -> list[bool]:
+        budget, status = Budget(tmp_path, (2, 60.0), share=0.5), Cost(1, "/v5/status", 60.0)
+        return [await is_free(budget, cost) for cost in (status, status, Cost(), Cost())]
+
+    assert [True, False, True, False] == asyncio.run(main())
+    assert ["requests-api.example.com", "requests-api.example.com_v5_status"] == sorted(
         path.name for path in tmp_path.iterdir()
     )
 
@@ -94,10 +106,10 @@ def test_processes_share_it(tmp_path: Path, children: Any) -> None:
     assert 3 == sum(children.results(30.0).values())
 
 
-async def is_free(budget: Budget, weight: int, url: str = URL) -> bool:
+async def is_free(budget: Budget, cost: int | Cost, url: str = URL) -> bool:
     try:
         async with asyncio.timeout(0.1):
-            await budget.take(url, weight)
+            await budget.take(url, cost if isinstance(cost, Cost) else Cost(cost))
     except TimeoutError:
         return False
     return True

@@ -51,7 +51,8 @@ def plainly(folder, out):
     instance = private_instance(config.capacity, ring_id_of(recording))
     engine = build.make_engine(config, build.make_index(config, lists, instance), instance)
     tracker = Tracker(
-        instance, config, lists.names, build.fees_bps(config), build.stale_after_s(config),
+        instance, config, lists.names, lists.edges, build.fees_bps(config),
+        build.stale_after_s(config),
         utc=RecordedUtc(recording.utc_offset_ns), folder=str(out),
     )  # fmt: skip
     feeds = {
@@ -61,7 +62,7 @@ def plainly(folder, out):
     grid_ns = int(config.tracker.grid_ms * MS)
     now_ns, tick_ns = START_NS, START_NS
     tracker.recover(now_ns)
-    tracker.relist(lists.names, build.listed(config, lists), now_ns)
+    tracker.relist(lists.names, lists.edges, build.listed(config, lists), now_ns)
     for got in recording.frames():
         while tick_ns <= got.recv_ns:
             for feed in feeds.values():

@@ -24,11 +24,11 @@ HEARD_MS = 1000  # the spot leg, once
 LIVED = {SPOT: [13_000]}  # silence is health
 
 
-def verdict(at_ms, kind, *, of_ms=HEARD_MS, as_of_ms=None, asked=False, round_ms=0):
+def verdict(at_ms, kind, *, of_ms=HEARD_MS, as_of_ms=None, round_ms=0):
     """What the audit found of the spot leg, as its feed took it."""
     as_of_ms = at_ms if as_of_ms is None else as_of_ms
     of_ns = START_NS + of_ms * MS if of_ms else 0
-    row = Verdict(SYMBOLS[SPOT], kind, "", of_ns, START_NS + as_of_ms * MS, asked)
+    row = Verdict(SYMBOLS[SPOT], kind, "", of_ns, START_NS + as_of_ms * MS)
     told = Verdicts(START_NS + round_ms * MS if round_ms else 0, (row,))
     return event(at_ms, Opcode.VERDICTS, msgspec.json.encode(told), link=0)
 
@@ -39,13 +39,13 @@ def events(folder, out):
 
 
 def test_an_old_leg_signals_when_the_recorded_answer_comes(story, tmp_path):
-    spots = [spot(HEARD_MS), verdict(8300, "confirmed", asked=True)]
+    spots = [spot(HEARD_MS), verdict(8300, "confirmed")]
     perps = [perp(8000, 40), perp(8900, 41)]
     folder = story(AUDIT, about=AUDITED, spots=spots, perps=perps)
     assert [("OPEN", 8300, "")] == events(folder, tmp_path / "out")
 
 
-@pytest.mark.parametrize("answers", [[], [verdict(8300, "accused", asked=True)]])
+@pytest.mark.parametrize("answers", [[], [verdict(8300, "accused")]])
 def test_without_a_yes_there_is_no_signal(story, tmp_path, answers):
     spots = [spot(HEARD_MS), *answers]
     perps = [perp(8000, 40), perp(12_000, 41)]

@@ -17,7 +17,7 @@ import pytest
 import uvloop
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from known import SOURCE_BY_NAME
+from known import LATER, SOURCE_BY_NAME
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim.protocols import PROTOCOLS
 
@@ -76,8 +76,8 @@ class Lab:
     """Two markets, and servers for them. still: no tick after time 0, only repeats are left."""
 
     def __init__(self) -> None:
-        self.moving = Market(seed=1, rate=10_000.0)
-        self.still = Market(seed=1, freeze_after_s=0.0)
+        self.moving = Market(seed=1, rate=10_000.0, also=LATER)
+        self.still = Market(seed=1, freeze_after_s=0.0, also=LATER)
 
     @asynccontextmanager
     async def serving(self, server: SimServer) -> AsyncIterator[aiohttp.ClientSession]:

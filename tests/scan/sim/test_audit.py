@@ -12,19 +12,20 @@ import aiohttp
 import orjson
 import pytest
 
-from known import SOURCE_BY_NAME, SOURCES
+from known import LATER, SOURCE_BY_NAME, SOURCES
 from scan.sim.conftest import Lab
 from spreadscan.clock import now_ns
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import Fault
 from spreadscan.sim.market import Series
-from spreadscan.sim.pages import INSTRUMENT_PATHS, TIME_PATHS
+from spreadscan.sim.pages import PAGES
 from spreadscan.sim.pages.rows import Rows
-from spreadscan.sim.statuses import TELLING
+from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.universe import REAL
 from spreadscan.sim.weights import Weights
 
+TELLING = [name for name, protocol in PROTOCOLS.items() if protocol.status]
 ALL = [source.name for source in SOURCES]
 BULK: dict[str, tuple[str, dict[str, str]]] = {
     "binance-spot": ("/api/v3/ticker/bookTicker", {}),
@@ -200,7 +201,7 @@ def test_binance_leaves_out_what_has_another_status(lab: Lab) -> None:
             assert {told} == (await it.rows(symbols=both, symbolStatus="TRADING")).keys()
             one = await it.bulk(symbol=halted, symbolStatus="TRADING")
             assert (400, -1220) == (one.status, one.json["code"])
-            listed = await it.get(INSTRUMENT_PATHS[name], symbolStatus="TRADING")
+            listed = await it.get(PAGES[name].instruments_path, symbolStatus="TRADING")
             assert halted not in {row["symbol"] for row in listed.json["symbols"]}
 
     lab.run(main())
@@ -300,8 +301,8 @@ def test_statuses_are_pushed_when_they_change_and_sometimes_when_not(lab: Lab, n
             assert found[:4] == [
                 (halted, is_halted), (gone, is_gone), (halted, trades), (gone, trades),
             ]  # fmt: skip
-            listed = (await it.get(INSTRUMENT_PATHS[name], instType="SPOT")).body
-            listed += (await it.get(INSTRUMENT_PATHS[name], instType="SWAP")).body
+            listed = (await it.get(PAGES[name].instruments_path, instType="SPOT")).body
+            listed += (await it.get(PAGES[name].instruments_path, instType="SWAP")).body
             assert others[0][0].encode() in listed
 
     lab.run(main())
@@ -519,7 +520,7 @@ def test_a_clock_is_off_on_every_page(lab: Lab, name: str) -> None:
         async with asked(lab, name, script.PageClock(source="*", shift_s=-300.0)) as it:
             now = str(time.time_ns() // 10**6 - 300_000)[:-4].encode()
             later = str(time.time_ns() // 10**6 - 290_000)[:-4].encode()
-            page = (await it.get(TIME_PATHS[name])).body
+            page = (await it.get(PAGES[name].time_path)).body
             assert now in page or later in page
             rows = await it.rows()
             if name in TIMED:
@@ -680,7 +681,7 @@ def test_real_tickers_are_as_long_as_the_venues(lab: Lab) -> None:
     """Pairs that nobody here trades stand in them, too."""
 
     async def main() -> None:
-        market = Market(seed=1, shape=REAL)
+        market = Market(seed=1, shape=REAL, also=LATER)
         server = SimServer(market)
         async with lab.serving(server) as session:
             for source in SOURCES:

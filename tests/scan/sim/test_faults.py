@@ -20,7 +20,7 @@ from spreadscan.sim import SimServer
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import KINDS, Fault, read_faults
 from spreadscan.sim.harm import Harm
-from spreadscan.sim.pages import INSTRUMENT_PATHS
+from spreadscan.sim.pages import PAGES
 from spreadscan.sim.simtime import SimTime
 from spreadscan.venues import VENUES
 from spreadscan.venues.reference import ReferenceDecoder
@@ -123,13 +123,15 @@ async def faulty(
         rest, ws_url = server.endpoints()[source]
 
         async def connect() -> Socket:
-            ws: Socket = await session.ws_connect(ws_url, autoping=False, max_msg_size=0)
+            ws: Socket = await session.ws_connect(
+                ws_url, autoping=False, max_msg_size=0, headers=VENUES[source].spec.headers
+            )
             for request in requests(VENUES[source], symbols):
                 await ws.send_str(VENUES[source].subscribe(request, 1))
             return ws
 
         async def ask(query: str = "category=linear&instType=SPOT") -> Any:
-            return await session.get(f"{rest}{INSTRUMENT_PATHS[source]}?{query}")
+            return await session.get(f"{rest}{PAGES[source].instruments_path}?{query}")
 
         yield connect, ask
 
@@ -225,7 +227,8 @@ def test_an_announced_restart(lab: Any, source: str) -> None:
         async with faulty(lab, source, fault, still=True) as (connect, _):
             ws = await connect()
             found = [m.data for m in await frames(ws, 1.0) if m.type is WSMsgType.TEXT]
-            assert sum("serverShutdown" in text or '"64008"' in text for text in found) == 1
+            notices = ("serverShutdown", '"64008"', '"type":"upgrade"')
+            assert sum(any(notice in text for notice in notices) for text in found) == 1
             assert ws.close_code == 1001
 
     lab.run(go())

@@ -89,7 +89,9 @@ def test_a_socket_gets_as_many_frames_as_asked_for(lab: Any, source: str) -> Non
         symbols = live_symbols(lab, source, 3)
         async with (
             lab.serving(server) as session,
-            session.ws_connect(server.endpoints()[source][1]) as ws,
+            session.ws_connect(
+                server.endpoints()[source][1], headers=VENUES[source].spec.headers
+            ) as ws,
         ):
             client = Client(source, ws)
             await client.subscribe(symbols)
@@ -153,7 +155,9 @@ def test_sockets_take_turns_and_share_the_rising_ids(lab: Any) -> None:
         async with lab.serving(server) as session:
             clients = []
             for source in (*sources, *sources):
-                ws = await session.ws_connect(server.endpoints()[source][1])
+                ws = await session.ws_connect(
+                    server.endpoints()[source][1], headers=VENUES[source].spec.headers
+                )
                 clients.append(Client(source, ws))
                 await clients[-1].subscribe(live_symbols(lab, source, 2))
             await asyncio.gather(*(client.read(1) for client in clients))

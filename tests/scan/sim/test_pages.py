@@ -5,19 +5,12 @@ from urllib.parse import parse_qsl
 import orjson
 import pytest
 
-from known import SOURCE_BY_NAME, SOURCES
+from known import LATER, SOURCE_BY_NAME, SOURCES
 from spreadscan.errors import VenueDown
 from spreadscan.sim.market import Market
-from spreadscan.sim.pages import (
-    FUNDING_PATHS,
-    INSTRUMENT_PATHS,
-    TIME_PATHS,
-    Pages,
-    funding_page,
-    time_page,
-)
+from spreadscan.sim.pages import PAGES, Pages, time_page, with_funding
 from spreadscan.sim.pages.refusal import Refusal
-from spreadscan.sim.pages.tickers import bybit_tickers
+from spreadscan.sim.pages.rows import Rows
 from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.simtime import SimTime
 from spreadscan.types import FundingRate, Instrument
@@ -28,7 +21,7 @@ NOW_MS = 1_795_132_800_123
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return Market(seed=1)
+    return Market(seed=1, also=LATER)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +37,7 @@ def test_a_parser_finds_exactly_the_universe(market: Market, pages: Pages, name:
     cursor, n_pages = "", 0
     while cursor or not n_pages:
         request = venue.instruments_request(cursor)
-        assert INSTRUMENT_PATHS[name] == request.path
+        assert PAGES[name].instruments_path == request.path
         page = venue.instruments(pages.get(name, dict(parse_qsl(request.query))))
         found += page.instruments
         for reason, n in page.skipped.items():
@@ -74,7 +67,7 @@ def test_bybit_gives_the_pages_that_limit_and_cursor_ask_for(pages: Pages) -> No
 
 
 def test_bybit_default_page_is_500_and_spot_is_one_page(market: Market) -> None:
-    pages = Pages(market.instruments, NOW_MS, bybit_page_rows=1_000)
+    pages = Pages(market.instruments, NOW_MS, page_rows=1_000)
     linear = orjson.loads(pages.get("bybit-futures", {"category": "linear"}))["result"]
     assert 394 < len(linear["list"]) <= 500
     assert "" == linear["nextPageCursor"]
@@ -90,13 +83,19 @@ def test_unknown_kinds_are_errors_inside_http_200(pages: Pages) -> None:
 
 
 def funding(market: Market, name: str, query: dict[str, str], rates: list[FundingRate]) -> bytes:
-    if name == "bybit-futures":
-        views = {source.name: View(market, source.id, SimTime()) for source in SOURCES}
-        return bybit_tickers(query, views, lambda: {r.symbol: r for r in rates}, NOW_MS).body()
-    return funding_page(name, query, rates, lambda symbol: 1.0, NOW_MS * 1_000_000)
+    own = PAGES[name]
+    if own.funded:
+        body = Pages(market.instruments, NOW_MS).get(name, query)
+        return with_funding(name, body, {rate.symbol: rate for rate in rates})
+    if own.funding:
+        return own.funding(query, rates, lambda symbol: 1.0, NOW_MS)
+    views = {source.name: View(market, source.id, SimTime()) for source in SOURCES}
+    page = own.tickers[own.funding_path](query, views, lambda: {r.symbol: r for r in rates}, NOW_MS)
+    assert isinstance(page, Rows)
+    return page.body()
 
 
-@pytest.mark.parametrize("name", FUNDING_PATHS)
+@pytest.mark.parametrize("name", [name for name, venue in VENUES.items() if venue.funding])
 def test_a_parser_finds_the_funding_of_every_perpetual(market: Market, name: str) -> None:
     """That of the market, as text or number; what is listed beside it is none of ours."""
     source_id, venue = SOURCE_BY_NAME[name].id, VENUES[name]
@@ -104,11 +103,13 @@ def test_a_parser_finds_the_funding_of_every_perpetual(market: Market, name: str
     rates = [market.funding(source_id, i, now_ns) for i in range(len(market.listings[source_id]))]
     assert venue.funding_request is not None
     assert venue.funding is not None
-    assert FUNDING_PATHS[name] == venue.funding_request.path
+    paths = PAGES[name].funding_path, PAGES[name].instruments_path
+    assert venue.funding_request.path == next(filter(None, paths))
     query = dict(parse_qsl(venue.funding_request.query))
     found = {rate.symbol: rate for rate in venue.funding(funding(market, name, query, rates))}
     assert {rate.symbol: rate for rate in rates} == {r.symbol: found[r.symbol] for r in rates}
-    assert len(found) <= len(rates) + 1
+    others = found.keys() - {rate.symbol for rate in rates}
+    assert len(others) <= (6 if PAGES[name].funded else 1)
 
 
 def test_funding_of_another_kind_is_an_error_inside_http_200(market: Market) -> None:
@@ -123,7 +124,7 @@ def test_funding_of_another_kind_is_an_error_inside_http_200(market: Market) -> 
         bybit.funding(no.value.body)
 
 
-@pytest.mark.parametrize("name", TIME_PATHS)
+@pytest.mark.parametrize("name", PAGES)
 def test_time_pages_show_the_venue_clock(name: str) -> None:
     body = time_page(name, NOW_MS * 1_000_000 + 5)
     assert str(NOW_MS).encode() in body

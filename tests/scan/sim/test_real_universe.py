@@ -6,12 +6,12 @@ from urllib.parse import parse_qsl
 import orjson
 import pytest
 
-from known import SOURCE_BY_NAME, SOURCES
+from known import LATER, SOURCE_BY_NAME, SOURCES
 from spreadscan.config import Config
 from spreadscan.discovery.ids import comparable
 from spreadscan.discovery.normalise import normalise
 from spreadscan.sim.market import Market
-from spreadscan.sim.pages import Pages, bybit
+from spreadscan.sim.pages import MOST_ROWS, Pages
 from spreadscan.sim.pages.crowd import filler
 from spreadscan.sim.universe import REAL
 from spreadscan.types import Instrument
@@ -22,6 +22,7 @@ NOW_MS = 1_795_132_800_123
 PAIRS = {
     "binance-spot": 430, "binance-futures": 560, "bybit-spot": 560, "bybit-futures": 600,
     "mexc-spot": 1_850, "mexc-futures": 620, "okx-spot": 290, "okx-futures": 280,
+    "gate-spot": 1_500, "gate-futures": 560,
 }  # fmt: skip
 ROWS = {"mexc-spot": 1_966, "mexc-futures": 1_174, "bybit-futures": 692, "binance-futures": 909}
 # kinds of rows that each list must have beside them
@@ -40,6 +41,8 @@ KINDS = {
     "okx-futures": {
         "not_usdt", "not_trading", "inverse", "tradfi", "pre_market", "rebase", "missing_field",
     },
+    "gate-spot": {"not_usdt", "not_trading", "pre_market", "leveraged_token", "tokenised_stock"},
+    "gate-futures": {"not_trading", "tradfi", "pre_market", "delisted"},
 }  # fmt: skip
 STATES = {
     "binance-spot": ("status", {"BREAK", "HALT", "CANCEL_ONLY", "END_OF_DAY"}),
@@ -50,17 +53,19 @@ STATES = {
     "mexc-futures": ("state", {1, 2, 3, 4}),
     "okx-spot": ("state", {"suspend", "preopen", "rebase"}),
     "okx-futures": ("state", {"suspend", "post_only", "test"}),
+    "gate-spot": ("trade_status", {"untradable", "sellable"}),
+    "gate-futures": ("contract_type", {"stocks", "metals", "forex"}),
 }
 
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return Market(seed=1, shape=REAL)
+    return Market(seed=1, shape=REAL, also=LATER)
 
 
 def pages_of(market: Market) -> Pages:
     more = filler(REAL.rows, market.seed)
-    return Pages(market.instruments, NOW_MS, bybit.MOST_ROWS, more=more)
+    return Pages(market.instruments, NOW_MS, MOST_ROWS, more=more)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,9 @@ def body_of(pages: Pages, name: str) -> bytes:
 def rows_of(pages: Pages, name: str) -> list[dict[str, object]]:
     page = orjson.loads(body_of(pages, name))
     rows: list[dict[str, object]] = (
-        page.get("symbols") or page.get("data") or page["result"]["list"]
+        page
+        if isinstance(page, list)
+        else page.get("symbols") or page.get("data") or page["result"]["list"]
     )
     return rows
 
@@ -92,7 +99,7 @@ def test_a_parser_finds_the_pairs_among_all_the_rows(
     assert KINDS[name] == set(page.skipped)
     rows = rows_of(pages, name)
     assert ROWS.get(name, REAL.rows[name]) == len(rows) == len(found) + sum(page.skipped.values())
-    assert len(rows) == len({row.get("symbol") or row.get("instId") for row in rows})
+    assert len(rows) == len(pages.rows(name))
     field, states = STATES[name]
     assert states <= {row.get(field) for row in rows}
 
@@ -119,7 +126,10 @@ def test_names_are_as_odd_as_on_the_venues(market: Market) -> None:
 
 
 def test_the_same_seed_gives_the_same_lists(market: Market, pages: Pages) -> None:
-    again, other = pages_of(Market(seed=1, shape=REAL)), pages_of(Market(seed=2, shape=REAL))
+    again, other = (
+        pages_of(Market(seed=1, shape=REAL, also=LATER)),
+        pages_of(Market(seed=2, shape=REAL, also=LATER)),
+    )
     for name in VENUES:
         body = body_of(pages, name)
         assert body == body_of(again, name), name

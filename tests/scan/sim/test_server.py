@@ -16,7 +16,7 @@ from spreadscan.errors import ConfigError
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim import connection as connection_module
 from spreadscan.sim.connection import Connection, frame
-from spreadscan.sim.pages import INSTRUMENT_PATHS, TIME_PATHS
+from spreadscan.sim.pages import PAGES
 from spreadscan.sim.protocols.base import Rules
 from spreadscan.sim.protocols.binance import BinanceConversation
 from spreadscan.types import Book
@@ -42,7 +42,7 @@ async def _listen(
     found: list[tuple[int, Book]] = []
     decoder = ReferenceDecoder(venue.schema)
     symbol = server.market.instruments[SOURCE_BY_NAME[name].id][0].venue_symbol
-    async with session.ws_connect(server.endpoints()[name][1]) as ws:
+    async with session.ws_connect(server.endpoints()[name][1], headers=venue.spec.headers) as ws:
         await ws.send_str(venue.subscribe([symbol], 1))
         while len(found) < 6:
             message = await ws.receive(3.0)
@@ -99,13 +99,13 @@ def test_rest_pages_are_served_on_the_paths_of_the_venues(lab: Any) -> None:
         async with lab.serving(server) as session:
             for name, (rest_url, _) in server.endpoints().items():
                 request = VENUES[name].instruments_request("")
-                assert INSTRUMENT_PATHS[name] == request.path
+                assert PAGES[name].instruments_path == request.path
                 async with session.get(f"{rest_url}{request.path}?{request.query}") as page:
                     assert "application/json" == page.content_type
                     assert VENUES[name].instruments(await page.read()).instruments
                     if name.startswith("binance"):
                         assert "X-MBX-USED-WEIGHT-1M" in page.headers
-                async with session.get(rest_url + TIME_PATHS[name]) as page:
+                async with session.get(rest_url + PAGES[name].time_path) as page:
                     assert orjson.loads(await page.read())
                 async with session.get(f"{rest_url}/nothing/here") as page:
                     assert 404 == page.status

@@ -9,7 +9,7 @@ import pytest
 from known import SOURCE_BY_NAME, SOURCES
 from scan.sim.conftest import Lab
 from spreadscan.sim import SimServer
-from spreadscan.sim.pages.tickers import TICKER_PATHS
+from spreadscan.sim.pages import PAGES
 from spreadscan.sim.weights import Weights
 
 SPOT = SOURCE_BY_NAME["mexc-spot"].id
@@ -72,7 +72,7 @@ def test_every_page_answers_any_query_in_json(lab: Lab, name: str) -> None:
         server = SimServer(lab.still, sources=[name])
         async with lab.serving(server) as session:
             base = server.endpoints()[name][0]
-            for path in TICKER_PATHS[name]:
+            for path in PAGES[name].tickers:
                 for query in queries:
                     server.counters()[name].weights = Weights(name)  # not what is asked here
                     status, body = await get(session, base + path.format(symbol="NOPE"), **query)

@@ -11,7 +11,9 @@ import zstandard
 from spreadcore import Instance, active
 from spreadcore.digits import time_of
 from spreadcore.layout import TRACKER_COUNTERS
+from spreadcore.stream import RecordTuple
 
+from known import every_edge
 from spreadscan import config
 from spreadscan.clock import now_ns
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker
@@ -29,6 +31,7 @@ SYMBOLS = [
     "币安人生-USDT",
     *[f"S{n}-USDT" for n in range(4, 64)],
 ]
+EDGES = every_edge(len(SYMBOLS))  # those of direction 0 are numbered as the symbols
 OKX_SPOT, MEXC_FUTURES = 6, 5  # direction 0
 
 
@@ -92,7 +95,7 @@ class Market:
         flags = self.settings | {k.replace("__", "."): v for k, v in settings.items()}
         loaded = config.load(flags=flags, environ={}).config
         return kind(
-            self.instance, loaded, SYMBOLS, FEES, self.stale_after_s, utc=self.utc,
+            self.instance, loaded, SYMBOLS, EDGES, FEES, self.stale_after_s, utc=self.utc,
         )  # fmt: skip
 
     def started(self, **settings: Any) -> Tracker:
@@ -132,11 +135,11 @@ class Market:
     def signal(self, symbol: int = 0, gross_bps: float = 40.0) -> int | None:
         """Do what the engine does with a spread; None where the byte forbids it."""
         self.spread(symbol, gross_bps)
-        if not self.instance.active.move(0, symbol, active.FREE, active.SIGNALLED):
+        if not self.instance.active.move(symbol, active.FREE, active.SIGNALLED):
             return None
         bid = 100.0 * (1 + gross_bps / 1e4)
         now = self.now
-        sequence: int = self.instance.ring.push(symbol, 0, now, now, now, 100.0, bid, 4.0, 3.0)
+        sequence: int = self.instance.ring.push(symbol, now, now, now, 100.0, bid, 4.0, 3.0)
         return sequence
 
     def step(self, tracker: Tracker, n: int = 1) -> None:
@@ -148,7 +151,7 @@ class Market:
             tracker.tick(self.now)
 
     def state(self, symbol: int = 0) -> int:
-        found: int = self.instance.active.state(0, symbol)
+        found: int = self.instance.active.state(symbol)
         return found
 
     def counters(self) -> dict[str, int]:
@@ -163,6 +166,12 @@ class Market:
 
     def snapshots(self) -> list[dict[str, str]]:
         return self._rows("snapshots-*.csv", SNAPSHOTS.header)
+
+    def records(self) -> list[RecordTuple]:
+        """What the tracker's stream told, from the beginning."""
+        found, lost = self.instance.tracker_stream.reader(0).read(10**6)
+        assert 0 == lost
+        return found
 
     def _rows(self, pattern: str, header: bytes) -> list[dict[str, str]]:
         rows = []
@@ -182,5 +191,5 @@ class Market:
 
 @pytest.fixture
 def market(make_instance: Callable[..., Instance], tmp_path: Path) -> Market:
-    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12)
+    instance = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     return Market(instance, tmp_path / "data")

@@ -9,10 +9,11 @@ from typing import Any
 
 from spreadcore import Instance
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 
+from pairs import Pairs
 from scan.tracker.conftest import FEES, MEXC_FUTURES, OKX_SPOT, Market
 from spreadscan.tracker import SIGNALS, Tracker
+from spreadscan.tracker.columns import bps, number
 
 STEPS = 60
 QUIET = 24  # steps at the end without any spread, longer than two looks for orphans
@@ -42,9 +43,12 @@ class World:
         parts = {
             part: _Probe(getattr(instance, part), names, self) for part, names in EFFECTS.items()
         }
-        return SimpleNamespace(
-            quotes=instance.quotes, funding=instance.funding, health=instance.health, **parts
+        names = ("quotes", "funding", "health", "control", "tracks")
+        plain = {name: getattr(instance, name) for name in names}
+        stream = SimpleNamespace(
+            writer=lambda: _Probe(instance.tracker_stream.writer(), {"publish"}, self)
         )
+        return SimpleNamespace(tracker_stream=stream, **plain, **parts)
 
     def effect(self, name: str) -> Any:
         fate = self.plan(self.n, name)
@@ -76,9 +80,9 @@ class _Probe:
         if name not in self._names:
             return found
 
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
             self._world.effect(name)
-            return found(*arguments)
+            return found(*arguments, **options)
 
         return call
 
@@ -103,9 +107,9 @@ class Story:
         self.market = Market(instance, folder)
         self.market.settings["tracker.expire_after_s"] = 3.0
         i = instance
-        index = SourceSymbolIndex(8, 64, [(0, OKX_SPOT, MEXC_FUTURES)])
+        index = Pairs(8, 64, [(0, OKX_SPOT, MEXC_FUTURES)])
         for symbol in range(4):
-            index.add(0, symbol)
+            index.compare(0, symbol)
         self.engine = Engine(
             i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index, sweep_s=0.0
         )
@@ -159,7 +163,24 @@ class Story:
             assert list(range(ring.produced)) == sorted(found), kind
         assert (ring.produced, 0) == (ring.read, ring.queued)
         assert [] == self.market.instance.active.not_free()
+        assert [] == self.market.instance.tracks.all()
+        self.check_told(events)
         looks = [(s["track_id"], s["time"]) for s in self.market.snapshots()]
         assert len(set(looks)) == len(looks)
         counters = self.market.counters()
         assert (ring.produced, 0) == (counters["opened"], counters["open"])
+
+    def check_told(self, events: list[dict[str, str]]) -> None:
+        """Others were told of what stands in the files: once, as it stands there."""
+        rows = {(e["event"].lower(), int(e["sequence"])): e for e in events}
+        told = [r for r in self.market.records() if r.kind != "gap"]
+        assert len(told) == len({(r.kind, r.track) for r in told})
+        for record in told:
+            row = rows[record.kind, record.track]
+            assert row["at_ns"] == str(record.at_ns)
+            assert row["symbol_id"] == str(record.symbol_id) == str(record.edge)  # direction 0
+            assert row["reason"] == record.reason
+            assert row["buy_px"] == number(record.buy_px)
+            assert row["net_bps"] == bps(record.net_bps)
+            if record.kind == "close":
+                assert row["peak_net_bps"] == bps(record.peak_net_bps)

@@ -20,7 +20,7 @@ def make_story(make_instance, tmp_path):
     def make():
         nonlocal n
         n += 1
-        instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+        instance = make_instance(n_sources=8, n_symbols=64, n_edges=768, force=True)
         return Story(instance, tmp_path / str(n))
 
     return make
@@ -81,7 +81,7 @@ def test_while_the_disk_refuses_nothing_moves(make_story, monkeypatch):
         tracker.poll(story.market.now)
     instance = story.market.instance
     assert (0, 4) == (instance.ring.read, instance.ring.queued)
-    assert {1} == {state for _, _, state in instance.active.not_free()}  # SIGNALLED
+    assert {1} == {state for _, state in instance.active.not_free()}  # SIGNALLED
     assert tracker.failing
     assert {"write"} == set(world.names)
     assert 10 == len(world.names)  # poll() does not hammer
@@ -104,7 +104,7 @@ def test_a_track_that_ends_on_a_full_disk_keeps_its_pair(make_story, monkeypatch
     assert ["write"] * 40 == world.names  # a try per file and tick
     instance = story.market.instance
     assert (5, 1) == (instance.ring.produced, instance.ring.queued)
-    assert 2 == instance.active.state(0, 0)
+    assert 2 == instance.active.state(0)
     world.plan = lambda n, name: None
     story.prices()
     tracker.tick(story.market.now)

@@ -92,7 +92,7 @@ def full_at_every_write(folder, make_instance, monkeypatch, times, spare_bytes):
     logging.getLogger("spreadscan.disk").addHandler(told)
     n_full, k = 0, 0
     while True:
-        instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+        instance = make_instance(n_sources=8, n_symbols=64, n_edges=768, force=True)
         story = Story(instance, folder / f"data {k}")
         story.market.settings["tracker.reserve_mb"] = 0.0
         seen = []
@@ -134,7 +134,7 @@ def test_it_survives_says_so_and_goes_on(
 
 
 def short_of_room(folder, make_instance):
-    instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+    instance = make_instance(n_sources=8, n_symbols=64, n_edges=768, force=True)
     market = Story(instance, folder / "data").market
     tracker = market.started(tracker__reserve_mb=0.3, tracker__expire_after_s=60.0)
     market.signal(0, 40.0)

@@ -16,7 +16,7 @@ def make_story(make_instance, tmp_path):
     def make():
         nonlocal n
         n += 1
-        instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+        instance = make_instance(n_sources=8, n_symbols=64, n_edges=768, force=True)
         return Story(instance, tmp_path / str(n))
 
     return make
@@ -36,7 +36,9 @@ def test_the_story_has_every_end_and_every_effect(make_story, monkeypatch):
     ends = Counter((e["symbol_id"], e["reason"]) for e in story.market.events() if e["reason"])
     assert {("0", "CONVERGED"): 8, ("1", "EXPIRED"): 2, ("2", "LOST"): 1, ("2", "EXPIRED"): 1,
             ("3", "EXPIRED"): 1} == ends  # fmt: skip
-    assert {"write", "move", "advance", "mark", "wake"} == set(world.names)
+    assert {"write", "move", "advance", "mark", "wake", "publish"} == set(world.names)
+    told = Counter(record.kind for record in story.market.records())
+    assert {"open": sum(ends.values()), "close": sum(ends.values())} == told
 
 
 def test_rows_come_before_bytes_and_bytes_before_what_others_may_do(make_story, monkeypatch):
@@ -46,12 +48,12 @@ def test_rows_come_before_bytes_and_bytes_before_what_others_may_do(make_story, 
     tracker.recover(story.market.now)
     story.prices()
     tracker.poll(story.market.now)
-    assert ["write", "move", "advance"] * 4 == world.names
+    assert ["write", "move", "advance", "publish"] * 4 == world.names
     world.names.clear()
     story.at = 60  # everything falls
     story.prices()
     tracker.tick(story.market.now)
-    assert ["write", *["move", "mark"] * 4, "wake", "write"] == world.names
+    assert ["write", *["move", "mark", "publish"] * 4, "wake", "write"] == world.names
 
 
 @pytest.mark.parametrize("mode", MODES)

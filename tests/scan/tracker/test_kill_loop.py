@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from spreadcore import active
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 
 from known import DIRECTIONS
+from pairs import Pairs
 from scan.tracker.conftest import FEES, SYMBOLS
 from scan.tracker.test_loop import RealUtc
 from spreadscan.clock import now_ns
@@ -66,10 +66,10 @@ class Scene:
     def engine(self) -> None:
         i = self.instance
         legs = [(d.id, d.buy.id, d.sell.id) for d in DIRECTIONS]
-        index = SourceSymbolIndex(8, N_SYMBOLS, legs)
+        index = Pairs(8, N_SYMBOLS, legs)
         for direction_id in DIRECTION_IDS:
             for symbol in range(N_SYMBOLS):
-                index.add(direction_id, symbol)
+                index.compare(direction_id, symbol)
         engine = Engine(
             i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index, sweep_s=0.2
         )
@@ -151,7 +151,7 @@ def kill_again_and_again(scene: Scene, n_kills: int, seed: int) -> None:
     assert ring.produced == len(opened)
     assert 0 == ring.queued
     assert opened == sorted(closed)
-    assert set() == {state for _, _, state in scene.instance.active.not_free()} - {active.REARM}
+    assert set() == {state for _, state in scene.instance.active.not_free()} - {active.REARM}
     looks = [line.split(b",")[:2] for path, lines in scene.lines.items()
              if path.name.startswith("snapshots") for line in lines[2:]]  # fmt: skip
     assert len({tuple(look) for look in looks}) == len(looks) > 100 * n_kills

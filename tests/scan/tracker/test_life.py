@@ -3,12 +3,13 @@
 import pytest
 from spreadcore import active
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.spread import edge_gross_bps
 
-from scan.tracker.conftest import FEES, MEXC_FUTURES, MS, OKX_SPOT, START_NS, SYMBOLS, S
+from pairs import Pairs
+from scan.tracker.conftest import EDGES, FEES, MEXC_FUTURES, MS, OKX_SPOT, START_NS, SYMBOLS, S
 from spreadscan import config
 from spreadscan.errors import BadData, Halt
+from spreadscan.lists import Edge
 from spreadscan.tracker import SIGNALS, SNAPSHOTS
 from spreadscan.tracker.track import track_id
 
@@ -50,7 +51,7 @@ def test_a_signal_becomes_this_open_row(market):
         "track_id": track_id(ring_id, 0), "ring_id": str(ring_id),
         "sequence": "0", "direction": "okx->mexc", "direction_id": "0",
         "symbol": "币安人生-USDT", "symbol_id": "3", "buy_px": "100.0", "buy_qty": "4.0",
-        "edge_id": "", "quote": "", "buy_source": "okx-spot", "buy_listing": "",
+        "edge_id": "3", "quote": "", "buy_source": "okx-spot", "buy_listing": "",
         "sell_source": "mexc-futures", "sell_listing": "",
         "sell_px": repr(BID_40), "sell_qty": "3.0", "buy_bid": "", "sell_ask": "",
         "gross_bps": "40.0000", "net_bps": "30.0000", "exit_bps": "", "fees_bps": "10.0000",
@@ -278,7 +279,7 @@ def test_a_burst_of_signals_keeps_its_order(market):
     market.step(tracker)
     assert [str(n) for n in range(64)] == [e["sequence"] for e in market.events()]
     assert SYMBOLS == [e["symbol"] for e in market.events()]
-    assert {(0, n, active.TRACKED) for n in range(64)} == set(market.instance.active.not_free())
+    assert {(n, active.TRACKED) for n in range(64)} == set(market.instance.active.not_free())
     assert 64 == len(market.snapshots())
     assert 128 == market.counters()["rows"]
 
@@ -313,13 +314,21 @@ def test_a_hostile_name_breaks_no_row(market):
     assert "A____B" == market.events()[0]["symbol"]
 
 
-def test_a_direction_nobody_knows_stops_the_tracker(make_instance, market):
-    wide = make_instance(n_sources=8, n_symbols=4, n_directions=99, force=True)
-    wide.ring.push(0, 98, market.now, market.now, market.now, 1.0, 2.0, 1.0, 1.0)
+def test_a_signal_of_an_edge_nobody_knows_waits_for_lists_that_have_it(make_instance, market):
+    wide = make_instance(n_sources=8, n_symbols=64, n_edges=1024, force=True)
+    wide.ring.push(1000, market.now, market.now, market.now, 100.0, BID_40, 1.0, 1.0)
     market.instance = wide
     tracker = market.started()
-    with pytest.raises(Halt, match="direction 98, expected one of 0, 1, 2"):
-        tracker.poll(market.now)
+    tracker.poll(market.now)
+    assert (1, []) == (wide.ring.queued, market.events())
+    newer = [*EDGES, Edge(1000, 0, OKX_SPOT, 2, MEXC_FUTURES, 2)]
+    tracker.relist(SYMBOLS, newer, {}, market.now)
+    tracker.poll(market.now)
+    assert ["PEPE-USDT"] == [row["symbol"] for row in market.events()]
+    wide.ring.push(1001, market.now, market.now, market.now, 100.0, BID_40, 1.0, 1.0)
+    tracker.poll(market.now)
+    with pytest.raises(Halt, match="edge 1001, expected one of the 769 of the lists"):
+        tracker.poll(market.now + 11 * S)
     assert 1 == wide.ring.queued
 
 
@@ -328,7 +337,7 @@ def test_two_records_of_one_pair_never_share_it(market):
     tracker = market.started()
     market.signal(0, 40.0)
     market.step(tracker)
-    market.instance.ring.push(0, 0, market.now, market.now, market.now, 100.0, BID_40, 4.0, 3.0)
+    market.instance.ring.push(0, market.now, market.now, market.now, 100.0, BID_40, 4.0, 3.0)
     market.step(tracker)
     assert [("OPEN", "0", ""), ("OPEN", "1", ""), ("CLOSE", "0", "LOST")] == market.kinds()
     assert active.TRACKED == market.state(0)
@@ -454,8 +463,8 @@ def test_the_fsync_policy_is_kept(market, policy, signals, snapshots):
 def test_the_engine_signals_a_freed_pair_again(market):
     """Nothing but the tracker's mark makes the engine look: no sweep, no new quote."""
     i = market.instance
-    index = SourceSymbolIndex(8, 64, [(0, OKX_SPOT, MEXC_FUTURES)])
-    index.add(0, 0)
+    index = Pairs(8, 64, [(0, OKX_SPOT, MEXC_FUTURES)])
+    index.compare(0, 0)
     engine = Engine(i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index, sweep_s=0.0)
     engine.set_rule(0, FEES[0], 15.0, 2.0)
     tracker = market.started()

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from spreadcore import active
 
-from scan.tracker.conftest import MS, START_NS, SYMBOLS, Market, S, compressed
+from scan.tracker.conftest import EDGES, MS, START_NS, SYMBOLS, Market, S, compressed
 from spreadscan.errors import BadData
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, recovery
 
@@ -74,7 +74,7 @@ def test_a_track_of_another_pair_under_the_same_id_is_lost_not_resumed(market):
     market.step(tracker, 5)
     tracker.close(market.now)
     tracker = market.tracker()
-    tracker.relist(["OTHER-USDT", *SYMBOLS[1:]], {}, market.now)
+    tracker.relist(["OTHER-USDT", *SYMBOLS[1:]], EDGES, {}, market.now)
     market.now += 7 * S
     tracker.recover(market.now)
     assert [("OPEN", "0", ""), ("OPEN", "1", ""), ("CLOSE", "0", "LOST"), ("GAP", "1", "DOWN")] == (
@@ -184,7 +184,7 @@ def test_a_close_that_a_clock_put_back_filed_before_the_open_counts(market):
 def test_tracks_of_another_ring_are_lost(market, make_instance):
     market.signal(0, 40.0)
     market.step(market.started(), 5)
-    market.instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+    market.instance = make_instance(n_sources=8, n_symbols=64, n_edges=768, force=True)
     market.now += 30 * S
     tracker = market.started()
     opened, close = market.events()
@@ -265,8 +265,8 @@ def test_a_kill_between_open_row_and_tail_opens_once(market):
     market.signal(0, 40.0)
     market.started().poll(market.now)
     market.instance.ring._start_at(0)  # as if the tail had not moved yet
-    market.instance.ring.push(0, 0, market.now, market.now, market.now, 100.0, 100.4, 4.0, 3.0)
-    market.instance.active.move(0, 0, active.TRACKED, active.SIGNALLED)
+    market.instance.ring.push(0, market.now, market.now, market.now, 100.0, 100.4, 4.0, 3.0)
+    market.instance.active.move(0, active.TRACKED, active.SIGNALLED)
     tracker = market.started()
     assert active.TRACKED == market.state(0)
     market.step(tracker)
@@ -279,7 +279,7 @@ def test_a_kill_between_open_row_and_tail_opens_once(market):
 
 
 def orphan(market: Market, state: int) -> None:
-    assert market.instance.active.move(0, 0, active.FREE, state)
+    assert market.instance.active.move(0, active.FREE, state)
 
 
 @pytest.mark.parametrize("state", [active.SIGNALLED, active.TRACKED])
@@ -299,7 +299,7 @@ def test_an_orphan_of_an_expired_track_rearms(market):
     tracker = market.started(tracker__expire_after_s=1.0)
     market.step(tracker, 5)
     assert active.REARM == market.state(0)
-    market.instance.active.move(0, 0, active.REARM, active.TRACKED)  # killed before the byte
+    market.instance.active.move(0, active.REARM, active.TRACKED)  # killed before the byte
     market.instance.dirty.take(6)
     tracker = market.started()
     market.step(tracker, 6)
@@ -311,7 +311,7 @@ def test_only_the_last_close_counts(market):
     tracker = market.started(tracker__expire_after_s=1.0)
     market.signal(0, 40.0)
     market.step(tracker, 5)
-    market.instance.active.move(0, 0, active.REARM, active.FREE)
+    market.instance.active.move(0, active.REARM, active.FREE)
     market.signal(0, 40.0)
     market.spread(0, 0.0)
     market.step(tracker)
@@ -325,7 +325,7 @@ def test_an_orphan_rearms_by_a_close_of_this_very_run(market):
     market.signal(0, 40.0)
     tracker = market.started(tracker__expire_after_s=1.0)
     market.step(tracker, 5)
-    market.instance.active.move(0, 0, active.REARM, active.SIGNALLED)  # a killed engine's
+    market.instance.active.move(0, active.REARM, active.SIGNALLED)  # a killed engine's
     market.step(tracker, 15)
     assert active.REARM == market.state(0)
     assert 1 == market.counters()["orphans_freed"]
@@ -336,7 +336,7 @@ def test_what_ended_in_another_ring_says_nothing(market, make_instance):
     tracker = market.started(tracker__expire_after_s=1.0)
     market.step(tracker, 5)
     assert "EXPIRED" == market.kinds()[-1][2]
-    market.instance = make_instance(n_sources=8, n_symbols=64, n_directions=12, force=True)
+    market.instance = make_instance(n_sources=8, n_symbols=64, n_edges=768, force=True)
     orphan(market, active.SIGNALLED)
     market.step(market.started(), 6)
     assert active.FREE == market.state(0)
@@ -362,7 +362,7 @@ def test_a_byte_that_was_free_between_the_looks_is_no_orphan(market):
     tracker = market.started()
     orphan(market, active.SIGNALLED)
     market.step(tracker)
-    market.instance.active.move(0, 0, active.SIGNALLED, active.FREE)
+    market.instance.active.move(0, active.SIGNALLED, active.FREE)
     market.step(tracker, 5)
     orphan(market, active.SIGNALLED)
     market.step(tracker, 9)
@@ -407,12 +407,17 @@ def whole_rows(content: bytes, header: bytes) -> list[bytes]:
     return content[len(header) :].split(b"\n")[:-1]
 
 
+def cuts(content: bytes) -> list[int]:
+    """Return every size within the last rows, and every seventh within those before."""
+    end = len(content)
+    return [*range(max(0, end - 4096), end - 1024, 7), *range(max(0, end - 1024), end + 1)]
+
+
 def test_a_signals_file_cut_anywhere_loses_no_whole_row(memory_market):
     market = memory_market
     signals, _ = written(market, 12)
     full = signals.read_bytes()
-    first = max(0, len(full) - 4096)
-    for size in (*range(0, len(SIGNALS.header) + 300, 3), *range(first, len(full) + 1)):
+    for size in (*range(0, len(SIGNALS.header) + 300, 3), *cuts(full)):
         signals.write_bytes(full[:size])
         before = market.counters()
         tracker = market.started()
@@ -432,7 +437,7 @@ def test_a_snapshots_file_cut_anywhere_is_gone_on_with(memory_market):
     market = memory_market
     signals, snapshots = written(market, 12)
     events, full = signals.read_bytes(), snapshots.read_bytes()
-    for size in (*range(0, 400, 5), *range(len(full) - 4096, len(full) + 1)):
+    for size in (*range(0, 400, 5), *cuts(full)):
         signals.write_bytes(events)
         snapshots.write_bytes(full[:size])
         tracker = market.started()

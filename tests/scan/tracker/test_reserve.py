@@ -41,7 +41,7 @@ def test_a_signal_that_has_its_row_needs_no_room(market, disk):  # noqa: F811
     market.signal(0, 40.0)
     market.started().poll(market.now)
     market.instance.ring._start_at(0)
-    market.instance.ring.push(0, 0, market.now, market.now, market.now, 100.0, 100.4, 4.0, 3.0)
+    market.instance.ring.push(0, market.now, market.now, market.now, 100.0, 100.4, 4.0, 3.0)
     disk.free = 0
     tracker = market.started()
     market.step(tracker)

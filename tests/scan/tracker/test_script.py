@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from spreadcore import active
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 
-from scan.tracker.conftest import MEXC_FUTURES, OKX_SPOT, SYMBOLS, S, listed
+from pairs import Pairs
+from scan.tracker.conftest import EDGES, MEXC_FUTURES, OKX_SPOT, SYMBOLS, S, listed
 
 T1 = "2026-11-20T12:00:00.000000Z"
 
@@ -106,8 +106,8 @@ def test_late_ticks_are_skipped_and_neither_looked_at_nor_in_profit(market):
 def test_an_expired_spread_signals_again_only_once_it_was_gone(market, again):
     """The engine's part of it: the byte is freed below converge_bps and no sooner."""
     i = market.instance
-    index = SourceSymbolIndex(8, 64, [(0, 6, MEXC_FUTURES)])
-    index.add(0, 0)
+    index = Pairs(8, 64, [(0, 6, MEXC_FUTURES)])
+    index.compare(0, 0)
     engine = Engine(i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index, sweep_s=0.0)
     engine.set_rule(0, 10.0, 15.0, 2.0)
     play(market, UP_AND_DOWN, tracker__expire_after_s=4.0)
@@ -134,9 +134,9 @@ def test_it_is_delisted(market, gone):
     market.spread(0, 70.0)
     market.step(tracker, 10)
     both = {OKX_SPOT: listed(0, 1, 7), MEXC_FUTURES: listed(0, 1)}
-    tracker.relist(SYMBOLS, both, market.now)
+    tracker.relist(SYMBOLS, EDGES, both, market.now)
     assert 2 == len(market.events())
-    tracker.relist(SYMBOLS, both | {gone: listed(1)}, market.now)
+    tracker.relist(SYMBOLS, EDGES, both | {gone: listed(1)}, market.now)
     market.step(tracker, 3)
     close = market.events()[-1]
     assert 3 == len(market.events())
@@ -154,14 +154,14 @@ def test_a_source_that_is_not_in_the_set_is_not_judged(market):
     tracker = market.started()
     market.signal(0, 40.0)
     market.step(tracker)
-    tracker.relist(SYMBOLS, {OKX_SPOT: listed(0)}, market.now)
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: listed(0)}, market.now)
     market.step(tracker)
     assert ["OPEN"] == [event["event"] for event in market.events()]
 
 
 def test_a_signal_of_before_the_new_lists_is_delisted_when_it_turns_up(market):
     tracker = market.started()
-    tracker.relist(SYMBOLS, {OKX_SPOT: listed(1)}, market.now)
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: listed(1)}, market.now)
     market.signal(0, 40.0)
     market.signal(1, 40.0)
     market.step(tracker)
@@ -173,7 +173,7 @@ def test_a_signal_of_before_the_new_lists_is_delisted_when_it_turns_up(market):
 
 def test_a_new_pair_has_its_name(market):
     tracker = market.started()
-    tracker.relist([*SYMBOLS[:5], "NEW-USDT"], {}, market.now)
+    tracker.relist([*SYMBOLS[:5], "NEW-USDT"], EDGES, {}, market.now)
     market.signal(5, 40.0)
     market.step(tracker)
     assert ["NEW-USDT"] == [e["symbol"] for e in market.events()]
@@ -182,18 +182,18 @@ def test_a_new_pair_has_its_name(market):
 def test_all_rows_name_both_listings_as_they_were_at_open(market):
     """By the venues' own names, also after a restart that knows other lists, or none."""
     names = {
-        "quote": "USDC", "edge_id": "", "buy_source": "okx-spot", "buy_listing": "BTC-USDC",
+        "quote": "USDC", "edge_id": "0", "buy_source": "okx-spot", "buy_listing": "BTC-USDC",
         "sell_source": "mexc-futures", "sell_listing": "BTC_USDT_",
     }  # fmt: skip
     tracker = market.started()
     spots, perps = listed(0, quote="USDC"), listed(0, 1, between="_")
     perps[0] = msgspec.structs.replace(perps[0], venue_symbol="BTC_USDT,")
-    tracker.relist(SYMBOLS, {OKX_SPOT: spots, MEXC_FUTURES: perps}, market.now)
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: spots, MEXC_FUTURES: perps}, market.now)
     market.signal(0, 40.0)
     market.step(tracker, 2)
     tracker.close(market.now)
     tracker = market.started()
-    tracker.relist(SYMBOLS, {}, market.now)
+    tracker.relist(SYMBOLS, EDGES, {}, market.now)
     market.signal(1, 40.0)
     market.spread(0, 11.0)
     market.step(tracker)
@@ -201,7 +201,7 @@ def test_all_rows_name_both_listings_as_they_were_at_open(market):
     assert ["OPEN", "GAP", "OPEN", "CLOSE"] == [e["event"] for e in market.events()]
     for row in (opened, gap, close):
         held(row, names)
-    held(second, names | {"quote": "", "buy_listing": "", "sell_listing": ""})
+    held(second, names | {"edge_id": "1", "quote": "", "buy_listing": "", "sell_listing": ""})
 
 
 def test_what_was_delisted_meanwhile_ends_at_the_next_start(market):
@@ -210,7 +210,7 @@ def test_what_was_delisted_meanwhile_ends_at_the_next_start(market):
     market.step(tracker)
     tracker.close(market.now)
     tracker = market.started()
-    tracker.relist(SYMBOLS, {OKX_SPOT: {}}, market.now)
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: {}}, market.now)
     events = [(e["event"], e["reason"]) for e in market.events()]
     assert [("OPEN", ""), ("GAP", "DOWN"), ("CLOSE", "DELISTED")] == events
     assert active.FREE == market.state()
@@ -220,10 +220,10 @@ def test_a_pair_that_expired_waits_no_more_once_it_is_delisted(market):
     """Its id may be another pair's one day, whose first spread must not be passed over."""
     tracker = market.started()
     for symbol in (0, 1, 2):
-        assert market.instance.active.move(0, symbol, active.FREE, active.REARM)
-    tracker.relist(SYMBOLS, {OKX_SPOT: listed(0, 2), MEXC_FUTURES: listed(0, 1)}, market.now)
+        assert market.instance.active.move(symbol, active.FREE, active.REARM)
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: listed(0, 2), MEXC_FUTURES: listed(0, 1)}, market.now)
     assert [active.REARM, active.FREE, active.FREE] == [market.state(n) for n in (0, 1, 2)]
-    tracker.relist(SYMBOLS, {OKX_SPOT: listed(0)}, market.now)  # the other is not judged
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: listed(0)}, market.now)  # the other is not judged
     assert active.REARM == market.state(0)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from known import LATER
 from scan.yesterday import kit
 from spreadscan.sim import Market
 from spreadscan.types import Book
@@ -11,7 +12,7 @@ from spreadscan.types import Book
 
 @pytest.fixture(scope="session")
 def market() -> Market:
-    return Market(seed=1, rate=10_000.0)
+    return Market(seed=1, rate=10_000.0, also=LATER)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from scan.yesterday.kit import (
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.sim import Market
-from spreadscan.sim.pages import FUNDING_PATHS, INSTRUMENT_PATHS, TIME_PATHS
+from spreadscan.sim.pages import PAGES
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.yesterday import Listed, RecordingServer, ServeOptions
@@ -43,8 +43,11 @@ async def connected(
     server: RecordingServer, name: str
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     """Yield a raw socket to a source."""
-    url = server.endpoints()[name][1]
-    async with aiohttp.ClientSession() as session, session.ws_connect(url) as ws:
+    url, headers = server.endpoints()[name][1], VENUES[name].spec.headers
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, headers=headers) as ws,
+    ):
         yield ws
 
 
@@ -237,10 +240,10 @@ def test_pages_show_the_recorded_lists_and_the_recorded_time(market: Market, day
                     page = venue.instruments(await answer.read())
                 assert [row.instrument for row in rows_of(market, name)] == page.instruments
                 assert {} == page.skipped
-                async with session.get(rest + TIME_PATHS[name]) as answer:
+                async with session.get(rest + PAGES[name].time_path) as answer:
                     assert str(server.unix_ns() // 1_000_000) in await answer.text()
-                if name in FUNDING_PATHS:
-                    async with session.get(rest + FUNDING_PATHS[name]) as answer:
+                if PAGES[name].funding_path:
+                    async with session.get(rest + PAGES[name].funding_path) as answer:
                         assert 404 == answer.status
                         assert f"{name}: funding is not recorded" == await answer.text()
 
@@ -255,7 +258,7 @@ def test_without_lists_the_frames_name_the_pairs(market: Market, tmp_path: Path)
     async def main() -> None:
         async with serving(folder) as server, aiohttp.ClientSession() as session:
             rest, url = server.endpoints()[name]
-            async with session.get(f"{rest}{INSTRUMENT_PATHS[name]}?instType=SWAP") as answer:
+            async with session.get(f"{rest}{PAGES[name].instruments_path}?instType=SWAP") as answer:
                 assert 404 == answer.status
                 assert f"{name}: the recording has no instrument list" == await answer.text()
             symbols = [book.symbol for book in last]
@@ -333,7 +336,9 @@ def test_it_waits_for_clients_and_keeps_the_recorded_pace(tmp_path: Path) -> Non
         async with serving(folder, speed=2.0) as server, aiohttp.ClientSession() as session:
             await asyncio.sleep(0.1)
             assert (False, 0) == (server.begun, server.n_frames)
-            async with session.ws_connect(server.endpoints()[name][1]) as ws:
+            async with session.ws_connect(
+                server.endpoints()[name][1], headers=VENUES[name].spec.headers
+            ) as ws:
                 await ws.send_json(BYBIT)
                 loop = asyncio.get_running_loop()
                 await messages(ws, 2)

@@ -3,8 +3,8 @@
 Asked for by the user alone (`doctor --live`): per source and address it asks for the time, the
 whole instrument list, the funding where there is one, the tickers that the audit reads, and
 subscribes to one pair until a valid quote comes; where the venue announces maintenance it asks
-for that, and it looks whether the documentation is where it was. Everything side by side, with
-deadlines, within the venues' limits and bans.
+for that, where it pushes statuses it subscribes to them, and it looks whether the documentation is
+where it was. Everything side by side, with deadlines, within the venues' limits and bans.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from spreadscan.app.doctor.push import subscribed
 from spreadscan.app.doctor.reach import (
     Tell,
     advice_on,
@@ -39,7 +40,7 @@ from spreadscan.venues.base import ListPages, RestRequest, Venue, time_ms
 
 NAMES = (
     "facts", "dns", "time", "instruments", "tickers", "funding", "maintenance", "websocket",
-    "documentation",
+    "statuses", "documentation",
 )  # fmt: skip
 QUOTE_DEADLINE_S = 15.0  # majors quote many times a second
 _CLOSE_WITHIN_S = 2.0
@@ -78,6 +79,7 @@ class _Visit:
             self._maintenance(there[0]),
             *(self._rest(url) for url in there[0]),
             *(self._socket(url) for url in there[1]),
+            *(self._statuses(url) for url in there[1]),
             *(self._page(url) for url in there[2]),
         )
 
@@ -190,7 +192,7 @@ class _Visit:
         """Return an answer, within the limit that all processes share. keep: a ban that it is."""
         bans, timeout_s = bans_of(self._config), self._config.discovery.rest_timeout_s
         bans.check(address)
-        await self._budget.take(address, request.weight)
+        await self._budget.take(address, request.cost)
         return await rest.get(
             session,
             request.url(address),
@@ -236,6 +238,23 @@ class _Visit:
             self._tell(failed(self._source, "websocket", str(error), advice, url))
             return
         self._tell(passed(self._source, "websocket", told, url))
+
+    async def _statuses(self, url: str) -> None:
+        """Subscribe to the statuses that the venue pushes, on a socket of their own."""
+        push = self._venue.audit.push
+        if push is None:
+            return
+        connects = connects_of(self._venue, self._only(ws_url=url))
+        try:
+            await connects.take(self._config.feeds.connect_timeout_s)
+            told = await subscribed(self._venue, push, url, self._config.feeds)
+        except (Retry, Refused) as error:
+            if isinstance(error, RateLimited):
+                connects.told(url, error)
+            advice = advice_on(self._source, error, "ws_url")
+            self._tell(failed(self._source, "statuses", str(error), advice, url))
+            return
+        self._tell(passed(self._source, "statuses", told, url))
 
     async def _first_quote(self, url: str, symbol: str) -> str:
         feeds = self._config.feeds

@@ -112,7 +112,7 @@ def layout(config: Config) -> Check:
     except CoreError as error:
         advice = f"`spreadscan init --force --instance {name}` replaces it"
         return _check("layout", False, str(error), advice, subject="instance")
-    found, needed = build.capacity_of(instance), build.least_capacity(config, _n_ids(config))
+    found, needed = build.capacity_of(instance), build.least_capacity(config, *_numbers(config))
     return _check(
         "layout",
         build.has_room(found, needed),
@@ -272,23 +272,25 @@ def _instances() -> list[str]:
     return sorted(n.removeprefix(_PREFIX) for n in os.listdir(ROOT) if n.startswith(_PREFIX))
 
 
-def _n_ids(config: Config) -> int:
-    """Return how many ids the set has, 0 where there is none to be read."""
+def _numbers(config: Config) -> tuple[int, int]:
+    """Return how many symbol ids and edges the set has, 0 where there is none to be read."""
     try:
-        return len(load(config.paths.generated).names)
+        lists = load(config.paths.generated)
     except BadGenerated:
-        return 0
+        return 0, 0
+    return len(lists.names), lists.n_edge_ids
 
 
 def _instance_bytes(config: Config) -> int:
     """Return what an instance that `run` makes takes: one is made, elsewhere."""
-    capacity = build.new_capacity(config, _n_ids(config))
+    capacity = build.new_capacity(config, *_numbers(config))
     with tempfile.TemporaryDirectory() as root:
         create(
             config.instance,
             n_sources=capacity.sources,
             n_symbols=capacity.symbols,
-            n_directions=capacity.directions,
+            n_edges=capacity.edges,
+            n_tracks=capacity.tracks,
             root=root,
         )
         return sum(f.stat().st_size for f in Path(instance_dir(config.instance, root)).iterdir())

@@ -1,30 +1,36 @@
-"""Bybit v5 instruments-info, spot (one page) and linear (paged by a cursor)."""
+"""Bybit v5 over REST: spot, and linear, whose instruments are paged by a cursor."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from urllib import parse
 
 import orjson
 
+from spreadscan.sim.pages.base import (
+    Limits,
+    Lists,
+    Names,
+    Query,
+    Rates,
+    Row,
+    SourcePages,
+    Spent,
+    Units,
+    Views,
+    Work,
+    list_rows,
+    listed_by,
+)
+from spreadscan.sim.pages.maintenance import demo, past
+from spreadscan.sim.pages.others import CURRENCIES, METALS, STOCKS, quoted
+from spreadscan.sim.pages.rows import Rows
+from spreadscan.sim.pages.tickers import bybit as tickers
 from spreadscan.types import Instrument
 from spreadscan.venues.base import decimal_text
 
-Row = dict[str, Any]
-More = Callable[[list[Row]], list[Row]]  # what else a list holds, of what it has so far
-
-MOST_ROWS = 1_000  # that the venue gives in a page
-PAGE_ROWS = 150  # fewer, so that a small list still takes pages
+_SOURCES = {"spot": "bybit-spot", "linear": "bybit-futures"}  # by category
 _DEFAULT_ROWS = 500
 _DELIVERY_MS = "1798185600000"
-
-
-def spot_rows(
-    instruments: Sequence[Instrument], others: bool = True, more: More | None = None
-) -> list[Row]:
-    """Return all spot rows."""
-    rows = [_spot_row(i) for i in instruments]
-    rows += _spot_others(rows[0]) if others else []
-    return [*rows, *more(rows)] if more else rows
 
 
 def _spot_others(first: Row) -> list[Row]:
@@ -34,17 +40,6 @@ def _spot_others(first: Row) -> list[Row]:
                  "xstockMultiplier": "0.1"},
         first | {"symbol": "ETHBTC", "baseCoin": "ETH", "quoteCoin": "BTC"},
     ]  # fmt: skip
-
-
-def linear_rows(
-    instruments: Sequence[Instrument], others: bool = True, more: More | None = None
-) -> list[Row]:
-    """Return all linear rows, in the order of their symbols."""
-    rows = [_linear_row(i) for i in instruments]
-    if others:
-        rows += _linear_others(rows[0])
-    rows += more(rows) if more else []
-    return sorted(rows, key=lambda row: str(row["symbol"]))
 
 
 def _linear_others(first: Row) -> list[Row]:
@@ -65,7 +60,7 @@ def _linear_others(first: Row) -> list[Row]:
     ]
 
 
-def page(rows: list[Row] | None, query: Mapping[str, str], unix_ms: int, page_rows: int) -> bytes:
+def _page(lists: Lists, query: Query, unix_ms: int, page_rows: int) -> bytes:
     """Return the page that limit and cursor ask for, of the rows that symbol= and baseCoin= leave.
 
     Spot ignores limit and cursor.
@@ -73,6 +68,7 @@ def page(rows: list[Row] | None, query: Mapping[str, str], unix_ms: int, page_ro
     nextPageCursor is already percent-encoded: a client that encodes it again gets an error.
     """
     category = query.get("category", "")
+    rows = lists.get(_SOURCES.get(category, ""))
     if rows is None:
         return _error(10001, "params error: category is invalid", unix_ms)
     if symbol := query.get("symbol"):
@@ -98,7 +94,7 @@ def page(rows: list[Row] | None, query: Mapping[str, str], unix_ms: int, page_ro
 def _cursor(rows: list[Row], begin: int, end: int) -> str:
     if end >= len(rows):
         return ""
-    return quote(f"first={rows[begin]['symbol']}&last={rows[end - 1]['symbol']}", safe="")
+    return parse.quote(f"first={rows[begin]['symbol']}&last={rows[end - 1]['symbol']}", safe="")
 
 
 def _after(rows: list[Row], cursor: str) -> int:
@@ -113,7 +109,7 @@ def _error(code: int, message: str, unix_ms: int) -> bytes:
     return orjson.dumps(body)
 
 
-def _spot_row(i: Instrument) -> Row:
+def _spot_row(n: int, i: Instrument) -> Row:
     return {
         "symbol": i.venue_symbol,
         "baseCoin": i.listed_base,
@@ -138,7 +134,7 @@ def _spot_row(i: Instrument) -> Row:
     }
 
 
-def _linear_row(i: Instrument) -> Row:
+def _linear_row(n: int, i: Instrument) -> Row:
     return {
         "symbol": i.venue_symbol,
         "contractType": "LinearPerpetual",
@@ -173,3 +169,147 @@ def _linear_row(i: Instrument) -> Row:
         "preListingInfo": None,
         "symbolType": "",
     }
+
+
+def _time(unix_ns: int) -> Row:
+    ms = unix_ns // 1_000_000
+    result = {"timeSecond": str(ms // 1000), "timeNano": str(unix_ns)}
+    return {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": ms}
+
+
+def _tickers(query: Query, views: Views, rates: Rates, unix_ms: int) -> Rows:
+    """Return the tickers of a category: of linear contracts with their funding."""
+    view = tickers.of_category(query, views, _SOURCES, unix_ms)
+    return tickers.tickers(query, view, unix_ms, rates() if query["category"] == "linear" else {})
+
+
+def _order_book(query: Query, views: Views, rates: Rates, unix_ms: int) -> bytes:
+    view = tickers.of_category(query, views, _SOURCES, unix_ms)
+    return tickers.order_book(query, view, unix_ms)
+
+
+def _maintenance(query: Query, works: Sequence[Work], unix_ms: int) -> bytes:
+    """Return what is planned, what is over, cancelled and of the demo trading, too."""
+    told = [(work, work.state(unix_ms), 1) for work in works]
+    told += [*past(unix_ms), (demo(unix_ms), "ongoing", 2)]
+    asked = query.get("state")
+    rows = [_work(n, *entry) for n, entry in enumerate(told) if asked in (None, "", entry[1])]
+    return orjson.dumps(
+        {"retCode": 0, "retMsg": "", "result": {"list": rows}, "retExtInfo": {}, "time": unix_ms}
+    )
+
+
+def _work(n: int, work: Work, state: str, env: int) -> Row:
+    return {
+        "id": f"{n:08x}-587f-11f0-bcc9-56f28c94d6ea",
+        "title": work.title,
+        "state": state,
+        "begin": str(work.begin_ms),
+        "end": str(work.end_ms),
+        "href": "",
+        "serviceTypes": [2, 3, 4, 5],
+        "product": [1, 2],
+        "uidSuffix": [],
+        "maintainType": 1,
+        "env": env,
+    }
+
+
+# -- what real lists hold
+
+
+_MONTHS = ("04DEC26", "11DEC26", "25DEC26", "29JAN27", "26MAR27", "25JUN27")
+
+
+def _spot_crowd(rows: list[Row], names: Names) -> Iterator[Row]:
+    for base in STOCKS[1:]:
+        kind = {"symbolType": "xstocks", "xstockMultiplier": "1"}
+        yield rows[0] | {"symbol": f"{base}XUSDT", "baseCoin": f"{base}X"} | kind
+    yield rows[0] | {"symbol": "SOONUSDT", "baseCoin": "SOON", "status": "PendingOpen"}
+    yield rows[0] | {"symbol": "NEWUSDT", "baseCoin": "NEW", "status": "PreLaunch"}
+    for row, base, quote in quoted(rows, "baseCoin", ("EUR", "USDE", "BRL", "MNT"), 1_000):
+        yield row | {"symbol": f"{base}{quote}", "quoteCoin": quote}
+
+
+def _linear_crowd(rows: list[Row], names: Names) -> Iterator[Row]:
+    """692 rows. Of the 600 coins some are marked as innovation; 514 are without a mark."""
+    first = rows[0]
+    plain = {key: first[key] for key in ("contractType", "status", "quoteCoin", "symbolType")}
+    for coin in [row for row in rows if plain.items() <= row.items()][3::7]:
+        coin["symbolType"] = "innovation"
+
+    def row(base: str, **fields: object) -> Row:
+        return first | {"symbol": f"{base}USDT", "baseCoin": base} | fields
+
+    for base in STOCKS[:24]:
+        yield row(base, symbolType="stock")
+    for base in (*METALS[1:], *CURRENCIES):
+        yield row(base, symbolType="forex" if base in CURRENCIES else "commodity")
+    yield row("SOON", status="PendingOpen")
+    yield row("LEAVE", status="Delivering")
+    yield row("GONE", status="Closed")
+    for month in _MONTHS:
+        dated = {"contractType": "LinearFutures", "quoteCoin": "USDC", "settleCoin": "USDC"}
+        yield first | dated | {"symbol": f"BTC-{month}", "deliveryTime": "1798185600000"}
+        if month not in ("25DEC26", "26MAR27"):
+            yield first | dated | {"symbol": f"ETHUSDT-{month}", "quoteCoin": "USDT"}
+    for template, base, quote in quoted(rows[1:], "baseCoin", ("USDC",), 1_000):
+        usdc = {"quoteCoin": quote, "settleCoin": quote}
+        yield template | usdc | {"symbol": f"{base}PERP"}
+
+
+# -- limits
+
+
+def _told(path: str, spent: Spent, unix_ns: int) -> dict[str, str]:
+    return {
+        "X-Bapi-Limit": str(spent.limit),
+        "X-Bapi-Limit-Status": str(max(0, spent.limit - spent.used)),
+        "X-Bapi-Limit-Reset-Timestamp": str((unix_ns + int(spent.left_s * 1e9)) // 10**6),
+    }
+
+
+def _beyond(spent: Spent, unix_ns: int) -> tuple[int, dict[str, str], bytes]:
+    error = {"retCode": 10006, "retMsg": "Too many visits!", "result": {}}
+    return 200, {}, orjson.dumps(error | {"retExtInfo": {}, "time": unix_ns // 10**6})
+
+
+_TICKERS, _BOOK = "/v5/market/tickers", "/v5/market/orderbook"
+_SPOT = SourcePages(
+    units=Units(small=394, real=560, rows=700, min_notional=1.0),
+    limits=Limits(pool=(600, 5.0), told=_told, refusal=_beyond),
+    instruments_path="/v5/market/instruments-info",
+    rows=list_rows(_spot_row, _spot_others),
+    page=_page,
+    time_path="/v5/market/time",
+    time=_time,
+    base_of=lambda row: str(row.get("baseCoin", "")),
+    live={"status": "Trading"},
+    halted=None,
+    shows_halted="absent",
+    shows_new="empty",
+    tickers={_TICKERS: _tickers, _BOOK: _order_book},
+    maintenance_path="/v5/system/status",
+    maintenance=_maintenance,
+    error={"retCode": 10016, "retMsg": "Server error", "result": {}, "retExtInfo": {}},
+    crowd=_spot_crowd,
+)
+PAGES = {
+    "bybit-spot": _SPOT,
+    "bybit-futures": replace(
+        _SPOT,
+        units=Units(
+            small=394,
+            real=600,
+            rows=692,
+            min_notional=5.0,
+            names=listed_by("1000", "PEPE", "BONK", "FLOKI", "CAT", "LUNC", "XEC", "RATS")
+            | {"SHIB": ("SHIB1000", 1000.0)}
+            | listed_by("10000", "SATS", "QUBIC", "WHY", "ELON")
+            | listed_by("1000000", "CHEEMS", "BABYDOGE", "MOG", "PEIPEI"),
+        ),
+        rows=list_rows(_linear_row, _linear_others, lambda row: str(row["symbol"])),
+        funding_path=_TICKERS,  # its tickers are its funding page, too
+        crowd=_linear_crowd,
+    ),
+}

@@ -1,32 +1,44 @@
-"""MEXC exchangeInfo (spot) and contract/detail (futures)."""
+"""MEXC over REST: spot, in Binance's shapes, and futures."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import orjson
 
+from spreadscan.sim.pages.base import (
+    Limits,
+    Lists,
+    MarkPx,
+    Names,
+    OwnPage,
+    Query,
+    Row,
+    SourcePages,
+    Spent,
+    Units,
+    list_rows,
+    of_source,
+)
+from spreadscan.sim.pages.binance import named_rows
+from spreadscan.sim.pages.others import CURRENCIES, METALS, STOCKS, quoted
+from spreadscan.sim.pages.tickers import binance as spot_tickers
+from spreadscan.sim.pages.tickers import mexc as tickers
 from spreadscan.types import FundingRate, Instrument
 from spreadscan.venues.base import decimal_text
 
-Row = dict[str, Any]
-More = Callable[[list[Row]], list[Row]]  # what else a list holds, of what it has so far
 
-
-def spot_page(
-    instruments: Sequence[Instrument], unix_ms: int, others: bool = True, more: More | None = None
-) -> bytes:
-    """Return the whole list; tick and lot are numbers of decimals."""
-    rows = [_spot_row(i) for i in instruments]
-    if others:
-        rows += _spot_others(rows[0])
-    rows += more(rows) if more else []
+def _spot_page(lists: Lists, query: Query, unix_ms: int, page_rows: int) -> bytes:
+    """Return the list, or what symbol= or symbols= name; tick and lot are numbers of decimals."""
+    if "symbols" in query:  # a list with commas here
+        names = orjson.dumps(query["symbols"].split(",")).decode()
+        query = {**query, "symbols": names}
     page = {
         "timezone": "CST",
         "serverTime": unix_ms,
         "rateLimits": [],
         "exchangeFilters": [],
-        "symbols": rows,
+        "symbols": named_rows(lists["mexc-spot"], query, lambda row: True),
     }
     return orjson.dumps(page)
 
@@ -41,15 +53,15 @@ def _spot_others(first: Row) -> list[Row]:
     ]
 
 
-def futures_page(
-    instruments: Sequence[Instrument], others: bool = True, more: More | None = None
-) -> bytes:
-    """Return the whole list; numbers are JSON numbers."""
-    rows = [_futures_row(i) for i in instruments]
-    if others:
-        rows += _futures_others(rows[0])
-    rows += more(rows) if more else []
-    return orjson.dumps({"success": True, "code": 0, "data": rows})
+def _futures_page(lists: Lists, query: Query, unix_ms: int, page_rows: int) -> bytes:
+    """Return the whole list, or the row of symbol= as an object; numbers are JSON numbers."""
+    rows, symbol = lists["mexc-futures"], query.get("symbol")
+    if symbol is None:
+        return tickers.body(rows)
+    for row in rows:
+        if row["symbol"] == symbol:
+            return tickers.body(row)
+    raise tickers.refuse()
 
 
 def _futures_others(first: Row) -> list[Row]:
@@ -66,7 +78,7 @@ def _futures_others(first: Row) -> list[Row]:
     ]
 
 
-def funding_page(rates: Sequence[FundingRate], unix_ms: int) -> bytes:
+def _funding(query: Query, rates: Sequence[FundingRate], mark_px: MarkPx, unix_ms: int) -> bytes:
     """Return the funding of every contract; numbers are JSON numbers."""
     rows = [
         {
@@ -85,7 +97,7 @@ def funding_page(rates: Sequence[FundingRate], unix_ms: int) -> bytes:
     )
 
 
-def _spot_row(i: Instrument) -> Row:
+def _spot_row(n: int, i: Instrument) -> Row:
     price_digits, lot_digits = _digits(i.tick), _digits(i.lot_step)
     return {
         "symbol": i.venue_symbol,
@@ -114,7 +126,7 @@ def _spot_row(i: Instrument) -> Row:
     }
 
 
-def _futures_row(i: Instrument) -> Row:
+def _futures_row(n: int, i: Instrument) -> Row:
     return {
         "symbol": i.venue_symbol,
         "displayName": f"{i.venue_symbol} PERPETUAL",
@@ -159,3 +171,180 @@ def _digits(step: float) -> int:
 
 def _number(value: float) -> int | float:
     return int(value) if value.is_integer() else value
+
+
+def _spot_time(unix_ns: int) -> Row:
+    return {"serverTime": unix_ns // 1_000_000}
+
+
+def _futures_time(unix_ns: int) -> Row:
+    return {"success": True, "code": 0, "data": unix_ns // 1_000_000}
+
+
+# -- what real lists hold
+
+
+_QUOTES = ("USDC", "USD1", "BTC", "ETH", "EUR")
+
+
+def _spot_crowd(rows: list[Row], names: Names) -> Iterator[Row]:
+    """Some pairs that no order by API can trade allow one side only."""
+    for i, row in enumerate(rows):
+        if not row["isSpotTradingAllowed"] and row["tradeSideType"] == 1:
+            row["tradeSideType"] = 1 + i % 3
+    first = rows[0]
+    for base in STOCKS:
+        full = {"fullName": f"{base.title()} xStock", "conceptPlates": ["mc-trade-zone-Stock"]}
+        if base != "AAPL":
+            yield first | {"symbol": f"{base}XUSDT", "baseAsset": f"{base}X"} | full
+    for i in range(30):
+        base = next(names)
+        yield first | {"symbol": f"{base}USDT", "baseAsset": base, "status": "23"[i % 2]}
+    for row, base, quote in quoted(rows, "baseAsset", _QUOTES, 1_000):
+        if base != quote:
+            yield row | {"symbol": f"{base}{quote}", "quoteAsset": quote}
+
+
+_PLATES = ("mc-trade-zone-Stock", "mc-trade-zone-Commodities", "mc-trade-zone-Forex")
+
+
+def _futures_crowd(rows: list[Row], names: Names) -> Iterator[Row]:
+    """1,174 rows: 1,051 against USDT, 78 USDC, 35 USD1, 10 in coins; 431 are no crypto."""
+    for listed in rows[7::40]:  # some clients get these numbers as text
+        for key in ("contractSize", "priceUnit", "volUnit", "minVol", "maxVol"):
+            listed[key] = str(listed[key])
+    first = rows[0]
+
+    def row(base: str, quote: str = "USDT", **fields: object) -> Row:
+        name = {"symbol": f"{base}_{quote}", "baseCoin": base, "quoteCoin": quote}
+        return first | name | {"settleCoin": quote} | fields
+
+    for base in ("ETH", "XRP", "SOL", "LTC", "DOGE", "ADA", "AVAX", "LINK", "DOT"):
+        yield row(base, "USD", settleCoin=base, contractSize=10)
+    for template, base, quote in quoted(rows[1:], "baseCoin", ("USDC",), 65):
+        yield template | {"symbol": f"{base}_{quote}", "quoteCoin": quote, "settleCoin": quote}
+    for template, base, quote in quoted(rows, "baseCoin", ("USD1",), 35):
+        yield template | {"symbol": f"{base}_{quote}", "quoteCoin": quote, "settleCoin": quote}
+    for state in (1, 2, 3, 4, 5):
+        yield row(next(names), state=state)
+    for base in ("BTC", "ETH"):
+        for date in ("261204", "261211"):
+            yield row(base, symbol=f"{base}_USDT_{date}", futureType=2)
+
+    def tradfi(base: str, plate: str, quote: str = "USDT") -> Row:
+        return row(base, quote, conceptPlate=["mc-trade-zone-tradfi", plate])
+
+    for base in METALS + CURRENCIES:
+        yield tradfi(base, _PLATES[1] if base in METALS else _PLATES[2])
+    for base in STOCKS[:12]:
+        yield tradfi(f"{base}STOCK", _PLATES[0], "USDC")
+    for base in chain(STOCKS[1:], names):
+        yield tradfi(f"{base}STOCK", _PLATES[0])
+
+
+# -- limits
+
+
+def _beyond_spot(spent: Spent, unix_ns: int) -> tuple[int, dict[str, str], bytes]:
+    wait = {"Retry-After": str(math.ceil(spent.left_s))}
+    return 429, wait, orjson.dumps({"code": 429, "msg": "Too Many Requests"})
+
+
+def _beyond_futures(spent: Spent, unix_ns: int) -> tuple[int, dict[str, str], bytes]:
+    words = "Requests are too frequent, please try again later"
+    return 200, {}, orjson.dumps({"success": False, "code": 510, "message": words})
+
+
+_ERROR: Row = {"success": False, "code": 500, "message": "Internal system error!"}
+_SPOT_TICKERS: dict[str, OwnPage] = {
+    "/api/v3/ping": spot_tickers.ping,
+    "/api/v3/ticker/bookTicker": spot_tickers.only_symbol(spot_tickers.spot_book_ticker),
+    "/api/v3/ticker/price": spot_tickers.only_symbol(spot_tickers.spot_price),
+    "/api/v3/ticker/24hr": spot_tickers.only_symbol(spot_tickers.spot_day),
+    "/api/v3/depth": spot_tickers.spot_depth,
+    "/api/v3/symbol/offline": spot_tickers.mexc_offline,
+}
+_DETAIL, _DEPTH = "/api/v1/contract/detail", "/api/v1/contract/depth/{symbol}"
+
+PAGES = {
+    "mexc-spot": SourcePages(
+        units=Units(
+            small=547,
+            real=1_850,
+            rows=1_966,
+            min_notional=1.0,
+            tells_max_qty=False,  # the page limits the amount in USDT, not the quantity
+            coarse_ticks=False,
+            no_api=frozenset(("BTC", "ETH", "SOL")),
+        ),
+        limits=Limits(
+            pool=(300, 10.0),
+            weights={
+                "/api/v3/exchangeInfo": 25,
+                "/api/v3/symbol/offline": 10,
+                "/api/v3/ticker/bookTicker": 10,
+                "/api/v3/ticker/price": 10,
+                "/api/v3/ticker/24hr": 25,
+                "/api/v3/depth": 3,
+            },
+            refusal=_beyond_spot,
+        ),
+        instruments_path="/api/v3/exchangeInfo",
+        rows=list_rows(_spot_row, _spot_others),
+        page=_spot_page,
+        time_path="/api/v3/time",
+        time=_spot_time,
+        base_of=lambda row: str(row.get("baseAsset", "")),
+        live={"status": "1"},
+        halted={"status": "2"},
+        shows_halted="zeros",
+        shows_new="zeros",
+        tickers=of_source("mexc-spot", _SPOT_TICKERS),
+        error=_ERROR,
+        crowd=_spot_crowd,
+    ),
+    "mexc-futures": SourcePages(
+        units=Units(
+            small=579,
+            real=620,
+            rows=1_174,
+            symbol="{}_USDT",
+            contract_usdt=2.0,
+            contract_size={
+                "BTC": 1e-4,
+                "ETH": 0.01,
+                "SOL": 0.1,
+                "LTC": 0.01,
+                "PEPE": 1e7,
+                "SHIB": 1e3,
+            },
+            lot_exponent=lambda coin: 0,
+            no_api=frozenset(("LTC",)),
+        ),  # fmt: skip
+        limits=Limits(
+            pool=(20, 2.0),
+            paths={_DETAIL: (1, 5.0), _DEPTH: (10, 2.0)},
+            per_path=True,
+            patience={_DETAIL: 20},
+            refusal=_beyond_futures,
+        ),
+        instruments_path=_DETAIL,
+        rows=list_rows(_futures_row, _futures_others),
+        page=_futures_page,
+        time_path="/api/v1/contract/ping",
+        time=_futures_time,
+        base_of=lambda row: str(row.get("baseCoin", "")),
+        live={"state": 0},
+        halted={"state": 4},
+        gone={"state": 3},
+        shows_halted="zeros",
+        shows_new="zeros",
+        tickers=of_source(
+            "mexc-futures", {"/api/v1/contract/ticker": tickers.ticker, _DEPTH: tickers.depth}
+        ),
+        funding_path="/api/v1/contract/funding_rate",
+        funding=_funding,
+        error=_ERROR,
+        crowd=_futures_crowd,
+    ),
+}

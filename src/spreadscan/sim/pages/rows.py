@@ -44,6 +44,6 @@ def edit_rows(body: bytes, change: Callable[[list[Row]], list[Row]]) -> bytes:
     return body
 
 
-def symbol_of(row: Row) -> str:
+def symbol_of(row: Row, keys: Sequence[str]) -> str:
     """Return the venue's name of the pair that a row is about."""
-    return str(row.get("symbol") or row.get("instId"))
+    return next((str(row[key]) for key in keys if row.get(key)), "")

@@ -1,15 +1,19 @@
 """What the server side of a venue's WebSocket conversation is: limits, timers and answers.
 
+Each exchange's file has its conversations, and under PROTOCOLS by source which one each speaks.
+
 Written from what the venues publish and what was recorded, not from spreadscan.venues: a
 mistake there must not be repeated here. No sockets and no clocks; the server passes both in.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
+
+from spreadscan.types import Book
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class Rules:
 
 
 class Close(NamedTuple):
-    """End the socket with this close frame."""
+    """End the socket with this close frame; code 0: without one."""
 
     code: int = 1000
     reason: str = ""
@@ -50,21 +54,22 @@ class Answer:
 
 
 NOTHING = Answer()
+_VERBS = ("op", "method", "event")  # where requests say what they want
 
 
 @dataclass(slots=True)
 class Conversation:
     """One socket as the venue sees it; the venues' classes add `text` and `timers`.
 
-    topics: name of a subscription -> venue symbol. wrapped: data frames come in an envelope
-    (False only on raw Binance sockets).
+    topics: name of a subscription -> venue symbol. as_is: data frames go to this socket as they
+    are rendered, else as form() makes them.
     """
 
     rules: Rules
     topics: Mapping[str, str]
     conn_id: str
     opened_s: float
-    wrapped: bool = True
+    as_is: bool = True
     names: set[str] = field(default_factory=set)  # accepted, pushing or not
     last_text_s: float = 0.0
     last_push_s: float = 0.0
@@ -73,6 +78,14 @@ class Conversation:
     def __post_init__(self) -> None:
         self.last_text_s = self.last_push_s = self.opened_s
 
+    def opened(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """Take notice of what the handshake asked for; headers are found in any case."""
+        return NOTHING
+
+    def form(self, payload: bytes) -> bytes:
+        """Return a data frame as this socket gets it, where that is not as it is rendered."""
+        raise NotImplementedError
+
     def text(self, frame: str, now_s: float, unix_ms: int) -> Answer:
         """Return the answer to a text frame of the client."""
         raise NotImplementedError
@@ -80,7 +93,7 @@ class Conversation:
     def busy(self, frame: str) -> str | None:
         """Return how the venue says that it is too busy for a request; None: it is none."""
         request = read_object(frame)
-        verb = str(request.get("op") or request.get("method")) if request else ""
+        verb = next((str(request[key]) for key in _VERBS if request and request.get(key)), "")
         return self.refusal(request or {}) if verb.lower().startswith(("sub", "unsub")) else None
 
     def refusal(self, request: dict[str, Any]) -> str:
@@ -104,6 +117,44 @@ class Conversation:
         while recent[0] <= now_s - 1.0:
             recent.popleft()
         return len(recent) > limit
+
+
+Render = Callable[[Book], bytes]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """How one source talks.
+
+    open: a Conversation of (rules, topics, conn_id, opened_s). paths: its WebSocket paths.
+    repeat: the frame for a book sent again, of (render, book, times repeated, Unix ns).
+    binary: data frames are binary. pushes_first: data of a subscription overtakes its answer.
+    notice: what it says before it closes a socket, of Unix ms; None: it says nothing.
+    status: the name that a conversation gives to the channel of trading statuses, '' for none;
+    status_path: how the paths begin that have it; status_push: what it sends there of a row of
+    the instrument list, of (row, Unix ms). id_step: what ids rise by from book to book.
+    clock_ns: of its books' times, which are whole steps of that; 0: they have none.
+    """
+
+    rules: Rules
+    topic: Callable[[str], str]
+    open: Callable[..., Conversation]
+    paths: tuple[str, ...]
+    repeat: Callable[[Render, Book, int, int], bytes] | None = None
+    binary: bool = False
+    pushes_first: bool = False
+    notice: Callable[[int], str] | None = None
+    status: str = ""
+    status_path: str = "/"
+    status_push: Callable[[Row, int], bytes] | None = None
+    id_step: int = 3
+    clock_ns: int = 1_000_000
+
+
+def same_again(render: Render, book: Book, times: int, unix_ns: int) -> bytes:
+    """Return a book that is repeated as it was."""
+    return render(book)
 
 
 def passed(limit_s: float, since_s: float, now_s: float) -> bool:

@@ -1,5 +1,6 @@
 """Binance, spot and USDT-M: acknowledges any stream name, pings from the server's side."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ from spreadscan.sim.protocols.base import (
     Answer,
     Close,
     Conversation,
+    Protocol,
+    Row,
+    Rules,
     passed,
     read_names,
 )
@@ -70,10 +74,17 @@ class BinanceConversation(Conversation):
             return Answer(ping=b"%d" % int(now_s * 1000))
         return NOTHING
 
-    def streams(self, names: list[str]) -> Answer:
-        """Subscribe the streams that the URL names."""
+    def opened(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """Subscribe the streams that the URL names; a raw socket has no envelopes."""
+        self.as_is = path.endswith("/stream")
+        if not query.get("streams"):
+            return NOTHING
+        names = query["streams"].split("/")
         self.names.update(names)
         return Answer(added=self._known(names))
+
+    def form(self, payload: bytes) -> bytes:
+        return bare(payload)
 
     def _request(self, request: dict[str, Any], frame: str) -> Answer:
         method, request_id = request["method"], request.get("id")
@@ -102,10 +113,10 @@ class BinanceConversation(Conversation):
         if not isinstance(params, list) or not params or params[0] != "combined":
             return _flat(2, _invalid("unknown property", frame))
         if method == "GET_PROPERTY":
-            return _result(self.wrapped, request_id)
+            return _result(self.as_is, request_id)
         if len(params) != 2 or not isinstance(params[1], bool):
             return _flat(2, "Invalid request: too many parameters")
-        self.wrapped = params[1]
+        self.as_is = params[1]
         return _result(None, request_id)
 
     def _known(self, names: list[str]) -> tuple[str, ...]:
@@ -140,3 +151,71 @@ def _flat(code: int, message: str) -> Answer:
 
 def _invalid(what: str, frame: str) -> str:
     return f"Invalid request: {what} at line 1 column {len(frame)}"
+
+
+def _notice(unix_ms: int) -> str:
+    event = {"e": "serverShutdown", "E": unix_ms}
+    return orjson.dumps({"stream": "!serverShutdown", "data": event}).decode()
+
+
+_BRACKETS = [
+    {"bs": 1, "bnf": 0, "bnc": 5_000, "mmr": 0.01, "cf": 0, "mi": 21, "ma": 50},
+    {"bs": 2, "bnf": 5_000, "bnc": 25_000, "mmr": 0.025, "cf": 75, "mi": 11, "ma": 20},
+]
+
+
+def _status_push(row: Row, unix_ms: int) -> bytes:
+    event = {
+        "e": "contractInfo", "E": unix_ms, "s": row["symbol"], "ps": row["pair"],
+        "ct": row["contractType"], "dt": row["deliveryDate"], "ot": row["onboardDate"],
+        "cs": row["status"], "bks": _BRACKETS, "st": 1,
+    }  # fmt: skip
+    return orjson.dumps({"stream": STATUS, "data": event})
+
+
+PROTOCOLS = {
+    "binance-spot": Protocol(
+        rules=Rules(
+            max_topics=1_024,
+            max_request_bytes=4_088,
+            frames_per_s=5,
+            server_ping_s=20.0,
+            pong_within_s=60.0,
+        ),
+        topic=topic,
+        open=BinanceConversation,
+        paths=("/stream", "/ws", "/ws/{streams}"),
+        notice=_notice,
+        clock_ns=0,
+    ),
+    "binance-futures": Protocol(
+        rules=Rules(
+            max_topics=1_024,
+            max_request_bytes=4_088,
+            frames_per_s=10,
+            server_ping_s=180.0,
+            pong_within_s=600.0,
+        ),
+        topic=topic,
+        open=BinanceConversation,
+        # Unrouted paths still deliver what /public does; /private (where the official client opens
+        # a socket, whatever it wants) accepts and sends nothing, /market has the statuses only.
+        paths=(
+            "/public/stream",
+            "/public/ws",
+            "/public/ws/{streams}",
+            "/stream",
+            "/ws",
+            "/ws/{streams}",
+            "/market/stream",
+            "/market/ws",
+            "/market/ws/{streams}",
+            "/private/stream",
+            "/private/ws",
+        ),
+        notice=_notice,
+        status=STATUS,
+        status_path="/market/",
+        status_push=_status_push,
+    ),
+}

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from spreadscan.sim.protocols.base import (
@@ -9,11 +10,15 @@ from spreadscan.sim.protocols.base import (
     Answer,
     Close,
     Conversation,
+    Protocol,
+    Render,
+    Rules,
     compact,
     passed,
     read_names,
     read_object,
 )
+from spreadscan.types import Book
 
 _IDLE = Answer(close=Close())
 # Channels that exist, and are acknowledged, but send nothing here.
@@ -100,6 +105,28 @@ class BybitConversation(Conversation):
         return Answer((compact(message),), added, removed)
 
 
-def newer_push_time(frame: bytes, unix_ms: int) -> bytes:
+def _repeat(render: Render, book: Book, times: int, unix_ns: int) -> bytes:
     """Return a repeated snapshot: only its push time has moved."""
-    return re.sub(rb'"ts":\d+', b'"ts":%d' % unix_ms, frame, count=1)
+    return re.sub(rb'"ts":\d+', b'"ts":%d' % (unix_ns // 1_000_000), render(book), count=1)
+
+
+PROTOCOLS = {
+    "bybit-spot": Protocol(
+        rules=Rules(
+            max_args=10, max_arg_chars=21_000, idle_s=600.0, repeat_s=3.0, first_push_s=0.0
+        ),
+        topic=topic,
+        open=partial(BybitConversation, spot=True),
+        paths=("/v5/public/spot",),
+        repeat=_repeat,
+        pushes_first=True,
+    ),
+    "bybit-futures": Protocol(
+        rules=Rules(max_arg_chars=21_000, idle_s=600.0, repeat_s=3.0, first_push_s=0.0),
+        topic=topic,
+        open=BybitConversation,
+        paths=("/v5/public/linear",),
+        repeat=_repeat,
+        pushes_first=True,
+    ),
+}

@@ -4,16 +4,23 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from spreadscan.sim.protocols.base import (
     NOTHING,
     Answer,
     Close,
     Conversation,
+    Protocol,
+    Render,
+    Row,
+    Rules,
     compact,
     passed,
     read_names,
     read_object,
 )
+from spreadscan.types import Book
 
 STATUS = "contract"  # sub.contract: the definition of every contract that changes
 _TOPIC = "spot@public.aggre.bookTicker.v3.api.pb@10ms@"
@@ -150,3 +157,34 @@ def _channel(
 ) -> Answer:
     text = compact({"channel": channel, "data": data, "ts": unix_ms})
     return Answer((text,), added, removed)
+
+
+def _repeat(render: Render, book: Book, times: int, unix_ns: int) -> bytes:
+    return render(book._replace(update_id=book.update_id + times, venue_ns=unix_ns))
+
+
+def _status_push(row: Row, unix_ms: int) -> bytes:
+    push = {"symbol": row["symbol"], "data": row, "channel": "push.contract", "ts": unix_ms}
+    return orjson.dumps(push)
+
+
+PROTOCOLS = {
+    "mexc-spot": Protocol(
+        rules=Rules(max_topics=30, frames_per_s=100, idle_s=60.0, no_topic_s=30.0),
+        topic=spot_topic,
+        open=MexcSpotConversation,
+        paths=("/ws",),
+        binary=True,
+    ),
+    "mexc-futures": Protocol(
+        # A full depth comes every 0.3 s, changed or not, on busy contracts, 6 s on quiet ones.
+        rules=Rules(client_ping_s=60.0, repeat_s=5.0, first_push_s=0.28),
+        topic=futures_topic,
+        open=MexcFuturesConversation,
+        paths=("/edge",),
+        repeat=_repeat,
+        status=STATUS,
+        status_push=_status_push,
+        id_step=1_000,  # it counts its repeats in between
+    ),
+}

@@ -12,9 +12,13 @@ from spreadscan.sim.protocols.base import (
     Answer,
     Close,
     Conversation,
+    Protocol,
+    Row,
+    Rules,
     compact,
     passed,
     read_object,
+    same_again,
 )
 
 _INST_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
@@ -25,11 +29,6 @@ _ID = re.compile(r"[0-9A-Za-z]{1,32}")
 def topic(symbol: str) -> str:
     """Return a name of a symbol's best bid and ask; the wire has two keys instead."""
     return f"bbo-tbt:{symbol}"
-
-
-def status_name(inst_type: str) -> str:
-    """Return a name of the channel of a kind's trading statuses."""
-    return f"instruments:{inst_type}"
 
 
 @dataclass(slots=True)
@@ -131,3 +130,32 @@ def _read_arg(arg: object) -> dict[str, str] | None:
 
 def _name(arg: dict[str, str]) -> str:
     return ":".join(arg.values())
+
+
+def _notice(unix_ms: int) -> str:
+    message = "The connection will soon be closed for a service upgrade. Please reconnect."
+    return compact({"event": "notice", "code": "64008", "msg": message, "connId": "00000000"})
+
+
+def _status_push(row: Row, unix_ms: int) -> bytes:
+    arg = {"channel": "instruments", "instType": row["instType"]}
+    return orjson.dumps({"arg": arg, "data": [row]})
+
+
+def _protocol(inst_type: str) -> Protocol:
+    return Protocol(
+        rules=Rules(
+            max_arg_chars=65_536, ops_per_hour=480, idle_s=30.0, repeat_s=60.0, first_push_s=0.0
+        ),
+        topic=topic,
+        open=OkxConversation,
+        paths=("/ws/v5/public",),
+        repeat=same_again,
+        notice=_notice,
+        status=f"instruments:{inst_type}",
+        status_push=_status_push,
+        clock_ns=10_000_000,
+    )
+
+
+PROTOCOLS = {"okx-spot": _protocol("SPOT"), "okx-futures": _protocol("SWAP")}

@@ -29,6 +29,16 @@ def refuse(message: str, unix_ms: int) -> Refusal:
     )
 
 
+def of_category(
+    query: Query, views: Mapping[str, View], sources: Mapping[str, str], unix_ms: int
+) -> View:
+    """Return the view of category=."""
+    source = sources.get(query.get("category", ""))
+    if source is None:
+        raise refuse("params error: category is invalid", unix_ms)
+    return views[source]
+
+
 def tickers(query: Query, view: View, unix_ms: int, rates: Mapping[str, FundingRate]) -> Rows:
     """Return the category's tickers, or that of symbol=. rates: of perpetuals, {} on spot."""
     category, symbol = query["category"], query.get("symbol")

@@ -25,7 +25,7 @@ def ticker(query: Query, view: View, unix_ms: int) -> Rows:
         raise refuse()
 
     def whole(rows: list[Row]) -> bytes:
-        return _body(rows if symbol is None else rows[0])
+        return body(rows if symbol is None else rows[0])
 
     names = view.symbols if symbol is None else [symbol]
     return Rows(names, lambda name: _ticker(view, name), whole)
@@ -39,7 +39,7 @@ def depth(query: Query, view: View, unix_ms: int) -> bytes:
     limit = query.get("limit", "")
     bids, asks = view.levels(symbol, int(limit) if limit.isdigit() else _DEPTH_DEFAULT)
     book = view.book(symbol)
-    return _body(
+    return body(
         {
             "asks": _levels(asks),
             "bids": _levels(bids),
@@ -49,7 +49,8 @@ def depth(query: Query, view: View, unix_ms: int) -> bytes:
     )
 
 
-def _body(data: Row | list[Row]) -> bytes:
+def body(data: Row | list[Row]) -> bytes:
+    """Return what a page has, in its envelope."""
     return orjson.dumps({"success": True, "code": 0, "data": data})
 
 

@@ -1,6 +1,6 @@
 """OKX v5 tickers, order books and mark prices; spot and swaps are told apart by the instrument."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 
@@ -11,6 +11,7 @@ from spreadscan.venues.base import decimal_text
 
 Query = Mapping[str, str]
 Views = Mapping[str, View]  # by instType
+Page = Callable[[Query, Views, int], bytes | Rows]
 
 _DEPTH_MAX = 400
 

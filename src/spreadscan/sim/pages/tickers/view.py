@@ -2,23 +2,19 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from spreadscan.catalogue import built_in
-from spreadscan.sim.faults import Halt
-from spreadscan.sim.market import Market
+from spreadscan.sim.pages import sources
 from spreadscan.sim.simtime import Moment, SimTime
 from spreadscan.types import Book
 
+if TYPE_CHECKING:  # both are made of what pages say
+    from spreadscan.sim.faults import Halt
+    from spreadscan.sim.market import Market
+
 LEVELS_MAX = 1_000
 _GROWTH = 0.25  # each level holds so much of the touch's size more than the one before
-# What stands in the tickers for a pair that is halted, and for one that has never traded.
-_HALTED = {
-    "binance-spot": "zeros", "binance-futures": "last", "bybit-spot": "absent",
-    "bybit-futures": "absent", "mexc-spot": "zeros", "mexc-futures": "zeros",
-    "okx-spot": "empty", "okx-futures": "empty",
-}  # fmt: skip
-_NEVER_TRADED = {"binance": "zeros", "bybit": "empty", "mexc": "zeros", "okx": "empty"}
 
 
 class Level(NamedTuple):
@@ -51,11 +47,11 @@ class View:
 
     def __init__(
         self,
-        market: Market,
+        market: "Market",
         source_id: int,
         time: SimTime,
         gone: Callable[[float], Collection[str]] = lambda at_s: (),
-        halts: Callable[[float], Mapping[str, Halt]] = lambda at_s: {},
+        halts: Callable[[float], Mapping[str, "Halt"]] = lambda at_s: {},
     ) -> None:
         self._market = market
         self._source_id = source_id
@@ -133,9 +129,10 @@ class View:
 
     def _shows(self, symbol: str) -> str:
         halt = self._halts.get(symbol)
+        pages = sources.PAGES[self._source.name]
         if halt is None:
-            return _NEVER_TRADED[self._source.exchange]
-        return _HALTED[self._source.name] if halt.shows == "venue" else halt.shows
+            return pages.shows_new
+        return pages.shows_halted if halt.shows == "venue" else halt.shows
 
     def _last(self, symbol: str) -> Book | None:
         series = self._market.at(self._source_id, self._index[symbol])
