@@ -17,7 +17,7 @@ cdef struct RowHead:
 cdef struct Seen:               # of a row, what statistics rest on
     int64_t unix_ns
     double gross_bps            # worked out from the prices: as exact as they are
-    double size_usdt
+    double notional
     int64_t[2] age_ms           # buy, sell; -1: no quote
     bint tradable
 

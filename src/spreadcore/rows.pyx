@@ -110,7 +110,7 @@ cdef int take_row(const char* at, const char* end, Seen* seen) except? -2:
             return -1
     seen.tradable = fields[TRADABLE][0] == 49
     seen.gross_bps = gross_bps(sides[0], sides[2])
-    seen.size_usdt = min(sides[0] * sides[1], sides[2] * sides[3])
+    seen.notional = min(sides[0] * sides[1], sides[2] * sides[3])
     # only a row that was changed by hand is tradable without prices
     return -1 if seen.tradable and seen.gross_bps != seen.gross_bps else 0
 

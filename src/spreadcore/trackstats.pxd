@@ -8,11 +8,11 @@ cdef struct Stats:
     int64_t looked_ns           # the last look, OPEN before the first; CLOCK_BOOTTIME
     int64_t peak_ns
     double peak_net_bps         # of OPEN and the tradable looks; NaN: none yet
-    double peak_size_usdt
+    double peak_notional
     int64_t profit_ns           # net was above 0 at a tradable look
     double sum_net_bps          # of the tradable looks, as the rest
-    double sum_size_usdt
-    double min_size_usdt
+    double sum_notional
+    double min_notional
     uint64_t tradable_looks
     uint64_t looks
     uint64_t skipped            # ticks of the grid without a look
@@ -21,7 +21,7 @@ cdef struct Stats:
 
 # ages: -1 where there is no quote
 cdef inline void stats_look(Stats* s, bint tradable, double gross_bps, double fees_bps,
-                            double size_usdt, int64_t buy_age_ms, int64_t sell_age_ms,
+                            double notional, int64_t buy_age_ms, int64_t sell_age_ms,
                             int64_t at_ns, int64_t grid_ns) noexcept nogil:
     cdef int64_t passed_ns = at_ns - s.looked_ns
     cdef int64_t ticks = at_ns // grid_ns - s.looked_ns // grid_ns
@@ -37,13 +37,13 @@ cdef inline void stats_look(Stats* s, bint tradable, double gross_bps, double fe
     if not tradable:
         return
     if not at_most(net_bps, &peak):     # also where the first peak is NaN
-        s.peak_net_bps, s.peak_ns, s.peak_size_usdt = net_bps, at_ns, size_usdt
+        s.peak_net_bps, s.peak_ns, s.peak_notional = net_bps, at_ns, notional
     if above(net_bps, &zero) and passed_ns > 0:
         s.profit_ns += min(passed_ns, grid_ns)
     s.sum_net_bps += net_bps
-    s.sum_size_usdt += size_usdt
-    if s.tradable_looks == 0 or size_usdt < s.min_size_usdt:
-        s.min_size_usdt = size_usdt
+    s.sum_notional += notional
+    if s.tradable_looks == 0 or notional < s.min_notional:
+        s.min_notional = notional
     s.tradable_looks += 1
 
 cdef stats_tuple(const Stats* s)

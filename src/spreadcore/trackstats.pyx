@@ -13,17 +13,17 @@ from spreadcore.errors import CoreError
 class StatsTuple(NamedTuple):
     """What is known of a track; ns of CLOCK_BOOTTIME, NaN where there is nothing.
 
-    Means and the smallest size are of the tradable looks. Worst ages: highest of a
+    Means and the smallest notional are of the tradable looks. Worst ages: highest of a
     leg's quote, at OPEN or a look, whole ms; -1 where there was none.
     """
 
     peak_net_bps: float
     peak_ns: int
-    peak_size_usdt: float
+    peak_notional: float
     profit_ns: int = 0
     mean_net_bps: float = NAN
-    mean_size_usdt: float = NAN
-    min_size_usdt: float = NAN
+    mean_notional: float = NAN
+    min_notional: float = NAN
     tradable_looks: int = 0
     looks: int = 0
     skipped: int = 0
@@ -34,24 +34,24 @@ class StatsTuple(NamedTuple):
 cdef stats_tuple(const Stats* s):
     cdef double n = s.tradable_looks
     return StatsTuple(
-        s.peak_net_bps, s.peak_ns, s.peak_size_usdt, s.profit_ns,
-        s.sum_net_bps / n if n else NAN, s.sum_size_usdt / n if n else NAN,
-        s.min_size_usdt if n else NAN, s.tradable_looks, s.looks, s.skipped,
+        s.peak_net_bps, s.peak_ns, s.peak_notional, s.profit_ns,
+        s.sum_net_bps / n if n else NAN, s.sum_notional / n if n else NAN,
+        s.min_notional if n else NAN, s.tradable_looks, s.looks, s.skipped,
         s.worst_buy_age_ms, s.worst_sell_age_ms)
 
 
 cdef int stats_from(Stats* s, found, int64_t looked_ns) except -1:
     memset(s, 0, sizeof(Stats))
     s.looked_ns = looked_ns
-    s.peak_net_bps, s.peak_ns, s.peak_size_usdt = found[:3]
+    s.peak_net_bps, s.peak_ns, s.peak_notional = found[:3]
     s.profit_ns = found.profit_ns
     s.tradable_looks, s.looks, s.skipped = found.tradable_looks, found.looks, found.skipped
     s.worst_buy_age_ms = found.worst_buy_age_ms
     s.worst_sell_age_ms = found.worst_sell_age_ms
     if s.tradable_looks:
         s.sum_net_bps = found.mean_net_bps * s.tradable_looks
-        s.sum_size_usdt = found.mean_size_usdt * s.tradable_looks
-        s.min_size_usdt = found.min_size_usdt
+        s.sum_notional = found.mean_notional * s.tradable_looks
+        s.min_notional = found.min_notional
     return 0
 
 
@@ -123,7 +123,7 @@ cdef class StatsReader:
         if at_ns > track.after_ns:
             track.after_ns = at_ns
             stats_look(&track.stats, seen.tradable, seen.gross_bps, track.fees_bps,
-                       seen.size_usdt, seen.age_ms[0], seen.age_ms[1], at_ns, self._grid_ns)
+                       seen.notional, seen.age_ms[0], seen.age_ms[1], at_ns, self._grid_ns)
         return 0
 
     def result(self, bytes name not None):

@@ -228,16 +228,16 @@ def test_a_mixed_set_is_refused(folder: Path, discovered: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("file", ["signals-20261120.csv", "snapshots-20261120-11.csv"])
-def test_a_run_on_data_of_another_version_begins_nothing(
+def test_a_run_on_data_of_a_newer_version_begins_nothing(
     folder: Path, discovered: Path, name: str, file: str
 ) -> None:
     """The tracker would refuse it too, beside feeds that go on for nobody."""
     shutil.copytree(discovered, folder / "generated")
     (folder / "data").mkdir()
     kind = file.partition("-")[0]
-    (folder / "data" / file).write_text(f"# spreadscan {kind} v2; older\ntime\n")
+    (folder / "data" / file).write_text(f"# spreadscan {kind} v5; newer\ntime\n")
     done = spreadscan("run", "--instance", name, "--seconds", "1", cwd=folder)
-    sentence(done, 1, f"{file}: begins '# spreadscan {kind} v2', expected", "export --data FOLDER")
+    sentence(done, 1, f"{file}: begins '# spreadscan {kind} v5', expected", "another paths.data")
     assert 1 == len(done.stderr.splitlines())
     assert not exists(name)
 

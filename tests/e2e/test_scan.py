@@ -132,7 +132,7 @@ def check_funding(scan: Scanner, sim: Simulators, lists: Lists, market: Market) 
             paid = len({next_ns for _, next_ns in rates}) > 1
             assert (slot["rate"], slot["next_ns"]) in rates or (paid and math.isnan(slot["rate"]))
     opened = {
-        r["track_id"]: (DIRECTIONS[int(r["direction_id"])].sell_source, r["symbol"])
+        r["track_id"]: (DIRECTIONS[int(r["direction_id"])].sell.id, r["symbol"])
         for r in oracle.event_rows(scan.folder / "data") if r["event"] == "OPEN"
     }  # fmt: skip
     found = 0
@@ -284,6 +284,8 @@ def test_what_dies_is_started_again(
     for role in ("okx-futures", "engine", "tracker"):
         source = SOURCE_BY_NAME.get(role)
         number = source.id if source else instance.health.role(role)
+        # 0 before it runs: that would be the process group of these tests
+        until(lambda number=number: instance.health.info(number)["pid"], f"{role} to run")
         pid = instance.health.info(number)["pid"]
         others = {s.name: instance.health.info(s.id)["pid"] for s in SOURCES if s.name != role}
         os.kill(pid, signal.SIGKILL)

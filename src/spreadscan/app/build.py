@@ -24,6 +24,7 @@ from spreadscan.inuse import held_roles
 from spreadscan.lists import Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT, Tracker
+from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
 
 WRITABLE = {
@@ -283,10 +284,10 @@ async def run_audit(
         rows.close()
 
 
-def listed_ids(config: Config, lists: Lists) -> dict[int, frozenset[int]]:
-    """Return by source id the symbols that the source lists, whatever became of their proof."""
+def listed(config: Config, lists: Lists) -> dict[int, dict[int, Instrument]]:
+    """Return what each source lists, whatever became of its proof, by source and symbol id."""
     return {
-        config.catalogue.source[name].id: frozenset(row.symbol_id for row in source.symbols)
+        config.catalogue.source[name].id: {row.symbol_id: row.instrument for row in source.symbols}
         for name, source in lists.sources.items()
     }
 
@@ -310,7 +311,7 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
 
 def relist(tracker: Tracker, config: Config, lists: Lists) -> None:
     """Let a tracker take lists, and say so."""
-    tracker.relist(lists.names, lists.edges, listed_ids(config, lists), now_ns())
+    tracker.relist(lists.names, lists.edges, listed(config, lists), now_ns())
     tracker.instance.health.acknowledge(tracker.role, lists.generation)
 
 

@@ -25,6 +25,7 @@ COMPRESSED = ".zst"
 _BLOCK = 1 << 20
 _HEAD = 4096  # longer than a line of any header
 _FRAME_HEAD = 18  # bytes, at most
+_WAY_OUT = "move the files of that version to another folder, or set another paths.data"
 _STAMP = r"(?P<stamp>\d{8}(?:-\d\d)?)(?:\.(?P<part>\d+))?\.csv(?P<zst>\.zst)?"
 
 
@@ -99,9 +100,10 @@ def read_head(path: str | Path) -> bytes:
 
 
 def format_of(head: bytes, kind: Format) -> Format:
-    """Return the version of a kind that a file's first lines are of; kind where it is none."""
-    tag = head.split(b"\n", 1)[0].partition(b";")[0]
-    return next((old for old in kind.before if old.tag.encode() == tag), kind)
+    """Return the format that a file's first lines are of; kind where they are of none that is."""
+    found = re.match(rb"# spreadscan %s v(\d{1,9});" % kind.name.encode(), head)
+    version = int(found[1]) if found else kind.version
+    return kind.at(version) if kind.oldest <= version < kind.version else kind
 
 
 def text_size(path: str | Path) -> int:
@@ -123,7 +125,7 @@ def text_size(path: str | Path) -> int:
 
 
 def refuse_strangers(folder: str | Path, kinds: Iterable[Format]) -> None:
-    """Raise BadData where the newest file of a kind is of another version or not ours.
+    """Raise BadData where the newest file of a kind is of an unknown version or not ours.
 
     For whoever starts a writer of them: it would find out late. Cheap: one file.
     """
@@ -138,10 +140,11 @@ def read_blocks(
 ) -> Iterator[bytes]:
     """Yield the whole lines after the header, about a megabyte at a time.
 
+    They are of the version that the header says: see format_of().
     skip_bytes: text before that is passed over, up to the next line. A last line without its
     newline is left out: it may be under way. Where a compressed file is cut or damaged its good
     part is used, broken() called and a line logged. BadData where a file cannot be read, is of
-    another version or not ours.
+    an unknown version or not ours.
     """
     head = b""
     try:
@@ -177,9 +180,11 @@ def read_rows(
 ) -> Iterator[dict[str, str]]:
     """Yield the whole rows of a file by column name, as read_blocks() finds them.
 
-    What is not a row is passed to broken().
+    Of whatever version: the names are those of `kind`, with '' or what is assumed where the file
+    has no such column. What is not a row is passed to broken().
     """
-    names = kind.names
+    names = format_of(read_head(path), kind).names
+    blank = {column.name: column.assumed for column in kind.columns}
     for block in read_blocks(path, kind, broken):
         for line in block.split(b"\n")[:-1]:
             try:
@@ -187,7 +192,7 @@ def read_rows(
             except UnicodeDecodeError:
                 fields = []
             if len(fields) == len(names):
-                yield dict(zip(names, fields, strict=True))
+                yield blank | dict(zip(names, fields, strict=True))
             else:
                 broken()
 
@@ -205,33 +210,31 @@ def _damaged(path: object, what: str, broken: Callable[[], None]) -> None:
     broken()
 
 
-def _way_out(tag: str, kind: Format) -> str:
-    read = tag in [old.tag for old in kind.before]
-    hint = " (`spreadscan export --data FOLDER` reads them there)" if read else ""
-    return f"move the files of that version to another folder{hint}, or set another paths.data"
+def check_header(head: bytes, path: object, kind: Format) -> Format | None:
+    """Return the format of a file of ours; None where its header was torn (or for nothing at all).
 
-
-def check_header(head: bytes, path: object, kind: Format) -> bool:
-    """Return True for our header, False for one that was torn (or for nothing at all).
-
-    BadData for any other: another version, other columns, not ours.
+    BadData for any other: an unknown version, other columns, not ours.
     """
     lines = head.split(b"\n", 2)
-    if len(lines) < 3:
+    found = format_of(head, kind)
+    if torn := len(lines) < 3:
         if any(kind.head(simulated).startswith(head) for simulated in SIMULATED):
-            return False
+            return None
         lines = [*lines, b"", b""]
     tag, _, _ = lines[0].decode("utf-8", "replace").partition(";")
-    if tag != kind.tag:
+    if tag != found.tag:
         other = re.fullmatch(rf"# spreadscan {kind.name} v\d+", tag)
+        earlier = f" or one from v{kind.oldest} on" if kind.oldest < kind.version else ""
         raise BadData(
-            f"{path}: begins {tag[:60]!r}, expected {kind.tag!r}"
-            + (f"; {_way_out(tag, kind)}" if other else "")
+            f"{path}: begins {tag[:60]!r}, expected {kind.tag!r}{earlier}"
+            + (f"; {_WAY_OUT}" if other else "")
         )
-    columns = lines[1].decode("utf-8", "replace")
-    if columns != ",".join(kind.names):
+    columns, expected = lines[1].decode("utf-8", "replace"), ",".join(found.spelled)
+    if torn and found != kind and expected.startswith(columns):
+        return None
+    if columns != expected:
         raise BadData(
-            f"{path}: columns {columns[:60]!r}..., expected those of {kind.tag!r} "
-            f"({kind.names[0]}, {kind.names[1]}, ...)"
+            f"{path}: columns {columns[:60]!r}..., expected those of {found.tag!r} "
+            f"({found.spelled[0]}, {found.spelled[1]}, ...)"
         )
-    return True
+    return found

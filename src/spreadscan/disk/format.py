@@ -12,29 +12,47 @@ SIMULATED: tuple[Simulated, ...] = get_args(Simulated)
 
 
 class Column(NamedTuple):
-    """One column; an empty field means that there is no such value."""
+    """One column; an empty field means that there is no such value.
+
+    since: the version of its format that brought it, or this name of it. was: its name before, ""
+    for a new one. assumed: what a text is taken for in files that have no such column.
+    """
 
     name: str
     unit: str
     meaning: str
+    since: int = 0
+    was: str = ""
+    assumed: str = ""
 
 
 class Format(NamedTuple):
     """A kind of file: line 1 is a comment with name, version and units, line 2 the names.
 
-    units: what line 1 says of them. before: earlier versions, which `export` reads.
+    units: what line 1 says of them. oldest: files are read from this version on, and written in
+    `version` only.
     """
 
     name: str
     version: int
     columns: tuple[Column, ...]
     units: str
-    before: tuple["Format", ...] = ()
+    oldest: int
+
+    def at(self, version: int) -> "Format":
+        """Return what files of a version have, from the oldest on: these columns, if not all."""
+        columns = tuple(c for c in self.columns if c.since <= version or c.was)
+        return self._replace(version=version, columns=columns)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the column names in order."""
+        """Return the column names in order, as they are in the newest version."""
         return tuple(c.name for c in self.columns)
+
+    @property
+    def spelled(self) -> tuple[str, ...]:
+        """Return the column names in order, as line 2 has them."""
+        return tuple(c.name if c.since <= self.version else c.was for c in self.columns)
 
     @property
     def tag(self) -> str:
@@ -49,7 +67,7 @@ class Format(NamedTuple):
     def head(self, simulated: Simulated) -> bytes:
         """Return the two lines that a file begins with. simulated: of its market."""
         line = f"{self.tag}; {self.units}; simulated={simulated}"
-        return f"{line}\n{','.join(self.names)}\n".encode()
+        return f"{line}\n{','.join(self.spelled)}\n".encode()
 
     def file_name(self, stamp: str, part: int = 1) -> str:
         """Return the name of a file that is not compressed yet; part 2 and on: later rows."""

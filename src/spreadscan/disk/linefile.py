@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Lock, RLock
 
 from spreadscan.disk.append import AppendFile
-from spreadscan.disk.files import check_header, data_files
+from spreadscan.disk.files import check_header, data_files, format_of
 from spreadscan.disk.format import Format, Simulated, simulated_of
 from spreadscan.disk.whole import part_of, sync_folder
 from spreadscan.errors import BadData
@@ -51,7 +51,7 @@ class LineFile:
 
     count is told 'rows', 'torn_lines', 'write_errors', 'sync_errors' and 'untrusted_rows'. fsync:
     sync() is for the disk. simulated: what the head of each file says of its market; a file that
-    says otherwise is gone on with in a new part.
+    says otherwise, or is of an earlier version, is gone on with in a new part.
     """
 
     def __init__(
@@ -182,18 +182,20 @@ class LineFile:
             part += 1
 
     def _opened(self, stamp: str, path: str) -> _File | None:
-        """Return a file ready for more rows, None where its head tells of another market."""
+        """Return a file ready for more rows, None where its head is not as ours would be."""
         created = not os.path.exists(path)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             size, torn = repair(fd, path, self._kind)
-            other = size > 0 and simulated_of(os.pread(fd, _TAIL, 0)) != self._simulated
+            head = os.pread(fd, _TAIL, 0)
+            same_market = simulated_of(head) == self._simulated
+            ours = same_market and format_of(head, self._kind) == self._kind
         except BaseException:
             os.close(fd)
             raise
         if torn:
             self._count("torn_lines", 1)
-        if other:
+        if size and not ours:
             os.close(fd)
             return None
         found = os.fstat(fd)
@@ -268,7 +270,7 @@ class LineFile:
 def repair(fd: int, path: str, kind: Format) -> tuple[int, bool]:
     """Cut a torn last line off; return the size that stays and whether there was one.
 
-    BadData where the file is of another version or not ours.
+    BadData where the file is of an unknown version or not ours.
     """
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):

@@ -106,7 +106,7 @@ def _write(path: Path, source: Input, progress: Callable[[int], None]) -> dict[s
     damage = Damage()
     write.write(
         path,
-        read(source, damage, progress, before=True),
+        read(source, damage, progress),
         stored((*source.kind.columns, SIMULATED)),
         _ORDER,
         lambda n_rows: {
@@ -143,8 +143,7 @@ def _tracks(out: Path) -> tuple[Output, int, int]:
 
         def tracks() -> Iterator[pa.Table]:
             nonlocal n_open, n_unproven
-            schema = stored((*SIGNALS.columns, SIMULATED))
-            for table in join(write.read_back(day, schema) for day in days):
+            for table in join(write.read_back(day, SIGNALS) for day in days):
                 n_open += table["close_time"].null_count
                 n_unproven += _unproven(table)
                 yield table

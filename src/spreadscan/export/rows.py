@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from spreadscan.disk.files import format_of, read_blocks, read_head
-from spreadscan.disk.format import Format, Simulated, simulated_of
+from spreadscan.disk.format import Format, simulated_of
 from spreadscan.errors import BadData
 from spreadscan.export.folder import Input, Part
-from spreadscan.export.schema import SIMULATED, reading
+from spreadscan.export.schema import SIMULATED, filled, reading
 
 Progress = Callable[[int], None]  # bytes of text that were read since the last call
 
@@ -25,6 +26,7 @@ _FIRST_LINE = 3  # after the two of the header
 _NAMED = 5  # broken lines that are told one by one
 _MOST_BROKEN = 1000  # in one input: a file with more is no file of the tracker
 _KEYS = ("track_id", "time")  # without these a line is no row, whatever else it holds
+_MARKET = {"true": True, "false": False}
 
 
 @dataclass
@@ -57,39 +59,29 @@ class Damage:
 
 def read(
     source: Input, damage: Damage, progress: Progress = lambda n: None,
-    columns: Sequence[str] | None = None, *, before: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[pa.Table]:  # fmt: skip
     """Yield the rows of an input as tables of a few MB, in the order in which they were written.
 
     Texts are strings. columns: which to give, all by default; SIMULATED is what the head of a row's
-    file says. before: read earlier versions too, null where they have no such column. BadData
-    where a file is of another version, not ours, or has gone since it was found.
+    file says. Columns that a file of an earlier version has not are null, or what is assumed.
+    BadData where a file is of an unknown version, not ours, or has gone since it was found.
     """
-    wanted = columns if columns is not None else [*source.kind.names, SIMULATED.name]
+    wanted = [
+        column
+        for column in (*source.kind.columns, SIMULATED)
+        if columns is None or column.name in columns
+    ]
     for part in source.parts:
         line = _FIRST_LINE
         head = read_head(part.path)
-        kind = format_of(head, source.kind) if before else source.kind
-        there = [name for name in wanted if name in kind.names]
+        kind, market = format_of(head, source.kind), _MARKET.get(simulated_of(head))
+        there = [column.name for column in wanted if column in kind.columns]
         for block in _blocks(part, kind, damage):
             for table in _tables(block, line, part.path, kind, damage, there):
-                yield _filled(table, wanted, source.kind, simulated_of(head))
+                yield filled(table, wanted, market)
             line += block.count(b"\n")
             progress(len(block))
-
-
-def _filled(
-    table: pa.Table, wanted: Sequence[str], kind: Format, simulated: Simulated
-) -> pa.Table:  # fmt: skip
-    """Return a table with the columns that its file has not."""
-    types = reading(kind)
-    market = {"true": True, "false": False}.get(simulated)
-    for at, name in enumerate(wanted):
-        if name not in table.column_names:
-            value = pa.scalar(market, pa.bool_()) if name == SIMULATED.name else (
-                pa.scalar(None, types[name]))  # fmt: skip
-            table = table.add_column(at, name, pa.repeat(value, table.num_rows))
-    return table
 
 
 def _blocks(part: Part, kind: Format, damage: Damage) -> Iterator[bytes]:
@@ -151,13 +143,14 @@ def _parse(block: bytes, kind: Format, wanted: Sequence[str]) -> pa.Table:
     if n_commas != n_lines * (len(kind.names) - 1):
         found = n_commas + 1 if n_lines == 1 else 0
         raise pa.ArrowInvalid(f"{found} fields, expected {len(kind.names)}")
+    needed = [name for name in (*_KEYS, "event") if name in kind.names and name not in wanted]
     table = csv.read_csv(
         pa.py_buffer(block),
         csv.ReadOptions(column_names=kind.names),
         csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
         csv.ConvertOptions(
             column_types=reading(kind),
-            include_columns=[*wanted, *(name for name in _KEYS if name not in wanted)],
+            include_columns=[*wanted, *needed],
             null_values=[""],
             strings_can_be_null=True,
             true_values=["1"],
@@ -167,6 +160,14 @@ def _parse(block: bytes, kind: Format, wanted: Sequence[str]) -> pa.Table:
     if table.num_rows != n_lines:
         raise pa.ArrowInvalid(f"{table.num_rows} rows in {n_lines} lines, expected as many")
     for name in _KEYS:
-        if table[name].null_count:
+        if table[name].null_count > (_remarks(table) if name == "track_id" else 0):
             raise pa.ArrowInvalid(f"no {name}, expected one in every row")
     return table.select(list(wanted))
+
+
+def _remarks(table: pa.Table) -> int:
+    """Return the number of rows that are of no track, and say so."""
+    if not table["track_id"].null_count or "event" not in table.column_names:
+        return 0
+    alone = pc.and_(pc.is_null(table["track_id"]), pc.equal(table["event"], "EVENT"))
+    return pc.sum(alone).as_py() or 0

@@ -41,6 +41,21 @@ def stored(columns: Iterable[Column]) -> pa.Schema:
     )
 
 
+def filled(
+    table: pa.Table, columns: Iterable[Column], simulated: bool | None = None
+) -> pa.Table:  # fmt: skip
+    """Return a table with all of these columns: those that its file has not are null, or assumed.
+
+    The table's own stand in the same order. simulated: for SIMULATED.
+    """
+    for at, column in enumerate(columns):
+        if column.name not in table.column_names:
+            value = simulated if column == SIMULATED else column.assumed or None
+            added = pa.repeat(pa.scalar(value, arrow_type(column)), table.num_rows)
+            table = table.add_column(at, column.name, added)
+    return table
+
+
 def encoded(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return a table as that schema wants it, each text in one dictionary."""
     table = table.combine_chunks()

@@ -64,7 +64,8 @@ def join(days: Iterable[pa.Table]) -> Iterator[pa.Table]:
     tracks that are open. A CLOSE whose OPEN is in no file makes a track too, without `open_*`.
     """
     pending: pa.Table | None = None
-    for day in days:
+    for each in days:
+        day = each.filter(pc.not_equal(each["event"], "EVENT"))  # remarks, of no track
         events = day if pending is None else pa.concat_tables([pending, day])
         tracks, ended = _tracks(events.combine_chunks())
         pending = events.filter(pa.array(~ended))

@@ -12,8 +12,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from spreadscan.disk import whole
+from spreadscan.disk.format import Format
 from spreadscan.errors import BadData, ConfigError
-from spreadscan.export.schema import encoded, sorted_by
+from spreadscan.export.schema import SIMULATED, arrow_type, encoded, filled, reading, sorted_by
 
 ROWS = 1 << 18  # of a row group: what is held in memory, some 100 MB with its sorted copy
 _MADE_OF = b"spreadscan"  # key of our facts among a file's metadata
@@ -70,30 +71,32 @@ def facts_of(path: Path) -> dict[str, Any]:
     return facts
 
 
-def read_back(path: Path, schema: pa.Schema) -> pa.Table:
-    """Return a file of write(), texts as strings; BadData where it has another schema.
+def read_back(path: Path, kind: Format) -> pa.Table:
+    """Return a file of write() with rows of a kind, texts as strings, and SIMULATED.
 
-    Columns that it has not, since an earlier version wrote it, are null.
+    Columns that it has not, since an earlier version wrote it, are null, or what is assumed.
+    BadData where it has others.
     """
+    version = facts_of(path).get("format", kind.version)
+    old = kind.at(version)
+    columns, expected = (*kind.columns, SIMULATED), (*old.spelled, SIMULATED.name)
     try:
         found = parquet.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise BadData(f"{path}: {error}, expected a Parquet file of this program") from None
     with found:
-        names = found.schema_arrow.names
-        if names != [name for name in schema.names if name in names] or not names:
+        names = tuple(found.schema_arrow.names)
+        # the oldest do not tell the market
+        if version > kind.version or names not in (expected, old.spelled):
+            of = f" of v{version}" if version > kind.version else ""
             raise BadData(
-                f"{path}: columns {', '.join(names)[:60]}..., expected those "
-                "of this version; move it to a folder of its own"
+                f"{path}: columns {', '.join(names)[:60]}...{of}, expected those of "
+                f"v{kind.version} or an earlier one; move it to a folder of its own"
             )
         table = found.read()
-    plain = [
-        pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in schema
-    ]
-    for at, field in enumerate(plain):
-        if field.name not in names:
-            table = table.add_column(at, field, pa.nulls(table.num_rows, field.type))
-    return table.cast(pa.schema(plain))
+    table = filled(table.rename_columns([*old.names, SIMULATED.name][: len(names)]), columns)
+    types = {**reading(kind), SIMULATED.name: arrow_type(SIMULATED)}
+    return table.cast(pa.schema(types))
 
 
 def _groups(tables: Iterable[pa.Table], n_rows: int) -> Iterator[pa.Table]:

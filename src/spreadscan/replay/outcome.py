@@ -32,7 +32,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     config_hash: str
     played: Played
     signals: int
-    ended: dict[str, int]  # tracks by reason; those of the audit where there are any
+    ended: dict[str, int]  # tracks by reason; seldom ones where there are any
     open: int  # at the end of the recording
     profit_s: float  # time in profit of the ended tracks, but for UNPROVEN ones
     best: tuple[PairTotal, ...]  # by time in profit, then peak

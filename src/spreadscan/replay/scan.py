@@ -81,6 +81,7 @@ class Scan:
                 f"{', '.join(recording.sources)}"
             )
         self._recording = recording
+        self._lists, self._listed = lists, build.listed(config, lists)
         self._folder = folder
         self._left_out = tuple(name for name in recording.sources if name not in used)
         capacity = build.new_capacity(config, len(lists.names), lists.n_edge_ids)
@@ -136,6 +137,7 @@ class Scan:
         if first_ns is None:
             raise BadData(f"{self._recording.folder}: no frame of a source in use, expected some")
         self._tracker.recover(first_ns)
+        self._tracker.relist(self._lists.names, self._lists.edges, self._listed, first_ns)
         self._engine.scan(first_ns)
         pace = Pace(speed, first_ns) if speed else None
         try:

@@ -36,7 +36,7 @@ class Made(msgspec.Struct):
     page: str
     pictures: list[str]
     signals: int
-    ends: dict[str, int]  # by reason; OPEN: no CLOSE yet; those of the audit where there are any
+    ends: dict[str, int]  # by reason; OPEN: no CLOSE yet; seldom ones where there are any
     pairs: int
     first: str
     last: str
@@ -262,13 +262,14 @@ def _shown(
     axes = figure.axes[0]
     box, scale = axes.get_position(), timeline.scale(line.age_s[-1])[0]
     peak = number(tracks.peak_net_bps[row], 1, " bps")
+    size = number(tracks.size_usdt[row], 0, f" {tracks.quote[row]}")
     began = f"{datetime.fromtimestamp(tracks.opened_s[row], UTC):%Y-%m-%d %H:%M:%S}"
     return Shown(
         id=str(tracks.id[row]),
         first=first,
         label=f"{began}  {title}  peak {peak}, {figures.named(str(tracks.reason[row]))}",
         caption=f"Track {tracks.id[row]}, signal at {began} UTC, {line.looks:,} looks, "
-        f"peak net {peak}, {number(tracks.size_usdt[row], 0, ' USDT')} at the touch at OPEN.",
+        f"peak net {peak}, {size} at the touch at OPEN.",
         svg=drawn,
         data={
             **line.plain(),

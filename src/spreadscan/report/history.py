@@ -31,6 +31,7 @@ class Tracks:
 
     id: Texts
     pair: Texts
+    quote: Texts  # currency of its prices and sizes
     direction: NDArray[np.int64]  # its number
     reason: Texts  # OPEN_YET where there is no CLOSE
     opened_s: Floats
@@ -144,7 +145,7 @@ def _gaps(events: pa.Table) -> list[Gap]:
 
 def _nothing() -> Tracks:
     texts, numbers = np.array([], object), np.array([], float)
-    return Tracks(texts, texts, np.array([], np.int64), texts, *[numbers] * 10)
+    return Tracks(texts, texts, texts, np.array([], np.int64), texts, *[numbers] * 10)
 
 
 def _arrays(table: pa.Table) -> Tracks:
@@ -164,6 +165,7 @@ def _arrays(table: pa.Table) -> Tracks:
     return Tracks(
         id=texts("track_id", ""),
         pair=texts("symbol", "?"),
+        quote=texts("quote", "?"),
         direction=np.nan_to_num(floats("direction_id"), nan=-1).astype(np.int64),
         reason=texts("reason", OPEN_YET),
         opened_s=seconds("open_time"),
@@ -171,7 +173,7 @@ def _arrays(table: pa.Table) -> Tracks:
         duration_s=floats("duration_s"),
         open_net_bps=open_net,
         peak_net_bps=np.fmax(floats("peak_net_bps"), open_net),  # without a CLOSE: of OPEN
-        size_usdt=np.fmin(floats("open_buy_usdt"), floats("open_sell_usdt")),
+        size_usdt=np.fmin(floats("open_buy_notional"), floats("open_sell_notional")),
         trip_bps=floats("open_gross_bps") - floats("exit_bps") - 2 * floats("fees_bps"),
         open_age_ms=np.fmax(floats("open_buy_age_ms"), floats("open_sell_age_ms")),
         worst_age_ms=np.fmax(floats("worst_buy_age_ms"), floats("worst_sell_age_ms")),

@@ -32,6 +32,7 @@ COLOURS = {
     "delisted": "#7d6bb0",
     "unproven": "#b0708f",
     "not_trading": "#5f7fa8",
+    "halted": "#4a4f57",
     "open": "#8a94a3",
 }
 # letters that the first family lacks come from the next; a coin may be called 币安人生

@@ -155,7 +155,7 @@ def draw(tracks: Tracks, row: int, line: Line, gaps: Sequence[Gap]) -> Figure:
                         linewidth=0)  # fmt: skip
     prices.plot(age, line.sell_bid, color=sell, label="sell: bid of the perpetual")
     prices.plot(age, line.buy_ask, color=buy, label="buy: ask of the spot")
-    prices.set_ylabel("USDT per coin")
+    prices.set_ylabel(f"{tracks.quote[row]} per coin")
     prices.ticklabel_format(axis="y", useOffset=False, style="plain")
     prices.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)
     edge.axhline(0, color=COLOURS["muted"], linewidth=0.8)

@@ -8,39 +8,51 @@ import re
 from spreadscan.disk.format import Column, Format
 
 _UNITS = (
+    "time UTC; px in quote currency per coin; qty in coins; notional in quote currency; "
+    "bps of the buy price; _s seconds; _ms milliseconds; _ns nanoseconds"
+)
+_AUDIT_UNITS = (  # as its version 1 has always begun
     "time UTC; px in quote currency per coin; qty in coins; usdt in USDT; bps of the buy price; "
     "_s seconds; _ms milliseconds; _ns nanoseconds"
 )
 _TIME = "UTC, ISO 8601, microseconds"
 _PX = "quote currency per coin"
+_NOTIONAL = "quote currency"
 _FUNDING = "what the perpetual's seller receives at its next funding; not in net; empty: unknown"
 
 _STATS = "CLOSE, GAP: "
 _AGED = "`time`, whole ms since it was received; CLOSE: of the last look"
 _WORST = "of OPEN and every look that found one"
-_ENDS = (
-    "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED, NOT_TRADING, UNPROVEN; GAP: DOWN, LATE; "
-    "OPEN: UNPROVEN, where a leg's venue did not answer, else empty"
+_OWN = "that source's own name of the pair; empty: not known"
+_REASONS = (
+    "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED, NOT_TRADING, UNPROVEN, HALTED; GAP: DOWN, LATE; "
+    "OPEN: UNPROVEN, where a leg's venue did not answer, else empty; EVENT: what happened"
 )
 
 _SIGNALS = (
     Column("time", _TIME, "OPEN: the engine's decision; CLOSE, GAP: the tracker's look"),
-    Column("event", "text", "OPEN, CLOSE or GAP"),
+    Column("event", "text", "OPEN, CLOSE or GAP; EVENT: a remark, of no track"),
     Column("track_id", "text", "joins events and snapshots; never used twice in a folder"),
     Column("ring_id", "integer", "signal ring; another one once the instance is re-created"),
     Column("sequence", "integer", "number of the signal in its ring: 0, 1, 2, ..."),
     Column("direction", "text", "exchange of the spot leg -> exchange of the perpetual leg"),
     Column("direction_id", "integer", "number of the direction, kept for ever"),
+    Column("edge_id", "integer", "number of the edge: these two listings; empty: not known", 4),
     Column("symbol", "text", "name that all sources share, BTC-USDT"),
     Column("symbol_id", "integer", "number of the symbol in the generated set"),
+    Column("quote", "text", "quote currency of px and notional", 4, assumed="USDT"),
+    Column("buy_source", "text", "who sells to us: okx-spot", 4),
+    Column("buy_listing", "text", _OWN, 4),
+    Column("sell_source", "text", "who buys from us: mexc-futures", 4),
+    Column("sell_listing", "text", _OWN, 4),
     Column("buy_px", _PX, "ask of the spot leg: what buying costs"),
     Column("buy_qty", "coins", "size at buy_px"),
-    Column("buy_usdt", "USDT", "buy_px * buy_qty"),
+    Column("buy_notional", _NOTIONAL, "buy_px * buy_qty", 4, "buy_usdt"),
     Column("sell_px", _PX, "bid of the perpetual leg: what selling gives"),
     Column("sell_qty", "coins", "size at sell_px"),
-    Column("sell_usdt", "USDT", "sell_px * sell_qty"),
-    Column("buy_age_ms", "ms", f"of the spot quote at {_AGED}"),
-    Column("sell_age_ms", "ms", f"of the perpetual quote at {_AGED}"),
+    Column("sell_notional", _NOTIONAL, "sell_px * sell_qty", 4, "sell_usdt"),
+    Column("buy_age_ms", "ms", f"of the spot quote at {_AGED}", 3),
+    Column("sell_age_ms", "ms", f"of the perpetual quote at {_AGED}", 3),
     Column("buy_bid", _PX, "CLOSE: bid of the spot leg, to work out the round trip"),
     Column("sell_ask", _PX, "CLOSE: ask of the perpetual leg"),
     Column("gross_bps", "bps", "(sell_px / buy_px - 1) * 10000"),
@@ -51,19 +63,27 @@ _SIGNALS = (
     Column("peak_net_bps", "bps", f"{_STATS}highest net, of OPEN and the tradable looks"),
     Column("peak_time", _TIME, f"{_STATS}when that was first"),
     Column("peak_after_s", "s", f"{_STATS}from OPEN to the peak"),
-    Column("peak_size_usdt", "USDT", f"{_STATS}size at the peak"),
+    Column("peak_notional", _NOTIONAL, f"{_STATS}size at the peak", 4, "peak_size_usdt"),
     Column("profit_s", "s", f"{_STATS}time in profit: net above 0 at a tradable look"),
     Column("mean_net_bps", "bps", f"{_STATS}mean net of the tradable looks"),
-    Column("mean_size_usdt", "USDT", f"{_STATS}mean size of the tradable looks"),
-    Column("min_size_usdt", "USDT", f"{_STATS}smallest size of the tradable looks"),
-    Column("worst_buy_age_ms", "ms", f"{_STATS}highest age of the spot quote, {_WORST}"),
-    Column("worst_sell_age_ms", "ms", f"{_STATS}highest age of the perpetual quote, {_WORST}"),
+    Column(
+        "mean_notional", _NOTIONAL, f"{_STATS}mean size of the tradable looks", 4, "mean_size_usdt"
+    ),
+    Column(
+        "min_notional",
+        _NOTIONAL,
+        f"{_STATS}smallest size of the tradable looks",
+        4,
+        "min_size_usdt",
+    ),
+    Column("worst_buy_age_ms", "ms", f"{_STATS}highest age of the spot quote, {_WORST}", 3),
+    Column("worst_sell_age_ms", "ms", f"{_STATS}highest age of the perpetual quote, {_WORST}", 3),
     Column("looks", "integer", f"{_STATS}looks at both legs since OPEN"),
     Column("tradable_looks", "integer", f"{_STATS}those that found both legs tradable"),
     Column("skipped", "integer", f"{_STATS}ticks of the grid without a look: late, or held"),
     Column("duration_s", "s", "CLOSE: from OPEN to the look that ended it"),
     Column("gap_s", "s", "GAP: how long nobody looked or nothing could be written"),
-    Column("reason", "text", _ENDS),
+    Column("reason", "text", _REASONS),
     Column("at_ns", "ns", "the moment of `time` on CLOCK_BOOTTIME, for intervals in one ring"),
     Column("config_hash", "text", "c and 8 hex digits that change with any setting"),
 )
@@ -112,18 +132,10 @@ _AUDIT = (
     Column("funding_failed", "integer", "polls of funding without one"),
 )
 
-_SINCE_V3 = {"buy_age_ms", "sell_age_ms", "worst_buy_age_ms", "worst_sell_age_ms"}
-SIGNALS = Format(
-    "signals",
-    3,
-    _SIGNALS,
-    _UNITS,
-    (Format("signals", 2, tuple(c for c in _SIGNALS if c.name not in _SINCE_V3), _UNITS),),
-)
-SNAPSHOTS = Format(
-    "snapshots", 3, _SNAPSHOTS, _UNITS, (Format("snapshots", 2, _SNAPSHOTS, _UNITS),)
-)
-AUDIT = Format("audit", 1, _AUDIT, _UNITS)
+SIGNALS = Format("signals", 4, _SIGNALS, _UNITS, oldest=2)
+# the compiled reader of its rows knows these columns: those of all versions
+SNAPSHOTS = Format("snapshots", 4, _SNAPSHOTS, _UNITS, oldest=2)
+AUDIT = Format("audit", 1, _AUDIT, _AUDIT_UNITS, oldest=1)
 
 # what a reader of CSV, of comments or of lines would stumble over
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f",#\u0085\u2028\u2029]')
@@ -154,6 +166,6 @@ def age_ms(ms: int) -> str:
     return str(ms) if ms >= 0 else ""
 
 
-def usdt(value: float) -> str:
-    """Return USDT with two decimals; NaN is empty."""
+def notional(value: float) -> str:
+    """Return an amount of quote currency with two decimals; NaN is empty."""
     return f"{value:.2f}" if value == value else ""

@@ -10,15 +10,27 @@ from spreadscan.catalogue import Direction
 from spreadscan.clock import iso_utc
 from spreadscan.lists import Edge
 from spreadscan.tracker import told
-from spreadscan.tracker.columns import SIGNALS, age_ms, bps, number, safe_text, seconds, usdt
+from spreadscan.tracker.columns import (
+    SIGNALS,
+    age_ms,
+    bps,
+    notional,
+    number,
+    safe_text,
+    seconds,
+)
 from spreadscan.tracker.recovery import OpenRow
 from spreadscan.tracker.track import Ended, Late, Reason, Track, track_id
+from spreadscan.types import Instrument
 
 # fields that all rows of a track share
 FIXED = (
-    "track_id", "ring_id", "sequence", "direction", "direction_id", "symbol", "symbol_id",
-    "fees_bps",
+    "track_id", "ring_id", "sequence", "direction", "direction_id", "edge_id", "symbol",
+    "symbol_id", "quote", "buy_source", "buy_listing", "sell_source", "sell_listing", "fees_bps",
 )  # fmt: skip
+
+Listed = Mapping[int, Mapping[int, Instrument]]  # by source id and symbol id
+_NOTHING: Mapping[int, Instrument] = {}
 
 
 class Utc(Protocol):
@@ -39,26 +51,41 @@ class Event(NamedTuple):
 
 
 class EventRows:
-    """Writes the rows' text. symbols: names by symbol id, of the newest lists."""
+    """Writes the rows' text. symbols: names by symbol id; listed: pairs. Of the newest lists."""
 
     def __init__(self, utc: Utc, ring_id: int, symbols: Sequence[str], config_hash: str) -> None:
         self._utc = utc
         self._ring_id = ring_id
         self.symbols = symbols
+        self.listed: Listed = {}
         self._config_hash = config_hash
 
     def fixed(
         self, signal: SignalTuple, edge: Edge, direction: Direction, fees_bps: float
     ) -> dict[str, str]:
         """Return the fields that all rows of the signal's track share."""
+        buy, sell = (
+            self.listed.get(source, _NOTHING).get(row)
+            for source, row in (
+                (direction.buy.id, edge.buy_row),
+                (direction.sell.id, edge.sell_row),
+            )
+        )
+        quotes = [instrument.quote for instrument in (buy, sell) if instrument]
         return {
             "track_id": track_id(self._ring_id, signal.sequence),
             "ring_id": str(self._ring_id),
             "sequence": str(signal.sequence),
             "direction": direction.name,
             "direction_id": str(direction.id),
+            "edge_id": str(edge.id),
             "symbol": self._symbol(edge.buy_row),
             "symbol_id": str(edge.buy_row),
+            "quote": safe_text(quotes[0]) if quotes else "",
+            "buy_source": direction.buy.name,
+            "buy_listing": safe_text(buy.venue_symbol) if buy else "",
+            "sell_source": direction.sell.name,
+            "sell_listing": safe_text(sell.venue_symbol) if sell else "",
             "fees_bps": bps(fees_bps),
         }
 
@@ -143,11 +170,11 @@ class EventRows:
             "peak_net_bps": bps(stats.peak_net_bps),
             "peak_time": iso_utc(peak_unix_ns),
             "peak_after_s": seconds(stats.peak_ns - opened_ns),
-            "peak_size_usdt": usdt(stats.peak_size_usdt),
+            "peak_notional": notional(stats.peak_notional),
             "profit_s": seconds(stats.profit_ns),
             "mean_net_bps": bps(stats.mean_net_bps),
-            "mean_size_usdt": usdt(stats.mean_size_usdt),
-            "min_size_usdt": usdt(stats.min_size_usdt),
+            "mean_notional": notional(stats.mean_notional),
+            "min_notional": notional(stats.min_notional),
             "worst_buy_age_ms": age_ms(stats.worst_buy_age_ms),
             "worst_sell_age_ms": age_ms(stats.worst_sell_age_ms),
             "looks": str(stats.looks),
@@ -174,10 +201,10 @@ def _sides(buy_px: float, buy_qty: float, sell_px: float, sell_qty: float) -> di
     return {
         "buy_px": number(buy_px),
         "buy_qty": number(buy_qty),
-        "buy_usdt": usdt(buy_px * buy_qty),
+        "buy_notional": notional(buy_px * buy_qty),
         "sell_px": number(sell_px),
         "sell_qty": number(sell_qty),
-        "sell_usdt": usdt(sell_px * sell_qty),
+        "sell_notional": notional(sell_px * sell_qty),
     }
 
 

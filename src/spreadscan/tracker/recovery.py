@@ -82,6 +82,8 @@ class _Reader:
 
     def _event(self, row: Mapping[str, str]) -> None:
         event, reason = row["event"], row["reason"]
+        if event == "EVENT":  # a remark, of no track
+            return
         key = ring_id, sequence = _whole(row["ring_id"]), _whole(row["sequence"])
         pair = _whole(row["direction_id"]), _whole(row["symbol_id"])
         unix, at_ns = _unix_ns(row["time"]), _whole(row["at_ns"], 60)
@@ -112,7 +114,7 @@ class _Reader:
                     since_unix_ns=unix, seen_unix_ns=unix,
                 )  # fmt: skip
         else:
-            raise ValueError(f"event: {event!r} {reason!r}, expected OPEN, CLOSE or GAP")
+            raise ValueError(f"event: {event!r} {reason!r}, expected OPEN, CLOSE, GAP or EVENT")
 
 
 def _unix_ns(text: str) -> int:
@@ -154,11 +156,11 @@ def _statistics(row: Mapping[str, str], shift_ns: int) -> StatsTuple:
     return StatsTuple(
         _double(row["peak_net_bps"]),
         _unix_ns(row["peak_time"]) - shift_ns,
-        _double(row["peak_size_usdt"]),
+        _double(row["peak_notional"]),
         _ns(row["profit_s"]),
         _double(row["mean_net_bps"]),
-        _double(row["mean_size_usdt"]),
-        _double(row["min_size_usdt"]),
+        _double(row["mean_notional"]),
+        _double(row["min_notional"]),
         _whole(row["tradable_looks"]),
         _whole(row["looks"]),
         _whole(row["skipped"]),

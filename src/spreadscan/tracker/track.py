@@ -13,9 +13,10 @@ from spreadcore.watch import PairTuple, PairWatch
 from spreadscan.config import Config
 from spreadscan.lists import Edge
 
-Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING"]
+# HALTED is for trading that a human or the kill switch stops: readers know it, nothing writes it
+Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING", "HALTED"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-BY_AUDIT: tuple[Reason, ...] = ("UNPROVEN", "NOT_TRADING")  # shown only where there are any
+_SELDOM: tuple[Reason, ...] = ("UNPROVEN", "NOT_TRADING", "HALTED")
 _OUT_OF_STATISTICS = "UNPROVEN"
 _ENDS: Mapping[int, Reason] = {
     CONVERGED: "CONVERGED", EXPIRED: "EXPIRED", LOST: "LOST", NOT_TRADING: "NOT_TRADING",
@@ -35,11 +36,11 @@ def is_proven(reason: str | None) -> bool:
 
 
 def ends_shown(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return how many tracks ended for each reason, those of the audit where there are any."""
+    """Return how many tracks ended for each reason; seldom ones only where there are any."""
     return {
         reason: counts.get(reason, 0)
         for reason in REASONS
-        if counts.get(reason) or reason not in BY_AUDIT
+        if counts.get(reason) or reason not in _SELDOM
     }
 
 

@@ -8,7 +8,7 @@ is tried again at the next tick. Synchronous; time is an argument.
 
 import logging
 import os
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
@@ -29,7 +29,7 @@ from spreadscan.lists import Edge
 from spreadscan.logs import facts
 from spreadscan.tracker import told
 from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
-from spreadscan.tracker.events import FIXED, Event, EventRows, Utc, day_of, hour_of
+from spreadscan.tracker.events import FIXED, Event, EventRows, Listed, Utc, day_of, hour_of
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
 from spreadscan.tracker.track import Late, Tracks, is_delisted, is_proven
@@ -116,7 +116,6 @@ class Tracker:
         self._outbox: list[Event] = []  # rows of the signals file but OPEN, oldest first
         self._waiting: list[tuple[str, bytes, int]] = []  # hour, snapshot rows, their number
         self._orphans = Orphans()
-        self._listed: Mapping[int, Container[int]] = {}  # symbol ids by source id
 
     def recover(self, now_ns: int) -> None:
         """Take up what the files say is open; ends before the engine may start."""
@@ -150,15 +149,14 @@ class Tracker:
         self._set_levels()
 
     def relist(
-        self, symbols: Sequence[str], edges: Iterable[Edge],
-        listed: Mapping[int, Container[int]], now_ns: int,
-    ) -> None:  # fmt: skip
-        """Take new lists: names by symbol id, edges, and symbol ids by source id.
+        self, symbols: Sequence[str], edges: Iterable[Edge], listed: Listed, now_ns: int
+    ) -> None:
+        """Take new lists: names by symbol id, edges, and what each source lists, by its id.
 
         Tracks of pairs that a leg's source lists no more end as DELISTED, now or when a signal
         of before turns up.
         """
-        self._rows.symbols, self._listed = symbols, listed
+        self._rows.symbols, self._rows.listed = symbols, listed
         self._edges = {edge.id: edge for edge in edges}
         self._end_delisted(now_ns)
         self._forget_expired()
@@ -251,11 +249,11 @@ class Tracker:
         """Free edges that wait for a calm moment, but are listed no more: ids may be used anew."""
         for edge_id, state in self._active.not_free():
             edge = self._edges.get(edge_id)
-            if state == REARM and (edge is None or is_delisted(edge, self._listed)):
+            if state == REARM and (edge is None or is_delisted(edge, self._rows.listed)):
                 self._active.move(edge_id, REARM, FREE)
 
     def _end_delisted(self, now_ns: int) -> None:
-        for end in self._tracks.delist(self._listed):
+        for end in self._tracks.delist(self._rows.listed):
             self._outbox.append(self._rows.close(end, now_ns, float("nan")))
 
     def _opening(self, signal: SignalTuple, edge: Edge, now_ns: int) -> OpenTuple:

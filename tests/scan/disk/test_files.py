@@ -105,7 +105,7 @@ def test_a_file_that_only_has_the_name_of_a_compressed_one_is_refused(tmp_path):
 
 
 def test_another_version_in_a_compressed_file_is_refused(tmp_path):
-    path = put(tmp_path, "x.csv.zst", HEAD.replace(b" v3;", b" v1;") + row("a"))
+    path = put(tmp_path, "x.csv.zst", HEAD.replace(b" v4;", b" v1;") + row("a"))
     with pytest.raises(
         BadData,
         match=r"snapshots v1', expected .*; move the files of that version to another folder, or",

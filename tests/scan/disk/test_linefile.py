@@ -459,11 +459,11 @@ def test_rows_of_another_market_get_a_file_of_their_own(tmp_path, market):
 
 FOREIGN = {
     "other version": (
-        SNAPSHOTS.header.replace(b"v3", b"v1"),
-        "begins '# spreadscan snapshots v1', expected '# spreadscan snapshots v3'",
+        SNAPSHOTS.header.replace(b"v4", b"v1"),
+        "begins '# spreadscan snapshots v1', expected '# spreadscan snapshots v4'",
     ),
-    "version 20": (SNAPSHOTS.header.replace(b"v3", b"v20"), "snapshots v20', expected"),
-    "other kind": (SIGNALS.header, "begins '# spreadscan signals v3', expected"),
+    "version 20": (SNAPSHOTS.header.replace(b"v4", b"v20"), "snapshots v20', expected"),
+    "other kind": (SIGNALS.header, "begins '# spreadscan signals v4', expected"),
     "no comment": (SNAPSHOTS.header.split(b"\n", 1)[1] + b"x\n", "begins 'track_id,time"),
     "other columns": (SNAPSHOTS.header.replace(b",net_bps", b""), "columns 'track_id,time"),
     "columns moved": (

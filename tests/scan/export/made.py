@@ -11,7 +11,7 @@ from random import Random
 from known import DIRECTIONS
 from spreadscan.clock import iso_utc
 from spreadscan.tracker import SIGNALS, SNAPSHOTS
-from spreadscan.tracker.columns import bps, number, seconds, usdt
+from spreadscan.tracker.columns import bps, notional, number, seconds
 from spreadscan.tracker.track import track_id
 
 S = 1_000_000_000
@@ -116,7 +116,9 @@ def _events(spread: Spread) -> Iterator[tuple[float, str]]:
     fixed = {
         "track_id": spread.id, "ring_id": str(RING), "sequence": str(spread.sequence),
         "direction": direction.name, "direction_id": str(direction.id),
-        "symbol": f"C{spread.symbol_id}-USDT", "symbol_id": str(spread.symbol_id),
+        "symbol": f"C{spread.symbol_id}-USDT", "symbol_id": str(spread.symbol_id), "quote": "USDT",
+        "buy_source": direction.buy.name, "buy_listing": f"C{spread.symbol_id}USDT",
+        "sell_source": direction.sell.name, "sell_listing": f"C{spread.symbol_id}_USDT",
         "fees_bps": bps(FEES_BPS), "config_hash": "c0ffee000",
     }  # fmt: skip
     yield _event(spread, "OPEN", 0.0, fixed)
@@ -124,10 +126,11 @@ def _events(spread: Spread) -> Iterator[tuple[float, str]]:
     stats = {
         "peak_net_bps": bps(spread.peak_bps), "peak_after_s": seconds(int(peak_after_s * S)),
         "peak_time": iso_utc(int((spread.opened_s + peak_after_s) * S)),
-        "peak_size_usdt": usdt(spread.size_usdt * 0.8),
+        "peak_notional": notional(spread.size_usdt * 0.8),
         "profit_s": seconds(int(spread.duration_s * S)),
-        "mean_net_bps": bps(spread.peak_bps * 0.6), "mean_size_usdt": usdt(spread.size_usdt * 0.9),
-        "min_size_usdt": usdt(spread.size_usdt * 0.3),
+        "mean_net_bps": bps(spread.peak_bps * 0.6),
+        "mean_notional": notional(spread.size_usdt * 0.9),
+        "min_notional": notional(spread.size_usdt * 0.3),
         "worst_buy_age_ms": str(spread.age_ms * 9), "worst_sell_age_ms": str(spread.age_ms * 3),
         "looks": str(int(spread.duration_s * 5)),
         "tradable_looks": str(int(spread.duration_s * 5)), "skipped": "0",
@@ -152,8 +155,8 @@ def _event(spread: Spread, event: str, age_s: float, values) -> tuple[float, str
     prices = {
         "buy_px": look["buy_ask"], "buy_qty": look["buy_ask_qty"],
         "sell_px": look["sell_bid"], "sell_qty": look["sell_bid_qty"],
-        "buy_usdt": usdt(buy_px * float(look["buy_ask_qty"])),
-        "sell_usdt": usdt(sell_px * float(look["sell_bid_qty"])),
+        "buy_notional": notional(buy_px * float(look["buy_ask_qty"])),
+        "sell_notional": notional(sell_px * float(look["sell_bid_qty"])),
         "gross_bps": look["gross_bps"], "net_bps": look["net_bps"],
         "buy_age_ms": look["buy_age_ms"], "sell_age_ms": look["sell_age_ms"],
     }  # fmt: skip

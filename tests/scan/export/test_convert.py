@@ -309,18 +309,35 @@ V2_SNAPSHOTS = (
 )
 
 
+NAMES_NOW = {
+    "buy_usdt": "buy_notional",
+    "sell_usdt": "sell_notional",
+    "peak_size_usdt": "peak_notional",
+    "mean_size_usdt": "mean_notional",
+    "min_size_usdt": "min_notional",
+}
+
+
 def as_v2(path):
     """Write a file as version 2 of the program did."""
     names, *rows = path.read_text().splitlines()[1:]
     kind = path.name.split("-")[0]
     wanted = (V2_SIGNALS if kind == "signals" else V2_SNAPSHOTS).split(",")
-    places = [names.split(",").index(name) for name in wanted]
+    places = [names.split(",").index(NAMES_NOW.get(name, name)) for name in wanted]
     lines = [f"# spreadscan {kind} v2; {UNITS}", ",".join(wanted)]
     lines += [",".join([row.split(",")[place] for place in places]) for row in rows]
     path.write_text("\n".join(lines) + "\n")
 
 
+AGES = ("buy_age_ms", "sell_age_ms")
+MISSING = {
+    "simulated", "edge_id", "buy_source", "buy_listing", "sell_source", "sell_listing", *AGES,
+    *(f"{prefix}_{age}" for prefix in ("open", "close", "worst") for age in AGES),
+}  # fmt: skip
+
+
 def test_version_2_is_exported_and_what_it_has_not_is_null(data, out):
+    """But for the quote currency, which was USDT."""
     export(data, out)
     before = {path.name: parquet.read_table(path).to_pylist() for path in out.glob("*.parquet")}
     for path in data.glob("*.csv"):
@@ -328,23 +345,15 @@ def test_version_2_is_exported_and_what_it_has_not_is_null(data, out):
     result = export(data, out)
     assert [] == result.faults
     assert {"written"} == {*states(result).values(), result.tracks.state}
-    missing = {
-        "buy_age_ms",
-        "sell_age_ms",
-        "worst_buy_age_ms",
-        "worst_sell_age_ms",
-        "simulated",
-        "open_buy_age_ms",
-        "open_sell_age_ms",
-        "close_buy_age_ms",
-        "close_sell_age_ms",
-    }
     for name, rows in before.items():
-        gone = missing if not name.startswith("snapshots") else {"simulated"}
+        gone = MISSING if not name.startswith("snapshots") else {"simulated"}
         assert [
             {key: None if key in gone else value for key, value in row.items()} for row in rows
-        ] == parquet.read_table(out / name).to_pylist()  # fmt: skip
-    assert "worst_buy_age_ms" in before["tracks.parquet"][0]
+        ] == parquet.read_table(out / name).to_pylist()
+    first = before["tracks.parquet"][0]
+    assert ("USDT", True, True) == (
+        first["quote"], first["worst_buy_age_ms"] > 0, first["peak_notional"] > 0
+    )  # fmt: skip
 
 
 def test_rows_of_both_versions_in_one_day_stand_side_by_side(data, out):
@@ -359,20 +368,49 @@ def test_rows_of_both_versions_in_one_day_stand_side_by_side(data, out):
     assert (n, n) == (found.count(None), found.count(True))
 
 
-def test_parquet_of_an_earlier_version_whose_text_has_gone_is_joined(data, out):
+# in that order the ages stood in version 3, which told the market, too
+V3_SIGNALS = (
+    V2_SIGNALS.replace("sell_usdt,", "sell_usdt,buy_age_ms,sell_age_ms,").replace(
+        "min_size_usdt,", "min_size_usdt,worst_buy_age_ms,worst_sell_age_ms,"
+    )
+    + ",simulated"
+)
+
+
+@pytest.mark.parametrize(("version", "columns"), [(2, V2_SIGNALS), (3, V3_SIGNALS)])
+def test_parquet_of_an_earlier_version_whose_text_has_gone_is_joined(data, out, version, columns):
     """Its text was removed: what was exported then is all there is."""
     export(data, out)
+    before = parquet.read_table(out / "tracks.parquet").to_pylist()
     day = next(out.glob("signals-*.parquet"))
-    (text,) = data.glob(f"{day.stem}.csv")
-    as_v2(text)
-    facts = write.facts_of(day)
-    old = parquet.read_table(day).select(V2_SIGNALS.split(","))
-    metadata = {**(old.schema.metadata or {}), b"spreadscan": orjson.dumps(facts | {"format": 2})}
-    parquet.write_table(old.replace_schema_metadata(metadata), day)
-    text.unlink()
+    names = columns.split(",")
+    facts = write.facts_of(day) | {"format": version}
+    old = parquet.read_table(day).select([NAMES_NOW.get(name, name) for name in names])
+    metadata = {**(old.schema.metadata or {}), b"spreadscan": orjson.dumps(facts)}
+    parquet.write_table(old.rename_columns(names).replace_schema_metadata(metadata), day)
+    (data / f"{day.stem}.csv").unlink()
     result = export(data, out)
     assert ("written", []) == (result.tracks.state, result.faults)
     tracks = parquet.read_table(out / "tracks.parquet")
     of_day = tracks.filter(pc.equal(pc.strftime(tracks["open_time"], "%Y%m%d"), day.stem[8:]))
     assert of_day.num_rows
-    assert of_day["open_buy_age_ms"].null_count == of_day.num_rows
+    assert of_day["open_buy_age_ms"].null_count == (of_day.num_rows if version == 2 else 0)
+    assert of_day["simulated"].null_count == (of_day.num_rows if version == 2 else 0)
+    assert {"USDT"} == set(of_day["quote"].to_pylist())
+    ids = of_day["track_id"].to_pylist()
+    assert [row["open_buy_notional"] for row in before if row["track_id"] in ids] == (
+        of_day["open_buy_notional"].to_pylist()
+    )
+
+
+def test_parquet_of_a_newer_version_is_refused(data, out):
+    export(data, out)
+    day = next(out.glob("signals-*.parquet"))
+    table = parquet.read_table(day)
+    facts = write.facts_of(day) | {"format": 5}
+    metadata = {**(table.schema.metadata or {}), b"spreadscan": orjson.dumps(facts)}
+    parquet.write_table(table.replace_schema_metadata(metadata), day)
+    (data / f"{day.stem}.csv").unlink()
+    (fault,) = export(data, out).faults
+    assert f"{day}: columns time, event, " in fault
+    assert "of v5, expected those of v4 or an earlier one" in fault

@@ -146,15 +146,15 @@ def test_a_file_of_rubbish_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "header",
     [
-        SNAPSHOTS.header.replace(b" v3;", b" v1;"),
-        SNAPSHOTS.header.replace(b" v3;", b" v2;"),
+        SNAPSHOTS.header.replace(b" v4;", b" v1;"),
+        SNAPSHOTS.header.replace(b" v4;", b" v5;"),
         SIGNALS.header,
         b"time,price\n1,2\n",
     ],
 )
 def test_a_foreign_file_is_refused_by_name(tmp_path, header):
     (tmp_path / NAME).write_bytes(header + b"1,2\n")
-    with pytest.raises(BadData, match=rf"{NAME}: begins .* expected '# spreadscan snapshots v3'"):
+    with pytest.raises(BadData, match=rf"{NAME}: begins .* expected '# spreadscan snapshots v4'"):
         tables(tmp_path)
 
 

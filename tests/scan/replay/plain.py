@@ -62,6 +62,7 @@ def plainly(folder, out):
     grid_ns = int(config.tracker.grid_ms * MS)
     now_ns, tick_ns = START_NS, START_NS
     tracker.recover(now_ns)
+    tracker.relist(lists.names, lists.edges, build.listed(config, lists), now_ns)
     for got in recording.frames():
         while tick_ns <= got.recv_ns:
             for feed in feeds.values():

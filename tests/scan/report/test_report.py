@@ -532,13 +532,13 @@ def test_since_leaves_older_signals_out(data):
 @pytest.mark.usefixtures("undrawn")
 def test_faults_stand_on_the_page_and_the_rest_is_drawn(data, page):
     made.write(data, made.spreads(40, seed=4, days=2), grid_s=5.0)
-    (data / "signals-20261120.csv").write_text("# spreadscan signals v2; old\ntime\n")
+    (data / "signals-20261120.csv").write_text("# spreadscan signals v1; old\ntime\n")
     path = data / "signals-20261121.csv"
     path.write_bytes(path.read_bytes() + b"rubbish\n")
     result = make(data, page)
     assert 0 < result.signals < 40
     assert 2 == len(result.faults)
-    assert "(`spreadscan export --data FOLDER` reads them there)" in result.faults[0]
+    assert "signals v1', expected '# spreadscan signals v4' or one from v2 on" in result.faults[0]
     _, found = read(page)
     assert "Not everything could be read" in found.text
     for fault in result.faults:

@@ -17,6 +17,7 @@ from known import every_edge
 from spreadscan import config
 from spreadscan.clock import now_ns
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker
+from spreadscan.types import Instrument
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -32,6 +33,17 @@ SYMBOLS = [
 ]
 EDGES = every_edge(len(SYMBOLS))  # those of direction 0 are numbered as the symbols
 OKX_SPOT, MEXC_FUTURES = 6, 5  # direction 0
+
+
+def listed(*symbol_ids: int, between: str = "-", quote: str = "USDT") -> dict[int, Instrument]:
+    """What a source lists, by symbol id."""
+    coins = {n: SYMBOLS[n].split("-")[0] for n in symbol_ids}
+    return {
+        n: Instrument(
+            venue_symbol=f"{coin}{between}{quote}", base=coin, listed_base=coin, quote=quote
+        )
+        for n, coin in coins.items()
+    }
 
 
 def unix_ns(text: str) -> int:

@@ -14,8 +14,8 @@ from spreadscan.tracker import SIGNALS, SNAPSHOTS
 from spreadscan.tracker.track import track_id
 
 STATS = (
-    "funding_bps", "peak_after_s", "peak_size_usdt", "profit_s", "mean_net_bps",
-    "mean_size_usdt", "min_size_usdt", "worst_buy_age_ms", "worst_sell_age_ms",
+    "funding_bps", "peak_after_s", "peak_notional", "profit_s", "mean_net_bps",
+    "mean_notional", "min_notional", "worst_buy_age_ms", "worst_sell_age_ms",
     "looks", "tradable_looks", "skipped",
 )  # fmt: skip
 BID_40 = 100.0 * (1 + 40 / 1e4)
@@ -51,10 +51,12 @@ def test_a_signal_becomes_this_open_row(market):
         "track_id": track_id(ring_id, 0), "ring_id": str(ring_id),
         "sequence": "0", "direction": "okx->mexc", "direction_id": "0",
         "symbol": "币安人生-USDT", "symbol_id": "3", "buy_px": "100.0", "buy_qty": "4.0",
+        "edge_id": "3", "quote": "", "buy_source": "okx-spot", "buy_listing": "",
+        "sell_source": "mexc-futures", "sell_listing": "",
         "sell_px": repr(BID_40), "sell_qty": "3.0", "buy_bid": "", "sell_ask": "",
         "gross_bps": "40.0000", "net_bps": "30.0000", "exit_bps": "", "fees_bps": "10.0000",
         "peak_net_bps": "", "peak_time": "", "duration_s": "", "gap_s": "", "reason": "",
-        "buy_usdt": "400.00", "sell_usdt": f"{3 * BID_40:.2f}", **dict.fromkeys(STATS, ""),
+        "buy_notional": "400.00", "sell_notional": f"{3 * BID_40:.2f}", **dict.fromkeys(STATS, ""),
         "buy_age_ms": "0", "sell_age_ms": "0",
         "at_ns": str(START_NS + 123_456_789), "config_hash": config.load(
             flags=market.settings, environ={}).config.hash(),
@@ -101,14 +103,14 @@ def test_converged_frees_the_pair_at_once(market):
     assert close == market.events()[0] | {
         "time": "2026-11-20T12:00:01.000000Z", "event": "CLOSE", "reason": "CONVERGED",
         "buy_px": "100.0", "buy_qty": "4.0", "sell_px": repr(bid), "sell_qty": "3.0",
-        "buy_usdt": "400.00", "sell_usdt": f"{3 * bid:.2f}", "buy_bid": "99.9",
+        "buy_notional": "400.00", "sell_notional": f"{3 * bid:.2f}", "buy_bid": "99.9",
         "sell_ask": repr(bid * 1.001), "gross_bps": "11.0000",
         "net_bps": "1.0000", "exit_bps": f"{edge_gross_bps(99.9, bid * 1.001):.4f}",
         "peak_net_bps": "50.0000", "peak_time": "2026-11-20T12:00:00.600000Z",
-        "peak_after_s": "0.600000", "peak_size_usdt": f"{3 * BID_60:.2f}",
+        "peak_after_s": "0.600000", "peak_notional": f"{3 * BID_60:.2f}",
         "profit_s": "1.000000", "mean_net_bps": f"{(30 + 30 + 50 + 50 + 1) / 5:.4f}",
-        "mean_size_usdt": f"{3 * (2 * BID_40 + 2 * BID_60 + bid) / 5:.2f}",
-        "min_size_usdt": f"{3 * bid:.2f}", "looks": "5", "tradable_looks": "5", "skipped": "0",
+        "mean_notional": f"{3 * (2 * BID_40 + 2 * BID_60 + bid) / 5:.2f}",
+        "min_notional": f"{3 * bid:.2f}", "looks": "5", "tradable_looks": "5", "skipped": "0",
         "buy_age_ms": "200", "sell_age_ms": "200",
         "worst_buy_age_ms": "400", "worst_sell_age_ms": "400", "duration_s": "1.000000",
         "at_ns": str(START_NS + S),
@@ -421,7 +423,7 @@ def test_an_open_of_yesterday_goes_into_yesterdays_file(market):
     for day, symbol in (("20261120", "0"), ("20261121", "1")):
         rows = (market.folder / f"signals-{day}.csv").read_text().splitlines()
         assert 3 == len(rows)
-        assert symbol == rows[2].split(",")[8]
+        assert symbol == rows[2].split(",")[SIGNALS.names.index("symbol_id")]
 
 
 def test_a_foreign_file_in_the_way_stops_the_tracker(market):

@@ -14,8 +14,8 @@ from spreadscan.tracker import SIGNALS, SNAPSHOTS, recovery
 
 FIVE_LOOKS = {
     "peak_net_bps": "30.0000", "peak_time": "2026-11-20T12:00:00.000000Z",
-    "peak_after_s": "0.000000", "peak_size_usdt": "301.20", "profit_s": "1.000000",
-    "mean_net_bps": "30.0000", "mean_size_usdt": "301.20", "min_size_usdt": "301.20",
+    "peak_after_s": "0.000000", "peak_notional": "301.20", "profit_s": "1.000000",
+    "mean_net_bps": "30.0000", "mean_notional": "301.20", "min_notional": "301.20",
     "worst_buy_age_ms": "1000", "worst_sell_age_ms": "1000",
     "looks": "5", "tradable_looks": "5", "skipped": "0",
 }  # fmt: skip
@@ -32,7 +32,7 @@ def test_an_open_track_is_resumed_after_a_gap(market):
     assert gap == opened | {
         "event": "GAP", "reason": "DOWN", "time": "2026-11-20T12:00:08.000000Z",
         "gap_s": "7.000000", "at_ns": str(START_NS + 8 * S), "buy_px": "", "buy_qty": "",
-        "buy_usdt": "", "sell_usdt": "", "sell_px": "", "sell_qty": "",
+        "buy_notional": "", "sell_notional": "", "sell_px": "", "sell_qty": "",
         "buy_age_ms": "", "sell_age_ms": "", "gross_bps": "", "net_bps": "", **FIVE_LOOKS,
     }  # fmt: skip
     assert active.TRACKED == market.state(0)
@@ -91,7 +91,7 @@ def test_statistics_survive_restarts(market):
     for n, restarts in enumerate([(0,), (38,), (10,), (8, 9, 30), range(39)]):
         market = Market(market.instance, market.folder.parent / str(n))
         again = told(market, restarts)
-        for mean in ("mean_net_bps", "mean_size_usdt"):  # rounded at each restart
+        for mean in ("mean_net_bps", "mean_notional"):  # rounded at each restart
             assert abs(float(whole[mean]) - float(again.pop(mean))) < 0.02
         assert whole | again == whole, restarts
         assert len(restarts) + 2 == len(market.events())
@@ -192,7 +192,7 @@ def test_tracks_of_another_ring_are_lost(market, make_instance):
         "event": "CLOSE", "reason": "LOST", "time": "2026-11-20T12:00:31.000000Z",
         "duration_s": "1.000000", "gap_s": "30.000000", **FIVE_LOOKS,
         "at_ns": str(START_NS + 31 * S),
-        "buy_px": "", "buy_qty": "", "buy_usdt": "", "sell_usdt": "",
+        "buy_px": "", "buy_qty": "", "buy_notional": "", "sell_notional": "",
         "sell_px": "", "sell_qty": "", "gross_bps": "", "net_bps": "", "buy_age_ms": "",
         "sell_age_ms": "",
     }  # fmt: skip
@@ -238,13 +238,12 @@ def test_old_files_are_not_read(market):
 def test_a_foreign_file_that_may_matter_is_refused(market, day):
     market.folder.mkdir()
     path = market.folder / f"signals-{day}.csv"
-    path.write_text("# spreadscan signals v2; older\ntime\n")
+    path.write_text("# spreadscan signals v5; newer\ntime\n")
     with pytest.raises(BadData) as caught:
         market.started()
     assert (
-        f"{path}: begins '# spreadscan signals v2', expected '# spreadscan signals v3'; move the "
-        "files of that version to another folder (`spreadscan export --data FOLDER` reads them "
-        "there), or set another paths.data"
+        f"{path}: begins '# spreadscan signals v5', expected '# spreadscan signals v4' or one from "
+        "v2 on; move the files of that version to another folder, or set another paths.data"
     ) == str(caught.value)
 
 
@@ -553,7 +552,7 @@ BAD_STATISTICS = {
     "profit_s": ["", "-1", "inf", "nan"],
     "looks": ["", "-1", "1.0", "9" * 30],
     "tradable_looks": ["", "x"],
-    "mean_size_usdt": ["-"],
+    "mean_notional": ["-"],
 }
 
 

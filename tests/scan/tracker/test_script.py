@@ -4,12 +4,13 @@ Every spread opens at t1 with 40 bps, peaks at t2 with 70 and converges, expires
 fees are 10 bps. Expected values are worked out here by hand.
 """
 
+import msgspec
 import pytest
 from spreadcore import active
 from spreadcore.engine import Engine
 
 from pairs import Pairs
-from scan.tracker.conftest import EDGES, MEXC_FUTURES, OKX_SPOT, SYMBOLS, S
+from scan.tracker.conftest import EDGES, MEXC_FUTURES, OKX_SPOT, SYMBOLS, S, listed
 
 T1 = "2026-11-20T12:00:00.000000Z"
 
@@ -28,7 +29,7 @@ def play(market, steps, **settings):
     opened, close = market.events()
     held(opened, {
         "event": "OPEN", "time": T1, "gross_bps": "40.0000", "net_bps": "30.0000",
-        "buy_usdt": "400.00", "sell_usdt": "301.20",
+        "buy_notional": "400.00", "sell_notional": "301.20",
     })  # fmt: skip
     assert "CLOSE" == close["event"]
     return close
@@ -38,7 +39,7 @@ def play(market, steps, **settings):
 UP_AND_DOWN = [(5, 40.0, 2.0), (10, 70.0, 0.5), (5, 25.0, 2.0)]
 COMMON = {
     "peak_net_bps": "60.0000", "peak_time": "2026-11-20T12:00:01.200000Z",
-    "peak_after_s": "1.200000", "peak_size_usdt": "150.00", "min_size_usdt": "150.00",
+    "peak_after_s": "1.200000", "peak_notional": "150.00", "min_notional": "150.00",
     "skipped": "0",
 }  # fmt: skip
 SUM_NET, SUM_SIZE = 5 * 30 + 10 * 60 + 5 * 15, 5 * 300.0 + 10 * 150 + 5 * 300
@@ -54,8 +55,8 @@ def test_it_converges(market):
     held(close, COMMON | {
         "reason": "CONVERGED", "time": "2026-11-20T12:00:04.200000Z", "duration_s": "4.200000",
         "net_bps": "1.0000", "profit_s": "4.200000", "looks": "21", "tradable_looks": "21",
-        "mean_net_bps": f"{(SUM_NET + 1) / 21:.4f}", "buy_usdt": "300.00",
-        "mean_size_usdt": f"{(SUM_SIZE + 300) / 21:.2f}", "sell_usdt": f"{3 * 100.11:.2f}",
+        "mean_net_bps": f"{(SUM_NET + 1) / 21:.4f}", "buy_notional": "300.00",
+        "mean_notional": f"{(SUM_SIZE + 300) / 21:.2f}", "sell_notional": f"{3 * 100.11:.2f}",
     })  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def test_it_expires(market):
     held(close, COMMON | {
         "reason": "EXPIRED", "time": "2026-11-20T12:00:04.000000Z", "duration_s": "4.000000",
         "net_bps": "15.0000", "profit_s": "4.000000", "looks": "20", "tradable_looks": "20",
-        "mean_net_bps": f"{SUM_NET / 20:.4f}", "mean_size_usdt": f"{SUM_SIZE / 20:.2f}",
+        "mean_net_bps": f"{SUM_NET / 20:.4f}", "mean_notional": f"{SUM_SIZE / 20:.2f}",
     })  # fmt: skip
 
 
@@ -81,8 +82,8 @@ def test_it_is_lost(market):
     held(close, COMMON | {
         "reason": "LOST", "time": "2026-11-20T12:00:06.200000Z", "duration_s": "6.200000",
         "net_bps": "", "profit_s": "4.000000", "looks": "31", "tradable_looks": "20",
-        "mean_net_bps": f"{SUM_NET / 20:.4f}", "mean_size_usdt": f"{SUM_SIZE / 20:.2f}",
-        "buy_usdt": "300.00", "sell_usdt": "",
+        "mean_net_bps": f"{SUM_NET / 20:.4f}", "mean_notional": f"{SUM_SIZE / 20:.2f}",
+        "buy_notional": "300.00", "sell_notional": "",
     })  # fmt: skip
 
 
@@ -132,10 +133,10 @@ def test_it_is_delisted(market, gone):
     market.step(tracker, 5)
     market.spread(0, 70.0)
     market.step(tracker, 10)
-    both = {OKX_SPOT: {0, 1, 7}, MEXC_FUTURES: {0, 1}}
+    both = {OKX_SPOT: listed(0, 1, 7), MEXC_FUTURES: listed(0, 1)}
     tracker.relist(SYMBOLS, EDGES, both, market.now)
     assert 2 == len(market.events())
-    tracker.relist(SYMBOLS, EDGES, both | {gone: {1}}, market.now)
+    tracker.relist(SYMBOLS, EDGES, both | {gone: listed(1)}, market.now)
     market.step(tracker, 3)
     close = market.events()[-1]
     assert 3 == len(market.events())
@@ -153,14 +154,14 @@ def test_a_source_that_is_not_in_the_set_is_not_judged(market):
     tracker = market.started()
     market.signal(0, 40.0)
     market.step(tracker)
-    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: {0}}, market.now)
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: listed(0)}, market.now)
     market.step(tracker)
     assert ["OPEN"] == [event["event"] for event in market.events()]
 
 
 def test_a_signal_of_before_the_new_lists_is_delisted_when_it_turns_up(market):
     tracker = market.started()
-    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: {1}}, market.now)
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: listed(1)}, market.now)
     market.signal(0, 40.0)
     market.signal(1, 40.0)
     market.step(tracker)
@@ -178,13 +179,38 @@ def test_a_new_pair_has_its_name(market):
     assert ["NEW-USDT"] == [e["symbol"] for e in market.events()]
 
 
+def test_all_rows_name_both_listings_as_they_were_at_open(market):
+    """By the venues' own names, also after a restart that knows other lists, or none."""
+    names = {
+        "quote": "USDC", "edge_id": "0", "buy_source": "okx-spot", "buy_listing": "BTC-USDC",
+        "sell_source": "mexc-futures", "sell_listing": "BTC_USDT_",
+    }  # fmt: skip
+    tracker = market.started()
+    spots, perps = listed(0, quote="USDC"), listed(0, 1, between="_")
+    perps[0] = msgspec.structs.replace(perps[0], venue_symbol="BTC_USDT,")
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: spots, MEXC_FUTURES: perps}, market.now)
+    market.signal(0, 40.0)
+    market.step(tracker, 2)
+    tracker.close(market.now)
+    tracker = market.started()
+    tracker.relist(SYMBOLS, EDGES, {}, market.now)
+    market.signal(1, 40.0)
+    market.spread(0, 11.0)
+    market.step(tracker)
+    opened, gap, second, close = market.events()
+    assert ["OPEN", "GAP", "OPEN", "CLOSE"] == [e["event"] for e in market.events()]
+    for row in (opened, gap, close):
+        held(row, names)
+    held(second, names | {"edge_id": "1", "quote": "", "buy_listing": "", "sell_listing": ""})
+
+
 def test_what_was_delisted_meanwhile_ends_at_the_next_start(market):
     tracker = market.started()
     market.signal(0, 40.0)
     market.step(tracker)
     tracker.close(market.now)
     tracker = market.started()
-    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: set()}, market.now)
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: {}}, market.now)
     events = [(e["event"], e["reason"]) for e in market.events()]
     assert [("OPEN", ""), ("GAP", "DOWN"), ("CLOSE", "DELISTED")] == events
     assert active.FREE == market.state()
@@ -195,9 +221,9 @@ def test_a_pair_that_expired_waits_no_more_once_it_is_delisted(market):
     tracker = market.started()
     for symbol in (0, 1, 2):
         assert market.instance.active.move(symbol, active.FREE, active.REARM)
-    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: {0, 2}, MEXC_FUTURES: {0, 1}}, market.now)
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: listed(0, 2), MEXC_FUTURES: listed(0, 1)}, market.now)
     assert [active.REARM, active.FREE, active.FREE] == [market.state(n) for n in (0, 1, 2)]
-    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: {0}}, market.now)  # the other is not judged
+    tracker.relist(SYMBOLS, EDGES, {OKX_SPOT: listed(0)}, market.now)  # the other is not judged
     assert active.REARM == market.state(0)
 
 
