@@ -94,7 +94,7 @@ ENGINE_COUNTERS = (
 TRACKER_COUNTERS = (
     "opened", "converged", "expired", "lost", "delisted", "open", "rows", "ticks",
     "ticks_skipped", "recovered", "orphans_freed", "torn_lines", "write_errors", "sync_errors",
-    "untrusted_rows", "unproven", "not_trading",
+    "untrusted_rows", "unproven", "not_trading", "halted",
 )
 
 # of a health slot, by the kind of its role: all sources are of one kind, each other role is of
