@@ -101,7 +101,7 @@ SPOT_SPEC = VenueSpec(
     connects_per_5min=100,
     rest_limit=(200, 10.0),
     taker_bps=10.0,
-    validate_batch=200,
+    validate_batch=150,
     refuses="request",
 )
 FUTURES_SPEC = msgspec.structs.replace(
@@ -114,7 +114,6 @@ FUTURES_SPEC = msgspec.structs.replace(
     topics_per_socket=150,
     list_page=1_000,  # see 7
     taker_bps=5.0,
-    validate_batch=150,
 )
 
 SPOT_BOOK = BookSchema(

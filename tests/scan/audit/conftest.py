@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from spreadcore import Instance
 
-from known import LATER
+from known import LATER, SOURCES
 from spreadscan.audit import judge, status
 from spreadscan.sim import Market
 from spreadscan.venues import VENUES
@@ -21,7 +21,7 @@ def still() -> Market:
 
 @pytest.fixture
 def instance(make_instance: Callable[..., Instance]) -> Instance:
-    return make_instance(n_symbols=64)
+    return make_instance(n_sources=len(SOURCES), n_symbols=64)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from spreadcore import Instance
 
-from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
+from known import EIGHT, SOURCE_BY_NAME, TWELVE
 from scan.discovery.kit import (
     FEW,
     NOBODY,
@@ -105,9 +105,9 @@ def test_a_run_writes_a_set_that_is_all_of_the_market(moving: Market, folder: Pa
     result = run(main())
     lists = load(generated(folder))
     assert (1, NAMES, frozenset()) == (lists.generation, lists.names, lists.retired)
-    assert {d.id: (0, 1, 2, 3, 4, 5) for d in DIRECTIONS} == lists.pairs
+    assert {d.id: (0, 1, 2, 3, 4, 5) for d in TWELVE} == lists.pairs
     assert list(BY_DEFAULT) == list(lists.sources)
-    for source in SOURCES:
+    for source in EIGHT:
         rows = {row.symbol: row for row in lists.sources[source.name].symbols}
         assert NAMES == tuple(rows)
         listed = {i.symbol: i for i in moving.instruments[source.id] if i.symbol in NAMES}
@@ -118,7 +118,7 @@ def test_a_run_writes_a_set_that_is_all_of_the_market(moving: Market, folder: Pa
             for field in same:
                 assert getattr(expected, field) == pytest.approx(getattr(found, field)), field
     assert (1, 6, str(generated(folder))) == (result.generation, result.symbols, result.folder)
-    assert {d.name: 6 for d in DIRECTIONS} == result.directions
+    assert {d.name: 6 for d in TWELVE} == result.directions
     for name, found in result.sources.items():
         assert (6, 6, {}, {}) == (
             found.total_pairs,
@@ -131,8 +131,8 @@ def test_a_run_writes_a_set_that_is_all_of_the_market(moving: Market, folder: Pa
             len(moving.instruments[SOURCE_BY_NAME[name].id]) - 6
             == (found.skipped["not_in_universe"])
         )
-    assert {s.name: (len(moving.instruments[s.id]), "") for s in SOURCES} == told.fetches
-    assert [(6, {d.name: 6 for d in DIRECTIONS}, 0)] == told.matches
+    assert {s.name: (len(moving.instruments[s.id]), "") for s in EIGHT} == told.fetches
+    assert [(6, {d.name: 6 for d in TWELVE}, 0)] == told.matches
     assert {name: ((0, 6), (6, 6)) for name in BY_DEFAULT} == {
         name: (steps[0], steps[-1]) for name, steps in told.steps.items()
     }
@@ -251,7 +251,7 @@ def test_quiet_invalid_and_refused_pairs_say_why(moving: Market, folder: Path) -
     lists = load(generated(folder))
     names = {name: i for i, name in enumerate(lists.names)}
     # a quiet pair keeps its directions, an invalid one has none
-    assert {d.name: 2 for d in DIRECTIONS} == result.directions
+    assert {d.name: 2 for d in TWELVE} == result.directions
     assert names["ZZTOP-USDT"] not in lists.pairs[8]  # bybit->binance
     assert not lists.retired
     report = (generated(folder) / "validation_report.txt").read_text()
@@ -306,7 +306,7 @@ def test_two_sources_may_fail_to_list(moving: Market, folder: Path, kinds: tuple
     for name in broken:
         assert (0, True) == (result.sources[name].total_pairs, bool(result.sources[name].error))
     # nothing to buy on okx, nothing to sell on bybit
-    assert {d.name: int("okx->" not in d.name and "->bybit" not in d.name) for d in DIRECTIONS} == (
+    assert {d.name: int("okx->" not in d.name and "->bybit" not in d.name) for d in TWELVE} == (
         result.directions
     )
 
@@ -536,14 +536,14 @@ def test_a_universe_without_a_pair_is_a_config_error(moving: Market, folder: Pat
 def test_a_pair_of_three_sources_only_is_a_universe(moving: Market, folder: Path) -> None:
     """Sources that do not list it have not failed."""
     few = ("okx-spot", "okx-futures", "mexc-futures")
-    names = [{i.symbol for i in moving.instruments[s.id]} for s in SOURCES]
+    names = [{i.symbol for i in moving.instruments[s.id]} for s in EIGHT]
     ids = {SOURCE_BY_NAME[name].id for name in few}
     dead = {moving.instruments[s][i].symbol for s, i in moving.dead}
     inside = set.intersection(*(names[i] for i in ids)) - dead
-    chosen = sorted(inside - set.union(*(names[s.id] for s in SOURCES if s.id not in ids)))
+    chosen = sorted(inside - set.union(*(names[s.id] for s in EIGHT if s.id not in ids)))
     if not chosen:  # take a pair that is everywhere off the other lists
         chosen = ["LINK-USDT"]
-        others = {s.name: without("LINK") for s in SOURCES if s.id not in ids}
+        others = {s.name: without("LINK") for s in EIGHT if s.id not in ids}
         moving = with_listings(moving, others)
     result = discovered(moving, folder, include=(chosen[0],), no_new_s=4.0)
     assert 1 == result.directions["okx->mexc"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from known import DIRECTIONS, SOURCES
+from known import EIGHT, TWELVE
 from scan.discovery.kit import config_for, instrument, run, simulated, with_listings
 from spreadscan.catalogue import built_in
 from spreadscan.cli.discover import echo_result
@@ -21,7 +21,7 @@ from spreadscan.errors import ConfigError
 from spreadscan.lists import load
 from spreadscan.sim import Market
 
-ALL = {s.name: s for s in SOURCES}
+ALL = {s.name: s for s in EIGHT}
 NOTHING = Confirmed()
 EXCHANGES = ("binance", "bybit", "mexc", "okx")
 
@@ -240,7 +240,7 @@ def discovered(market: Market, folder: Path, identity: str = "", **options: Any)
 
 def suspects(market: Market) -> dict[str, str]:
     """Return source -> the pair that is another coin there."""
-    return {SOURCES[s].name: market.instruments[s][i].symbol for s, i in market.suspects}
+    return {EIGHT[s].name: market.instruments[s][i].symbol for s, i in market.suspects}
 
 
 def test_another_coin_of_the_market_makes_no_direction(
@@ -271,7 +271,7 @@ def test_another_coin_of_the_market_makes_no_direction(
 
 
 def names_of(direction: int) -> tuple[str, str]:
-    d = DIRECTIONS[direction]
+    d = TWELVE[direction]
     return d.buy.name, d.sell.name
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from known import SOURCES
+from known import EIGHT
 from scan.discovery.kit import instrument
 from spreadscan.config import Config
 from spreadscan.discovery import ids as ids_module
@@ -55,15 +55,15 @@ def test_directions_that_are_not_enabled_make_nothing_usable() -> None:
     assert {"okx-spot": "A", "mexc-futures": "A"} == kept(config, okx_spot="AB", mexc_futures="AC")
 
 
-@given(st.fixed_dictionaries({s.name.replace("-", "_"): st.text("ABCDE") for s in SOURCES}))
+@given(st.fixed_dictionaries({s.name.replace("-", "_"): st.text("ABCDE") for s in EIGHT}))
 def test_left_out_is_exactly_what_no_direction_has(sources: dict[str, str]) -> None:
     """By the words of the rule, listing by listing."""
     config = Config()
     usable = {
         coin
         for coin in "ABCDE"
-        for buy in SOURCES
-        for sell in SOURCES
+        for buy in EIGHT
+        for sell in EIGHT
         if (buy.kind, sell.kind) == ("spot", "perpetual") and buy.exchange != sell.exchange
         and coin in sources[buy.name.replace("-", "_")]
         and coin in sources[sell.name.replace("-", "_")]

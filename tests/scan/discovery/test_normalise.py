@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from known import DIRECTIONS, SOURCES
+from known import EIGHT, TWELVE
 from scan.discovery.kit import listed
 from spreadscan.config import Config, Universe
 from spreadscan.discovery.normalise import direction_pairs, normalise
@@ -130,11 +130,11 @@ NAMES = st.sets(st.text("ABC", min_size=1, max_size=3), max_size=20)
 # -- directions
 
 
-@given(st.fixed_dictionaries({source.name: NAMES for source in SOURCES}))
+@given(st.fixed_dictionaries({source.name: NAMES for source in EIGHT}))
 def test_twelve_directions_by_intersection(symbols: dict[str, set[str]]) -> None:
     pairs = direction_pairs(Config(), symbols)
     assert list(range(12)) == list(pairs)
-    for direction in DIRECTIONS:
+    for direction in TWELVE:
         buy, sell = direction.buy, direction.sell
         assert ("spot", "perpetual") == (buy.kind, sell.kind)
         assert buy.exchange != sell.exchange
@@ -142,16 +142,16 @@ def test_twelve_directions_by_intersection(symbols: dict[str, set[str]]) -> None
 
 
 def test_the_twelve_are_all_pairs_of_exchanges() -> None:
-    found = {(d.buy.id, d.sell.id) for d in DIRECTIONS}
-    spots = [s.id for s in SOURCES if s.kind == "spot"]
-    perps = [s.id for s in SOURCES if s.kind == "perpetual"]
-    assert {(b, s) for b in spots for s in perps if SOURCES[b].exchange != SOURCES[s].exchange} == (
+    found = {(d.buy.id, d.sell.id) for d in TWELVE}
+    spots = [s.id for s in EIGHT if s.kind == "spot"]
+    perps = [s.id for s in EIGHT if s.kind == "perpetual"]
+    assert {(b, s) for b in spots for s in perps if EIGHT[b].exchange != EIGHT[s].exchange} == (
         found
     )
 
 
 def test_a_source_that_did_not_answer_leaves_its_directions_empty() -> None:
-    everywhere = {source.name: {"A"} for source in SOURCES if source.name != "okx-spot"}
+    everywhere = {source.name: {"A"} for source in EIGHT if source.name != "okx-spot"}
     pairs = direction_pairs(Config(), everywhere)
     assert [[], [], []] + [["A"]] * 9 == [pairs[i] for i in range(12)]
 

@@ -211,7 +211,9 @@ def test_after_a_cut_only_the_missing_are_asked_for() -> None:
 
 @pytest.mark.parametrize("name", VENUES)
 def test_batches_have_the_size_of_the_venue(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = {"binance": 200, "okx": 100, "bybit": 50, "mexc": 30}[name.split("-")[0]]
+    expected = {"binance": 200, "okx": 100, "bybit": 50, "mexc": 30, "gate": 150}[
+        name.split("-")[0]
+    ]
     batches: list[int] = []
 
     class Session:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from spreadcore import Instance
 
-from known import SOURCE_BY_NAME
+from known import SOURCE_BY_NAME, SOURCES
 from scan.feeds.kit import config_of, counter, lists_of, quick, quote, run, until, working
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds import worker as worker_module
@@ -31,7 +31,7 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def instance(make_instance: Callable[..., Instance]) -> Instance:
-    return make_instance(n_symbols=64)
+    return make_instance(n_sources=len(SOURCES), n_symbols=64)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from spreadcore.tape import Tape
 
-from known import DIRECTIONS, SOURCES
+from known import EIGHT, TWELVE
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import Listed, SourceList
 from spreadscan.recordings import FrameFiles
@@ -79,7 +79,7 @@ def write_generated(folder: Path, instruments: Mapping[str, Sequence[Instrument]
     of = {source: {i.symbol for i in rows} for source, rows in instruments.items()}
     pairs = {
         d.id: [ids[name] for name in sorted(buys & sells)]
-        for d in DIRECTIONS
+        for d in TWELVE
         if (buys := of.get(d.buy.name, set())) and (sells := of.get(d.sell.name, set()))
     }
     write_set(
@@ -105,13 +105,13 @@ def market_recording(
 ) -> Path:
     """Record the simulated market: a link per source, frames as its venue sends them."""
     market = Market(seed, rate)
-    instruments = {s.name: _one_each(market.instruments[s.id]) for s in SOURCES}
+    instruments = {s.name: _one_each(market.instruments[s.id]) for s in EIGHT}
     known = {name: {i.venue_symbol for i in rows} for name, rows in instruments.items()}
     frames: dict[str, list[Row]] = {
         name: [(START_NS, 1, 0, b"wss://example.test")] for name in instruments
     }
     for at_ns, series, k in market.due(0, int(seconds * S)):
-        name = SOURCES[series.source_id].name
+        name = EIGHT[series.source_id].name
         if series.symbol in known[name]:
             book = market.book(series, k, at_ns, START_NS + at_ns + OFFSET_NS)
             opcode = 2 if name == "mexc-spot" else 1

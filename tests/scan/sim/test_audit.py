@@ -36,6 +36,8 @@ BULK: dict[str, tuple[str, dict[str, str]]] = {
     "mexc-futures": ("/api/v1/contract/ticker", {}),
     "okx-spot": ("/api/v5/market/tickers", {"instType": "SPOT"}),
     "okx-futures": ("/api/v5/market/tickers", {"instType": "SWAP"}),
+    "gate-spot": ("/api/v4/spot/tickers", {}),
+    "gate-futures": ("/api/v4/futures/usdt/tickers", {}),
 }
 TOUCH = {  # bid, ask, and the row's own time
     "binance-spot": ("bidPrice", "askPrice", ""),
@@ -46,12 +48,14 @@ TOUCH = {  # bid, ask, and the row's own time
     "mexc-futures": ("bid1", "ask1", ""),
     "okx-spot": ("bidPx", "askPx", "ts"),
     "okx-futures": ("bidPx", "askPx", "ts"),
+    "gate-spot": ("highest_bid", "lowest_ask", ""),
+    "gate-futures": ("highest_bid", "lowest_ask", ""),
 }
 TIMED = [name for name, keys in TOUCH.items() if keys[2]]
 SHOWS = {  # by default
     "binance-spot": "zeros", "binance-futures": "last", "bybit-spot": "absent",
     "bybit-futures": "absent", "mexc-spot": "zeros", "mexc-futures": "zeros",
-    "okx-spot": "empty", "okx-futures": "empty",
+    "okx-spot": "empty", "okx-futures": "empty", "gate-spot": "last", "gate-futures": "last",
 }  # fmt: skip
 
 
@@ -119,7 +123,8 @@ class Asked:
 
 def by_symbol(page: Any) -> dict[str, Any]:
     rows = page if isinstance(page, list) else page.get("data") or page["result"]["list"]
-    return {row.get("symbol") or row["instId"]: row for row in rows}
+    keys = ("symbol", "instId", "currency_pair", "contract")
+    return {next(row[key] for key in keys if key in row): row for row in rows}
 
 
 @asynccontextmanager
@@ -508,7 +513,7 @@ def test_wrong_shapes(lab: Lab, name: str) -> None:
             assert [] == (empty["result"]["list"] if rows is None else rows)
             error = found["error_body"].json
             assert not isinstance(error, list)
-            code = error.get("code", error.get("retCode"))
+            code = error.get("code", error.get("retCode", error.get("label")))
             assert code not in (0, "0", None)
 
     lab.run(main())
@@ -558,6 +563,8 @@ HEAVY: dict[str, tuple[str, dict[str, str], int]] = {  # a page and how many of 
     "mexc-futures": ("/api/v1/contract/ticker", {"symbol": "BTC_USDT"}, 20),
     "okx-spot": ("/api/v5/system/status", {}, 1),
     "okx-futures": ("/api/v5/public/instruments", {"instType": "SWAP"}, 20),
+    "gate-spot": ("/api/v4/spot/time", {}, 200),
+    "gate-futures": ("/api/v4/spot/time", {}, 200),
 }
 REFUSED: dict[str, tuple[int, str, Any]] = {
     "binance": (429, "code", -1003),
@@ -565,6 +572,7 @@ REFUSED: dict[str, tuple[int, str, Any]] = {
     "mexc-spot": (429, "code", 429),
     "mexc-futures": (200, "code", 510),
     "okx": (429, "code", "50011"),
+    "gate": (429, "label", "TOO_MANY_REQUESTS"),
 }
 
 

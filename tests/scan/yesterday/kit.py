@@ -28,6 +28,7 @@ ANSWERS = {
     "bybit": b'{"success":true,"ret_msg":"pong","conn_id":"recorded","op":"ping"}',
     "mexc": b'{"channel":"pong","data":1}',
     "okx": b"pong",
+    "gate": b'{"time":1,"channel":"spot.pong","event":"","result":null}',
 }
 
 

@@ -80,7 +80,7 @@ def test_our_feed_ends_with_the_recorded_table(
     make_instance: Callable[..., Instance], market: Market, day: Day, name: str
 ) -> None:
     folder, last = day
-    instance = make_instance(n_symbols=64)
+    instance = make_instance(n_sources=len(SOURCES), n_symbols=64)
     rows = rows_of(market, name)
 
     def same() -> list[bool]:
