@@ -8,7 +8,7 @@ import pytest
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM
 
-from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
+from known import EIGHT, SOURCE_BY_NAME, TWELVE
 from spreadscan.app import build
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, DirectionSettings, Engine, Paths, VenueSettings
@@ -34,8 +34,8 @@ def test_an_accounts_tier_wins_over_venues_which_win_over_the_table() -> None:
     table = {name: venue.spec.taker_bps for name, venue in VENUES.items()}
     expected = table | {"okx-spot": 8.0, "mexc-futures": -0.5, "okx-futures": 4.0}
     assert expected == {name: build.taker_fee(config, name)[0] for name in VENUES}
-    for direction in DIRECTIONS:
-        legs = [expected[SOURCES[s].name] for s in (direction.buy.id, direction.sell.id)]
+    for direction in TWELVE:
+        legs = [expected[EIGHT[s].name] for s in (direction.buy.id, direction.sell.id)]
         assert sum(legs) == build.fees_bps(config)[direction.id]
 
 
@@ -51,8 +51,8 @@ class Market:
         self.instance = instance
         lists = Lists(
             generation=1, names=("X-USDT",) * 4, retired=frozenset(),
-            pairs={d.id: (SYMBOL,) for d in DIRECTIONS}, sources={},
-            edges=tuple(Edge(d.id, d.id, d.buy.id, SYMBOL, d.sell.id, SYMBOL) for d in DIRECTIONS),
+            pairs={d.id: (SYMBOL,) for d in TWELVE}, sources={},
+            edges=tuple(Edge(d.id, d.id, d.buy.id, SYMBOL, d.sell.id, SYMBOL) for d in TWELVE),
         )  # fmt: skip
         config = Config(
             instance=instance.name,
@@ -61,7 +61,7 @@ class Market:
         reload = Reload(config, lists, instance)
         self.engine = build.EngineRunner(config, reload, instance).engine
         self.now = now_ns()
-        for source in SOURCES:
+        for source in EIGHT:
             bid = 99.9 if source.kind == "spot" else 101.0
             ask = 100.0 if source.id == OKX else 101.1
             instance.quotes.write(source.id, SYMBOL, bid, ask, 10.0, 10.0, 0, self.now)
@@ -70,7 +70,7 @@ class Market:
     def signals(self) -> list[str]:
         found = []
         while (signal := self.instance.ring.peek()) is not None:
-            found.append(DIRECTIONS[signal.edge].name)
+            found.append(TWELVE[signal.edge].name)
             self.instance.ring.advance()
         return found
 
@@ -99,11 +99,11 @@ def test_a_direction_has_its_own_converge_limit(instance) -> None:
         engine=Engine(threshold_bps=150.0, converge_bps=50.0),
         directions={"okx->bybit": DirectionSettings(converge_bps=120.0)},
     )
-    for direction in DIRECTIONS[:3]:
+    for direction in TWELVE[:3]:
         assert instance.active.move(direction.id, FREE, REARM)
     market.engine.scan(market.now)
-    states = [instance.active.state(direction.id) for direction in DIRECTIONS[:3]]
-    assert ["okx->mexc", "okx->bybit", "okx->binance"] == [d.name for d in DIRECTIONS[:3]]
+    states = [instance.active.state(direction.id) for direction in TWELVE[:3]]
+    assert ["okx->mexc", "okx->bybit", "okx->binance"] == [d.name for d in TWELVE[:3]]
     assert [REARM, FREE, REARM] == states
 
 

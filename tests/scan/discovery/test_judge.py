@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from spreadcore import Instance, region
 from spreadcore.active import FREE, SIGNALLED, TRACKED
 
-from known import DIRECTIONS, SOURCE_BY_NAME, every_edge
+from known import SOURCE_BY_NAME, TWELVE, every_edge
 from scan.discovery.kit import NOBODY, config_for, listed, run, simulated
 from spreadscan.config import Config, VenueSettings
 from spreadscan.discovery import Result, discover
@@ -297,4 +297,4 @@ def test_a_source_that_cannot_be_reached_is_not_silent(moving: Market, tmp_path:
         run(main())
     lists = load(tmp_path / "generated")
     assert {0} == {row.silent_runs for row in lists.sources[SPOT].symbols}
-    assert {d.id: 2 for d in DIRECTIONS} == {d: len(ids) for d, ids in lists.pairs.items()}
+    assert {d.id: 2 for d in TWELVE} == {d: len(ids) for d, ids in lists.pairs.items()}
