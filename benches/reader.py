@@ -26,7 +26,7 @@ from spreadcore import Instance, region
 from spreadcore.intake import FeedIntake
 from spreadcore.layout import SECTIONS
 
-from known import SOURCE_BY_NAME
+from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from plain_decoders import PLAIN
 from spreadscan.app.processes import run_async
 from spreadscan.clock import now_ns

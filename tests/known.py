@@ -7,6 +7,7 @@ SOURCES = built_in().sources
 SOURCE_BY_NAME = built_in().source
 DIRECTIONS = built_in().directions
 EIGHT = tuple(source for source in SOURCES if source.default)  # what is scanned by default
+EIGHT_BY_NAME = {source.name: source for source in EIGHT}
 LATER = tuple(source.name for source in SOURCES if not source.default)
 TWELVE = tuple(d for d in DIRECTIONS if d.buy.default and d.sell.default)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cases.kit import COINS, TRANSPORTS, Case, Fake, case, until, venue_symbol
-from known import SOURCES
+from known import EIGHT as SOURCES
 from scan.feeds.kit import ack, is_request, refusal
 from spreadscan.sim.connection import Connection
 from spreadscan.sim.protocols import Answer

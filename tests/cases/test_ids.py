@@ -9,7 +9,7 @@ import pytest
 from spreadcore import Instance
 
 from cases.kit import TRANSPORTS, Fake, case, until, venue_symbol
-from known import SOURCE_BY_NAME
+from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from spreadscan.lists import load
 from spreadscan.types import Book
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cases.kit import COINS, TRANSPORTS, Fake, case, until
-from known import SOURCES
+from known import EIGHT as SOURCES
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

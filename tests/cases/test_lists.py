@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from cases.kit import COINS, TRANSPORTS, Case, Fake, case, until, venue_symbol
-from known import DIRECTIONS, SOURCES
+from known import EIGHT as SOURCES
+from known import TWELVE as DIRECTIONS
 from spreadscan.lists import load
 from spreadscan.sim.pages.halts import with_halts
 from spreadscan.types import Book

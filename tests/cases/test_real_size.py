@@ -16,7 +16,7 @@ from spreadcore import Instance
 from spreadcore.region import exists
 
 from cases.kit import COINS, Case, Fake, case, until
-from known import SOURCE_BY_NAME
+from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from spreadscan.lists import load
 
 pytestmark = pytest.mark.e2e

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e import oracle
-from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
+from known import EIGHT as SOURCES
+from known import EIGHT_BY_NAME as SOURCE_BY_NAME
+from known import TWELVE as DIRECTIONS
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.sim.market import Market, Touch

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from known import DIRECTIONS, SOURCES
+from known import EIGHT as SOURCES
+from known import TWELVE as DIRECTIONS
 from spreadscan.lists import Lists
 from spreadscan.sim.market import Market, Touch
 

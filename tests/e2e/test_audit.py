@@ -9,7 +9,7 @@ import pytest
 from spreadcore import Instance
 
 from e2e.conftest import Scanner, Simulators, until
-from known import SOURCES
+from known import EIGHT as SOURCES
 
 OFTEN = ("--set", "audit.every_s=1", "--set", "audit.funding_every_s=5")
 

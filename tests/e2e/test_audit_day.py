@@ -22,7 +22,9 @@ import pytest
 from e2e import oracle
 from e2e.bad_day import RATE, SEED, Day, Heard, Pair, live_pairs, make_day, of_the_set
 from e2e.conftest import Scanner, Simulators, until
-from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
+from known import EIGHT as SOURCES
+from known import EIGHT_BY_NAME as SOURCE_BY_NAME
+from known import TWELVE as DIRECTIONS
 from spreadscan.clock import now_ns
 from spreadscan.config import load as load_settings
 from spreadscan.lists import Lists

@@ -19,7 +19,8 @@ import spreadcore
 from e2e import oracle
 from e2e.bad_day import RATE, SEED, Day, Heard, Pair, live_pairs, make_day, of_the_set
 from e2e.conftest import Scanner, Simulators, until
-from known import DIRECTIONS, SOURCES
+from known import EIGHT as SOURCES
+from known import TWELVE as DIRECTIONS
 from spreadscan.clock import now_ns
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists

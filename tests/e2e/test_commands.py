@@ -11,7 +11,8 @@ from spreadcore import Instance
 from spreadcore.region import create, exists, unlink
 
 from e2e.conftest import ROOT, Scanner, Simulators, adopt, spreadscan, until
-from known import DIRECTIONS, SOURCE_BY_NAME
+from known import EIGHT_BY_NAME as SOURCE_BY_NAME
+from known import TWELVE as DIRECTIONS
 from spreadscan.app.build import WRITABLE
 from spreadscan.lists import load
 

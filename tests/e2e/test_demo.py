@@ -9,7 +9,7 @@ from spreadcore.region import exists
 
 from e2e.conftest import ROOT, spreadscan
 from e2e.oracle import event_rows
-from known import SOURCES
+from known import EIGHT as SOURCES
 from spreadscan.cli.demo import _say
 
 pytestmark = pytest.mark.e2e

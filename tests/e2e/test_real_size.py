@@ -9,7 +9,8 @@ from spreadcore import Instance
 from spreadcore.region import exists, unlink
 
 from e2e.conftest import Simulators, spreadscan
-from known import DIRECTIONS, SOURCES
+from known import EIGHT as SOURCES
+from known import TWELVE as DIRECTIONS
 from spreadscan.config import Config
 from spreadscan.discovery.normalise import direction_pairs, normalise
 from spreadscan.disk.files import data_files, read_rows

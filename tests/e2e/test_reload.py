@@ -17,7 +17,7 @@ from spreadcore.region import exists, unlink
 
 from e2e.conftest import Scanner, Simulators, environment, spreadscan, until
 from e2e.test_scan import SOCKETS, all_sockets_open
-from known import SOURCE_BY_NAME
+from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from spreadscan.catalogue import built_in
 from spreadscan.discovery.ids import assign_edges
 from spreadscan.discovery.write import write_set

@@ -14,7 +14,9 @@ import spreadcore
 
 from e2e import oracle
 from e2e.conftest import RATE, SEED, Scanner, Simulators, until
-from known import DIRECTIONS, SOURCE_BY_NAME, SOURCES
+from known import EIGHT as SOURCES
+from known import EIGHT_BY_NAME as SOURCE_BY_NAME
+from known import TWELVE as DIRECTIONS
 from spreadscan.app.build import fees_bps
 from spreadscan.clock import now_ns
 from spreadscan.config import load

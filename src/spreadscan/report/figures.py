@@ -1,7 +1,7 @@
 """The pictures of all tracks together. Each takes tracks and returns a figure; none reads."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -111,7 +111,7 @@ def median(values: Floats) -> float:
 def heat_signals(tracks: Tracks) -> Figure:
     """Directions by hours of the day: how many signals."""
     counts = _by_hour(tracks, np.ones(len(tracks)))
-    return _heat(counts, "signals", lambda value: f"{value:,.0f}")
+    return _heat(counts, _directions(tracks), "signals", lambda value: f"{value:,.0f}")
 
 
 def heat_peaks(tracks: Tracks) -> Figure:
@@ -120,7 +120,15 @@ def heat_peaks(tracks: Tracks) -> Figure:
     tracks = tracks.where(known)
     sums, counts = (_by_hour(tracks, w) for w in (tracks.peak_net_bps, np.ones(len(tracks))))
     with np.errstate(invalid="ignore"):
-        return _heat(sums / counts, "bps mean peak net", lambda value: f"{value:.0f}")
+        cells = sums / counts
+    return _heat(cells, _directions(tracks), "bps mean peak net", lambda value: f"{value:.0f}")
+
+
+def _directions(tracks: Tracks) -> list[int]:
+    """Return the directions that have a row: those scanned by default, and any with a track."""
+    seen = set(tracks.direction[tracks.direction >= 0].tolist())
+    by_default = {d.id for d in built_in().directions if d.buy.default and d.sell.default}
+    return sorted(by_default | seen)
 
 
 def _by_hour(tracks: Tracks, weights: Floats) -> Floats:
@@ -132,24 +140,29 @@ def _by_hour(tracks: Tracks, weights: Floats) -> Floats:
     return sums.reshape(-1, _HOURS)
 
 
-def _heat(cells: Floats, unit: str, text: Callable[[float], str]) -> Figure:
-    found, axes = figure(10, 3.9)
+def _heat(
+    cells: Floats, directions: Sequence[int], unit: str, text: Callable[[float], str]
+) -> Figure:
+    found, axes = figure(10, 0.3 + 0.3 * len(directions))
     bare(axes)
     most = np.nanmax(cells, initial=0.0) or 1.0
-    for (row, hour), value in np.ndenumerate(cells):
+    for (row, hour), value in np.ndenumerate(cells[directions]):
         empty = not value > 0
         share = 0.0 if empty else 0.1 + (_STRONGEST - 0.1) * value / most
         face = to_rgba(COLOURS["grid"], 0.35) if empty else to_rgba(COLOURS["heat"], share)
         box = Rectangle((hour + 0.04, row + 0.05), 0.92, 0.9, facecolor=face, linewidth=0)
         shown = "0" if empty else text(value)
-        hint(box, f"{direction_name(row)}, {hour:02d}:00-{hour:02d}:59 UTC: {shown} {unit}")
+        hint(
+            box,
+            f"{direction_name(directions[row])}, {hour:02d}:00-{hour:02d}:59 UTC: {shown} {unit}",
+        )
         axes.add_patch(box).set_in_layout(False)  # measuring hundreds of these takes seconds
         if not empty:
             number = axes.text(hour + 0.5, row + 0.5, _short(value), fontsize=7.5)
             number.set(ha="center", va="center", in_layout=False)
-    axes.set(xlim=(0, _HOURS), ylim=(len(cells), 0), xlabel="hour of the day, UTC")
+    axes.set(xlim=(0, _HOURS), ylim=(len(directions), 0), xlabel="hour of the day, UTC")
     axes.set_xticks(np.arange(_HOURS) + 0.5, [f"{hour:02d}" for hour in range(_HOURS)])
-    axes.set_yticks(np.arange(len(cells)) + 0.5, [direction_name(row) for row in range(len(cells))])
+    axes.set_yticks(np.arange(len(directions)) + 0.5, [direction_name(d) for d in directions])
     return found
 
 

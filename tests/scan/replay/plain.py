@@ -48,7 +48,8 @@ def plainly(folder, out):
     """Play a recording that begins at START_NS."""
     recording, config = Recording(folder), settings_of(folder, (), {})
     lists = load(folder / "generated")
-    instance = private_instance(config.capacity, ring_id_of(recording))
+    capacity = build.new_capacity(config, len(lists.names), lists.n_edge_ids)
+    instance = private_instance(capacity, ring_id_of(recording))
     engine = build.make_engine(config, build.make_index(config, lists, instance), instance)
     tracker = Tracker(
         instance, config, lists.names, lists.edges, build.fees_bps(config),

@@ -315,19 +315,19 @@ def test_a_hostile_name_breaks_no_row(market):
 
 
 def test_a_signal_of_an_edge_nobody_knows_waits_for_lists_that_have_it(make_instance, market):
-    wide = make_instance(n_sources=8, n_symbols=64, n_edges=1024, force=True)
-    wide.ring.push(1000, market.now, market.now, market.now, 100.0, BID_40, 1.0, 1.0)
+    wide = make_instance(n_sources=8, n_symbols=64, n_edges=2048, force=True)
+    wide.ring.push(2000, market.now, market.now, market.now, 100.0, BID_40, 1.0, 1.0)
     market.instance = wide
     tracker = market.started()
     tracker.poll(market.now)
     assert (1, []) == (wide.ring.queued, market.events())
-    newer = [*EDGES, Edge(1000, 0, OKX_SPOT, 2, MEXC_FUTURES, 2)]
+    newer = [*EDGES, Edge(2000, 0, OKX_SPOT, 2, MEXC_FUTURES, 2)]
     tracker.relist(SYMBOLS, newer, {}, market.now)
     tracker.poll(market.now)
     assert ["PEPE-USDT"] == [row["symbol"] for row in market.events()]
-    wide.ring.push(1001, market.now, market.now, market.now, 100.0, BID_40, 1.0, 1.0)
+    wide.ring.push(2001, market.now, market.now, market.now, 100.0, BID_40, 1.0, 1.0)
     tracker.poll(market.now)
-    with pytest.raises(Halt, match="edge 1001, expected one of the 769 of the lists"):
+    with pytest.raises(Halt, match="edge 2001, expected one of the 1281 of the lists"):
         tracker.poll(market.now + 11 * S)
     assert 1 == wide.ring.queued
 

@@ -520,7 +520,7 @@ BAD_FIELDS = {
     "event": ["", "OPEN ", "open"],
     "ring_id": ["", "0x12", "12.0"],
     "sequence": ["", "-", "1e3"],
-    "direction_id": ["", "12", "-1"],
+    "direction_id": ["", "99", "-1"],
     "symbol_id": ["", "64", "-1"],
     "track_id": ["", "x", "00000000-00000"],
     "buy_px": ["much"],
