@@ -56,6 +56,7 @@ class Demo:
                 str(rate),
                 "--write-config",
                 str(addresses),
+                *(word for name in self.config.sources for word in ("--source", name)),
             ]
             with _child(command, quiet=True) as child:
                 _wait_for(addresses.exists, child, "the simulators")
