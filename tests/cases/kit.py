@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from aiohttp import WSMsgType, web
 from spreadcore.region import exists, unlink
 
-from known import EIGHT as SOURCES
+from known import SOURCES
 from spreadscan.sim.connection import Connection
 from spreadscan.sim.exchange import Exchange, Topic
 from spreadscan.sim.harm import Harm
