@@ -86,7 +86,7 @@ def test_an_instance_that_is_too_small_is_refused_a_larger_one_is_not(
 ) -> None:
     create(name, n_symbols=64)
     done = spreadscan("init", "--instance", name, cwd=folder)
-    sentence(done, 2, "capacity 8 x 64 x 4096 x 4096", "at least 8 x 4096 x 12 x 4096", "init --force")
+    sentence(done, 2, "capacity 8 x 64 x 4096 x 4096", "at least 8 x 4096 x 16384 x 4096", "init --force")
     create(name, n_symbols=8192, force=True)
     done = spreadscan("init", "--instance", name, cwd=folder)
     assert (0, True) == (done.returncode, "is there already" in done.stdout)
@@ -207,8 +207,8 @@ def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path,
     done = spreadscan(*command, cwd=folder)
     assert 0 == done.returncode, done.stderr
     assert (
-        f"capacity 8 x 64 x 4096 x 4096 x 4096, at least 8 x {n_ids} x 12 x 4096 needed "
-        "(sources, symbols, directions, tracks): made anew with 8 x 1024 x 12 x 4096"
+        f"capacity 8 x 64 x 4096 x 4096, at least 8 x {n_ids} x 16384 x 4096 needed "
+        "(sources, symbols, edges, tracks): made anew with 8 x 1024 x 16384 x 4096"
     ) in done.stderr
     assert 1024 == Instance(name).region("control").n_symbols
     Instance(name, writable=WRITABLE["ctl"]).control.pause = True
