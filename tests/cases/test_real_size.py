@@ -104,7 +104,7 @@ def test_an_instance_without_room_refuses_and_the_next_run_makes_it_anew(tmp_pat
             assert (n, 1) == (room(made), made.status()["generation"])
         done = made.run("run", "--seconds", "1.5", "--layout", "single")
         assert 0 == done.returncode, done.stderr
-        needed = f"capacity 8 x {n} x 12 x 4096, at least 8 x {n + 1} x 12 x 4096 needed"
+        needed = f"capacity 8 x {n} x 16384 x 4096, at least 8 x {n + 1} x 16384 x 4096 needed"
         assert needed in done.stderr
         assert 2 * n == room(made)
 

@@ -86,8 +86,9 @@ def test_an_instance_that_is_too_small_is_refused_a_larger_one_is_not(
 ) -> None:
     create(name, n_symbols=64)
     done = spreadscan("init", "--instance", name, cwd=folder)
-    sentence(done, 2, "capacity 8 x 64 x 4096 x 4096", "at least 8 x 4096 x 16384 x 4096", "init --force")
-    create(name, n_symbols=8192, force=True)
+    least = "at least 8 x 4096 x 16384 x 4096"
+    sentence(done, 2, "capacity 8 x 64 x 4096 x 4096", least, "init --force")
+    create(name, n_symbols=8192, n_edges=16_384, force=True)
     done = spreadscan("init", "--instance", name, cwd=folder)
     assert (0, True) == (done.returncode, "is there already" in done.stdout)
 

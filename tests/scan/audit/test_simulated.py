@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from spreadcore import Instance
 
-from known import SOURCE_BY_NAME
+from known import LATER, SOURCE_BY_NAME
 from scan.audit.kit import S, auditing
 from scan.feeds.kit import counter, lists_of, run, settings, until, working
 from spreadscan.clock import now_ns
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("soon")
 
 @pytest.fixture(scope="session")
 def moving() -> Market:
-    return Market(seed=1, rate=3_000.0)
+    return Market(seed=1, rate=3_000.0, also=LATER)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from known import LATER
 from scan.clients.test_ccxt import READS, aimed, listen, unified
 from scan.feeds.kit import run, until
 from scan.yesterday import kit
@@ -18,7 +19,7 @@ Day = tuple[Path, dict[str, list[Book]]]
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return Market(seed=1, rate=10_000.0)
+    return Market(seed=1, rate=10_000.0, also=LATER)
 
 
 @pytest.fixture(scope="module")

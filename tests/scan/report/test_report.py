@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from known import DIRECTIONS
+from known import TWELVE as DIRECTIONS
 from scan.export import made
 from spreadscan.cli import options
 from spreadscan.cli.main import commands
@@ -178,7 +178,7 @@ def test_best_pairs_and_cells_are_those_of_a_loop(data):
     assert [sum(values) for _, values in expected] == pytest.approx(
         [pair.kept_usdt for pair in got], rel=1e-3, abs=1e-3
     )
-    cells = np.zeros((len(DIRECTIONS), 24))
+    cells = np.zeros(figures._by_hour(tracks, np.ones(len(tracks))).shape)
     for s in spreads:
         cells[s.direction, datetime.fromtimestamp(s.opened_s, UTC).hour] += 1
     assert cells.tolist() == figures._by_hour(tracks, np.ones(len(tracks))).tolist()

@@ -9,7 +9,7 @@ import pytest
 from spreadcore import active
 from spreadcore.engine import Engine
 
-from known import DIRECTIONS
+from known import TWELVE as DIRECTIONS
 from pairs import Pairs
 from scan.tracker.conftest import FEES, SYMBOLS
 from scan.tracker.test_loop import RealUtc

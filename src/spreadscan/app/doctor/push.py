@@ -24,6 +24,7 @@ async def subscribed(venue: Venue, push: StatusPush, ws_url: str, feeds: Feeds) 
         heard,
         timeout_s=feeds.connect_timeout_s,
         max_frame_bytes=_FRAME_BYTES_MAX,
+        headers=venue.spec.headers,
     )
     closed = asyncio.create_task(socket.wait_closed())
     try:
