@@ -292,7 +292,7 @@ class Case:
                 process.communicate(timeout=15)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.communicate()
+                process.communicate(timeout=15)  # an orphan may hold its pipes
 
     def status(self) -> dict[str, Any]:
         """Return what `ctl status --json` says; {} while there is nothing to attach to."""

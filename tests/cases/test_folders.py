@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +173,39 @@ def test_a_scanner_that_is_killed_passes_its_folder_on(tmp_path: Path) -> None:
             assert 0 == process.wait(15)
         assert not (tmp_path / "data" / ".tracker.lock").exists()
         unlink(f"{it.instance}-b")
+
+
+def test_a_scanner_that_is_killed_while_its_workers_start_leaves_none_of_them(
+    tmp_path: Path,
+) -> None:
+    """The signal that the kernel sends them must not meet a handler of the supervisor's."""
+    with market(tmp_path) as it:
+        discovered(it)
+        for n in range(8):
+            with it.scanning("--no-discover") as process:
+                until(lambda: children_of(process.pid), "a worker")
+                time.sleep(0.03 * n)
+                process.kill()
+                process.wait()
+            until(lambda: not running_with(it.config), "the end of every worker")
+
+
+def children_of(pid: int) -> str:
+    """Return the pids of a process's children, "" for none or where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return ""
+
+
+def running_with(config: Path) -> list[str]:
+    """Return the pids of the processes that were started with a config."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and str(config).encode() in (entry / "cmdline").read_bytes():
+                found.append(entry.name)
+    return found
 
 
 def test_a_tracker_that_died_is_started_on_its_own_folder(tmp_path: Path) -> None:

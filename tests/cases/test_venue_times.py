@@ -38,14 +38,13 @@ def account(folder):
 
 def with_time(source, time, n):
     """The source's own frame, its times replaced: by key, wherever they stand."""
-    symbol = {"bybit": "BTCUSDT", "binance": "BTCUSDT", "mexc": "BTC_USDT"}.get(
-        source.partition("-")[0], "BTC-USDT"
-    )
+    names = {"bybit": "BTCUSDT", "binance": "BTCUSDT", "mexc": "BTC_USDT", "gate": "BTC_USDT"}
+    symbol = names.get(source.partition("-")[0], "BTC-USDT")
     tree = json.loads(VENUES[source].render(Book(symbol, 60000.1, 5.0, 60000.2, 5.0, 10**18, n)))
 
     def walk(node):
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            if key in ("ts", "cts", "T", "E"):
+            if key in ("ts", "cts", "T", "E", "t", "time_ms"):
                 node[key] = time
             elif isinstance(value, (dict, list)):
                 walk(value)

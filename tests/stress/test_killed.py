@@ -124,7 +124,7 @@ def test_engine_killed_anywhere_in_a_push(loops, children, make_instance):
         outcomes[whole] += 1
         assert (0 if whole is None else 1) == ring.queued
         again = SignalRing(ring.region)
-        sequence = again.push(1, 0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
+        sequence = again.push(1, 1, 1, 1, 1.0, 1.0, 1.0, 1.0)
         assert (2**64 - 3 if whole is None else 2**64 - 2) == sequence
         ring._start_at(2**64 - 3)
     assert outcomes[None] > 0

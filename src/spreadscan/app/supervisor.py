@@ -167,6 +167,10 @@ class Supervisor:
             code = 1
             try:
                 signal.set_wakeup_fd(-1)
+                # our handlers note a signal for the supervisor: until the worker has its own, a
+                # SIGTERM would be lost, and a worker whose parent died meanwhile live on
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_DFL)
                 processes.die_with_parent(parent)
                 self._close_lease()  # else it would be held for as long as its children live
                 self._close_pidfds()

@@ -28,7 +28,11 @@ def day(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Day:
     return folder, kit.record(folder, market)
 
 
-@pytest.mark.parametrize("name", [name for name, reads in READS.items() if reads])
+# of Gate the client wants pages, of margins and of other perpetuals, that no recording has
+SERVED = [name for name, reads in READS.items() if reads and name not in LATER]
+
+
+@pytest.mark.parametrize("name", SERVED)
 def test_the_client_ends_with_the_recorded_prices(market: Market, day: Day, name: str) -> None:
     folder, last = day
     wanted = {
