@@ -98,5 +98,9 @@ class BadGenerated(Halt):
     """The set in generated/ is missing, mixed, or of another version."""
 
 
+class OtherFormat(BadGenerated, ConfigError):
+    """The generated set is of another version of the program: the user has to decide."""
+
+
 class BadData(Halt):
     """A file in data/ is of another version or not ours."""

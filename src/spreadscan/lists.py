@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from spreadscan.catalogue import Direction, built_in
-from spreadscan.errors import BadGenerated, ConfigError
+from spreadscan.errors import BadGenerated, ConfigError, OtherFormat
 from spreadscan.types import Instrument
 
 FORMAT = 3
@@ -429,7 +429,7 @@ def _decode_metadata(path: Path) -> tuple[Metadata, bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadGenerated(f"{path}: {error}, expected metadata of discovery") from None
     if metadata.format != FORMAT:
-        raise BadGenerated(
+        raise OtherFormat(
             f"{path}: format {metadata.format}, expected {FORMAT}: of another version of the "
             "program (`spreadscan discover --fresh` writes it anew)"
         )

@@ -222,6 +222,19 @@ def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path,
     assert 1024 == Instance(name).region("control").n_symbols
 
 
+def test_a_set_of_another_version_is_refused_and_stays(
+    folder: Path, discovered: Path, name: str
+) -> None:
+    shutil.copytree(discovered, folder / "generated")
+    path = folder / "generated" / "metadata.json"
+    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
+    before = path.read_bytes()
+    for command in (["run"], ["run", "--no-discover"], ["discover"], ["feed", "okx-spot"]):
+        done = spreadscan(*command, "--instance", name, cwd=folder)
+        sentence(done, 2, "metadata.json: format 2, expected 3", "`spreadscan discover --fresh`")
+        assert before == path.read_bytes()
+
+
 def test_a_mixed_set_is_refused(folder: Path, discovered: Path, name: str) -> None:
     shutil.copytree(discovered, folder / "generated")
     (folder / "generated" / "edges.bin").write_bytes(b"SPRDEDG1\0\0\0\0\0\0\0\0")

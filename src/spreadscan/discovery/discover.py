@@ -37,7 +37,7 @@ from spreadscan.discovery.report import IN_NO_DIRECTION, Result, SourceResult, r
 from spreadscan.discovery.units import read_before, settle
 from spreadscan.discovery.validate import Validation
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import BadGenerated, ConfigError
+from spreadscan.errors import BadGenerated, ConfigError, OtherFormat
 from spreadscan.inuse import ListsInUse, held_roles, lists_in_use, settings_in_use
 from spreadscan.lists import (
     Listed,
@@ -232,6 +232,8 @@ def _previous(config: Config, fresh: bool) -> tuple[Lists | None, int]:
         if not (folder / "metadata.json").exists():
             return None, 0
         if not fresh:
+            if isinstance(error, OtherFormat):  # it says itself what to do
+                raise
             raise BadGenerated(
                 f"{error}; ids cannot be kept: mend it, or give ids anew with `discover --fresh`"
             ) from None
