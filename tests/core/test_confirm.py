@@ -3,6 +3,7 @@
 import pytest
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
 from spreadcore.confirm import Confirmation
+from spreadcore.edges import EdgeIndex
 from spreadcore.engine import Engine
 from spreadcore.errors import CoreError
 
@@ -62,6 +63,19 @@ def instance(make_instance):
 @pytest.fixture
 def rig(instance):
     return Rig(instance)
+
+
+def test_an_edge_whose_number_goes_to_other_legs_begins_to_hold_anew(rig):
+    rig.put(101.0, T)
+    assert [] == rig.turn(T)
+    other = EdgeIndex(2, 64, 64)
+    other.add(SYMBOL, SPOT, SYMBOL + 1, PERP, SYMBOL + 1)
+    for source, bid in ((SPOT, 99.9), (PERP, 101.0)):
+        rig.instance.quotes.write(source, SYMBOL + 1, bid, bid + 0.1, 10.0, 10.0, 0, T)
+    rig.engine.replace_index(other)
+    assert 1 == rig.engine.scan(T + WAIT)
+    assert [] == rig.turn(T + WAIT)
+    assert [T + 2 * WAIT] == rig.turn(T + 2 * WAIT)
 
 
 def test_a_spread_that_stands_signals_once_its_time_is_over(rig):

@@ -16,8 +16,19 @@ from spreadscan import reload as reload_module
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Paths
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import BadGenerated
-from spreadscan.lists import Hosts, Listed, Lists, Origin, SourceList, changes, load, successor
+from spreadscan.errors import BadGenerated, ConfigError
+from spreadscan.lists import (
+    Edge,
+    Hosts,
+    Listed,
+    Lists,
+    Origin,
+    SourceList,
+    changes,
+    check_capacity,
+    load,
+    successor,
+)
 from spreadscan.reload import Reload
 
 A, B, C = row(0, "AUSDT"), row(1, "BUSDT"), row(2, "CUSDT")
@@ -209,6 +220,30 @@ def test_ids_of_new_pairs_follow() -> None:
     assert 4 == len(successor(lists_of(1), lists_of(2, "ABCD")).names)
     with pytest.raises(BadGenerated, match="ids given anew need a restart"):
         successor(lists_of(1), lists_of(2, "DBCA"))
+
+
+def test_an_edge_in_use_keeps_its_legs_and_one_that_is_retired_may_be_anothers() -> None:
+    used, retired = Edge(0, 0, 6, 0, 5, 0), Edge(1, 0, 6, 1, 5, 1, retired_unix_s=7)
+    old = msgspec.structs.replace(lists_of(1), edges=(used, retired))
+
+    def newer(*edges: Edge) -> Lists:
+        return msgspec.structs.replace(lists_of(2), edges=edges)
+
+    other = Edge(1, 0, 6, 2, 5, 2)
+    assert (used, other) == successor(old, newer(used, other)).edges
+    assert successor(old, newer(used._replace(retired_unix_s=9)))
+    for wrong in (newer(other), newer(used._replace(sell_row=2), other)):
+        with pytest.raises(BadGenerated, match=r"edge 0 is .*; ids given anew need a restart"):
+            successor(old, wrong)
+
+
+def test_lists_with_more_edges_than_the_instance_has_room_for_are_refused() -> None:
+    lists = msgspec.structs.replace(lists_of(1), edges=(Edge(7, 0, 6, 0, 5, 0),))
+    check_capacity(lists, 3, 8)
+    with pytest.raises(ConfigError, match="8 edges, expected at most 7, which the instance has"):
+        check_capacity(lists, 3, 7)
+    with pytest.raises(ConfigError, match="3 ids, expected at most 2"):
+        check_capacity(lists, 2, 8)
 
 
 def test_an_id_without_a_pair_may_become_another_pairs_and_no_source_keeps_the_old_one() -> None:

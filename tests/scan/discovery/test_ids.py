@@ -1,16 +1,27 @@
 """Which pairs get a number: those that a direction can use; and how long it stays theirs."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from known import EIGHT
 from scan.discovery.kit import instrument
+from spreadscan.catalogue import built_in
 from spreadscan.config import Config
 from spreadscan.discovery import ids as ids_module
-from spreadscan.discovery.ids import NONE, REUSE_AFTER_S, Ids, assign_ids, comparable, ids_before
+from spreadscan.discovery.ids import (
+    NONE,
+    REUSE_AFTER_S,
+    Ids,
+    assign_edges,
+    assign_ids,
+    comparable,
+    ids_before,
+)
 from spreadscan.errors import ConfigError
-from spreadscan.lists import Lists
+from spreadscan.lists import Edge, Lists
 from spreadscan.types import Instrument
 
 NAMES = st.sets(st.text("ABC", min_size=1, max_size=3), max_size=20)
@@ -158,3 +169,65 @@ def test_more_ids_than_the_layout_can_number(monkeypatch: pytest.MonkeyPatch) ->
         assign_ids({"A", "B", "D"}, found, 0)
     gone = assign_ids({"A", "B"}, found, 0)
     assert ("A", "B", "D") == assign_ids({"A", "B", "D"}, gone, 30 * DAY).names
+
+
+# -- edges
+
+CATALOGUE = built_in()
+
+
+def edges_of(pairs: dict[int, set[int]], before: Iterable[Edge], unix_s: int) -> dict[int, Edge]:
+    found = assign_edges(CATALOGUE, pairs, before, unix_s)
+    assert sorted(edge.id for edge in found) == [edge.id for edge in found]
+    return {edge.id: edge for edge in found}
+
+
+def test_edges_of_a_pair_stand_side_by_side_and_name_the_legs_of_their_direction() -> None:
+    found = edges_of({0: {1, 0}, 3: {1}}, (), DAY)
+    okx_mexc, mexc_okx = CATALOGUE.direction_at[0], CATALOGUE.direction_at[3]
+    assert [
+        Edge(0, 0, okx_mexc.buy.id, 0, okx_mexc.sell.id, 0),
+        Edge(1, 0, okx_mexc.buy.id, 1, okx_mexc.sell.id, 1),
+        Edge(2, 3, mexc_okx.buy.id, 1, mexc_okx.sell.id, 1),
+    ] == list(found.values())
+
+
+def test_the_number_of_an_edge_that_is_gone_is_free_after_a_month_and_no_sooner() -> None:
+    first = edges_of({0: {0, 1}}, (), DAY)
+    gone = edges_of({0: {1}}, first.values(), 2 * DAY)
+    assert (2 * DAY, False, True) == (gone[0].retired_unix_s, gone[0].in_use, gone[1].in_use)
+    soon = edges_of({0: {1, 2}}, gone.values(), 31 * DAY)
+    assert (0, 2) == (soon[0].buy_row, soon[2].buy_row)
+    assert 2 * DAY == soon[0].retired_unix_s  # not anew
+    late = edges_of({0: {1, 2}}, gone.values(), 32 * DAY)
+    assert {0: 2, 1: 1} == {number: edge.buy_row for number, edge in late.items()}
+    back = edges_of({0: {0, 1}}, gone.values(), 31 * DAY)
+    assert first == back
+    assert 2 * DAY == edges_of({0: {1}}, gone.values(), 5)[0].retired_unix_s  # a clock put back
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 11), st.sets(st.integers(0, 5)), max_size=4), max_size=6
+    ),
+    st.integers(0, 40 * DAY),
+)
+def test_edges_are_as_many_as_wanted_and_stay_while_they_are_in_use(
+    runs: list[dict[int, set[int]]], step_s: int
+) -> None:
+    found: dict[int, Edge] = {}
+    for n, pairs in enumerate(runs):
+        before, unix_s = found, DAY + n * step_s
+        found = edges_of(pairs, before.values(), unix_s)
+        used = [(edge.direction, edge.buy_row) for edge in found.values() if edge.in_use]
+        assert sorted((d, row) for d, rows in pairs.items() for row in rows) == sorted(used)
+        for number, old in before.items():
+            free = not old.in_use and unix_s - old.retired_unix_s >= REUSE_AFTER_S
+            assert free or found[number][:6] == old[:6]
+
+
+def test_more_edges_than_the_layout_can_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids_module, "EDGES_MAX", 3)
+    assert 3 == len(edges_of({0: {0, 1, 2}}, (), DAY))
+    with pytest.raises(ConfigError, match="4 edges, expected at most 3"):
+        edges_of({0: {0, 1, 2}, 1: {0}}, (), DAY)
