@@ -37,7 +37,7 @@ from measure import quantile
 from spreadscan.audit.worker import AuditWorker
 from spreadscan.clock import now_ns
 from spreadscan.config import Audit, Config, Paths, VenueSettings
-from spreadscan.lists import Listed, Lists, SourceList
+from spreadscan.lists import Listing, Lists, SourceList
 from spreadscan.sim import Market
 from spreadscan.sim.server import SimOptions, SimServer, run_sim
 from spreadscan.venues import VENUES
@@ -142,7 +142,7 @@ def _direction() -> int:
 
 def _lists(market: Market) -> Lists:
     rows = tuple(
-        Listed(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
+        Listing(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
         for i, found in enumerate(market.instruments[SOURCE_BY_NAME[SPOT].id][:N_SYMBOLS])
     )
     return Lists(

@@ -20,12 +20,12 @@ from time import perf_counter_ns
 from types import ModuleType
 
 from spreadcore import Instance, region
-from spreadcore.frames import FrameIntake
-from spreadcore.intake import FeedIntake
+from spreadcore.frames import LinkIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import SECTIONS
 from spreadcore.wire.decoder import FrameDecoder
 
-from spreadscan.sim.blocks import FIRST_ROUND, Block
+from spreadscan.sim.flood_frames import FIRST_ROUND, Block
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
 
@@ -41,11 +41,11 @@ class Feed:
 
     def __init__(self, instance: Instance, source_id: int, n_symbols: int) -> None:
         sections = [instance.region(name) for name in ("quotes", "dirty", "health")]
-        self.intake = FeedIntake(*sections, source_id)
+        self.intake = SourceIntake(*sections, source_id)
         names = [f"{i:X}COINUSDT" for i in range(n_symbols)]
         for symbol, name in enumerate(names):
             self.intake.add_symbol(symbol, name=name)
-        self.frames = FrameIntake(self.intake, FrameDecoder(VENUE.schema), 1)
+        self.frames = LinkIntake(self.intake, FrameDecoder(VENUE.schema), 1)
         rng = random.Random(n_symbols)
         order = names * (N_FRAMES // n_symbols)
         rng.shuffle(order)

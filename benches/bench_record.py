@@ -67,7 +67,7 @@ def bench_record(
             off.append(us_per_frame(instance, seconds))
             run = RecordingRun(instance, config, folder)
             run.begin()
-            until(lambda run=run: all(run.look().recording.values()), "eight recording feeds")
+            until(lambda run=run: all(run.keep_up().recording.values()), "eight recording feeds")
             on.append(us_per_frame(instance, seconds))
             done, late = run.end()
             assert not late

@@ -28,7 +28,7 @@ from scan.replay.plain import plainly
 from scan.replay.tapes import market_recording
 from spreadscan.recordings import Block, Recording
 from spreadscan.replay import Job, run_job
-from spreadscan.replay.material import lists_of, settings_of
+from spreadscan.replay.inputs import lists_of, settings_of
 from spreadscan.replay.scan import Scan
 
 ROWS = [("2,000 quotes/s", 2_000.0, 120.0), ("20,000 quotes/s", 20_000.0, 20.0)]

@@ -132,7 +132,7 @@ def _plain_tick_s(instance: Instance, folder: Path, n: int) -> float:
         for _ in range(ticks):
             now = now_ns()
             text = iso_utc(now)
-            watch.look(now)
+            watch.refresh(now)
             rows = []
             for k, (name, direction, symbol) in enumerate(tracks):
                 pair = watch.read(direction.buy.id, symbol, direction.sell.id, symbol, now)

@@ -6,7 +6,7 @@ data[ends[i + 1]].
 from libc.stdint cimport int64_t, uint64_t
 from picows.picows cimport WSFrame, WSTransport
 
-from spreadcore.frames cimport FrameIntake, frame_take
+from spreadcore.frames cimport LinkIntake, frame_take
 from spreadcore.listener cimport FrameListener
 from spreadcore.wire.decoder cimport FrameDecoder, Item, decode
 from spreadcore.wire.program cimport MAX_ITEMS
@@ -38,7 +38,7 @@ def decode_frames(FrameDecoder decoder not None, const unsigned char[::1] data n
         raise RuntimeError(f"{declined} frames were declined, expected a quote of each")
 
 
-def take_frames(FrameIntake intake not None, const unsigned char[::1] data not None,
+def take_frames(LinkIntake intake not None, const unsigned char[::1] data not None,
                 const int64_t[::1] ends not None, int64_t recv_ns):
     """Take every frame into the table, once; the gate has to accept all of them."""
     cdef const char* start = <const char*>&data[0]

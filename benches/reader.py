@@ -23,7 +23,7 @@ from typing import Any
 
 import aiohttp
 from spreadcore import Instance, region
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import SECTIONS
 
 from known import EIGHT_BY_NAME as SOURCE_BY_NAME
@@ -73,7 +73,7 @@ class Reader:
         worker = FeedWorker(self.venue, self.config, self.lists, self.instance)
         task = asyncio.create_task(worker.run(lambda: self.done))
         await _until(lambda: self.frames > 0)
-        (session,) = next(iter(worker._shards)).sessions
+        (session,) = next(iter(worker._keepers)).sessions
         transport = getattr(session._socket, "_transport", None)
         if transport is not None and transport.is_secure:
             self.tls = f"{type(transport.underlying_transport).__name__}, {ssl.OPENSSL_VERSION}"
@@ -131,9 +131,9 @@ class Reader:
         rows = self.lists.sources[self.source].subscribed
         return {row.instrument.venue_symbol: row.symbol_id for row in rows}
 
-    def intake(self) -> FeedIntake:
+    def intake(self) -> SourceIntake:
         sections = [self.instance.region(name) for name in ("quotes", "dirty", "health")]
-        intake = FeedIntake(*sections, self.source_id, self.venue.schema.id_reset)
+        intake = SourceIntake(*sections, self.source_id, self.venue.schema.id_reset)
         for symbol_id in self.ids.values():
             intake.add_symbol(symbol_id)
         return intake
@@ -168,7 +168,7 @@ class Reader:
 class _Gate:
     """Takes the books of a FrameReader into the table, as the feed worker does."""
 
-    def __init__(self, intake: FeedIntake, ids: dict[str, int]) -> None:
+    def __init__(self, intake: SourceIntake, ids: dict[str, int]) -> None:
         self._intake, self._ids = intake, ids
 
     def book(self, book: Book, recv_ns: int) -> bool:

@@ -28,7 +28,7 @@ from spreadscan.discovery.normalise import direction_pairs, normalise
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated
-from spreadscan.lists import Listed, Origin, SourceList, load, read_metadata
+from spreadscan.lists import Listing, Origin, SourceList, load, read_metadata
 from spreadscan.sim import Market
 
 _HERE = Path(__file__).parent
@@ -71,13 +71,13 @@ def write_lists(
             source: SourceList(
                 source=source,
                 symbols=tuple(
-                    Listed(symbol_id=ids[name], symbol=name, state="valid", instrument=rows[name])
+                    Listing(symbol_id=ids[name], symbol=name, state="valid", instrument=rows[name])
                     for name in sorted(rows)
                 ),
             )
             for source, rows in kept.items()
         },
-        listed={source: len(rows) for source, rows in kept.items()},
+        n_listed={source: len(rows) for source, rows in kept.items()},
         report="",
         unix_ns=time.time_ns(),
         origin=_origin_there(folder),
@@ -103,7 +103,7 @@ def adopt(folder: Path, config: Config) -> None:
         pairs=lists.pairs,
         edges=lists.edges,
         sources=lists.sources,
-        listed=lists.listed,
+        n_listed=lists.n_listed,
         report="",
         unix_ns=time.time_ns(),
         origin=origin_of(config),

@@ -4,12 +4,12 @@
 # the whole frame is the reference decoder's.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from spreadcore.intake cimport FeedIntake, Intake
+from spreadcore.intake cimport SourceIntake, Intake
 from spreadcore.wire.decoder cimport FrameDecoder
 from spreadcore.wire.program cimport Program
 from spreadcore.wire.shape cimport Shapes
 
-cdef struct FrameCore:
+cdef struct LinkCore:
     Intake* intake
     const Program* program
     Shapes* shapes
@@ -23,10 +23,10 @@ cdef struct FrameCore:
     int64_t last_quote_ns       # of one with a quote that passed
 
 # quotes that passed the gate, or -1 - why the reference decoder has to look
-cdef int frame_take(FrameCore* f, const char* frame, size_t n, int64_t recv_ns) noexcept nogil
+cdef int frame_take(LinkCore* f, const char* frame, size_t n, int64_t recv_ns) noexcept nogil
 
-cdef class FrameIntake:
+cdef class LinkIntake:
     cdef:
-        FrameCore core
-        readonly FeedIntake feed
+        LinkCore core
+        readonly SourceIntake feed
         FrameDecoder _decoder

@@ -29,12 +29,12 @@ cdef uint32_t look_up(void* intake, const char* name, size_t n) noexcept nogil:
     return symbol
 
 
-cdef void note_odd_times(FrameCore* f, uint64_t n) noexcept nogil:
+cdef void count_odd_times(LinkCore* f, uint64_t n) noexcept nogil:
     f.odd_times += n
     count(&f.intake.health.counters[C_ODD_TIMES], n)
 
 
-cdef int frame_take(FrameCore* f, const char* frame, size_t n, int64_t recv_ns) noexcept nogil:
+cdef int frame_take(LinkCore* f, const char* frame, size_t n, int64_t recv_ns) noexcept nogil:
     cdef Item items[MAX_ITEMS]
     cdef int i, code, passed = 0, odd = 0
     cdef int found = decode(f.program, f.shapes, frame, n, items, look_up, f.intake)
@@ -54,7 +54,7 @@ cdef int frame_take(FrameCore* f, const char* frame, size_t n, int64_t recv_ns) 
         if code < 0 and f.refused == 0:
             f.refused = code
     if odd:
-        note_odd_times(f, odd)
+        count_odd_times(f, odd)
     f.frames += 1
     f.last_recv_ns = recv_ns
     if passed:
@@ -63,10 +63,10 @@ cdef int frame_take(FrameCore* f, const char* frame, size_t n, int64_t recv_ns) 
     return passed
 
 
-cdef class FrameIntake:
+cdef class LinkIntake:
     """The intake of one socket of a feed: `link` is its number, the decoder that of the venue."""
 
-    def __cinit__(self, FeedIntake feed not None, FrameDecoder decoder not None, uint32_t link):
+    def __cinit__(self, SourceIntake feed not None, FrameDecoder decoder not None, uint32_t link):
         self.feed, self._decoder = feed, decoder
         self.core.intake = &feed.intake
         self.core.program = &decoder.program
@@ -80,9 +80,9 @@ cdef class FrameIntake:
         """
         return frame_take(&self.core, <const char*>frame, len(frame), recv_ns)
 
-    def note_odd_times(self, uint64_t n):
+    def count_odd_times(self, uint64_t n):
         """Count quotes of this socket, read by the reference decoder, whose time was no Unix ms."""
-        note_odd_times(&self.core, n)
+        count_odd_times(&self.core, n)
 
     def record(self, uint32_t opcode, bytes payload not None, int64_t recv_ns):
         """Copy a frame to the feed's tape, where it has one."""

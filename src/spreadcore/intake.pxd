@@ -76,7 +76,7 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
                        int64_t recv_ns) noexcept nogil
 cdef void intake_flush(Intake* k, int64_t now_ns) noexcept nogil
 
-cdef class FeedIntake:
+cdef class SourceIntake:
     cdef:
         Intake intake
         Region _quotes

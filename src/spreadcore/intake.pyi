@@ -6,7 +6,7 @@ from spreadcore.tape import Tape
 
 RESETS: Final[dict[str, int]]
 
-class FeedIntake:
+class SourceIntake:
     def __init__(
         self,
         quotes: Region,

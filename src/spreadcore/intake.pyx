@@ -173,7 +173,7 @@ cdef void intake_flush(Intake* k, int64_t now_ns) noexcept nogil:
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
-cdef class FeedIntake:
+cdef class SourceIntake:
     """Intake of one source; the caller holds the source's lease and is its only writer.
 
     id_reset: 'never', 'is_one' or 'newer_time' (which lower ids are a new sequence). keep_tops:

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t
 from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
 
-from spreadcore.frames cimport FrameCore, FrameIntake
+from spreadcore.frames cimport LinkCore, LinkIntake
 
 cdef class FrameListener(WSListener):
     cdef:
@@ -12,8 +12,8 @@ cdef class FrameListener(WSListener):
         readonly int close_code         # of the close frame: -1 = none came, 0 = it had none
         readonly str close_text
         bint _deaf                      # closed by us: what still arrives is nobody's any more
-        FrameIntake _intake
-        FrameCore* _core                # NULL: every message is for `owner`
+        LinkIntake _intake
+        LinkCore* _core                # NULL: every message is for `owner`
         object _owner
         Py_ssize_t _max
         list _parts                     # of a fragmented message

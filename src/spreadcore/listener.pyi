@@ -1,11 +1,11 @@
 from typing import Any
 
 from picows import WSListener
-from spreadcore.frames import FrameIntake
+from spreadcore.frames import LinkIntake
 
 class FrameListener(WSListener):
     def __init__(
-        self, owner: Any, max_frame_bytes: int, intake: FrameIntake | None = None
+        self, owner: Any, max_frame_bytes: int, intake: LinkIntake | None = None
     ) -> None: ...
     @property
     def transport(self) -> Any: ...

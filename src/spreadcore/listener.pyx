@@ -18,7 +18,7 @@ cdef class FrameListener(WSListener):
     socket is closed for a longer message.
     """
 
-    def __cinit__(self, owner not None, Py_ssize_t max_frame_bytes, FrameIntake intake=None):
+    def __cinit__(self, owner not None, Py_ssize_t max_frame_bytes, LinkIntake intake=None):
         self._owner = owner
         self._max = max_frame_bytes
         self._intake = intake

@@ -7,12 +7,12 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from spreadcore.engine cimport Engine, EngineCore
-from spreadcore.frames cimport FrameCore
+from spreadcore.frames cimport LinkCore
 from spreadcore.layout cimport MAX_SOURCES, HealthSlot
 from spreadcore.tape cimport Record
 
 cdef struct Reel:               # one source
-    FrameCore frame             # of all its links: the link is set for each frame
+    LinkCore frame             # of all its links: the link is set for each frame
     HealthSlot* health
     const char* data            # current block: packed records
     size_t size

@@ -9,7 +9,7 @@ from spreadcore.atomics cimport load_relaxed, store_release
 from spreadcore.confirm cimport confirm_alarm_ns
 from spreadcore.engine cimport engine_turn
 from spreadcore.frames cimport frame_take
-from spreadcore.intake cimport FeedIntake, intake_flush
+from spreadcore.intake cimport SourceIntake, intake_flush
 from spreadcore.quotes cimport Quotes
 from spreadcore.wire.decoder cimport FrameDecoder
 
@@ -135,7 +135,7 @@ cdef class Playback:
         self.n_sources = engine.core.quotes.n_sources
         self._owned = {}
 
-    def add(self, FeedIntake feed not None, FrameDecoder decoder not None):
+    def add(self, SourceIntake feed not None, FrameDecoder decoder not None):
         """Play a source too, by its gate (of the engine's own table) and its venue's decoder."""
         (<Quotes>self._engine._owned[0]).region.check_same(feed._quotes)
         cdef Reel* r = self.reels + feed.source_id

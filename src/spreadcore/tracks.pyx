@@ -47,7 +47,7 @@ cdef enum:
     PROVEN_AFTER_S = 120        # an opening quote is found wrong within it, or has been replaced
 
 
-class Looked(NamedTuple):
+class Sampled(NamedTuple):
     """One look at all tracks.
 
     rows: whole lines. late: (slot, ns without a row until now, statistics with this look).
@@ -206,8 +206,8 @@ cdef class TrackTable:
         """Return the StatsTuple of a track."""
         return stats_tuple(&self._track(slot).stats)
 
-    def look(self, int64_t now_ns, bytes time not None, *, bint rows=True):
-        """Look at every track that has not ended; return a Looked.
+    def sample(self, int64_t now_ns, bytes time not None, *, bint rows=True):
+        """Look at every track that has not ended; return a Sampled.
 
         time: of now_ns, as it stands in the rows. rows=False: look, but leave no rows.
         """
@@ -251,7 +251,7 @@ cdef class TrackTable:
                 ended.append((slot, reason, pair_tuple(found, now_ns) if found != NULL else None))
             elif found != NULL:
                 self._show(slot)
-        return Looked(self._rows[:at - self._rows], n_rows, late, ended)
+        return Sampled(self._rows[:at - self._rows], n_rows, late, ended)
 
     cdef int _end(self, size_t slot) except -1:
         cdef Track* t = self._track(slot)

@@ -68,7 +68,7 @@ cdef class PairWatch:
                     f"source id: {source}, expected below {quotes.table.n_sources}")
             self.rule.confirm_ns[<size_t>source] = stale_limit_ns(seconds)
 
-    def look(self, int64_t now_ns):
+    def refresh(self, int64_t now_ns):
         """Take the sources' beats as of now_ns; read() judges by the last look."""
         look_at_beats(&self.rule, now_ns)
 

@@ -206,7 +206,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _is_loopback(url)
             for name in self.sources
             if (own := self.venues.get(name))
-            for url in (*listed(own.ws_url or ()), *listed(own.rest_url or ()))
+            for url in (*urls_of(own.ws_url or ()), *urls_of(own.rest_url or ()))
         )
 
     def limits_bps(self, direction: Direction) -> tuple[float, float]:
@@ -254,7 +254,7 @@ def load(
     return Loaded(config, origins)
 
 
-def listed(given: str | tuple[str, ...]) -> tuple[str, ...]:
+def urls_of(given: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return a setting that is one text or several as several."""
     return (given,) if isinstance(given, str) else given
 
@@ -565,7 +565,7 @@ def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
             given = getattr(own, field)
             if given == ():
                 refuse(f"venues.{name}.{field}", f"an empty list, expected {schemes[1]}://host")
-            for url in listed(given or ()):
+            for url in urls_of(given or ()):
                 if not _is_url(url, schemes):
                     expected = f"expected {schemes[1]}://host[:port]"
                     refuse(f"venues.{name}.{field}", f"{url!r}, {expected}")

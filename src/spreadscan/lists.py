@@ -18,7 +18,7 @@ from spreadscan.catalogue import Direction, built_in
 from spreadscan.errors import BadGenerated, ConfigError, OtherFormat
 from spreadscan.types import Instrument
 
-FORMAT = 3
+FORMAT = 4
 SYMBOLS_MAGIC = b"SPRDSYM1"
 EDGES_MAGIC = b"SPRDEDG1"
 _CLASS = struct.Struct("<HBB")  # id, buy source, sell source
@@ -30,7 +30,7 @@ NAME_BYTES_MAX = 255  # of a pair's name in UTF-8
 State = Literal["valid", "quiet", "quarantined", "invalid"]
 
 
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """One pair of one source.
 
     quiet: listed, but silent during validation, in silent_runs of them in a row; kept.
@@ -52,15 +52,15 @@ class SourceList(msgspec.Struct, frozen=True, kw_only=True):
     """All pairs of a source, in order of symbol id."""
 
     source: str
-    symbols: tuple[Listed, ...]
+    symbols: tuple[Listing, ...]
 
     @property
-    def subscribed(self) -> tuple[Listed, ...]:
+    def subscribed(self) -> tuple[Listing, ...]:
         """Those that a feed subscribes to."""
         return tuple(s for s in self.symbols if s.state != "invalid")
 
     @property
-    def compared(self) -> tuple[Listed, ...]:
+    def compared(self) -> tuple[Listing, ...]:
         """Those that may stand in a direction."""
         return tuple(
             s
@@ -69,7 +69,7 @@ class SourceList(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def changes(old: Sequence[Listed], new: Sequence[Listed]) -> tuple[list[Listed], list[Listed]]:
+def changes(old: Sequence[Listing], new: Sequence[Listing]) -> tuple[list[Listing], list[Listing]]:
     """Return what went and what came between two lists of pairs to subscribe to.
 
     A pair whose id, venue symbol or units differ went and came: what stood of it is not true.
@@ -79,7 +79,7 @@ def changes(old: Sequence[Listed], new: Sequence[Listed]) -> tuple[list[Listed],
     return gone, [row for key, row in becomes.items() if key not in was]
 
 
-def _identity(row: Listed) -> tuple[int, str, str]:
+def _identity(row: Listing) -> tuple[int, str, str]:
     i = row.instrument
     # text: a contract size that is not known is NaN, which equals nothing
     return row.symbol_id, i.venue_symbol, repr((i.multiplier, i.qty_scale))
@@ -117,14 +117,14 @@ class Edge(NamedTuple):
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Why a source gave no list, or no quote at all, when the set was made.
 
-    listed: UTC of the list that its pairs in the set are from, "" where the set has none of it.
+    list_written: UTC of the list that its pairs in the set are from, "" where it has none.
     """
 
     why: str
-    listed: str = ""
+    list_written: str = ""
 
     def __str__(self) -> str:
-        pairs = f"those it listed at {self.listed[:19]}Z" if self.listed else "none"
+        pairs = f"those it listed at {self.list_written[:19]}Z" if self.list_written else "none"
         return f"{self.why.rstrip('.')}; its pairs in the set: {pairs}"
 
 
@@ -207,8 +207,8 @@ def _patterns(origin: Origin) -> str:
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """What the set is; hashes by file name (blake2b, 16 bytes, hex).
 
-    listed: pairs by source that it listed as trading when it last answered, the universe aside;
-    halts: rows that it listed as not trading then.
+    n_listed: pairs by source that it listed as trading when it last answered, the universe aside;
+    n_halted: rows that it listed as not trading then.
     failed: sources that did not answer this time, or did not quote.
     retired_unix_s: since when an id has been without a pair.
     origin: None in sets of format 1.
@@ -220,8 +220,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     symbols: int  # ids in use
     hashes: dict[str, str]
-    listed: dict[str, int] = {}
-    halts: dict[str, int] = {}
+    n_listed: dict[str, int] = {}
+    n_halted: dict[str, int] = {}
     failed: dict[str, Failure] = {}
     retired_unix_s: dict[int, int] = {}
     origin: Origin | None = None
@@ -232,8 +232,8 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
 
     edges: of all directions, retired ones among them, by rising id.
 
-    written, listed, halts, failed, retired_unix_s, origin: as in Metadata. No two sets are written
-    at one time.
+    written, n_listed, n_halted, failed, retired_unix_s, origin: as in Metadata. No two sets are
+    written at one time.
     """
 
     generation: int
@@ -243,8 +243,8 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourceList]
     edges: tuple[Edge, ...] = ()
     written: str = ""
-    listed: dict[str, int] = {}
-    halts: dict[str, int] = {}
+    n_listed: dict[str, int] = {}
+    n_halted: dict[str, int] = {}
     failed: dict[str, Failure] = {}
     retired_unix_s: dict[int, int] = {}
     origin: Origin | None = None
@@ -297,10 +297,16 @@ def encode_edges(directions: Collection[int], edges: Sequence[Edge]) -> bytes:
     return b"".join(parts)
 
 
-def encode_source(listed: SourceList) -> bytes:
+def encode_source(source_list: SourceList) -> bytes:
     """Return source_symbols/<source>.json: one object per line for people and grep."""
-    rows = b",\n".join(msgspec.json.encode(row) for row in listed.symbols)
-    return b'{"source":' + msgspec.json.encode(listed.source) + b',"symbols":[\n' + rows + b"\n]}\n"
+    rows = b",\n".join(msgspec.json.encode(row) for row in source_list.symbols)
+    return (
+        b'{"source":'
+        + msgspec.json.encode(source_list.source)
+        + b',"symbols":[\n'
+        + rows
+        + b"\n]}\n"
+    )
 
 
 def hash_of(content: bytes) -> str:
@@ -370,15 +376,15 @@ def successor(old: Lists, new: Lists) -> Lists:
     if old.origin is not None:
         refuse_foreign(new, old.origin, f"generation {new.generation}")
     refuse_other_ids(old, new)
-    proven = {name: listed for name, listed in new.sources.items() if listed.subscribed}
-    kept = {name: _still(listed, new.names) for name, listed in old.sources.items()}
+    proven = {name: found for name, found in new.sources.items() if found.subscribed}
+    kept = {name: _still(source_list, new.names) for name, source_list in old.sources.items()}
     return msgspec.structs.replace(new, sources=new.sources | kept | proven)
 
 
-def _still(listed: SourceList, names: Sequence[str]) -> SourceList:
+def _still(source_list: SourceList, names: Sequence[str]) -> SourceList:
     """Return a list of before without the pairs whose id is another pair's now."""
-    rows = tuple(row for row in listed.symbols if names[row.symbol_id] == row.symbol)
-    return msgspec.structs.replace(listed, symbols=rows)
+    rows = tuple(row for row in source_list.symbols if names[row.symbol_id] == row.symbol)
+    return msgspec.structs.replace(source_list, symbols=rows)
 
 
 def refuse_foreign(lists: Lists, wanted: Origin, subject: str) -> list[str]:
@@ -449,9 +455,9 @@ def _load(root: Path) -> Lists:
         raise BadGenerated(f"{root}: {error!r}, expected a set of `spreadscan discover`") from None
     if any(row >= len(names) for edge in edges for row in (edge.buy_row, edge.sell_row)):
         raise BadGenerated(f"{root}: edges.bin: ids beyond symbols.bin, expected one set")
-    for source, listed in sources.items():
+    for source, source_list in sources.items():
         if source not in built_in().source or any(
-            s.symbol_id >= len(names) for s in listed.symbols
+            s.symbol_id >= len(names) for s in source_list.symbols
         ):
             raise BadGenerated(f"{root}: {source}: ids beyond symbols.bin, expected one set")
     return Lists(
@@ -462,8 +468,8 @@ def _load(root: Path) -> Lists:
         edges=edges,
         sources=sources,
         written=metadata.written,
-        listed=metadata.listed,
-        halts=metadata.halts,
+        n_listed=metadata.n_listed,
+        n_halted=metadata.n_halted,
         failed=metadata.failed,
         retired_unix_s=metadata.retired_unix_s,
         origin=metadata.origin,

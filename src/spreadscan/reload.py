@@ -33,7 +33,7 @@ class Reload:
         self._again_at_ns = 0
         self._told = ""
 
-    def look(self) -> Lists:
+    def newest(self) -> Lists:
         """Return the set to use. A newer one is loaded by a thread, so this never waits."""
         if self._due() and self._loading.acquire(blocking=False):
             threading.Thread(target=self._load_beside, name="reload", daemon=True).start()

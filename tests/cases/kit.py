@@ -23,7 +23,7 @@ from spreadcore.region import exists, unlink
 from known import SOURCES
 from spreadscan.sim.connection import Connection
 from spreadscan.sim.exchange import Exchange, Topic
-from spreadscan.sim.harm import Harm
+from spreadscan.sim.fault_effects import FaultEffects
 from spreadscan.sim.pages import Pages
 from spreadscan.sim.ports import Server
 from spreadscan.sim.protocols import PROTOCOLS, Answer
@@ -88,7 +88,9 @@ class Fake(Exchange[Topic]):
         self.server: Fakes | None = None
         self._numbers: dict[Connection, int] = {}
         topics = [Topic(symbol) for symbol in self.px]
-        super().__init__(source, PROTOCOLS[source].rules, topics, Harm(source, (), SimTime(), 0), 0)
+        super().__init__(
+            source, PROTOCOLS[source].rules, topics, FaultEffects(source, (), SimTime(), 0), 0
+        )
 
     # -- hooks, called in the exchange's thread
 

@@ -31,7 +31,7 @@ def page(body: bytes, kind: str = "application/json", **more: Any) -> web.Respon
     return web.Response(body=body, content_type=kind, **more)
 
 
-class Listing(Fake):
+class FakeList(Fake):
     """A source whose list goes wrong in one way, the first `times` times or until it is good."""
 
     def __init__(self, source: str, how: str = "", times: float = math.inf) -> None:
@@ -105,7 +105,7 @@ def test_a_list_that_goes_wrong_once_is_asked_for_again(
     """Every source in another way; the ways move on from source to source."""
     order = ("okx-spot", "binance-spot", "bybit-spot", "mexc-futures", "mexc-spot", "okx-futures",
              "binance-futures", "bybit-futures")  # fmt: skip
-    fakes = [Listing(source, how, 1) for source, how in zip(order, hows, strict=True)]
+    fakes = [FakeList(source, how, 1) for source, how in zip(order, hows, strict=True)]
     extra = f"{QUICK}\ndiscovery.rest_timeout_s = 4.0"
     with case(tmp_path, *fakes, extra=extra) as it:
         found = it.run("discover", "--json")
@@ -121,7 +121,7 @@ def test_a_list_that_goes_wrong_once_is_asked_for_again(
 
 
 def test_a_source_that_is_missing_in_the_end_is_degraded(tmp_path: Path) -> None:
-    fakes = [Listing("bybit-futures", "503"), *map(Fake, ("binance-futures", "okx-spot"))]
+    fakes = [FakeList("bybit-futures", "503"), *map(Fake, ("binance-futures", "okx-spot"))]
     with case(tmp_path, *fakes, extra=f"{QUICK}\ndiscovery.backoff_ms = [10.0]") as it:
         found = it.run("discover")
         assert 3 == found.returncode, found.stderr
@@ -147,7 +147,7 @@ def test_whatever_takes_lists_away_at_a_reload_pairs_and_directions_stay(
     tmp_path: Path, transport: str
 ) -> None:
     fakes = {
-        name: Listing(name)
+        name: FakeList(name)
         for name in ("bybit-futures", "binance-spot", "binance-futures", "okx-spot")
     }
     extra = (
@@ -169,7 +169,7 @@ def test_whatever_takes_lists_away_at_a_reload_pairs_and_directions_stay(
             assert set(ways) == set(told["failed"])
             assert whole == directions(it)
             lists = load(tmp_path / "generated")
-            listed = lists.failed["bybit-futures"].listed
+            listed = lists.failed["bybit-futures"].list_written
             came = ways["bybit-futures"] == "sockets"
             assert (lists.written if came else first) == listed  # it does not get younger
             assert {"valid"} == {row.state for row in lists.sources["bybit-futures"].symbols}
@@ -199,7 +199,7 @@ def test_the_running_scanner_asks_again_by_itself(
     tmp_path: Path, sources: tuple[str, ...], code: int
 ) -> None:
     """Whether the reload went without a source, or was refused as one of two is too few."""
-    fakes = [Listing(name) for name in sources]
+    fakes = [FakeList(name) for name in sources]
     extra = f"{QUICK}\ndiscovery.tries = 1\ndiscovery.again_s = 4.0"
     with case(tmp_path, *fakes, extra=extra) as it, it.scanning() as scan:
         until(lambda: it.status().get("generation") and quoting(it), "quotes of every pair")

@@ -3,7 +3,7 @@
 import pytest
 from spreadcore.audit import AuditTable, VerdictTuple
 from spreadcore.errors import CoreError, TableFull
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import AUDIT_FIGURES, DECLINED, NOT_JUDGED
 from spreadcore.watch import PairWatch
 
@@ -116,7 +116,7 @@ def test_heard_or_confirmed(make_instance, verdict, age_s, limit_s, round_age_s,
         instance.quotes, instance.health, stale_after_s={SPOT: 120.0}, audit=instance.audit,
         confirm_within_s={SPOT: CONFIRM_S},
     )  # fmt: skip
-    watch.look(T)
+    watch.refresh(T)
     assert expected == watch.read(SPOT, SYMBOL, PERP, SYMBOL, T).tradable
 
 
@@ -130,7 +130,7 @@ def test_a_confirmation_is_no_beat(make_instance):
     watch = PairWatch(
         instance.quotes, instance.health, audit=instance.audit, confirm_within_s={SPOT: CONFIRM_S}
     )
-    watch.look(T)
+    watch.refresh(T)
     assert not watch.read(SPOT, SYMBOL, PERP, SYMBOL, T).tradable
 
 
@@ -269,7 +269,7 @@ def rig_without_audit(make_instance):
 def test_a_halted_symbol_is_emptied_and_declined_until_it_trades(make_instance):
     instance = make_instance(n_sources=3, n_symbols=64, n_edges=64)
     region = instance.region
-    intake = FeedIntake(region("quotes"), region("dirty"), region("health"), SPOT)
+    intake = SourceIntake(region("quotes"), region("dirty"), region("health"), SPOT)
     intake.add_symbol(SYMBOL)
     not_trading = -1 - DECLINED.index("not_trading")
 

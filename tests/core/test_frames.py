@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 from spreadcore.errors import CoreError
-from spreadcore.frames import FrameIntake
-from spreadcore.intake import FeedIntake
+from spreadcore.frames import LinkIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import DECLINED, FALLBACK
 from spreadcore.wire.decoder import FrameDecoder
 
@@ -39,11 +39,11 @@ class Feed:
     def __init__(self, instance, **options):
         self.instance = instance
         sections = [instance.region(name) for name in ("quotes", "dirty", "health")]
-        self.intake = FeedIntake(*sections, SOURCE, **options)
+        self.intake = SourceIntake(*sections, SOURCE, **options)
         for symbol, name in enumerate(NAMES):
             self.intake.add_symbol(symbol, name=name)
         self.decoder = FrameDecoder(schema())
-        self.frames = FrameIntake(self.intake, self.decoder, 7)
+        self.frames = LinkIntake(self.intake, self.decoder, 7)
 
     def quote(self, symbol):
         return self.instance.quotes.read(SOURCE, symbol)

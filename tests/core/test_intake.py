@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spreadcore import Instance, region
 from spreadcore.errors import CoreError, TableFull
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import DECLINED
 from spreadcore.quotes import QuoteTuple
 
@@ -32,7 +32,7 @@ class Feed:
 
     def __init__(self, instance, id_reset="never", **options):
         self.instance = instance
-        self.intake = FeedIntake(
+        self.intake = SourceIntake(
             *(instance.region(name) for name in ("quotes", "dirty", "health")), SOURCE, id_reset,
             **options,
         )  # fmt: skip
@@ -671,11 +671,11 @@ def test_ids_beyond_the_table_are_refused(feed, instance):
         with pytest.raises(TableFull, match="symbol id: 64, expected below 64"):
             call(64)
     with pytest.raises(TableFull, match="source id: 3, expected below 3"):
-        FeedIntake(*(instance.region(name) for name in ("quotes", "dirty", "health")), 3)
+        SourceIntake(*(instance.region(name) for name in ("quotes", "dirty", "health")), 3)
 
 
 def test_an_intake_needs_writable_sections(instance_name, instance):
     reader = Instance(instance_name, writable=("quotes", "dirty"))
     with pytest.raises(CoreError, match="health: mapped read-only"):
-        FeedIntake(*(reader.region(name) for name in ("quotes", "dirty", "health")), 0)
+        SourceIntake(*(reader.region(name) for name in ("quotes", "dirty", "health")), 0)
     reader.close()

@@ -5,7 +5,7 @@ import struct
 import pytest
 from spreadcore.engine import Engine
 from spreadcore.errors import CoreError, LayoutMismatch
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.playback import BLOCK, EVENT, HELD, MESSAGE, OVER, SIGNAL, STOPS, TICK, Playback
 from spreadcore.wire.decoder import FrameDecoder
 
@@ -49,7 +49,7 @@ class Rig:
         self.engine.set_rule(0, 0.0, 50.0, 10.0)
         self.play = Playback(self.engine)
         for source, name in NAMES.items():
-            feed = FeedIntake(
+            feed = SourceIntake(
                 instance.region("quotes"), instance.region("dirty"), instance.region("health"),
                 source,
             )  # fmt: skip
@@ -220,6 +220,6 @@ def test_what_makes_no_sense_is_refused(rig):
 
 def test_the_gate_of_another_table_is_refused(rig):
     other = private_instance(Capacity(8, 64, 12))
-    feed = FeedIntake(*(other.region(name) for name in ("quotes", "dirty", "health")), SPOT)
+    feed = SourceIntake(*(other.region(name) for name in ("quotes", "dirty", "health")), SPOT)
     with pytest.raises(LayoutMismatch):
         rig.play.add(feed, FrameDecoder(VENUES["okx-spot"].schema))

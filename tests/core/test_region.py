@@ -17,7 +17,7 @@ from spreadcore.errors import (
     RegionRefused,
     TableFull,
 )
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import SECTIONS
 from spreadcore.quotes import Quotes
 from spreadcore.region import Region
@@ -390,7 +390,7 @@ def test_objects_that_die_in_a_reference_cycle_let_go(instance_name):
     region.create(instance_name, **SMALL)
     instance = Instance(instance_name, writable=("quotes", "dirty", "health"))
     sections = [instance.region(name) for name in ("quotes", "dirty", "health")]
-    intake = FeedIntake(*sections, 0)
+    intake = SourceIntake(*sections, 0)
     gc.collect()
     cycle = [intake]
     cycle.append(cycle)
@@ -406,7 +406,7 @@ def test_sections_of_two_instances_do_not_mix(instance_name):
     region.create(instance_name, **SMALL, force=True)
     new = Instance(instance_name, writable=SECTIONS)
     with pytest.raises(LayoutMismatch, match="generation 2"):
-        FeedIntake(quotes, new.region("dirty"), new.region("health"), 0)
+        SourceIntake(quotes, new.region("dirty"), new.region("health"), 0)
     old.close()
     new.close()
 

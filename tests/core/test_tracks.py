@@ -64,8 +64,8 @@ class Market:
             stats=StatsTuple(net, now_ns, 300.0), seen=seen,
         )  # fmt: skip
 
-    def look(self, now_ns, **kwargs):
-        return self.table.look(now_ns, time_text(now_ns), **kwargs)
+    def sample(self, now_ns, **kwargs):
+        return self.table.sample(now_ns, time_text(now_ns), **kwargs)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def ends(market, script):
             market.instance.quotes.write_empty(PERP, 7)
         else:
             market.spread(7, gross, now)
-        found += [(second, reason) for s, reason, _ in market.look(now).ended if s == slot]
+        found += [(second, reason) for s, reason, _ in market.sample(now).ended if s == slot]
     return found
 
 
@@ -111,16 +111,16 @@ def test_when_a_track_ends(market, script, expected):
 def test_a_price_that_is_not_tradable_ends_nothing(market):
     market.spread(7, -50.0, T)
     market.add(7, T)
-    assert [] == market.look(T + 31 * S).ended  # stale from 30 s on, and no beat
+    assert [] == market.sample(T + 31 * S).ended  # stale from 30 s on, and no beat
     assert 0 == market.table.stats(0).tradable_looks
 
 
 def test_unknown_fees_never_converge(market):
     market.spread(7, -50.0, T)
     market.add(7, T, fees=NAN, net=NAN)
-    assert [] == market.look(T + S).ended
+    assert [] == market.sample(T + S).ended
     market.beat(T + 60 * S)
-    ((_, reason, pair),) = market.look(T + 60 * S).ended
+    ((_, reason, pair),) = market.sample(T + 60 * S).ended
     assert (EXPIRED, -50.0) == (reason, round(pair.gross_bps, 9))
 
 
@@ -217,12 +217,12 @@ def test_a_look_is_what_the_model_does_and_its_rows_say_it_again(market, seed):
                 slow[symbol] = Slow(opened, opened, (30.0, opened, 300.0))
                 first = StatsTuple(30.0, opened, 300.0)
                 openings.append((name, FEES, first, opened + SHIFT, SHIFT))
-        market.watch.look(now)
+        market.watch.refresh(now)
         pairs = {symbol: market.watch.read(SPOT, symbol, PERP, symbol, now) for symbol in slots}
         expected = {
             slots[s]: (end, pairs[s]) for s in slots if (end := slow[s].look(pairs[s], now))
         }
-        found = market.look(now)
+        found = market.sample(now)
         rows.append(found.rows)
         reasons |= {why for _, why, _ in found.ended}
         assert sum(pair is not None for pair in pairs.values()) == found.n_rows
@@ -251,7 +251,7 @@ def test_a_look_is_what_the_model_does_and_its_rows_say_it_again(market, seed):
 def test_a_row_has_its_values_in_the_order_of_the_columns(market):
     market.spread(7, 40.0, T - 1_999_999)
     market.add(7, T, b"id")
-    (row,) = csv.DictReader([",".join(SNAPSHOTS.names), market.look(T).rows.decode()])
+    (row,) = csv.DictReader([",".join(SNAPSHOTS.names), market.sample(T).rows.decode()])
     bid = 100.0 * (1 + 40 / 1e4)
     assert {
         "track_id": "id", "time": time_text(T).decode(), "buy_bid": "99.9", "buy_bid_qty": "1.0",
@@ -270,13 +270,13 @@ def test_an_empty_leg_leaves_its_fields_empty(market, empty, expected):
     for source in empty:
         market.instance.quotes.write_empty(source, 7)
     market.add(7, T, b"id")
-    assert expected % time_text(T).decode() == market.look(T).rows.decode()
+    assert expected % time_text(T).decode() == market.sample(T).rows.decode()
 
 
 def test_a_quote_newer_than_the_look_has_age_0(market):
     market.spread(7, 40.0, T + 5 * S)
     market.add(7, T, b"id")
-    assert ["0", "0"] == market.look(T).rows.decode().split(",")[10:12]
+    assert ["0", "0"] == market.sample(T).rows.decode().split(",")[10:12]
 
 
 def test_funding_stands_beside_net(market):
@@ -285,7 +285,7 @@ def test_funding_stands_beside_net(market):
     market.instance.funding.write(SPOT, 7, 0.5, 1, 2 * T)
     market.instance.funding.write(PERP, 7, 0.000125, 1, T + S)
     for at, expected in ((T, "1.25"), (T + S - 1, "1.25"), (T + S, "")):
-        fields = market.look(at).rows.decode().split(",")
+        fields = market.sample(at).rows.decode().split(",")
         assert ("30.00", expected) == (fields[13], fields[15])
 
 
@@ -304,9 +304,9 @@ def test_without_rows_it_still_looks_and_tells_of_the_time_without(market):
     market.add(7, T)
     for second in range(1, 7):
         market.beat(T + second * S)
-        found = market.look(T + second * S, rows=False)
+        found = market.sample(T + second * S, rows=False)
         assert (b"", 0, []) == found[:3]
-    found = market.look(T + 7 * S)
+    found = market.sample(T + 7 * S)
     ((slot, gap_ns, stats),) = found.late
     assert (0, 7 * S, 7, 1) == (slot, gap_ns, stats.looks, found.n_rows)
     assert stats == market.table.stats(0)
@@ -322,11 +322,11 @@ def test_ten_thousand_tracks_and_their_slots_again(make_instance):
     market.beat(T)
     slots = [market.add(n % 1024, T, b"%05d" % n) for n in range(10_000)]
     assert list(range(10_000)) == slots
-    lines = market.look(T).rows.split(b"\n")[:-1]
+    lines = market.sample(T).rows.split(b"\n")[:-1]
     assert [b"%05d" % n for n in range(10_000)] == [line[:5] for line in lines]
     for slot in range(0, 10_000, 3):
         market.table.remove(slot)
-    assert 6_666 == market.look(T + GRID).n_rows == len(market.table)
+    assert 6_666 == market.sample(T + GRID).n_rows == len(market.table)
     assert {market.add(1, T) for _ in range(3_334)} == set(range(0, 10_000, 3))
 
 
@@ -350,7 +350,7 @@ def test_a_slot_that_is_nobody_s_is_refused(market):
         with pytest.raises(TableFull, match="track slot: 0, expected one of 0 in use"):
             call(0)
     with pytest.raises(CoreError, match="time: b'noon', expected as 2026"):
-        market.table.look(T, b"noon")
+        market.table.sample(T, b"noon")
 
 
 # -- reading rows again
@@ -359,7 +359,7 @@ def test_a_slot_that_is_nobody_s_is_refused(market):
 def test_rows_of_others_and_older_ones_are_passed_over(market):
     market.spread(7, 40.0, T)
     market.add(7, T, b"id")
-    rows = [market.look(T + n * GRID).rows for n in range(1, 6)]
+    rows = [market.sample(T + n * GRID).rows for n in range(1, 6)]
     reader = StatsReader(
         [(b"id", FEES, StatsTuple(30.0, T, 300.0), T + 3 * GRID + SHIFT, SHIFT)], grid_ns=GRID
     )
@@ -374,7 +374,7 @@ def test_rows_of_others_and_older_ones_are_passed_over(market):
 def test_a_row_that_makes_no_sense_is_counted_and_left_out(market):
     market.spread(7, 40.0, T)
     market.add(7, T, b"id")
-    good = market.look(T + GRID).rows
+    good = market.sample(T + GRID).rows
     start = StatsTuple(30.0, T, 300.0)
     rng = random.Random(3)
     counts = {0: 0, 1: 0}
@@ -426,7 +426,7 @@ def test_the_audit_ends_a_track(make_instance, leg, verdict, reason):
     market.add(7, T)
     kind, *facts = verdict
     getattr(market.instance.audit, kind)(leg, 7, *facts)
-    found = market.look(T + S).ended
+    found = market.sample(T + S).ended
     assert ([reason] if reason else []) == [why for _, why, _ in found]
 
 
@@ -435,9 +435,9 @@ def test_a_track_that_has_stood_for_minutes_is_ended_by_a_halt_once_its_leg_is_g
     market.spread(7, 40.0, T)
     market.add(7, T - 121 * S)
     market.instance.audit.halt(SPOT, 7, T)
-    assert [] == market.look(T).ended  # the feed has not heard of it yet
+    assert [] == market.sample(T).ended  # the feed has not heard of it yet
     market.instance.quotes.write_empty(SPOT, 7)
-    assert [NOT_TRADING] == [why for _, why, _ in market.look(T + GRID).ended]
+    assert [NOT_TRADING] == [why for _, why, _ in market.sample(T + GRID).ended]
 
 
 # -- what others see
@@ -464,7 +464,7 @@ def test_others_see_what_the_rows_say(make_instance):
     for symbol in range(3):
         market.spread(symbol, 40.0 + symbol, T + 7_000_000)
     now = T + GRID
-    rows = list(csv.DictReader(market.look(now).rows.decode().splitlines(), SNAPSHOTS.names))
+    rows = list(csv.DictReader(market.sample(now).rows.decode().splitlines(), SNAPSHOTS.names))
     assert 3 == len(rows)
     for row, open_ in zip(rows, instance.tracks.all(), strict=False):
         assert (T, now, "open") == (open_.opened_ns, open_.looked_ns, open_.state)
@@ -480,7 +480,7 @@ def test_others_see_what_the_rows_say(make_instance):
         assert open_.peak_net_bps == market.table.stats(open_.track).peak_net_bps
         assert math.isnan(open_.funding_bps)
     market.hold(SPOT, 0)
-    market.look(now + GRID)
+    market.sample(now + GRID)
     assert [now, now + GRID] == [row.looked_ns for row in instance.tracks.all()]  # 0 was held
     market.table.end(slots[1])
     assert ["open", "ended"] == [row.state for row in instance.tracks.all()]

@@ -28,7 +28,7 @@ def watch(instance):
 
 
 def test_a_pair_is_shown_whole(watch):
-    watch.look(T)
+    watch.refresh(T)
     expected = (
         99.9, 100.0, 1.0, 2.0, 101.0, 101.1, 3.0, 4.0, 3, 1,
         edge_gross_bps(100.0, 101.0), edge_exit_bps(99.9, 101.1), True,
@@ -45,17 +45,17 @@ def test_ages_are_those_of_tradable_quotes(watch, instance):
     instance.quotes.write(SPOT, 6, 1.0, 1.1, 1.0, 1.0, 0, T - 20 * S - 1, 2000 << 32)  # of its 20 s
     instance.quotes.write(SPOT, 7, 1.0, 1.1, 1.0, 1.0, 0, T - 20 * S, 2000 << 32)
     assert [] == watch.ages(SPOT, T)
-    watch.look(T)
+    watch.refresh(T)
     assert [3, 20 * S] == watch.ages(SPOT, T)
     assert [1] == watch.ages(PERP, T)
-    watch.look(T + 2 * S)
+    watch.refresh(T + 2 * S)
     assert [] == watch.ages(SPOT, T + 2 * S)
     with pytest.raises(TableFull):
         watch.ages(3, T)
 
 
 def test_a_leg_is_judged_by_its_own_limit_too(watch, instance):
-    watch.look(T)
+    watch.refresh(T)
     for age, stands in ((20 * S, True), (20 * S + 1, False)):
         instance.quotes.write(SPOT, SYMBOL, 99.9, 100.0, 1.0, 2.0, 0, T - age, 2000 << 32)
         assert stands == watch.read(SPOT, SYMBOL, PERP, SYMBOL, T).tradable
@@ -64,7 +64,7 @@ def test_a_leg_is_judged_by_its_own_limit_too(watch, instance):
 @pytest.mark.parametrize("empty", [SPOT, PERP])
 def test_an_empty_leg_has_no_edges(watch, instance, empty):
     instance.quotes.write_empty(empty, SYMBOL)
-    watch.look(T)
+    watch.refresh(T)
     found = watch.read(SPOT, SYMBOL, PERP, SYMBOL, T)
     assert not found.tradable
     assert math.isnan(found.gross_bps)
@@ -75,15 +75,15 @@ def test_an_empty_leg_has_no_edges(watch, instance, empty):
 
 @pytest.mark.parametrize("quiet", [SPOT, PERP])
 def test_a_beat_must_be_young_as_of_the_last_look(watch, instance, quiet):
-    watch.look(T + 2 * S)
+    watch.refresh(T + 2 * S)
     assert not watch.read(SPOT, SYMBOL, PERP, SYMBOL, T + 2 * S).tradable
     instance.health.beat(SPOT, T + S)
     instance.health.beat(PERP, T + S)
-    watch.look(T + 2 * S)
+    watch.refresh(T + 2 * S)
     assert watch.read(SPOT, SYMBOL, PERP, SYMBOL, T + 2 * S).tradable
     instance.health.beat(quiet, T)
     assert watch.read(SPOT, SYMBOL, PERP, SYMBOL, T + 2 * S).tradable
-    watch.look(T + 2 * S)
+    watch.refresh(T + 2 * S)
     assert not watch.read(SPOT, SYMBOL, PERP, SYMBOL, T + 2 * S).tradable
 
 
@@ -91,7 +91,7 @@ def test_age_limits_are_per_source(watch, instance):
     at = T - 1 + 10 * S
     for source in (SPOT, PERP):
         instance.health.beat(source, at)
-    watch.look(at)
+    watch.refresh(at)
     assert watch.read(SPOT, SYMBOL, PERP, SYMBOL, at).tradable  # 10 s is allowed; spot has no limit
     assert not watch.read(SPOT, SYMBOL, PERP, SYMBOL, at + 1).tradable
 
@@ -100,7 +100,7 @@ def test_age_limits_are_per_source(watch, instance):
 def test_a_slot_left_half_way_gives_nothing(watch, instance, busy):
     with instance.region("quotes").buffer() as raw:
         raw[64 + 64 * (SYMBOL * 3 + busy)] |= 1
-    watch.look(T)
+    watch.refresh(T)
     assert watch.read(SPOT, SYMBOL, PERP, SYMBOL, T) is None
 
 

@@ -69,7 +69,7 @@ def write(folder: Path, lists: Lists, generation: int) -> None:
         pairs=lists.pairs,
         edges=assign_edges(built_in(), lists.pairs, lists.edges, int(time.time())),
         sources=lists.sources,
-        listed={},
+        n_listed={},
         report="",
         unix_ns=time.time_ns(),
         origin=read_metadata(place).origin if there else None,

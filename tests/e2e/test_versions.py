@@ -16,7 +16,7 @@ from spreadscan.disk.files import data_files, format_of, read_head, read_rows, r
 from spreadscan.errors import BadData
 from spreadscan.export import export
 from spreadscan.replay.against import live_signals
-from spreadscan.replay.outcome import read_outcome
+from spreadscan.replay.results import read_outcome
 from spreadscan.report.figures import ENDS
 from spreadscan.report.history import OPEN_YET, load
 from spreadscan.report.theme import COLOURS

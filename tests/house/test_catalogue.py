@@ -15,7 +15,7 @@ OWN = ("catalogue.py", "venues/", "sim/")
 # whoever has settings goes by config.catalogue; these read files of anybody's, or make the settings
 ASK = (
     "catalogue.py", "config.py", "lists.py", "inuse.py", "discovery/write.py", "venues/__init__.py",
-    "recordings/", "replay/", "report/", "sim/", "yesterday/", "cli/",
+    "recordings/", "replay/", "report/", "sim/", "cli/",
 )  # fmt: skip
 NAMES = {*built_in().source, *built_in().direction}
 GLOBAL = re.compile(r"\b[A-Z_]*(SOURCES|SOURCE_BY_NAME|DIRECTIONS|EXCHANGES)\b")

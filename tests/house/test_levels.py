@@ -33,7 +33,7 @@ LEVELS = {
     "spreadscan.sim": 5,
     "spreadscan.replay": 6,
     "spreadscan.report": 6,
-    "spreadscan.yesterday": 7,
+    "spreadscan.sim.recorded": 7,
     "spreadscan.cli": 8,
 }
 # narrower than their level allows
@@ -46,7 +46,8 @@ FACTS = [
 
 
 def room_of(module: str) -> str:
-    return ".".join(module.split(".")[:2])
+    inner = ".".join(module.split(".")[:3])  # a room within a room has a level of its own
+    return inner if inner in LEVELS else ".".join(module.split(".")[:2])
 
 
 def imports(path: Path) -> set[str]:

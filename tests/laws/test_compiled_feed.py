@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 from spreadcore import Instance
-from spreadcore.frames import FrameIntake
-from spreadcore.intake import FeedIntake
+from spreadcore.frames import LinkIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import DECLINED
 from spreadcore.wire.decoder import FrameDecoder
 
@@ -34,14 +34,14 @@ class Feed:
         venue = VENUES[source]
         self.instance, self.source_id = instance, SOURCE_BY_NAME[source].id
         sections = (instance.region(name) for name in ("quotes", "dirty", "health"))
-        self.intake = FeedIntake(
+        self.intake = SourceIntake(
             *sections, self.source_id, venue.schema.id_reset, keep_tops=compiled,
             learn_to_s=0.0 if venue.spec.repeats else 600.0,
         )  # fmt: skip
         self.ids = {name: i for i, name in enumerate(names_of(source))}
         for name, symbol_id in self.ids.items():
             self.intake.add_symbol(symbol_id, 1.0, 0.01, name if compiled else "")
-        own = FrameIntake(self.intake, FrameDecoder(venue.schema), 1)
+        own = LinkIntake(self.intake, FrameDecoder(venue.schema), 1)
         self.frames = own if compiled else None
         self.reader = FrameReader(venue, self, own)
         self.controls: list[object] = []

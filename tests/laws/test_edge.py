@@ -11,7 +11,7 @@ from spreadcore import Instance, region
 from spreadcore.active import FREE, SIGNALLED
 from spreadcore.engine import Engine
 from spreadcore.health import bucket_index, bucket_upper_ns
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import SECTIONS
 from spreadcore.spread import edge_exit_bps, edge_gross_bps, edge_net_bps
 
@@ -127,7 +127,7 @@ class Judge:
 
     def intakes(self):
         sections = [self.instance.region(name) for name in ("quotes", "dirty", "health")]
-        return [FeedIntake(*sections, source) for source in (0, 1)]
+        return [SourceIntake(*sections, source) for source in (0, 1)]
 
     def found_one(self):
         self.engine.turn(10**12)

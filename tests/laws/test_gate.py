@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import DECLINED
 
 SOURCE, SYMBOL = 1, 5
@@ -146,7 +146,7 @@ def test_the_gate_remembers_what_the_model_does(instance):
     restarts, limits = 0, set()
     for seed in range(400):
         cap_s = random.Random(-seed).choice([0, 5, 600])
-        intake = FeedIntake(*sections, SOURCE, "never", learn_to_s=float(cap_s))
+        intake = SourceIntake(*sections, SOURCE, "never", learn_to_s=float(cap_s))
         intake.add_symbol(SYMBOL)
         plain, at = Plain(cap_s), T
         for n, step in enumerate(story(seed)):

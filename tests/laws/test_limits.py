@@ -264,7 +264,7 @@ def test_a_track_converges_below_its_limit_and_profits_above_its_fees(instance):
                 opened_ns=NOW - 10**9, looked_ns=NOW - 10**9, stats=StatsTuple(0.0, NOW, 1.0),
             )  # fmt: skip
             (profits if at_fees else expected)[slot] = case.side
-        looked = table.look(NOW, b"2026-11-20T12:00:00.000000Z")
+        looked = table.sample(NOW, b"2026-11-20T12:00:00.000000Z")
         assert {s for s, side in expected.items() if side < 0} == {s for s, *_ in looked.ended}
         assert {CONVERGED} == {reason for _, reason, _ in looked.ended}
         assert profits == {

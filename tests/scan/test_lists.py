@@ -18,7 +18,7 @@ from spreadscan.lists import (
     Edge,
     Failure,
     Hosts,
-    Listed,
+    Listing,
     Lists,
     Origin,
     SourceList,
@@ -36,14 +36,14 @@ from spreadscan.types import Instrument
 NAMES = ("BTC-USDT", "币安人生-USDT", "PEPE-USDT", "OLD-USDT")
 
 
-def listed(symbol_id: int, listed_base: str, state: Any = "valid", **more: Any) -> Listed:
+def listed(symbol_id: int, listed_base: str, state: Any = "valid", **more: Any) -> Listing:
     symbol = NAMES[symbol_id]
     base = symbol.removesuffix("-USDT")
     instrument = Instrument(
         venue_symbol=f"{listed_base}USDT", base=base, listed_base=listed_base, quote="USDT", **more
     )
     reason = "" if state == "valid" else f"because it is {state}"
-    return Listed(
+    return Listing(
         symbol_id=symbol_id, symbol=symbol, state=state, reason=reason, instrument=instrument
     )
 
@@ -89,8 +89,8 @@ def write(folder: Path, generation: int = 7, names: tuple[str, ...] = NAMES) -> 
         retired=frozenset({3}),
         pairs={0: [2, 0], 5: []},
         sources=SOURCES,
-        listed={"okx-spot": 3},
-        failed={"mexc-spot": Failure(why="HTTP 500", listed="2026-11-19T23:00:00.000000Z")},
+        n_listed={"okx-spot": 3},
+        failed={"mexc-spot": Failure(why="HTTP 500", list_written="2026-11-19T23:00:00.000000Z")},
         report="a report\n",
         unix_ns=1_795_132_800_000_000_000,
         origin=ORIGIN,
@@ -122,8 +122,8 @@ def test_what_is_written_reads_back(folder: Path) -> None:
         sources=SOURCES,
         edges=(Edge(0, 0, 6, 0, 5, 0), Edge(1, 0, 6, 2, 5, 2)),
         written="2026-11-20T00:00:00.000000Z",
-        listed={"okx-spot": 3},
-        failed={"mexc-spot": Failure(why="HTTP 500", listed="2026-11-19T23:00:00.000000Z")},
+        n_listed={"okx-spot": 3},
+        failed={"mexc-spot": Failure(why="HTTP 500", list_written="2026-11-19T23:00:00.000000Z")},
         origin=ORIGIN,
     )
     assert expected == load(folder)
@@ -137,7 +137,7 @@ def test_what_is_written_reads_back(folder: Path) -> None:
 
 
 def test_directions_are_made_of_what_is_proven_or_not_silent_for_long() -> None:
-    def row(state: str, silent_runs: int = 0) -> Listed:
+    def row(state: str, silent_runs: int = 0) -> Listing:
         return replace(listed(0, "X", state), silent_runs=silent_runs)
 
     inside = (row("valid"), row("quiet", 1), row("quiet", 2))
@@ -185,7 +185,7 @@ def test_any_names_read_back(
         retired=retired,
         pairs={11: everything},
         sources={},
-        listed={},
+        n_listed={},
         report="",
         unix_ns=0,
     )

@@ -20,7 +20,7 @@ from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import (
     Edge,
     Hosts,
-    Listed,
+    Listing,
     Lists,
     Origin,
     SourceList,
@@ -34,7 +34,7 @@ from spreadscan.reload import Reload
 A, B, C = row(0, "AUSDT"), row(1, "BUSDT"), row(2, "CUSDT")
 
 
-def lists_of(generation: int, names: str = "ABC", **sources: tuple[Listed, ...]) -> Lists:
+def lists_of(generation: int, names: str = "ABC", **sources: tuple[Listing, ...]) -> Lists:
     return Lists(
         generation=generation,
         names=tuple(f"{name}-USDT" for name in names),
@@ -60,7 +60,7 @@ class Rig:
     def write(self, lists: Lists) -> None:
         write_set(
             self.folder, generation=lists.generation, names=lists.names, retired=lists.retired,
-            pairs=lists.pairs, sources=lists.sources, listed={}, report="", unix_ns=0,
+            pairs=lists.pairs, sources=lists.sources, n_listed={}, report="", unix_ns=0,
             origin=lists.origin,
         )  # fmt: skip
 
@@ -127,10 +127,10 @@ def test_look_never_waits_and_loads_once(rig: Rig, monkeypatch: pytest.MonkeyPat
         return load(folder)
 
     monkeypatch.setattr(reload_module, "load", slow)
-    assert [rig.first] * 5 == [rig.reload.look() for _ in range(5)]
+    assert [rig.first] * 5 == [rig.reload.newest() for _ in range(5)]
     begin.set()
     loads[0].join(10)
-    assert 2 == rig.reload.look().generation
+    assert 2 == rig.reload.newest().generation
     assert 1 == len(loads)
     assert threading.main_thread() not in loads
 
@@ -192,14 +192,14 @@ def test_a_thread_that_dies_does_not_end_reloading(
     with monkeypatch.context() as broken:
         broken.setattr(reload_module, "load", lambda folder: 1 / 0)
         rig.control.reload_generation = 2
-        rig.reload.look()
+        rig.reload.newest()
         deadline = time.monotonic() + 10
         while not heard and time.monotonic() < deadline:
             time.sleep(0.001)
         while rig.reload._loading.locked() and time.monotonic() < deadline:
             time.sleep(0.001)
     rig.write(lists_of(2, okx_spot=(A, C)))
-    while rig.reload.look().generation == 1 and time.monotonic() < deadline:
+    while rig.reload.newest().generation == 1 and time.monotonic() < deadline:
         time.sleep(0.001)
     assert [ZeroDivisionError] == [args.exc_type for args in heard]
     assert 2 == rig.reload.lists.generation
@@ -273,7 +273,7 @@ def test_an_id_without_a_pair_may_become_another_pairs_and_no_source_keeps_the_o
         ((row(0, "AUSDT", "quiet", tick=0.5, min_qty=3.0), B), "", ""),
     ],
 )
-def test_what_went_and_came(new: tuple[Listed, ...], gone: str, come: str) -> None:
+def test_what_went_and_came(new: tuple[Listing, ...], gone: str, come: str) -> None:
     found = changes((A, B), new)
     assert [gone, come] == [
         ",".join(r.instrument.venue_symbol.removesuffix("USDT") for r in rows) for rows in found
@@ -281,7 +281,7 @@ def test_what_went_and_came(new: tuple[Listed, ...], gone: str, come: str) -> No
 
 
 def test_an_unknown_contract_size_equals_itself() -> None:
-    def unknown() -> Listed:
+    def unknown() -> Listing:
         return row(0, "A_USDT", contract_size=float("nan"))
 
     assert ([], []) == changes((unknown(),), (unknown(),))

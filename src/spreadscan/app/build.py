@@ -258,7 +258,7 @@ def fees_bps(config: Config) -> dict[int, float]:
 
 
 def make_feed(config: Config, reload: Reload, source: str, instance: Instance) -> FeedWorker:
-    return FeedWorker(VENUES[source], config, reload.lists, instance, reload.look)
+    return FeedWorker(VENUES[source], config, reload.lists, instance, reload.newest)
 
 
 async def run_audit(
@@ -278,13 +278,13 @@ async def run_audit(
 
     archive.start()
     try:
-        await AuditWorker(config, reload.lists, instance, reload.look, write).run(stop)
+        await AuditWorker(config, reload.lists, instance, reload.newest, write).run(stop)
     finally:
         archive.stop()
         rows.close()
 
 
-def listed(config: Config, lists: Lists) -> dict[int, dict[int, Instrument]]:
+def instruments_of(config: Config, lists: Lists) -> dict[int, dict[int, Instrument]]:
     """Return what each source lists, whatever became of its proof, by source and symbol id."""
     return {
         config.catalogue.source[name].id: {row.symbol_id: row.instrument for row in source.symbols}
@@ -311,7 +311,7 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
 
 def relist(tracker: Tracker, config: Config, lists: Lists) -> None:
     """Let a tracker take lists, and say so."""
-    tracker.relist(lists.names, lists.edges, listed(config, lists), now_ns())
+    tracker.relist(lists.names, lists.edges, instruments_of(config, lists), now_ns())
     tracker.instance.health.acknowledge(tracker.role, lists.generation)
 
 
@@ -319,14 +319,14 @@ def relisting(tracker: Tracker, config: Config, reload: Reload) -> Callable[[], 
     """Return what a tracker does at every beat: take lists that are newer than its own."""
     generation = reload.lists.generation
 
-    def look() -> None:
+    def take_newer() -> None:
         nonlocal generation
-        lists = reload.look()
+        lists = reload.newest()
         if lists.generation > generation:
             relist(tracker, config, lists)
             generation = lists.generation
 
-    return look
+    return take_newer
 
 
 def make_index(config: Config, lists: Lists, instance: Instance) -> EdgeIndex:
@@ -406,7 +406,7 @@ class EngineRunner:
         self.engine.scan(now_ns())
         while not stop():
             health.beat(self._role, now_ns())
-            self._take(self._reload.look())
+            self._take(self._reload.newest())
             self.engine.run(_RUN_FOR_S, settings.spin_us, settings.park_ms, settings.coalesce_us)
         health.beat(self._role, now_ns(), "off")
 

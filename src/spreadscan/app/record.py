@@ -85,7 +85,7 @@ class RecordingRun:
         )
         request.ask(self._instance, asking)
 
-    def look(self) -> Progress:
+    def keep_up(self) -> Progress:
         """Remove what is beyond the size, take newer lists over, and say how it goes.
 
         Whatever the disk or the lists refuse meanwhile: the feeds go on, and it is tried again.

@@ -209,7 +209,7 @@ def pair_watch(instance: Instance, config: Config, now: int) -> PairWatch:
         audit=instance.audit if config.audit.enabled else None,
         confirm_within_s=build.confirm_within_s(config),
     )
-    watch.look(now)
+    watch.refresh(now)
     return watch
 
 

@@ -31,7 +31,7 @@ class History:
         self._since_ns = unix_ns
         self._waiting: list[tuple[str, dict[str, str]]] = []
 
-    def look(self, unix_ns: int) -> None:
+    def end_hour(self, unix_ns: int) -> None:
         """Write the hour that is over, if one is."""
         if unix_ns // _HOUR_NS != self._since_ns // _HOUR_NS:
             self.close(unix_ns)

@@ -165,7 +165,7 @@ class Asked:
         source = self._source
         answer, _, _ = await self._look_at(ids)
         for _ in range(_NOTES):
-            source.witnesses.note(source.table(ids), now_ns())
+            source.witnesses.observe(source.table(ids), now_ns())
             await asyncio.sleep(_NOTE_S)
         self._measured += ((answer.sent_ns, age) for age in self._ages(ids, answer))
 
@@ -185,7 +185,7 @@ class Asked:
         def sending() -> None:
             nonlocal before, sent_ns
             before, sent_ns = source.table(ids), now_ns()
-            source.witnesses.note(before, sent_ns)
+            source.witnesses.observe(before, sent_ns)
 
         request = source.pages.ask_request([source.pairs[i].symbol for i in ids])
         rows = await self._requests.ask(request, self._rows, sending)

@@ -101,12 +101,12 @@ class Rounds:
         self._keep(found, answer, after)
         return self._every_s
 
-    def note(self) -> None:
-        """Note what the witnesses hold; to be called about once a second."""
+    def observe(self) -> None:
+        """Let the witnesses see what the table holds; to be called about once a second."""
         witnesses = self._source.witnesses
         if not witnesses.ids:  # the feed has just begun
             witnesses.choose(self._source.table())
-        witnesses.note(self._source.table(witnesses.ids), now_ns())
+        witnesses.observe(self._source.table(witnesses.ids), now_ns())
 
     def _ours(self, payload: bytes) -> Rows:
         rows = {row.symbol: row for row in self._source.pages.tickers(payload)}

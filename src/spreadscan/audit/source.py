@@ -8,7 +8,7 @@ from spreadcore import Instance
 from spreadscan.audit.judge import Held, Judge, Pair, Table, Verdict
 from spreadscan.audit.witnesses import Witnesses
 from spreadscan.config import Config
-from spreadscan.lists import Listed
+from spreadscan.lists import Listing
 from spreadscan.types import Instrument
 from spreadscan.venues.base import Venue
 
@@ -17,7 +17,7 @@ class Source:
     """The pairs, the verdicts and the figures of one source."""
 
     def __init__(
-        self, venue: Venue, config: Config, instance: Instance, rows: Sequence[Listed]
+        self, venue: Venue, config: Config, instance: Instance, rows: Sequence[Listing]
     ) -> None:
         self.venue = venue
         self.name = venue.name
@@ -42,7 +42,7 @@ class Source:
 
     # -- the pairs
 
-    def take(self, rows: Sequence[Listed]) -> None:
+    def take(self, rows: Sequence[Listing]) -> None:
         """Audit these pairs from now on."""
         self.pairs = {
             row.symbol_id: _pair(row.symbol_id, row.instrument, self._majors) for row in rows

@@ -210,7 +210,7 @@ class StatusSocket:
             try:
                 reason = await self._listen(self._push.url(url))
             except (Retry, Refused) as error:
-                self._connects.told(url, error)
+                self._connects.failed(url, error)
                 reason = str(error)
             if now_ns() - begin_ns > _HEALTHY_S * 1e9:
                 self._backoff.reset()

@@ -1,7 +1,7 @@
 """How old an answer is, by pairs that move: the moment at which the table held what its rows say.
 
 Up to 64 pairs of a source bear witness. What the table says of them is noted once a second; the
-newest moment that agrees with a witness's row is how old the answer is at least. Between two notes
+newest moment that agrees with a witness's row is how old the answer is at least. Between two seen
 a price may have been anywhere between them. Pairs that have not moved lately bear none.
 """
 
@@ -27,7 +27,7 @@ AT_LEAST = 4  # fewer prove nothing
 REMEMBERED_NS = 60_000_000_000
 
 
-class _Note(NamedTuple):
+class _Observation(NamedTuple):
     since_ns: int  # when it was first seen so
     held: Held
 
@@ -37,7 +37,7 @@ class Witnesses:
 
     def __init__(self, older_by_ns: int) -> None:
         self._moved_within_ns = max(older_by_ns, LAGGING_AT_LEAST_NS)
-        self._notes: dict[int, list[_Note]] = {}
+        self._seen: dict[int, list[_Observation]] = {}
         self._last_round: Table = {}
 
     def choose(self, table: Table) -> None:
@@ -45,7 +45,7 @@ class Witnesses:
 
         While there are too few of them, those that were heard last: they may be the next to move.
         """
-        still = {i: notes for i, notes in self._notes.items() if len(notes) > 1 and i in table}
+        still = {i: seen for i, seen in self._seen.items() if len(seen) > 1 and i in table}
         before = self._last_round
         others = sorted(
             (i for i in table if i not in still),
@@ -53,34 +53,34 @@ class Witnesses:
         )
         self._last_round = table
         chosen = others[: AT_MOST - len(still)]
-        self._notes = still | {i: self._notes.get(i, []) for i in chosen}
+        self._seen = still | {i: self._seen.get(i, []) for i in chosen}
 
     @property
     def ids(self) -> list[int]:
         """The symbol ids of those who bear witness now."""
-        return list(self._notes)
+        return list(self._seen)
 
-    def note(self, table: Table, at_ns: int) -> None:
-        """Note what the table says of each now; about once a second."""
+    def observe(self, table: Table, at_ns: int) -> None:
+        """Keep what the table says of each now; about once a second."""
         forget_ns = at_ns - REMEMBERED_NS
-        for symbol_id, notes in self._notes.items():
+        for symbol_id, seen in self._seen.items():
             held = table.get(symbol_id)
             if held is None:
                 continue
-            if not notes or _moved(notes[-1].held, held):
-                notes.append(_Note(at_ns, held))
-            while len(notes) > 1 and notes[1].since_ns < forget_ns:
-                del notes[0]
+            if not seen or _moved(seen[-1].held, held):
+                seen.append(_Observation(at_ns, held))
+            while len(seen) > 1 and seen[1].since_ns < forget_ns:
+                del seen[0]
 
     def moving(self, pairs: Mapping[int, Pair], at_ns: int, at_most: int) -> list[int]:
         """Return symbol ids of some that would bear witness of an answer that is fresh, by lot: the
         busiest ones are soon back at a price that they had before."""
         able = [
             i
-            for i, notes in self._notes.items()
+            for i, seen in self._seen.items()
             if i in pairs
-            and self._moves(notes, at_ns)
-            and not _says_nothing(notes, _row_of(notes[-1].held), pairs[i].tick)
+            and self._moves(seen, at_ns)
+            and not _says_nothing(seen, _row_of(seen[-1].held), pairs[i].tick)
         ]
         return random.sample(able, min(at_most, len(able)))
 
@@ -98,19 +98,19 @@ class Witnesses:
     ) -> list[int | None]:
         """Return how old each row is, in ns, of which somebody bears witness; None: too old."""
         ages = []
-        for symbol_id, notes in self._notes.items():
+        for symbol_id, seen in self._seen.items():
             pair = pairs.get(symbol_id)
             row = rows.get(pair.symbol) if pair else None
-            if pair is None or row is None or not has_book(row) or not self._moves(notes, sent_ns):
+            if pair is None or row is None or not has_book(row) or not self._moves(seen, sent_ns):
                 continue
-            newest = _Note(sent_ns, after.get(symbol_id, NOTHING))
-            if _says_nothing([*notes, newest], row, pair.tick):
+            newest = _Observation(sent_ns, after.get(symbol_id, NOTHING))
+            if _says_nothing([*seen, newest], row, pair.tick):
                 continue
-            ages.append(_newest_agreeing([*notes, newest], row, pair.tick, sent_ns))
+            ages.append(_newest_agreeing([*seen, newest], row, pair.tick, sent_ns))
         return ages
 
-    def _moves(self, notes: list[_Note], sent_ns: int) -> bool:
-        return len(notes) > 1 and notes[-1].since_ns >= sent_ns - self._moved_within_ns
+    def _moves(self, seen: list[_Observation], sent_ns: int) -> bool:
+        return len(seen) > 1 and seen[-1].since_ns >= sent_ns - self._moved_within_ns
 
 
 def lag_of(ages: Sequence[int | None], share: float = 0.75) -> Lag:
@@ -135,10 +135,10 @@ def _moved(was: Held, held: Held) -> bool:
     )
 
 
-def _says_nothing(notes: list[_Note], row: Ticker, tick: float) -> bool:
+def _says_nothing(seen: list[_Observation], row: Ticker, tick: float) -> bool:
     """Return whether the table held what a row says for much of the time: it may be of any age."""
-    agreeing = sum(note.held.recv_ns > 0 and agrees(note.held, row, tick) for note in notes)
-    return len(notes) > 2 and 3 * agreeing > len(notes)
+    agreeing = sum(note.held.recv_ns > 0 and agrees(note.held, row, tick) for note in seen)
+    return len(seen) > 2 and 3 * agreeing > len(seen)
 
 
 def _row_of(held: Held) -> Ticker:
@@ -146,14 +146,16 @@ def _row_of(held: Held) -> Ticker:
     return Ticker("", held.bid_px, held.ask_px)
 
 
-def _newest_agreeing(notes: list[_Note], row: Ticker, tick: float, sent_ns: int) -> int | None:
+def _newest_agreeing(
+    seen: list[_Observation], row: Ticker, tick: float, sent_ns: int
+) -> int | None:
     """Return how long before sent_ns the table last held what a row says; None: at no time."""
     until_ns = sent_ns
-    for at in range(len(notes) - 1, -1, -1):
-        note = notes[at]
+    for at in range(len(seen) - 1, -1, -1):
+        note = seen[at]
         if note.held.recv_ns and agrees(note.held, row, tick):
             return max(0, sent_ns - until_ns)
-        if at and _is_between(notes[at - 1].held, note.held, row, tick):
+        if at and _is_between(seen[at - 1].held, note.held, row, tick):
             return max(0, sent_ns - note.since_ns)
         until_ns = note.since_ns
     return None

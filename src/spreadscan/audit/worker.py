@@ -24,7 +24,7 @@ from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Config
 from spreadscan.errors import Halt
 from spreadscan.inuse import Announced, leave_maintenance
-from spreadscan.lists import Listed, Lists
+from spreadscan.lists import Listing, Lists
 from spreadscan.logs import facts
 from spreadscan.net import rest
 from spreadscan.net.connects import shared_connects
@@ -77,7 +77,7 @@ class AuditWorker:
             self._session = session
             leave_maintenance(self._instance, [])
             self._take(self._lists)
-            self._start("audit", self._note)
+            self._start("audit", self._observe)
             questions = Questions(self._instance, self._asked)
             questions.start()
             try:
@@ -101,7 +101,7 @@ class AuditWorker:
             if (lists := self._newest()).generation > self._lists.generation:
                 self._take(lists)
             if self._history:
-                self._history.look(self._unix_ns())
+                self._history.end_hour(self._unix_ns())
             self._restart()
             await asyncio.sleep(self._config.feeds.beat_ms / 1e3)
 
@@ -129,7 +129,7 @@ class AuditWorker:
         self._lists = lists
         self._instance.health.acknowledge(self._role, lists.generation)
 
-    def _begin(self, name: str, rows: Sequence[Listed]) -> None:
+    def _begin(self, name: str, rows: Sequence[Listing]) -> None:
         config, venue = self._config, VENUES[name]
         source = Source(venue, config, self._instance, rows)
 
@@ -189,12 +189,12 @@ class AuditWorker:
         ]
         leave_maintenance(self._instance, announced)
 
-    async def _note(self) -> None:
+    async def _observe(self) -> None:
         """Let each source's witnesses be noted, once a second."""
         while True:
             await asyncio.sleep(_NOTE_S)
             for rounds in self._rounds.values():
-                rounds.note()
+                rounds.observe()
 
     # -- tasks
 

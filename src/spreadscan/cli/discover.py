@@ -111,9 +111,9 @@ def _discover(config: Config, progress: Progress | None = None, **options: bool)
     try:
         result = asyncio.run(run_discovery(config, progress, **options))
     except (SpreadError, CoreError) as error:
-        outcome.note(config, refused=str(error))
+        outcome.write(config, refused=str(error))
         raise
-    outcome.note(config, failed=result.failed)
+    outcome.write(config, failed=result.failed)
     return result
 
 

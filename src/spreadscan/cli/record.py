@@ -83,7 +83,7 @@ def _record(run: RecordingRun, seconds: float | None, as_json: bool) -> None:
             elapsed_s = time.monotonic() - begun_s
             if seconds is not None and elapsed_s >= seconds:
                 break
-            progress = run.look()
+            progress = run.keep_up()
             n_live = sum(progress.recording.values())
             shown.update(f"{run.folder}  {_line(elapsed_s, progress)}, {n_live} sources")
             left_s = _LOOK_S if seconds is None else min(_LOOK_S, seconds - elapsed_s)

@@ -24,9 +24,9 @@ from spreadscan.cli.options import (
 )
 from spreadscan.cli.progress import bar
 from spreadscan.errors import BadData, BadGenerated, ConfigError
-from spreadscan.replay import Job, jobs_of, parse_limits, parse_pairs, play, run_jobs
+from spreadscan.replay import Run, parse_limits, parse_pairs, play, play_runs, runs_of
 from spreadscan.replay.comparison import show_outcomes
-from spreadscan.replay.material import recordings_in
+from spreadscan.replay.inputs import recordings_in
 from spreadscan.replay.report import show
 
 
@@ -40,12 +40,12 @@ from spreadscan.replay.report import show
 )  # fmt: skip
 @click.option(
     "--directions", metavar="BUY:SELL,...", default="",
-    help="Account: pairs of sources whose edge is watched, e.g. binance-futures:binance-spot. "
+    help="FrameCounts: pairs of sources whose edge is watched, e.g. binance-futures:binance-spot. "
     "Gross: no fees, no age limits.",
 )  # fmt: skip
 @click.option(
     "--edges", metavar="BPS,...", default="",
-    help="Account: limits in bps: updates, episodes and seconds strictly above each.",
+    help="FrameCounts: limits in bps: updates, episodes and seconds strictly above each.",
 )  # fmt: skip
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path),
@@ -127,7 +127,7 @@ def replay(
         if parquet:
             need("export", "pyarrow")
         recordings, flags = recordings_in(folders), flags_of(settings)
-        jobs = jobs_of(recordings, files, flags, generated, out, against)
+        jobs = runs_of(recordings, files, flags, generated, out, against)
         _scan(jobs, read_speed(speed or "max"), parquet, as_json)
     except (BadData, BadGenerated, ConfigError) as error:
         _refuse(error)
@@ -154,11 +154,11 @@ def _account(folder: Path, directions: str, edges: str, as_json: bool) -> None:
     click.echo(f"{result.frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
 
 
-def _scan(jobs: list[Job], speed: float, parquet: Path | None, as_json: bool) -> None:
+def _scan(jobs: list[Run], speed: float, parquet: Path | None, as_json: bool) -> None:
     started = time.monotonic()
     paced = speed < math.inf
     with bar("replaying", long=paced) as report:
-        outcomes = run_jobs(jobs, speed if paced else None, report)
+        outcomes = play_runs(jobs, speed if paced else None, report)
     elapsed_s = time.monotonic() - started
     if parquet:
         from spreadscan.replay.parquet import write_outcomes

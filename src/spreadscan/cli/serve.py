@@ -13,11 +13,11 @@ from spreadscan.cli.progress import bar
 from spreadscan.cli.sim import show_addresses, write_addresses
 from spreadscan.clock import iso_utc
 from spreadscan.recordings import Recording
-from spreadscan.yesterday import (
-    Listed,
+from spreadscan.sim.recorded import (
+    Offer,
     RecordingServer,
     ServeOptions,
-    listed_in,
+    offers_in,
     serve_recording,
 )
 
@@ -29,7 +29,7 @@ def serve(
     options = ServeOptions(speed=speed, port_base=port, host=host)
     recording = Recording(folder)
     with bar("reading names") as report:
-        listed = listed_in(recording, report)
+        listed = offers_in(recording, report)
     screen = _Screen(Console(stderr=True))
     server = RecordingServer(recording, listed, options, screen.show)
 
@@ -67,7 +67,7 @@ def serve(
         click.echo(f"not whole: {problem}", err=True)
 
 
-def _show_what_lacks(listed: dict[str, Listed]) -> None:
+def _show_what_lacks(listed: dict[str, Offer]) -> None:
     bare = [name for name, of_source in listed.items() if not of_source.instruments]
     if bare:
         click.echo(

@@ -40,7 +40,7 @@ from spreadscan.discovery.write import write_set
 from spreadscan.errors import BadGenerated, ConfigError, OtherFormat
 from spreadscan.inuse import ListsInUse, held_roles, lists_in_use, settings_in_use
 from spreadscan.lists import (
-    Listed,
+    Listing,
     Lists,
     Numbered,
     Origin,
@@ -181,7 +181,9 @@ async def _discover(
     found = judge(kept, validations, confirmed, previous, held, failed, halted, too_soon)
     since = _traded(standing, as_before, halted)
     sources = {s: _source_list(s, kept[s], found[s], ids, since.get(s, {})) for s in kept}
-    final = direction_pairs(config, {s: _compared(listed, held) for s, listed in sources.items()})
+    final = direction_pairs(
+        config, {s: _compared(source_list, held) for s, source_list in sources.items()}
+    )
     now_unix_ns = time.time_ns()
     from_lists = {s: iso_utc(now_unix_ns) for s in asked} | {
         s: listed_at(previous, s) for s in as_before if previous
@@ -209,8 +211,8 @@ async def _discover(
         edges=assign_edges(config.catalogue, by_direction, edges_before, unix_s),
         sources=sources,
         # one that did not answer is held against its last answer when it comes back
-        listed=(previous.listed if previous else {}) | listed,
-        halts=(previous.halts if previous else {}) | {s: fetched[s].halts for s in listed},
+        n_listed=(previous.n_listed if previous else {}) | listed,
+        n_halted=(previous.n_halted if previous else {}) | {s: fetched[s].halts for s in listed},
         origin=origin,
         report=report_text(result),
         unix_ns=now_unix_ns,
@@ -254,9 +256,9 @@ def _same_market(previous: Lists | None, origin: Origin) -> Lists | None:
         return None
     return msgspec.structs.replace(
         previous,
-        sources={s: listed for s, listed in previous.sources.items() if s in same},
-        listed={s: n for s, n in previous.listed.items() if s in same},
-        halts={s: n for s, n in previous.halts.items() if s in same},
+        sources={s: source_list for s, source_list in previous.sources.items() if s in same},
+        n_listed={s: n for s, n in previous.n_listed.items() if s in same},
+        n_halted={s: n for s, n in previous.n_halted.items() if s in same},
     )
 
 
@@ -343,11 +345,11 @@ def _traded(
     return {
         source: {
             row.instrument.venue_symbol: traded_at(previous, source, row)
-            for row in listed.symbols
+            for row in source_list.symbols
             if row.instrument.venue_symbol in halted.get(source, ())
             or (source in as_before and row.traded)
         }
-        for source, listed in previous.sources.items()
+        for source, source_list in previous.sources.items()
     }
 
 
@@ -394,7 +396,7 @@ def _source_list(
     return SourceList(
         source=source,
         symbols=tuple(
-            Listed(
+            Listing(
                 symbol_id=ids[name],
                 symbol=name,
                 state=found[name].state,
@@ -408,12 +410,12 @@ def _source_list(
     )
 
 
-def _compared(listed: SourceList, in_use: frozenset[Leg]) -> list[str]:
+def _compared(source_list: SourceList, in_use: frozenset[Leg]) -> list[str]:
     """Return the pairs that may stand in a direction; quiet ones for as long as one is open."""
-    kept = {row.symbol for row in listed.compared} | {
+    kept = {row.symbol for row in source_list.compared} | {
         row.symbol
-        for row in listed.symbols
-        if row.state == "quiet" and (listed.source, row.symbol) in in_use
+        for row in source_list.symbols
+        if row.state == "quiet" and (source_list.source, row.symbol) in in_use
     }
     return sorted(kept)
 
@@ -437,7 +439,7 @@ def _source_results(
             skipped=skipped,
             incomplete_rows=fetched[name].incomplete,
             error=failed.get(name, ""),
-            listed=from_lists.get(name, "") if name in failed else "",
+            list_written=from_lists.get(name, "") if name in failed else "",
         )
         if name not in sources:
             continue

@@ -30,13 +30,13 @@ def trading_or_halted(previous: Lists | None, source: str, trading: int, halts: 
 
     halts: rows of any pair that are halted now; those of before were no loss then.
     """
-    before = previous.halts.get(source) if previous else None
+    before = previous.n_halted.get(source) if previous else None
     return trading if before is None else trading + max(0, halts - before)
 
 
 def least_of(previous: Lists | None, source: str) -> int:
     """Return how many pairs a source has to list, by its last answer; 0 where there is none."""
-    before = previous.listed.get(source, 0) if previous else 0
+    before = previous.n_listed.get(source, 0) if previous else 0
     return -(-before * (100 - MAY_SHRINK_PCT) // 100)
 
 
@@ -51,7 +51,7 @@ def refuse_shrunk(previous: Lists | None, listed: Mapping[str, int]) -> None:
     for source, now in listed.items():
         least = least_of(previous, source)
         if now < least:
-            before = previous.listed[source]
+            before = previous.n_listed[source]
             shrunk.append(f"{source} lists {now} pairs, expected at least {least} of {before}")
     if shrunk:
         raise VenueDown(

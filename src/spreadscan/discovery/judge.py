@@ -18,7 +18,7 @@ from spreadscan.discovery.confirmed import Confirmed
 from spreadscan.discovery.identity import agree, strangers
 from spreadscan.discovery.units import Kept, mids_of
 from spreadscan.discovery.validate import Validation
-from spreadscan.lists import SILENT_RUNS_MAX, Edge, Listed, Lists, State
+from spreadscan.lists import SILENT_RUNS_MAX, Edge, Listing, Lists, State
 from spreadscan.types import Instrument
 
 _SILENT = " (silent now: not compared again)"
@@ -89,7 +89,7 @@ def judge(
     return found
 
 
-def _is_doubted(row: Listed) -> bool:
+def _is_doubted(row: Listing) -> bool:
     return row.state == "quarantined" and row.reason != _CONFIRMED
 
 
@@ -106,7 +106,7 @@ def _agrees(heard: Validation, instrument: Instrument, others: Sequence[float]) 
     return agree(hint / instrument.multiplier, median(others))
 
 
-def _unheard(why: str, instrument: Instrument, before: Listed | None, trusted: bool) -> Verdict:
+def _unheard(why: str, instrument: Instrument, before: Listing | None, trusted: bool) -> Verdict:
     """Return what becomes of a pair whose source failed. trusted: by a human."""
     if before is None or _reading(before.instrument) != _reading(instrument):
         return _quiet(why, 0, instrument, None, False, trusted)
@@ -116,7 +116,7 @@ def _unheard(why: str, instrument: Instrument, before: Listed | None, trusted: b
 
 
 def _silent_runs(
-    heard: Validation, venue_symbol: str, before: Listed | None, is_retry: bool
+    heard: Validation, venue_symbol: str, before: Listing | None, is_retry: bool
 ) -> int:
     """Return in how many runs in a row a pair was asked for, and acknowledged, and said nothing.
 
@@ -133,7 +133,7 @@ def _quiet(
     reason: str,
     runs: int,
     instrument: Instrument,
-    before: Listed | None,
+    before: Listing | None,
     is_open: bool,
     trusted: bool,
 ) -> Verdict:
@@ -161,14 +161,14 @@ def _unproven(instrument: Instrument) -> str:
     return f"identity: {read} by its name, and no price yet to prove it"
 
 
-def listed_before(previous: Lists | None) -> dict[Leg, Listed]:
+def listed_before(previous: Lists | None) -> dict[Leg, Listing]:
     """Return what the set before says of each pair of each source."""
     if previous is None:
         return {}
     return {
         (source, row.symbol): row
-        for source, listed in previous.sources.items()
-        for row in listed.symbols
+        for source, source_list in previous.sources.items()
+        for row in source_list.symbols
     }
 
 

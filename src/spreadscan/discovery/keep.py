@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from spreadscan.config import Config
-from spreadscan.lists import Listed, Lists
+from spreadscan.lists import Listing, Lists
 from spreadscan.types import Instrument
 from spreadscan.venues.base import split_multiplier
 
@@ -50,10 +50,10 @@ def known_pairs(
     return {
         source: {
             row.instrument.venue_symbol: _as_listed(row.instrument)
-            for row in listed.symbols
+            for row in source_list.symbols
             if _age_h(traded_at(previous, source, row), unix_s) < config.discovery.keep_h
         }
-        for source, listed in previous.sources.items()
+        for source, source_list in previous.sources.items()
     }
 
 
@@ -71,7 +71,7 @@ def absent(known: Collection[str]) -> dict[str, str]:
     return dict.fromkeys(known, "not listed: halted or gone")
 
 
-def traded_at(previous: Lists, source: str, row: Listed) -> str:
+def traded_at(previous: Lists, source: str, row: Listing) -> str:
     """Return the UTC time of the last list that had a pair of a set as trading."""
     return row.traded or listed_at(previous, source)
 
@@ -79,7 +79,7 @@ def traded_at(previous: Lists, source: str, row: Listed) -> str:
 def listed_at(previous: Lists, source: str) -> str:
     """Return the UTC time of the list that a source's pairs in a set are from."""
     failure = previous.failed.get(source)
-    return failure.listed if failure else previous.written
+    return failure.list_written if failure else previous.written
 
 
 def is_young(previous: Lists | None, within_s: float, unix_s: float) -> bool:

@@ -37,7 +37,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return not self.refused and not self.failed
 
 
-def note(config: Config, refused: str = "", failed: Mapping[str, Failure] | None = None) -> None:
+def write(config: Config, refused: str = "", failed: Mapping[str, Failure] | None = None) -> None:
     """Leave how a discovery ended just now, in place of the one before."""
     outcome = Outcome(
         generated=_folder(config),

@@ -57,8 +57,8 @@ async def make_plan(config: Config, progress: Progress) -> Plan:
     lists = _generated(config)
     if lists:
         symbols = {
-            source: [row.instrument.venue_symbol for row in listed.subscribed]
-            for source, listed in lists.sources.items()
+            source: [row.instrument.venue_symbol for row in source_list.subscribed]
+            for source, source_list in lists.sources.items()
         }
     else:
         symbols, errors = await _listed(config, progress)

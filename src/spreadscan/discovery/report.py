@@ -27,7 +27,7 @@ class SourceResult(msgspec.Struct, kw_only=True):
     timeout_sec: float = 0.0  # the limit of a batch
     took_sec: float = 0.0
     error: str = ""  # why it gave no list, or no quote at all
-    listed: str = ""  # then: UTC of the list that its pairs are from
+    list_written: str = ""  # then: UTC of the list that its pairs are from
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -48,7 +48,7 @@ class Result(msgspec.Struct, kw_only=True):
     def failed(self) -> dict[str, Failure]:
         """Return the sources that failed: the set is degraded."""
         return {
-            name: Failure(why=source.error, listed=source.listed)
+            name: Failure(why=source.error, list_written=source.list_written)
             for name, source in self.sources.items()
             if source.error
         }

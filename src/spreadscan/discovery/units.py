@@ -48,8 +48,8 @@ def read_before(previous: Lists | None) -> Read:
     """
     rows = (
         row.instrument
-        for listed in (previous.sources.values() if previous else ())
-        for row in listed.symbols
+        for source_list in (previous.sources.values() if previous else ())
+        for row in source_list.symbols
         if split_multiplier(row.instrument.listed_base)[0] != row.instrument.listed_base
     )
     found: dict[bool, set[str]] = {True: set(), False: set()}

@@ -111,7 +111,7 @@ class Validation:
                 self.error = str(error)
                 if not url:  # no address is free within the time that is left
                     return
-                connects.told(url, error)
+                connects.failed(url, error)
                 await asyncio.sleep(min(backoff.next_s(), max(0.0, left_s)))
 
     async def _until_done(self, session: Session, symbols: Sequence[str]) -> bool:

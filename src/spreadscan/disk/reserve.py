@@ -7,7 +7,7 @@ from spreadscan.logs import facts
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_NS = 1_000_000_000
+_EVERY_NS = 1_000_000_000
 
 
 class Reserve:
@@ -24,9 +24,9 @@ class Reserve:
         self._looked_ns: int | None = None
         self.short = False
 
-    def look(self, now_ns: int) -> bool:
+    def check(self, now_ns: int) -> bool:
         """Return True where the disk is short; told once, as its end is."""
-        if self._looked_ns is not None and 0 <= now_ns - self._looked_ns < _LOOK_EVERY_NS:
+        if self._looked_ns is not None and 0 <= now_ns - self._looked_ns < _EVERY_NS:
             return self.short
         self._looked_ns = now_ns
         try:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from spreadcore import Instance
 from spreadcore.audit import VerdictTuple
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 
 from spreadscan.feeds.lines import Lines
 from spreadscan.feeds.session import Session
@@ -19,7 +19,7 @@ from spreadscan.recordings import Verdict, Verdicts
 Act = Literal["wrong", "halted", "resumed", ""]
 
 
-def act(intake: FeedIntake, symbol_id: int, verdict: VerdictTuple) -> Act:
+def act(intake: SourceIntake, symbol_id: int, verdict: VerdictTuple) -> Act:
     """Do to a pair's slot what a verdict asks for; return what was done, "" for nothing."""
     if verdict.kind == "not_trading":
         return "halted" if intake.halt_symbol(symbol_id) else ""
@@ -31,22 +31,22 @@ def act(intake: FeedIntake, symbol_id: int, verdict: VerdictTuple) -> Act:
 
 
 class Acts:
-    """The acts of one source. note: records verdicts, where somebody records."""
+    """The acts of one source. record: records verdicts, where somebody records."""
 
     def __init__(
         self,
         source: str,
         source_id: int,
-        intake: FeedIntake,
+        intake: SourceIntake,
         instance: Instance,
         count: Callable[[str], None],
-        note: Callable[[Verdicts], None],
+        record: Callable[[Verdicts], None],
     ) -> None:
         self._source_id = source_id
         self._intake = intake
         self._instance = instance
         self._count = count
-        self._note = note
+        self._record = record
         self._renewed_ns = self._renew_ns()  # sockets that are yet to be opened are new
         self._lines: Mapping[Act, Lines] = {
             "wrong": Lines("quote found wrong", "quotes found wrong", source),
@@ -63,7 +63,7 @@ class Acts:
         before, self._renewed_ns = self._renewed_ns, self._renew_ns()
         return self._renewed_ns != before
 
-    def look(
+    def act_on_new(
         self,
         ids: Mapping[str, int],
         names: Mapping[int, str],
@@ -79,7 +79,7 @@ class Acts:
         for symbol, verdict in verdicts.items():
             if what := act(self._intake, ids[symbol], verdict):
                 done[what].append(symbol)
-        self._note(self._recorded(verdicts))
+        self._record(self._recorded(verdicts))
         for what, name in (("wrong", "found_wrong"), ("halted", "halts")):
             for _ in done[what]:
                 self._count(name)

@@ -7,7 +7,7 @@ book where the venue sends deltas, name what is neither. No socket and no clock.
 from collections.abc import Iterable
 from typing import Protocol
 
-from spreadcore.frames import FrameIntake
+from spreadcore.frames import LinkIntake
 
 from spreadscan.errors import BadFrame
 from spreadscan.feeds.book import OneLevelBooks
@@ -32,7 +32,7 @@ class FrameReader:
     intake: what takes the frames of this socket that come not here; deltas build upon its tops.
     """
 
-    def __init__(self, venue: Venue, sink: BookSink, intake: FrameIntake | None = None) -> None:
+    def __init__(self, venue: Venue, sink: BookSink, intake: LinkIntake | None = None) -> None:
         self._venue = venue
         self._sink = sink
         self._intake = intake
@@ -59,7 +59,7 @@ class FrameReader:
                 self._declined(decline_reason(self._venue, frame))
             return control
         if self._intake is not None and self._decoder.odd_times:
-            self._intake.note_odd_times(self._decoder.odd_times)
+            self._intake.count_odd_times(self._decoder.odd_times)
             self._decoder.odd_times = 0
         for item in items:
             book = self._whole(item) if self._books else item

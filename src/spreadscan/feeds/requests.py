@@ -353,7 +353,7 @@ class Requests:
 
     # -- deadlines
 
-    def look(self, now_ns: int, quotes: bool) -> str:
+    def check_deadlines(self, now_ns: int, quotes: bool) -> str:
         """Ask again for what is overdue; return why the socket is dead, '' where it is not.
 
         quotes: a quote came on this socket. One that neither answers nor quotes is dead; halfway

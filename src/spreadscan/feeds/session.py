@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-from spreadcore.frames import FrameIntake
+from spreadcore.frames import LinkIntake
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Feeds
@@ -62,7 +62,7 @@ class Session:
         url: str,
         sink: SessionSink,
         settings: Feeds,
-        intake: FrameIntake | None = None,
+        intake: LinkIntake | None = None,
         life_s: float = math.inf,
     ) -> None:
         self.venue = venue
@@ -303,7 +303,7 @@ class Session:
                 await self._ping()
             if now - self.last_frame_ns > spec.pong_deadline_s * 1e9:
                 self.close(f"nothing received for {spec.pong_deadline_s:g} s")
-            elif dead := self._requests.look(now, self.valid > 0):
+            elif dead := self._requests.check_deadlines(now, self.valid > 0):
                 self.close(dead)
             elif self._mostly_garbage():
                 self.close("mostly garbage")

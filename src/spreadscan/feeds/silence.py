@@ -7,12 +7,12 @@ came. The feed starts it; reads the intake and asks sessions, knows no sockets.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 
 from spreadscan.config import Config
 from spreadscan.feeds.lines import MINUTE_NS, Lines
 from spreadscan.feeds.session import Session
-from spreadscan.lists import Listed
+from spreadscan.lists import Listing
 from spreadscan.venues.base import Venue
 
 # Where silence is health a night makes hundreds of pairs silent, and asking proves nothing.
@@ -26,7 +26,7 @@ class Silence:
         self,
         venue: Venue,
         config: Config,
-        intake: FeedIntake,
+        intake: SourceIntake,
         ids: dict[str, int],
         count: Callable[[str], None],
     ) -> None:
@@ -44,7 +44,7 @@ class Silence:
         self._silences = Lines("pair silent", "pairs silent", venue.name)
         self._beginnings = Lines("ids began anew", "ids of pairs began anew", venue.name)
 
-    def look(self, rows: Sequence[Listed], sessions: Iterable[Session], now_ns: int) -> None:
+    def check(self, rows: Sequence[Listing], sessions: Iterable[Session], now_ns: int) -> None:
         """Look at the pairs that are listed, as of now; sessions: those that may be asked."""
         names = {row.symbol_id: row.symbol for row in rows}
         silent = set(self._intake.silent(now_ns, self._limit_s))

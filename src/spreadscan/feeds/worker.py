@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 from spreadcore import Instance
-from spreadcore.frames import FrameIntake
-from spreadcore.intake import FeedIntake
+from spreadcore.frames import LinkIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import DECLINED, SOURCE_COUNTERS
 from spreadcore.wire.decoder import FrameDecoder
 
@@ -23,11 +23,11 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import Halt
 from spreadscan.feeds.acts import Acts
-from spreadscan.feeds.overlap import Shard
+from spreadscan.feeds.keeper import SocketKeeper
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.shards import rooms, shards
 from spreadscan.feeds.silence import Silence
-from spreadscan.lists import Listed, Lists, changes
+from spreadscan.lists import Listing, Lists, changes
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.bans import bans_of
@@ -81,9 +81,9 @@ class FeedWorker:
         self._ids: dict[str, int] = {}
         self._connects = connects_of(venue, config)
         self._next_link = 1
-        self._shards: dict[Shard, asyncio.Task[None]] = {}
+        self._keepers: dict[SocketKeeper, asyncio.Task[None]] = {}
         self._ended = asyncio.Event()  # a task has
-        self.intake = FeedIntake(
+        self.intake = SourceIntake(
             instance.region("quotes"),
             instance.region("dirty"),
             instance.region("health"),
@@ -113,34 +113,34 @@ class FeedWorker:
             self._accept(row)
         for group in shards(list(self._ids), self.venue.spec.topics_per_socket):
             self._open_shard(group)
-        looks = [self._start(self._look_for_silence())]
+        watchers = [self._start(self._look_for_silence())]
         if self._acts:
-            looks.append(self._start(self._act(self._acts)))
-            looks.append(self._start(self._renew(self._acts)))
+            watchers.append(self._start(self._act(self._acts)))
+            watchers.append(self._start(self._renew(self._acts)))
         try:
-            await self._beat(stop, looks)
+            await self._beat(stop, watchers)
         finally:
-            await _cancel(*self._shards.values(), *looks)
+            await _cancel(*self._keepers.values(), *watchers)
             self.intake.empty_all()
             self._recorder.stop()
             health.set(self.source_id, _COUNTER["sockets"], 0)
             health.beat(self.source_id, now_ns(), "off")
 
-    async def _beat(self, stop: Callable[[], bool], looks: Sequence[asyncio.Task[None]]) -> None:
+    async def _beat(self, stop: Callable[[], bool], watchers: Sequence[asyncio.Task[None]]) -> None:
         health, sockets = self._instance.health, _COUNTER["sockets"]
         while not stop():
-            health.set(self.source_id, sockets, sum(shard.n_open for shard in self._shards))
-            state = "running" if all(shard.n_open for shard in self._shards) else "degraded"
+            health.set(self.source_id, sockets, sum(shard.n_open for shard in self._keepers))
+            state = "running" if all(shard.n_open for shard in self._keepers) else "degraded"
             health.beat(self.source_id, now_ns(), state)
             if self._instance.superseded:
                 raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
             await self._take(self._newest())
-            self._recorder.look()
+            self._recorder.follow_request()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.feeds.beat_ms / 1e3):
                     await self._ended.wait()
             self._ended.clear()
-            for task in (*self._shards.values(), *looks):
+            for task in (*self._keepers.values(), *watchers):
                 if task.done():
                     task.result()  # none ends by itself: this raises what ended it
 
@@ -157,7 +157,7 @@ class FeedWorker:
             self._accept(row)
         self._listed, self._generation = rows, lists.generation
         dropped = {row.instrument.venue_symbol for row in gone}
-        for shard in self._shards:
+        for shard in self._keepers:
             shard.drop(dropped)
         self._share_out([row.instrument.venue_symbol for row in come])
         await self._close_empty()
@@ -172,7 +172,7 @@ class FeedWorker:
             ),
         )
 
-    def _accept(self, row: Listed) -> None:
+    def _accept(self, row: Listing) -> None:
         """Let quotes of a pair into the table."""
         i = row.instrument
         self.intake.add_symbol(row.symbol_id, i.multiplier, i.qty_scale, i.venue_symbol)
@@ -181,21 +181,21 @@ class FeedWorker:
             self._acts.begin(row.symbol_id)
 
     def _share_out(self, symbols: Sequence[str]) -> None:
-        sizes = [len(shard.symbols) for shard in self._shards]
+        sizes = [len(shard.symbols) for shard in self._keepers]
         taken, groups = rooms(sizes, symbols, self.venue.spec.topics_per_socket)
-        for shard, own in zip(self._shards, taken, strict=True):
+        for shard, own in zip(self._keepers, taken, strict=True):
             if own:
                 shard.add(own)
         for group in groups:
             self._open_shard(group)
 
     async def _close_empty(self) -> None:
-        empty = [shard for shard in self._shards if not shard.symbols]
-        await _cancel(*(self._shards.pop(shard) for shard in empty))
+        empty = [shard for shard in self._keepers if not shard.symbols]
+        await _cancel(*(self._keepers.pop(shard) for shard in empty))
 
     def _open_shard(self, symbols: Sequence[str]) -> None:
-        shard = self._shard(symbols)
-        self._shards[shard] = self._start(shard.run())
+        shard = self._keeper(symbols)
+        self._keepers[shard] = self._start(shard.run())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start what never ends by itself; where it does, the next beat comes at once."""
@@ -203,9 +203,9 @@ class FeedWorker:
         task.add_done_callback(lambda _: self._ended.set())
         return task
 
-    def _shard(self, symbols: Sequence[str]) -> Shard:
+    def _keeper(self, symbols: Sequence[str]) -> SocketKeeper:
         settings = self._config.feeds
-        return Shard(
+        return SocketKeeper(
             self,
             symbols,
             self._connects,
@@ -220,15 +220,15 @@ class FeedWorker:
     def open_session(self, symbols: Sequence[str], url: str, life_s: float) -> tuple[int, Session]:
         link = self._next_link
         self._next_link += 1
-        sink, intake = _Sink(self, link), FrameIntake(self.intake, self._decoder, link)
+        sink, intake = _Sink(self, link), LinkIntake(self.intake, self._decoder, link)
         settings = self._config.feeds
         session = Session(self.venue, symbols, url, sink, settings, intake, life_s)
-        self._recorder.note(link, Opcode.OPENED, url.encode())
+        self._recorder.append(link, Opcode.OPENED, url.encode())
         return link, session
 
     def closed(self, link: int, reason: str) -> None:
         emptied = self.intake.empty_link(link, True)
-        self._recorder.note(link, Opcode.CLOSED, reason.encode())
+        self._recorder.append(link, Opcode.CLOSED, reason.encode())
         log.info(
             "feed socket closed",
             extra=facts(source=self.venue.name, link=link, reason=reason, emptied=emptied),
@@ -237,7 +237,7 @@ class FeedWorker:
     def take_over(self, old: int, new: int, symbols: Sequence[str]) -> None:
         handed = self.intake.hand_over(old, new, [self._ids[symbol] for symbol in symbols])
         self.count("takeovers")
-        self._recorder.note(new, Opcode.TOOK_OVER, took_over(old, symbols))
+        self._recorder.append(new, Opcode.TOOK_OVER, took_over(old, symbols))
         log.info(
             "feed socket replaced",
             extra=facts(source=self.venue.name, old=old, new=new, handed_over=handed),
@@ -251,30 +251,30 @@ class FeedWorker:
         )
 
     async def _look_for_silence(self) -> None:
-        look = Silence(self.venue, self._config, self.intake, self._ids, self.count)
+        silence = Silence(self.venue, self._config, self.intake, self._ids, self.count)
         while True:
             await asyncio.sleep(_SILENCE_LOOK_S)
-            look.look(self._listed, self._newest_sessions(), now_ns())
+            silence.check(self._listed, self._newest_sessions(), now_ns())
 
     async def _act(self, acts: Acts) -> None:
         while True:
             await asyncio.sleep(_ACT_EVERY_S)
             names = {row.symbol_id: row.symbol for row in self._listed}
-            acts.look(self._ids, names, self._newest_sessions(), now_ns())
+            acts.act_on_new(self._ids, names, self._newest_sessions(), now_ns())
 
     async def _renew(self, acts: Acts) -> None:
         """Give every socket a successor where the audit asks for it, one after the other."""
         while True:
             await asyncio.sleep(_ACT_EVERY_S)
             if acts.wants_renewal():
-                for shard in [*self._shards]:
+                for shard in [*self._keepers]:
                     await shard.renew()
 
     def _note_verdicts(self, found: Verdicts) -> None:
-        self._recorder.note(0, Opcode.VERDICTS, msgspec.json.encode(found))
+        self._recorder.append(0, Opcode.VERDICTS, msgspec.json.encode(found))
 
     def _newest_sessions(self) -> list[Session]:
-        return [shard.sessions[-1] for shard in self._shards if shard.sessions]
+        return [shard.sessions[-1] for shard in self._keepers if shard.sessions]
 
     # -- what sessions tell
 

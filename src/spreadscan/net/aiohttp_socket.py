@@ -5,7 +5,7 @@ import contextlib
 from typing import Any
 
 import aiohttp
-from spreadcore.frames import FrameIntake
+from spreadcore.frames import LinkIntake
 
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConnectionLost, NoAddress, NotTrusted
@@ -28,7 +28,7 @@ _TEXT, _BINARY = int(aiohttp.WSMsgType.TEXT), int(aiohttp.WSMsgType.BINARY)
 class AiohttpSocket:
     """One open socket; made by open_socket()."""
 
-    def __init__(self, listener: Listener, intake: FrameIntake | None) -> None:
+    def __init__(self, listener: Listener, intake: LinkIntake | None) -> None:
         self._listener = listener
         self._intake = intake
         self._session: aiohttp.ClientSession
@@ -162,7 +162,7 @@ async def open_socket(
     listener: Listener,
     timeout_s: float,
     max_frame_bytes: int,
-    intake: FrameIntake | None,
+    intake: LinkIntake | None,
     headers: Headers,
 ) -> Socket:
     """Open one. ConnectionLost or a refusal; OSError, TimeoutError as they come."""

@@ -91,7 +91,7 @@ class Bans:
         if ban := self.find(url):
             raise ban.error(url, self._utc_s())
 
-    def note(self, url: str, error: Exception) -> None:
+    def record(self, url: str, error: Exception) -> None:
         """Keep what an error says of its host, if it says anything; one log line each time.
 
         The wait of an error that grows becomes what it has grown to.

@@ -48,9 +48,9 @@ class Connects:
             if not self._bans.find(url):  # another socket may have met one meanwhile
                 return url
 
-    def told(self, url: str, error: Exception) -> None:
+    def failed(self, url: str, error: Exception) -> None:
         """Hear why a socket did not open or ended: a ban bars its host, the rest its address."""
-        self._bans.note(url, error)
+        self._bans.record(url, error)
         if not isinstance(error, RateLimited):
             self._endpoints.failed(url, str(error))
 

@@ -10,7 +10,7 @@ import aiofastnet
 import picows
 import picows.url
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stub
-from spreadcore.frames import FrameIntake
+from spreadcore.frames import LinkIntake
 from spreadcore.listener import FrameListener
 
 from spreadscan.errors import ConnectionLost, SpreadError
@@ -63,7 +63,7 @@ async def open_socket(
     listener: Listener,
     timeout_s: float,
     max_frame_bytes: int,
-    intake: FrameIntake | None,
+    intake: LinkIntake | None,
     headers: Headers,
 ) -> Socket:
     """Open one. ConnectionLost or a refusal; OSError, TimeoutError as they come."""

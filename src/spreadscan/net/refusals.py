@@ -90,7 +90,7 @@ def refusal(
         )
     if status == 403:
         least_s = _TOO_FREQUENT_S if _TOO_FREQUENT.search(body) else _BUSY_S
-        after_s = max(least_s, told_s(headers, body))
+        after_s = max(least_s, asked_wait_s(headers, body))
         return _limited(url, status, after_s, grows=True)
     if status >= 500:
         return VenueDown(f"{url}: HTTP {status}{_words(headers, body)}")
@@ -145,7 +145,7 @@ def _unix_s(text: str) -> float | None:
         return None
 
 
-def told_s(headers: Mapping[str, str], body: bytes) -> float:
+def asked_wait_s(headers: Mapping[str, str], body: bytes) -> float:
     """Return for how long an answer says to stay away, whatever its status; 0.0 = not told."""
     waits = [0.0]
     if text := headers.get("Retry-After"):
@@ -170,7 +170,9 @@ def _limited(url: str, status: int, after_s: float, *, grows: bool = False) -> R
 
 
 def _wait_s(headers: Mapping[str, str], body: bytes) -> float:
-    return told_s(headers, body) or retry_after_s(headers.get("Retry-After"), headers.get("Date"))
+    return asked_wait_s(headers, body) or retry_after_s(
+        headers.get("Retry-After"), headers.get("Date")
+    )
 
 
 def _words(headers: Mapping[str, str], body: bytes) -> str:

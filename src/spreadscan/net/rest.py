@@ -23,7 +23,7 @@ from spreadscan.errors import (
 from spreadscan.net.bans import Bans
 from spreadscan.net.budget import Budget
 from spreadscan.net.endpoints import Endpoints
-from spreadscan.net.refusals import LOOK_BYTES, refusal, told_s
+from spreadscan.net.refusals import LOOK_BYTES, asked_wait_s, refusal
 from spreadscan.net.resolver import LastGoodResolver
 from spreadscan.net.transport import Headers
 from spreadscan.types import ONE_REQUEST, Cost
@@ -88,9 +88,9 @@ async def ask(
             return await asyncio.get_running_loop().run_in_executor(_beside, _tidily, parse, body)
         return parse(body)
     except RateLimited as error:
-        error.after_s = max(error.after_s, told_s(told, body[:LOOK_BYTES]))
+        error.after_s = max(error.after_s, asked_wait_s(told, body[:LOOK_BYTES]))
         if bans and error.after_s >= _BAN_FROM_S:
-            bans.note(url, error)
+            bans.record(url, error)
         raise
 
 
@@ -128,10 +128,10 @@ async def _answer(
             look = bytes(body[:LOOK_BYTES])
             error = refusal(url, answer.status, answer.headers, look, "rest_url")
             if error:
-                if parse and answer.status == 429 and not told_s(answer.headers, look):
+                if parse and answer.status == 429 and not asked_wait_s(answer.headers, look):
                     error = _by_its_words(url, look, parse) or error
                 if bans and isinstance(error, RateLimited):  # a block is for this run only
-                    bans.note(url, error)
+                    bans.record(url, error)
                 raise error
             if len(body) > MAX_BODY_BYTES:
                 raise VenueDown(f"{url}: over {MAX_BODY_BYTES} bytes, expected an instrument list")

@@ -11,7 +11,7 @@ import ssl
 from importlib import import_module
 from typing import Literal, Protocol, get_args
 
-from spreadcore.frames import FrameIntake
+from spreadcore.frames import LinkIntake
 
 from spreadscan.errors import ConfigError, ConnectionLost, NoAddress, NotTrusted
 
@@ -76,7 +76,7 @@ async def connect(
     *,
     timeout_s: float,
     max_frame_bytes: int,
-    intake: FrameIntake | None = None,
+    intake: LinkIntake | None = None,
     headers: Headers = (),
 ) -> Socket:
     """Open a WebSocket. headers: of the handshake, beside those that it has anyway.

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from spreadcore import Instance
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import SOURCE_COUNTERS
 from spreadcore.tape import Tape
 
@@ -40,7 +40,9 @@ class Recorder:
     thread, only while it records.
     """
 
-    def __init__(self, instance: Instance, source: str, intake: FeedIntake, config: Config) -> None:
+    def __init__(
+        self, instance: Instance, source: str, intake: SourceIntake, config: Config
+    ) -> None:
         self._instance = instance
         self._source = source
         self._intake = intake
@@ -53,7 +55,7 @@ class Recorder:
         self._asked_ns = 0
         self._writer: _Writer | None = None
 
-    def look(self) -> None:
+    def follow_request(self) -> None:
         """Begin, end or go on, as it is asked; tell health how it goes."""
         now = now_ns()
         if now - self._asked_ns < _ASK_NS:
@@ -70,7 +72,7 @@ class Recorder:
         elif request is not None:
             self._begin(request)
 
-    def note(self, link: int, opcode: Opcode, payload: bytes) -> None:
+    def append(self, link: int, opcode: Opcode, payload: bytes) -> None:
         """Record what became of a link."""
         if self._writer is not None and not self._writer.stop.is_set():
             self._writer.tape.append(now_ns(), link, opcode, payload)
@@ -162,7 +164,7 @@ class _Writer:
         if part is None:
             return False
         records, n_frames, *_, dropped = part
-        if self._reserve.look(now_ns()):
+        if self._reserve.check(now_ns()):
             self._files.leave_out(n_frames, dropped)
         else:
             self._files.write(*part)

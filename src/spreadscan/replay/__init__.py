@@ -1,29 +1,29 @@
 """Replay: recorded frames through the scanner's own decoders, gate, table, engine and tracker.
 
-`play` a folder on its recorded clock; a `Result` accounts for every frame. `run_jobs` plays
-recordings as a whole scanner, each under its settings; an `Outcome` tells what was found.
+`play` a folder on its recorded clock; a `Result` accounts for every frame. `play_runs` plays
+recordings as a whole scanner, each under its settings; an `RunResult` tells what was found.
 """
 
-from spreadscan.replay.account import Account, Edge, FileAccount, LastQuote, Result
-from spreadscan.replay.job import Job, run_job
-from spreadscan.replay.outcome import Outcome
+from spreadscan.replay.counts import Edge, FileCounts, FrameCounts, LastQuote, Result
 from spreadscan.replay.player import play
 from spreadscan.replay.requests import Pair, parse_limits, parse_pairs
-from spreadscan.replay.sweep import jobs_of, run_jobs
+from spreadscan.replay.results import RunResult
+from spreadscan.replay.run import Run, play_run
+from spreadscan.replay.sweep import play_runs, runs_of
 
 __all__ = [
-    "Account",
+    "FrameCounts",
     "Edge",
-    "FileAccount",
-    "Job",
+    "FileCounts",
+    "Run",
     "LastQuote",
-    "Outcome",
+    "RunResult",
     "Pair",
     "Result",
-    "jobs_of",
+    "runs_of",
     "parse_limits",
     "parse_pairs",
     "play",
-    "run_job",
-    "run_jobs",
+    "play_run",
+    "play_runs",
 ]

@@ -6,14 +6,14 @@ from rich.console import Console
 from rich.text import Text
 
 from spreadscan.replay.against import Signal
-from spreadscan.replay.outcome import Outcome
 from spreadscan.replay.report import Sheet, show_sheets
+from spreadscan.replay.results import RunResult
 from spreadscan.tracker.track import REASONS
 
 _DECLINED = "declined_"
 
 
-def show_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
+def show_outcomes(outcomes: Sequence[RunResult], console: Console) -> None:
     """Print the tables, then what the recordings lack."""
     one = outcomes[0] if len(outcomes) == 1 else None
     found = [_sources(one), _tracks(outcomes), _best(one)] if one else [_tracks(outcomes)]
@@ -29,7 +29,7 @@ def show_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def remarks(outcomes: Sequence[Outcome]) -> list[str]:
+def remarks(outcomes: Sequence[RunResult]) -> list[str]:
     """Return sentences on what the tables cannot say, each once."""
     lines: dict[str, None] = {}
     for outcome in outcomes:
@@ -49,7 +49,7 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
     return list(lines)
 
 
-def _sources(outcome: Outcome) -> Sheet:
+def _sources(outcome: RunResult) -> Sheet:
     played = outcome.played
     rows = [
         (
@@ -70,7 +70,7 @@ def _sources(outcome: Outcome) -> Sheet:
     return Sheet(title, columns, rows)
 
 
-def _tracks(outcomes: Sequence[Outcome]) -> Sheet:
+def _tracks(outcomes: Sequence[RunResult]) -> Sheet:
     several = len({outcome.recording for outcome in outcomes}) > 1
     keys = list(dict.fromkeys(key for outcome in outcomes for key in outcome.settings))
     reasons = [r for r in REASONS if any(r in outcome.ended for outcome in outcomes)]
@@ -98,7 +98,7 @@ def _tracks(outcomes: Sequence[Outcome]) -> Sheet:
     return Sheet("Spreads", columns, rows)
 
 
-def _best(outcome: Outcome) -> Sheet:
+def _best(outcome: RunResult) -> Sheet:
     rows = [
         (total.direction, total.symbol, f"{total.tracks:,}", f"{total.profit_s:,.1f}",
          f"{total.peak_net_bps:.1f}")

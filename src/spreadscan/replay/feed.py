@@ -12,8 +12,8 @@ import msgspec
 from spreadcore import Instance
 from spreadcore.audit import VerdictTuple
 from spreadcore.errors import CoreError
-from spreadcore.frames import FrameIntake
-from spreadcore.intake import FeedIntake
+from spreadcore.frames import LinkIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import DECLINED
 from spreadcore.wire.decoder import FrameDecoder
 
@@ -21,7 +21,7 @@ from spreadscan.config import Config
 from spreadscan.errors import BadData
 from spreadscan.feeds.acts import act
 from spreadscan.feeds.reader import FrameReader
-from spreadscan.lists import Listed
+from spreadscan.lists import Listing
 from spreadscan.recordings import Block, Opcode, Verdicts
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
@@ -52,7 +52,7 @@ class RecordedFeed:
     """A source of a recording as its feed was; listed: what it was subscribed to."""
 
     def __init__(
-        self, source: str, blocks: Iterator[Block], listed: tuple[Listed, ...],
+        self, source: str, blocks: Iterator[Block], listed: tuple[Listing, ...],
         instance: Instance, config: Config,
     ) -> None:  # fmt: skip
         self.source = source
@@ -60,7 +60,7 @@ class RecordedFeed:
         self.position = 0  # bytes of its files read so far
         self.lived_ns = 0  # its feed, as far as was read
         venue = VENUES[source]
-        self.intake = FeedIntake(
+        self.intake = SourceIntake(
             instance.region("quotes"), instance.region("dirty"), instance.region("health"),
             self.source_id, venue.schema.id_reset, keep_tops=venue.schema.delta is not None,
             learn_to_s=venue.learn_to_s(config),
@@ -107,7 +107,7 @@ class RecordedFeed:
         """Read a message that the compiled path has left."""
         reader = self._readers.get(link)
         if reader is None:
-            own = FrameIntake(self.intake, self.decoder, link)
+            own = LinkIntake(self.intake, self.decoder, link)
             reader = FrameReader(VENUES[self.source], _Sink(self, link), own)
             self._readers[link] = reader
         reader.read(payload, recv_ns)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from spreadscan.disk.format import Column
 from spreadscan.export.schema import arrow_type, stored
 from spreadscan.export.write import write
-from spreadscan.replay.outcome import Outcome
+from spreadscan.replay.results import RunResult
 from spreadscan.tracker.track import REASONS
 
 _FIXED = (
@@ -29,7 +29,7 @@ _FIXED = (
 )
 
 
-def write_outcomes(path: Path, outcomes: Sequence[Outcome]) -> None:
+def write_outcomes(path: Path, outcomes: Sequence[RunResult]) -> None:
     """Write the file; settings that are numbers throughout are numbers in it.
 
     ConfigError where the disk refuses.
@@ -47,7 +47,7 @@ def write_outcomes(path: Path, outcomes: Sequence[Outcome]) -> None:
     write(path, [table], stored(columns), ["recording", *keys], lambda n: {"replays": n})
 
 
-def _setting(key: str, outcomes: Sequence[Outcome]) -> Column:
+def _setting(key: str, outcomes: Sequence[RunResult]) -> Column:
     texts = [outcome.settings[key] for outcome in outcomes if key in outcome.settings]
     return Column(key, "number" if all(map(_is_number, texts)) else "text", "as it was set")
 
@@ -60,7 +60,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _row(outcome: Outcome) -> dict[str, object]:
+def _row(outcome: RunResult) -> dict[str, object]:
     best = outcome.best[0] if outcome.best else None
     return {
         "recording": outcome.recording,

@@ -8,7 +8,7 @@ and quotes are forgotten at its end.
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from spreadcore.frames import FrameIntake
+from spreadcore.frames import LinkIntake
 from spreadcore.layout import DECLINED
 from spreadcore.wire.decoder import FrameDecoder
 
@@ -16,11 +16,11 @@ from spreadscan.catalogue import built_in
 from spreadscan.errors import BadData
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.recordings import is_recording
-from spreadscan.replay.account import Account, FileAccount, LastQuote, Result
+from spreadscan.replay.counts import FileCounts, FrameCounts, LastQuote, Result
 from spreadscan.replay.frames import FrameFile, find
 from spreadscan.replay.recorded import RecordedFile
 from spreadscan.replay.requests import Pair
-from spreadscan.replay.symbols import Listing, Symbols, declined_in, instruments_in
+from spreadscan.replay.symbols import Placed, Symbols, declined_in, instruments_in
 from spreadscan.replay.table import SYMBOLS_MAX, ReplayTable
 from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES
@@ -72,7 +72,7 @@ class Player:
         self.table = table
         self.symbols = Symbols(n_symbols)
         self.n_frames = 0
-        self._files: list[FileAccount] = []
+        self._files: list[FileCounts] = []
         self._next_link = 1
         self._instruments: dict[tuple[Path, str], Mapping[str, Instrument]] = {}
         self._declined: dict[tuple[Path, str], frozenset[str]] = {}
@@ -100,7 +100,7 @@ class Player:
         self.table.end_episodes(recv_ns)
         accounts = {source: session.close() for source, session in sessions.items()}
         turn(source_ids, recv_ns)
-        self._files.append(FileAccount(file.name, accounts))
+        self._files.append(FileCounts(file.name, accounts))
         report(file.size)
 
     def session(self, file: FrameFile | RecordedFile, source: str) -> "Session":
@@ -119,7 +119,7 @@ class Player:
 
     def result(self) -> Result:
         """Return all accounts, checked, sources in the order of their ids."""
-        totals = {source.name: Account() for source in built_in().sources}
+        totals = {source.name: FrameCounts() for source in built_in().sources}
         for file in self._files:
             for name, account in file.sources.items():
                 totals[name].add(account)
@@ -145,7 +145,7 @@ class Session:
         declined: frozenset[str],
         name: str,
     ) -> None:
-        self.account = Account()
+        self.account = FrameCounts()
         self._table = table
         self._symbols = symbols
         self._source = source
@@ -154,9 +154,9 @@ class Session:
         self._declined = declined
         self._name = name
         self._intake = table.intake(source)
-        self._frames = FrameIntake(self._intake, FrameDecoder(VENUES[source].schema), link)
+        self._frames = LinkIntake(self._intake, FrameDecoder(VENUES[source].schema), link)
         self._reader = FrameReader(VENUES[source], self, self._frames)
-        self._listed: dict[str, Listing | None] = {}
+        self._listed: dict[str, Placed | None] = {}
         self._passed = 0  # quotes of this frame
         self._reason = ""  # why the first quote of this frame did not pass
 
@@ -224,7 +224,7 @@ class Session:
         self._intake.decline(_REASON[reason])
         self._reason = self._reason or reason
 
-    def _list(self, venue_symbol: str) -> Listing | None:
+    def _list(self, venue_symbol: str) -> Placed | None:
         instrument = self._instruments.get(venue_symbol)
         declined = venue_symbol in self._declined
         listing = self._symbols.place(self._source, venue_symbol, instrument, declined=declined)
@@ -235,7 +235,7 @@ class Session:
         self._listed[venue_symbol] = listing
         return listing
 
-    def close(self) -> Account:
+    def close(self) -> FrameCounts:
         """Read the last quotes back, then empty the slots and forget ids and names."""
         account = self.account
         account.check(self._name)

@@ -50,8 +50,8 @@ class RecordedFile:
         folder = self._recording.folder / GENERATED
         if not folder.is_dir():
             return {}
-        listed = load(folder).sources.get(source)
-        rows = listed.symbols if listed else ()
+        source_list = load(folder).sources.get(source)
+        rows = source_list.symbols if source_list else ()
         return {row.instrument.venue_symbol: row.instrument for row in rows}
 
     def _frames_of(self, source: str) -> Iterator[Frame]:

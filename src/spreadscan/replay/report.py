@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spreadscan.replay.account import Account, Edge, Result
+from spreadscan.replay.counts import Edge, FrameCounts, Result
 from spreadscan.replay.requests import Pair
 from spreadscan.venues.base import decimal_text
 
@@ -80,7 +80,7 @@ def _sources(result: Result) -> Sheet:
     return Sheet(f"{result.frames:,} frames", columns, rows)
 
 
-def _source_cells(account: Account) -> tuple[str, ...]:
+def _source_cells(account: FrameCounts) -> tuple[str, ...]:
     reasons = (f"{reason} {n:,}" for reason, n in sorted(account.declined.items()))
     return (
         f"{account.frames:,}",

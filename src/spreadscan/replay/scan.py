@@ -21,9 +21,9 @@ from spreadscan.errors import BadData, ConfigError
 from spreadscan.lists import Lists
 from spreadscan.recordings import Recording
 from spreadscan.replay.feed import RecordedFeed
-from spreadscan.replay.material import market_of
-from spreadscan.replay.pace import Pace
+from spreadscan.replay.inputs import market_of
 from spreadscan.replay.table import private_instance
+from spreadscan.replay.throttle import Throttle
 from spreadscan.tracker import Tracker
 
 # (bytes read, bytes in all, recorded ns since the first frame)
@@ -81,7 +81,7 @@ class Scan:
                 f"{', '.join(recording.sources)}"
             )
         self._recording = recording
-        self._lists, self._listed = lists, build.listed(config, lists)
+        self._lists, self._listed = lists, build.instruments_of(config, lists)
         self._folder = folder
         self._left_out = tuple(name for name in recording.sources if name not in used)
         capacity = build.new_capacity(config, len(lists.names), lists.n_edge_ids)
@@ -139,7 +139,7 @@ class Scan:
         self._tracker.recover(first_ns)
         self._tracker.relist(self._lists.names, self._lists.edges, self._listed, first_ns)
         self._engine.scan(first_ns)
-        pace = Pace(speed, first_ns) if speed else None
+        pace = Throttle(speed, first_ns) if speed else None
         try:
             self._play(pace, self._reporting(report, first_ns))
         finally:
@@ -150,7 +150,7 @@ class Scan:
             report(total, total, self._playback.now_ns - first_ns)
         return self._played(first_ns)
 
-    def _play(self, pace: Pace | None, report: Callable[[], None]) -> None:
+    def _play(self, pace: Throttle | None, report: Callable[[], None]) -> None:
         play = self._playback
         tick_ns: int | None = None  # of the tracker: while it has something to do
         while True:

@@ -15,9 +15,9 @@ from typing import Any
 
 from spreadscan.disk.files import data_files
 from spreadscan.errors import ConfigError, Halt
-from spreadscan.replay.job import PREFIX, Job, check_empty, run_job
-from spreadscan.replay.material import settings_of, spelled_out
-from spreadscan.replay.outcome import Outcome
+from spreadscan.replay.inputs import settings_of, spelled_out
+from spreadscan.replay.results import RunResult
+from spreadscan.replay.run import PREFIX, Run, check_empty, play_run
 from spreadscan.tracker import SIGNALS
 
 COMBINATIONS_MAX = 10_000
@@ -55,10 +55,10 @@ def _values(key: str, text: str) -> list[str]:
     return found or [""]
 
 
-def jobs_of(
+def runs_of(
     recordings: Sequence[Path], files: Sequence[str], flags: Mapping[str, str],
     generated: Path | None = None, out: Path | None = None, against: Path | None = None,
-) -> list[Job]:  # fmt: skip
+) -> list[Run]:  # fmt: skip
     """Return a job per recording and combination; several each get a folder of their own in out.
 
     ConfigError names the key or value that cannot be, before anything is played; BadData where
@@ -77,7 +77,7 @@ def jobs_of(
         config = settings_of(recording, files, spelled_out(settings))
         own = "" if out is None else str(out if alone else out / _name(recording, settings))
         jobs.append(
-            Job(
+            Run(
                 folder=str(recording),
                 config=config,
                 settings=settings,
@@ -94,14 +94,14 @@ def _name(recording: Path, settings: Mapping[str, str]) -> Path:
     return Path(recording.resolve().name, _UNSAFE.sub("_", text))
 
 
-def run_jobs(jobs: Sequence[Job], speed: float | None, report: Progress) -> list[Outcome]:
+def play_runs(jobs: Sequence[Run], speed: float | None, report: Progress) -> list[RunResult]:
     """Run them all, one process a core, and return their outcomes in that order.
 
-    Errors as of run_job; the first one ends the others. Halt where a process was killed.
+    Errors as of play_run; the first one ends the others. Halt where a process was killed.
     """
     with TemporaryDirectory(prefix=PREFIX) as scratch:
         if len(jobs) == 1:
-            return [run_job(jobs[0], speed, scratch, _recorded(report))]
+            return [play_run(jobs[0], speed, scratch, _recorded(report))]
         return _run_beside(jobs, speed, scratch, report)
 
 
@@ -110,8 +110,8 @@ def _recorded(report: Progress) -> Callable[[int, int, int], None]:
 
 
 def _run_beside(
-    jobs: Sequence[Job], speed: float | None, scratch: str, report: Progress
-) -> list[Outcome]:
+    jobs: Sequence[Run], speed: float | None, scratch: str, report: Progress
+) -> list[RunResult]:
     # not forked: a bar draws in a thread of this process
     context = get_context("spawn")
     played = context.Array("q", len(jobs), lock=False)  # bytes of each job
@@ -162,8 +162,8 @@ def _begin(played: Any) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _run_one(number: int, job: Job, speed: float | None, scratch: str) -> Outcome:
+def _run_one(number: int, job: Run, speed: float | None, scratch: str) -> RunResult:
     def report(done: int, of: int, recorded_ns: int) -> None:
         _played[number] = done
 
-    return run_job(job, speed, scratch, report)
+    return play_run(job, speed, scratch, report)

@@ -21,7 +21,7 @@ from spreadscan.venues.base import InstrumentPage, is_nameless
 _is_usdt_pair = re.compile(r"([^-_]+)[-_]?USDT(?:-SWAP)?").fullmatch
 
 
-class Listing(NamedTuple):
+class Placed(NamedTuple):
     """What the gate has to know about one venue symbol."""
 
     symbol_id: int
@@ -42,7 +42,7 @@ class Symbols:
     def place(
         self, source: str, venue_symbol: str, instrument: Instrument | None, *,
         declined: bool = False,
-    ) -> Listing | None:  # fmt: skip
+    ) -> Placed | None:  # fmt: skip
         """Return the listing of a venue symbol, None where the table has no room for it.
 
         declined: the source's instrument files have it, but as no pair of ours (a stock, say).
@@ -58,10 +58,10 @@ class Symbols:
             symbol_id = self._ids[name] = len(self.names)
             self.names.append(name)
         if instrument:
-            return Listing(symbol_id, name, instrument.multiplier, instrument.qty_scale)
+            return Placed(symbol_id, name, instrument.multiplier, instrument.qty_scale)
         # sizes that are no contracts count coins, or the listed thousands of them
         unknown = VENUES[source].spec.sizes == "contracts"
-        return Listing(symbol_id, name, 1.0, math.nan if unknown else 1.0)
+        return Placed(symbol_id, name, 1.0, math.nan if unknown else 1.0)
 
 
 def shared_name(venue_symbol: str) -> str:

@@ -13,7 +13,7 @@ from spreadcore import Instance
 from spreadcore.edges import RECORD, EdgeIndex
 from spreadcore.edgestats import EdgeStats
 from spreadcore.engine import Engine
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.layout import SECTIONS
 from spreadcore.quotes import QuoteTuple
 from spreadcore.region import create, exists, unlink
@@ -22,7 +22,7 @@ from spreadscan.app.build import WRITABLE
 from spreadscan.catalogue import built_in
 from spreadscan.config import Capacity
 from spreadscan.errors import Halt
-from spreadscan.replay.account import Above, Edge
+from spreadscan.replay.counts import Above, Edge
 from spreadscan.replay.requests import Pair
 from spreadscan.venues import VENUES
 
@@ -43,7 +43,7 @@ class ReplayTable:
         capacity = Capacity(built_in().n_source_ids, n_symbols, n_edges)
         self._n_symbols = n_symbols
         self._instance = private_instance(capacity)
-        self._intakes: dict[str, FeedIntake] = {}
+        self._intakes: dict[str, SourceIntake] = {}
         self._index = EdgeIndex(built_in().n_source_ids, n_symbols, n_edges)
         pack = struct.Struct(RECORD).pack
         for i, pair in enumerate(
@@ -66,11 +66,11 @@ class ReplayTable:
         if pairs:
             self._engine.observe(self._stats)
 
-    def intake(self, source: str) -> FeedIntake:
+    def intake(self, source: str) -> SourceIntake:
         """Return the gate of a source."""
         if source not in self._intakes:
             region = self._instance.region
-            self._intakes[source] = FeedIntake(
+            self._intakes[source] = SourceIntake(
                 region("quotes"), region("dirty"), region("health"),
                 built_in().source[source].id, VENUES[source].schema.id_reset,
             )  # fmt: skip

@@ -39,7 +39,7 @@ MAJORS: tuple[tuple[str, float], ...] = (
     ("GMT", 0.0212), ("MASK", 0.653), ("ENS", 11.2), ("SUSHI", 0.321), ("QTUM", 1.42),
 )  # fmt: skip
 
-# Listed by binance-spot alone; symbols there may hold any letter since 2025-12.
+# Listing by binance-spot alone; symbols there may hold any letter since 2025-12.
 NON_ASCII = "币安人生"
 
 # What else real lists hold: names that begin with a digit, or are one, and more that some venues

@@ -9,7 +9,7 @@ import asyncio
 
 from aiohttp import web
 
-from spreadscan.sim.harm import SocketHarm
+from spreadscan.sim.fault_effects import SocketEffects
 from spreadscan.sim.protocols import Conversation
 
 TEXT, BINARY = 0x81, 0x82
@@ -31,7 +31,7 @@ class Connection:
     """One open socket: its conversation, and what is to be written at the next flush."""
 
     __slots__ = (
-        "closing", "conversation", "harm", "n_pushed", "path", "pending", "symbols", "transport",
+        "closing", "conversation", "effects", "n_pushed", "path", "pending", "symbols", "transport",
         "ws",
     )  # fmt: skip
 
@@ -40,13 +40,13 @@ class Connection:
         ws: web.WebSocketResponse,
         transport: asyncio.WriteTransport,
         conversation: Conversation,
-        harm: SocketHarm | None = None,
+        effects: SocketEffects | None = None,
         path: str = "",
     ) -> None:
         self.ws = ws
         self.transport = transport
         self.conversation = conversation
-        self.harm = harm
+        self.effects = effects
         self.path = path
         self.symbols: set[str] = set()  # those that push to this socket
         self.pending: list[bytes] = []
@@ -56,7 +56,7 @@ class Connection:
     @property
     def answers(self) -> bool:
         """Whether pings and requests are answered."""
-        return self.harm is None or self.harm.answers()
+        return self.effects is None or self.effects.answers()
 
     def flush(self, now_s: float) -> bool:
         """Write what is pending; False when the reader is too slow and was cut off."""
@@ -67,10 +67,10 @@ class Connection:
         if self.transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
             self.cut()
             return False
-        if self.harm is None:
+        if self.effects is None:
             self.transport.write(data)
         else:
-            self.harm.write(self.transport, data)
+            self.effects.write(self.transport, data)
         if self.n_pushed:
             self.conversation.last_push_s = now_s
             self.n_pushed = 0

@@ -1,7 +1,7 @@
 """One simulated source: its REST pages, its sockets, who has subscribed to what.
 
 What it shows and pushes is said by its subclasses: the market (market_exchange.py), or a
-recording (spreadscan.yesterday). Runs in one event loop with the other seven.
+recording (spreadscan.sim.recorded). Runs in one event loop with the other seven.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiohttp import WSMsgType, web
 
 from spreadscan.clock import now_ns
 from spreadscan.sim.connection import BINARY, TEXT, Connection, frame
-from spreadscan.sim.harm import Harm
+from spreadscan.sim.fault_effects import FaultEffects
 from spreadscan.sim.pages import PAGES, page_of, time_page
 from spreadscan.sim.pages.refusal import Refusal
 from spreadscan.sim.pages.rows import Rows
@@ -43,10 +43,10 @@ class Counters:
     closed: int = 0  # sockets closed by a rule of the venue
     pages: int = 0
 
-    def told(self) -> dict[str, object]:
+    def plain(self) -> dict[str, object]:
         """Return all of it, as JSON has it."""
         numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "weights"}
-        return numbers | {"weights": self.weights.told()}
+        return numbers | {"weights": self.weights.plain()}
 
 
 class Topic:
@@ -65,11 +65,11 @@ _T = TypeVar("_T", bound=Topic)
 class Exchange(Generic[_T]):
     """One source of a server. All methods belong to the thread of the event loop.
 
-    topics: what can be subscribed. harm: what goes wrong. seed: of connection ids.
+    topics: what can be subscribed. effects: what goes wrong. seed: of connection ids.
     """
 
     def __init__(
-        self, name: str, rules: Rules, topics: Iterable[_T], harm: Harm, seed: int
+        self, name: str, rules: Rules, topics: Iterable[_T], effects: FaultEffects, seed: int
     ) -> None:
         self.name = name
         self.rules = rules
@@ -77,7 +77,7 @@ class Exchange(Generic[_T]):
         self.connections: set[Connection] = set()
         self.pages = PAGES[name]
         self._protocol = PROTOCOLS[name]
-        self.harm = harm
+        self.effects = effects
         self._opcode = BINARY if self._protocol.binary else TEXT
         self._by_symbol: dict[str, _T] = {}
         self._names: dict[str, str] = {}
@@ -160,15 +160,15 @@ class Exchange(Generic[_T]):
                     self._later(self._react(connection, answer))
 
     def _harmed(self, connection: Connection) -> None:
-        harm = connection.harm
-        if harm is None:
+        effects = connection.effects
+        if effects is None:
             return
-        notice = harm.announcement()
+        notice = effects.announcement()
         if notice is not None:
             connection.pending.append(frame(notice.encode(), TEXT))
             connection.flush(now_ns() * 1e-9)
-        harm.turn(connection.transport)
-        code = harm.end()
+        effects.turn(connection.transport)
+        code = effects.end()
         if code == 0:
             connection.cut()
         elif code is not None:
@@ -202,7 +202,7 @@ class Exchange(Generic[_T]):
         return time_page(self.name, self._unix_ns() + off_ns)
 
     async def _counted(self, request: web.Request) -> web.Response:
-        return web.json_response(self.counters.told())
+        return web.json_response(self.counters.plain())
 
     async def _page(
         self, page: str, request: web.Request, render: Callable[[Mapping[str, str]], Body]
@@ -215,17 +215,17 @@ class Exchange(Generic[_T]):
         if spent.refused:
             status, more, body = weights.refusal(spent, self._unix_ns())
             return _answer(body, headers | more, status)
-        harm = self.harm.page(*self._names_of(page, request.query))
-        refusal = await harm.answer(request.query.get("cursor"))
+        effects = self.effects.page(*self._names_of(page, request.query))
+        refusal = await effects.answer(request.query.get("cursor"))
         if refusal is not None:
             return refusal
-        self._as_of = harm.as_of()
+        self._as_of = effects.as_of()
         try:
-            found = self._foreign_page(page) if harm.foreign else render(request.query)
+            found = self._foreign_page(page) if effects.foreign else render(request.query)
         except Refusal as no:
             return _answer(no.body, headers, no.status)
         body = await found.in_pieces() if isinstance(found, Rows) else found
-        return _answer(harm.body(body), headers)
+        return _answer(effects.body(body), headers)
 
     def _names_of(self, page: str, query: Mapping[str, str]) -> tuple[str, ...]:
         """Return what a fault script calls a page: funding may stand in tickers or the list."""
@@ -264,11 +264,11 @@ class Exchange(Generic[_T]):
             rules=self.rules,
             topics={}
             if request.path.startswith(("/market/", "/private/"))
-            else self.harm.topics(self._names),
+            else self.effects.topics(self._names),
             conn_id=f"{self._rng.getrandbits(32):08x}",
             opened_s=now_ns() * 1e-9,
         )
-        connection = Connection(ws, transport, conversation, self.harm.socket(), request.path)
+        connection = Connection(ws, transport, conversation, self.effects.socket(), request.path)
         self.connections.add(connection)
         self.counters.sockets += 1
         self.counters.opened += 1
@@ -284,8 +284,12 @@ class Exchange(Generic[_T]):
         if kind is WSMsgType.TEXT and isinstance(data, str):
             unix_ms = self._unix_ns() // 1_000_000
             if conversation.topics:
-                conversation.topics = self.harm.topics(self._names)
-            no = conversation.busy(data) if connection.harm and connection.harm.busy() else None
+                conversation.topics = self.effects.topics(self._names)
+            no = (
+                conversation.busy(data)
+                if connection.effects and connection.effects.busy()
+                else None
+            )
             answer = Answer((no,)) if no else conversation.text(data, now * 1e-9, unix_ms)
             self._apply(connection, answer)
             return answer
@@ -341,9 +345,9 @@ class Exchange(Generic[_T]):
 
     def _push(self, topic: _T, payload: bytes, receivers: list[Connection]) -> None:
         symbol = topic.symbol
-        if symbol in self.harm.silent():
+        if symbol in self.effects.silent():
             return
-        sent = self.harm.payload(symbol, payload)
+        sent = self.effects.payload(symbol, payload)
         self._send(sent, self._opcode, receivers, whole=sent is payload)
 
     def _send(
@@ -352,7 +356,7 @@ class Exchange(Generic[_T]):
         """Collect a data frame for sockets. whole: what stands in it can be taken apart."""
         data, n = frame(payload, opcode), 0
         for connection in receivers:
-            if connection.harm is not None and not connection.harm.takes_data():
+            if connection.effects is not None and not connection.effects.takes_data():
                 continue
             connection.n_pushed += 1
             n += 1

@@ -1,6 +1,6 @@
 """Fault scripts: what goes wrong at the simulated venues, where and when; read from TOML.
 
-docs/faults.md shows every fault. harm.py does what is written here.
+docs/faults.md shows every fault. fault_effects.py does what is written here.
 """
 
 import tomllib

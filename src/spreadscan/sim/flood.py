@@ -18,8 +18,8 @@ from itertools import count, islice
 
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConfigError
-from spreadscan.sim.blocks import FIRST_ROUND, Block
 from spreadscan.sim.connection import MOST_UNSENT_BYTES, Connection
+from spreadscan.sim.flood_frames import FIRST_ROUND, Block
 from spreadscan.sim.market import Market, Series
 from spreadscan.sim.simtime import SimTime
 from spreadscan.types import Book

@@ -14,7 +14,7 @@ from spreadscan.errors import ConfigError
 from spreadscan.sim.dislocations import CHANCE, Dislocation, Schedule
 from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.ticks import CYCLE_NS, FEWEST, Cycle, share_out
-from spreadscan.sim.universe import SMALL, Listing, Shape, universe
+from spreadscan.sim.universe import SMALL, Shape, SimListing, universe
 from spreadscan.types import Book, FundingRate, Instrument
 
 DEFAULT_RATE = 2_000.0
@@ -61,7 +61,7 @@ class Series:
         "noise_at", "notional", "number", "schedule", "scale", "source_id", "symbol",
     )  # fmt: skip
 
-    def __init__(self, number: int, source_id: int, index: int, listing: Listing) -> None:
+    def __init__(self, number: int, source_id: int, index: int, listing: SimListing) -> None:
         self.number = number
         self.source_id = source_id
         self.index = index

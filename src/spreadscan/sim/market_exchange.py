@@ -6,12 +6,12 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from spreadscan.catalogue import built_in
 from spreadscan.clock import now_ns
-from spreadscan.sim.blocks import Block
 from spreadscan.sim.connection import Connection, frame
 from spreadscan.sim.exchange import Body, Exchange, Topic
+from spreadscan.sim.fault_effects import FaultEffects
 from spreadscan.sim.faults import Fault
 from spreadscan.sim.flood import Flood, Flooder, standing_books
-from spreadscan.sim.harm import Harm
+from spreadscan.sim.flood_frames import Block
 from spreadscan.sim.market import Market, Series
 from spreadscan.sim.pages import PAGES, Pages, page_of, time_page, with_funding, with_others
 from spreadscan.sim.pages.base import Views, Work
@@ -58,15 +58,15 @@ class MarketExchange(Exchange[_Topic]):
         self._topics = [
             _Topic(market.at(source_id, i)) for i in range(len(market.listings[source_id]))
         ]
-        harm = Harm(name, faults, time, market.seed)
-        super().__init__(name, rules, self._topics, harm, market.seed)
+        effects = FaultEffects(name, faults, time, market.seed)
+        super().__init__(name, rules, self._topics, effects, market.seed)
         self._market = market
         self._time = time
         self._pages = pages
         self._listed = market.instruments[source_id]
         exchange = built_in().source_at[source_id].exchange
         self._views = {  # of both markets: where parameters tell them apart, one host has both
-            source.name: View(market, source.id, time, harm.delisted, harm.halted)
+            source.name: View(market, source.id, time, effects.delisted, effects.halted)
             if source.name == name
             else View(market, source.id, time)
             for source in built_in().sources
@@ -79,7 +79,7 @@ class MarketExchange(Exchange[_Topic]):
         self._zeros = [symbol for symbol, trades in others.items() if not trades]
         self._lists: dict[Hashable, Pages] = {}  # by what makes them differ from self._pages
         told = self._protocol.status_push
-        self._statuses = Statuses(name, told, rows, harm, market.seed) if told else None
+        self._statuses = Statuses(name, told, rows, effects, market.seed) if told else None
         self._render: Callable[[Book], bytes] = self._rendered
         self._line: list[tuple[float, int]] = []  # heap of (due, index): repeats
         self.flooder = Flooder(flood, self._block, self._count) if flood else None
@@ -132,10 +132,10 @@ class MarketExchange(Exchange[_Topic]):
 
     def _pages_at(self, at_s: float) -> Pages:
         """Return the lists as the script has them at a time; the last few are kept."""
-        state = self.harm.list_state(at_s)
+        state = self.effects.list_state(at_s)
         pages = self._lists.get(state)
         if pages is None:
-            listed, halted = self.harm.listed(self._listed, at_s), self.harm.halted(at_s)
+            listed, halted = self.effects.listed(self._listed, at_s), self.effects.halted(at_s)
             pages = self._pages if listed is None else self._pages.with_listed(self.name, listed)
             pages = pages.with_halted(self.name, halted) if halted else pages
             if len(self._lists) >= _PAGES_KEPT:
@@ -177,7 +177,7 @@ class MarketExchange(Exchange[_Topic]):
         start_ms, ms = self._time.t0_unix_ns // 1_000_000, self._moment().unix_ns // 1_000_000
         works = [
             Work(w.title, start_ms + int(w.begin_s * 1e3), start_ms + int(w.end_s * 1e3))
-            for w in self.harm.works()
+            for w in self.effects.works()
         ]
         assert self.pages.maintenance
         return self.pages.maintenance(query, works, ms)
@@ -254,7 +254,7 @@ class MarketExchange(Exchange[_Topic]):
         return self._market.book(topic.series, k, tick_ns, self._time.unix_ns(tick_ns))
 
     def _rendered(self, book: Book) -> bytes:
-        return VENUES[self.name].render(self.harm.book(book))
+        return VENUES[self.name].render(self.effects.book(book))
 
     def _count(self, n: int) -> None:
         self.counters.frames += n

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from spreadscan.sim.harm import Harm
+from spreadscan.sim.fault_effects import FaultEffects
 from spreadscan.sim.pages.sources import PAGES
 
 Row = dict[str, Any]
@@ -26,22 +26,22 @@ class Statuses:
         source: str,
         push: Callable[[Row, int], bytes],
         rows: Mapping[str, Row],
-        harm: Harm,
+        effects: FaultEffects,
         seed: int,
     ) -> None:
         self._source = source
         self._push = push
         self._rows = rows
-        self._harm = harm
+        self._effects = effects
         self._rng = random.Random(f"{seed}/statuses/{source}")
         self._told: dict[str, str] = {}  # by symbol: "halted" or "gone"
         self._next_s = 1.0
 
     def due(self, unix_ms: int) -> list[bytes]:
         """Return what has to be pushed now; asked several times a second."""
-        now_s = self._harm.now_s()
-        states = dict.fromkeys(self._harm.halted(now_s), "halted")
-        states |= dict.fromkeys(self._harm.delisted(now_s), "gone")
+        now_s = self._effects.now_s()
+        states = dict.fromkeys(self._effects.halted(now_s), "halted")
+        states |= dict.fromkeys(self._effects.delisted(now_s), "gone")
         changed = [
             symbol
             for symbol in sorted({*states, *self._told})

@@ -64,7 +64,7 @@ UNIVERSES: dict[str, Shape] = {"small": SMALL, "real": REAL}
 _NO_API_SHARE = 0.05
 
 
-class Listing(NamedTuple):
+class SimListing(NamedTuple):
     """One coin on one source; tick and lot are the grids of its Instrument."""
 
     coin: Coin
@@ -75,7 +75,7 @@ class Listing(NamedTuple):
 
 def universe(
     seed: int, shape: Shape = SMALL, also: Collection[str] = ()
-) -> tuple[tuple[Listing, ...], ...]:
+) -> tuple[tuple[SimListing, ...], ...]:
     """Return the listings of every source, by source id, most traded coin first.
 
     Those of the sources that are scanned by default, and of `also`; others list nothing.
@@ -120,7 +120,7 @@ def _list_everyone(rng: random.Random, rest: list[int], chosen: dict[str, set[in
         listed[rank] = 1
 
 
-def _listing(rng: random.Random, source: str, coin: Coin) -> Listing:
+def _listing(rng: random.Random, source: str, coin: Coin) -> SimListing:
     units = PAGES[source].units
     listed_base, multiplier = units.names.get(coin.name, (coin.name, 1.0))
     wire_px = coin.px * multiplier
@@ -143,7 +143,7 @@ def _listing(rng: random.Random, source: str, coin: Coin) -> Listing:
         api_tradable=units.no_api is None
         or (coin.name not in units.no_api and rng.random() >= _NO_API_SHARE),
     )
-    return Listing(coin, instrument, tick, lot)
+    return SimListing(coin, instrument, tick, lot)
 
 
 def _contract_size(units: Units, coin: Coin) -> float:

@@ -41,7 +41,7 @@ class Weights:
         self.refused += refused
         return Spent(used, limit, (window + 1) * seconds - now_s, before, refused)
 
-    def told(self) -> dict[str, object]:
+    def plain(self) -> dict[str, object]:
         """Return what was counted, as JSON has it."""
         return {
             "asked": self.asked,
@@ -64,7 +64,7 @@ class Weights:
 
     def headers(self, path: str, spent: Spent, unix_ns: int) -> dict[str, str]:
         """Return what an answer tells of the weight."""
-        return self._limits.told(path, spent, unix_ns)
+        return self._limits.headers(path, spent, unix_ns)
 
     def refusal(self, spent: Spent, unix_ns: int) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body of what is answered beyond the limit."""

@@ -9,7 +9,7 @@ from spreadcore.trackstats import StatsTuple
 from spreadscan.catalogue import Direction
 from spreadscan.clock import iso_utc
 from spreadscan.lists import Edge
-from spreadscan.tracker import told
+from spreadscan.tracker import announce
 from spreadscan.tracker.columns import (
     SIGNALS,
     age_ms,
@@ -29,7 +29,7 @@ FIXED = (
     "symbol_id", "quote", "buy_source", "buy_listing", "sell_source", "sell_listing", "fees_bps",
 )  # fmt: skip
 
-Listed = Mapping[int, Mapping[int, Instrument]]  # by source id and symbol id
+Instruments = Mapping[int, Mapping[int, Instrument]]  # by source id and symbol id
 _NOTHING: Mapping[int, Instrument] = {}
 
 
@@ -47,17 +47,17 @@ class Event(NamedTuple):
     row: str
     reason: Reason | None = None  # counted
     track: Track | None = None  # ends, and its pair is free
-    record: told.Record | None = None  # for others, then
+    record: announce.Record | None = None  # for others, then
 
 
 class EventRows:
-    """Writes the rows' text. symbols: names by symbol id; listed: pairs. Of the newest lists."""
+    """Writes the rows' text. symbols: names by symbol id. Both of the newest lists."""
 
     def __init__(self, utc: Utc, ring_id: int, symbols: Sequence[str], config_hash: str) -> None:
         self._utc = utc
         self._ring_id = ring_id
         self.symbols = symbols
-        self.listed: Listed = {}
+        self.instruments: Instruments = {}
         self._config_hash = config_hash
 
     def fixed(
@@ -65,7 +65,7 @@ class EventRows:
     ) -> dict[str, str]:
         """Return the fields that all rows of the signal's track share."""
         buy, sell = (
-            self.listed.get(source, _NOTHING).get(row)
+            self.instruments.get(source, _NOTHING).get(row)
             for source, row in (
                 (direction.buy.id, edge.buy_row),
                 (direction.sell.id, edge.sell_row),
@@ -121,7 +121,7 @@ class EventRows:
         found = self._stats(stats, track.opened_ns, self._utc.utc_ns(stats.peak_ns))
         gap = {"gap_s": seconds(late.gap_ns), "reason": reason}
         event = self._event("GAP", track.columns, now_ns, **found, **gap)
-        return event._replace(record=told.gap(late, now_ns))
+        return event._replace(record=announce.gap(late, now_ns))
 
     def close(self, end: Ended, now_ns: int, funding: float) -> Event:
         """Return the CLOSE row, with the prices of the last look where there was one."""
@@ -130,8 +130,8 @@ class EventRows:
         if (pair := end.prices) is not None:
             prices = {
                 **_sides(pair.buy_ask, pair.buy_ask_qty, pair.sell_bid, pair.sell_bid_qty),
-                "buy_age_ms": age_ms(told.whole_ms(pair.buy_age_ns)),
-                "sell_age_ms": age_ms(told.whole_ms(pair.sell_age_ns)),
+                "buy_age_ms": age_ms(announce.whole_ms(pair.buy_age_ns)),
+                "sell_age_ms": age_ms(announce.whole_ms(pair.sell_age_ns)),
                 "buy_bid": number(pair.buy_bid),
                 "sell_ask": number(pair.sell_ask),
                 "gross_bps": bps(pair.gross_bps),
@@ -148,7 +148,7 @@ class EventRows:
             **self._stats(stats, track.opened_ns, self._utc.utc_ns(stats.peak_ns)),
             **prices,
         )
-        record = told.closed(end, now_ns)
+        record = announce.closed(end, now_ns)
         return event._replace(reason=end.reason, track=track, record=record)
 
     def lost(self, row: OpenRow, now_ns: int) -> Event:

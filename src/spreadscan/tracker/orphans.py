@@ -5,7 +5,7 @@ from collections.abc import Container
 from spreadcore.active import SIGNALLED, TRACKED, ActiveTable
 from spreadcore.ring import SignalRing
 
-_LOOK_EVERY_NS = 1_000_000_000
+_EVERY_NS = 1_000_000_000
 
 
 class Orphans:
@@ -15,11 +15,11 @@ class Orphans:
         self._suspects: set[int] = set()
         self._looked_ns: int | None = None
 
-    def look(
+    def find(
         self, now_ns: int, active: ActiveTable, ring: SignalRing, tracked: Container[int]
     ) -> list[tuple[int, int]]:
         """Look about once a second; return (edge, state) of the bytes that belong to nobody."""
-        if self._looked_ns is not None and now_ns - self._looked_ns < _LOOK_EVERY_NS:
+        if self._looked_ns is not None and now_ns - self._looked_ns < _EVERY_NS:
             return []
         self._looked_ns = now_ns
         # the bytes before the ring: a record pushed in between makes the ring not empty

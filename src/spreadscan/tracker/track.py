@@ -91,7 +91,7 @@ class Ended(NamedTuple):
     prices: PairTuple | None
 
 
-class Looked(NamedTuple):
+class Sampled(NamedTuple):
     """One look at all tracks; rows: whole snapshot lines."""
 
     rows: bytes
@@ -169,15 +169,15 @@ class Tracks:
         self._of_edge[edge.id] = self._of_slot[slot] = track
         return track
 
-    def look(self, now_ns: int, time: str, *, rows: bool) -> Looked:
+    def sample(self, now_ns: int, time: str, *, rows: bool) -> Sampled:
         """Look once at every track that has not ended. rows=False: leave no rows."""
-        found = self._table.look(now_ns, time.encode(), rows=rows)
+        found = self._table.sample(now_ns, time.encode(), rows=rows)
         late = [Late(self._of_slot[slot], gap_ns, stats) for slot, gap_ns, stats in found.late]
         ended = [
             Ended(self._of_slot.pop(slot), _ENDS[reason], self._table.stats(slot), prices)
             for slot, reason, prices in found.ended
         ]
-        return Looked(found.rows, found.n_rows, late, ended)
+        return Sampled(found.rows, found.n_rows, late, ended)
 
     def delist(self, listed: Mapping[int, Container[int]]) -> list[Ended]:
         """End the tracks of pairs that a leg's source lists no more.

@@ -27,9 +27,9 @@ from spreadscan.disk.reserve import Reserve
 from spreadscan.errors import BadData, Halt
 from spreadscan.lists import Edge
 from spreadscan.logs import facts
-from spreadscan.tracker import told
+from spreadscan.tracker import announce
 from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
-from spreadscan.tracker.events import FIXED, Event, EventRows, Listed, Utc, day_of, hour_of
+from spreadscan.tracker.events import FIXED, Event, EventRows, Instruments, Utc, day_of, hour_of
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, read_journal
 from spreadscan.tracker.track import Late, Tracks, is_delisted, is_proven
@@ -149,14 +149,14 @@ class Tracker:
         self._set_levels()
 
     def relist(
-        self, symbols: Sequence[str], edges: Iterable[Edge], listed: Listed, now_ns: int
+        self, symbols: Sequence[str], edges: Iterable[Edge], instruments: Instruments, now_ns: int
     ) -> None:
         """Take new lists: names by symbol id, edges, and what each source lists, by its id.
 
         Tracks of pairs that a leg's source lists no more end as DELISTED, now or when a signal
         of before turns up.
         """
-        self._rows.symbols, self._rows.listed = symbols, listed
+        self._rows.symbols, self._rows.instruments = symbols, instruments
         self._edges = {edge.id: edge for edge in edges}
         self._end_delisted(now_ns)
         self._forget_expired()
@@ -176,7 +176,7 @@ class Tracker:
             self._count("ticks_skipped", slot - self._slot - 1)
         self._slot = slot
         self._count("ticks")
-        self._reserve.look(now_ns)
+        self._reserve.check(now_ns)
         self._look_at_kill(now_ns)
         self._drain(now_ns)
         self._look(now_ns)
@@ -239,7 +239,7 @@ class Tracker:
                 return
             self._make_tracked(signal.edge)
             self._ring.advance()
-            self._tell(told.opened(seen, signal.recv_ns))
+            self._tell(announce.opened(seen, signal.recv_ns))
             drained = True
         if drained:
             self._end_delisted(now_ns)
@@ -249,20 +249,20 @@ class Tracker:
         """Free edges that wait for a calm moment, but are listed no more: ids may be used anew."""
         for edge_id, state in self._active.not_free():
             edge = self._edges.get(edge_id)
-            if state == REARM and (edge is None or is_delisted(edge, self._rows.listed)):
+            if state == REARM and (edge is None or is_delisted(edge, self._rows.instruments)):
                 self._active.move(edge_id, REARM, FREE)
 
     def _end_delisted(self, now_ns: int) -> None:
-        for end in self._tracks.delist(self._rows.listed):
+        for end in self._tracks.delist(self._rows.instruments):
             self._outbox.append(self._rows.close(end, now_ns, float("nan")))
 
     def _opening(self, signal: SignalTuple, edge: Edge, now_ns: int) -> OpenTuple:
         fees, funding = self._fees(edge.direction), self._funding_bps(edge, now_ns)
-        return told.opening(signal, edge, fees, funding)
+        return announce.opening(signal, edge, fees, funding)
 
     def _open(self, signal: SignalTuple, edge: Edge, seen: OpenTuple, now_ns: int) -> bool:
         """Write the OPEN row and follow the edge; False where the disk has no room for it."""
-        if self._reserve.look(now_ns):  # also between ticks, and before the first
+        if self._reserve.check(now_ns):  # also between ticks, and before the first
             return False
         direction = self._catalogue.direction_at[edge.direction]
         fees = self._fees(direction.id)
@@ -319,7 +319,9 @@ class Tracker:
         columns = {name: row.columns[name] for name in FIXED}
         self._displace(edge, now_ns)
         unproven = not is_proven(row.columns["reason"])
-        seen = told.resuming(row.sequence, edge, opened_ns, now_ns, stats.peak_net_bps, unproven)
+        seen = announce.resuming(
+            row.sequence, edge, opened_ns, now_ns, stats.peak_net_bps, unproven
+        )
         track = self._tracks.follow(edge, columns, row.fees_bps, seen, stats)
         self._make_tracked(edge.id)
         gap_ns = max(0, now_unix_ns - row.seen_unix_ns)
@@ -331,7 +333,7 @@ class Tracker:
     def _look(self, now_ns: int) -> None:
         time = iso_utc(self._utc.utc_ns(now_ns))
         has_room = sum(n for _, _, n in self._waiting) < _MAX_WAITING
-        found = self._tracks.look(now_ns, time, rows=has_room)
+        found = self._tracks.sample(now_ns, time, rows=has_room)
         self._outbox += [self._rows.gap(late, now_ns, "LATE") for late in found.late]
         for end in found.ended:
             funding = self._funding_bps(end.track.edge, now_ns)
@@ -345,7 +347,7 @@ class Tracker:
 
     def _free_orphans(self, now_ns: int) -> None:
         freed = 0
-        for edge_id, state in self._orphans.look(now_ns, self._active, self._ring, self._tracks):
+        for edge_id, state in self._orphans.find(now_ns, self._active, self._ring, self._tracks):
             freed += self._release(edge_id, state, self._ended.get(edge_id))
         if freed:
             self._dirty.wake()
@@ -387,14 +389,14 @@ class Tracker:
             self._dirty.mark(*edge.buy)
         return moved
 
-    def _tell(self, record: told.Record) -> None:
+    def _tell(self, record: announce.Record) -> None:
         self._stream.publish(**record)
         self._stream.wake()
 
     def _look_at_kill(self, now_ns: int) -> None:
         killed = self.instance.control.kill
         if killed and not self._killed:
-            self._tell(told.killed(now_ns))
+            self._tell(announce.killed(now_ns))
         self._killed = killed
 
     def _write_snapshots(self) -> None:

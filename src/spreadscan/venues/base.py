@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from spreadscan.catalogue import Kind
-from spreadscan.config import Config, listed
+from spreadscan.config import Config, urls_of
 from spreadscan.errors import BadFrame, Refused, VenueDown
 from spreadscan.types import Book, Cost, FundingRate, Instrument
 from spreadscan.venues.answers import UNSURE, Meaning
@@ -358,12 +358,12 @@ class Venue:
     def ws_urls(self, config: Config) -> tuple[str, ...]:
         """Return where its sockets are opened, in order: the config's URLs, else the spec's."""
         own = config.venues.get(self.name)
-        return listed(own.ws_url) if own and own.ws_url else self.spec.ws_urls
+        return urls_of(own.ws_url) if own and own.ws_url else self.spec.ws_urls
 
     def rest_urls(self, config: Config) -> tuple[str, ...]:
         """Return where it is asked, in order: the config's schemes and hosts, else the spec's."""
         own = config.venues.get(self.name)
-        return listed(own.rest_url) if own and own.rest_url else self.spec.rest_urls
+        return urls_of(own.rest_url) if own and own.rest_url else self.spec.rest_urls
 
     def stale_after_s(self, config: Config) -> float:
         """Return the age from which no quote of it is tradable: the config's, else the spec's."""

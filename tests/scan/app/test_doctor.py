@@ -478,8 +478,8 @@ def test_a_set_that_lacks_a_source_is_found(tmp_path: Path) -> None:
     config, source = config_at(tmp_path), SOURCES[0]
     listed = {name: SourceList(source=name, symbols=()) for name in SOURCES}
     facts: dict[str, Any] = {"names": ("A-USDT",), "retired": frozenset(), "pairs": {}}
-    facts |= {"sources": listed, "listed": {}, "report": "", "origin": origin_of(config)}
-    failed = {source: Failure(why="HTTP 503", listed="2026-11-20T12:00:00Z")}
+    facts |= {"sources": listed, "n_listed": {}, "report": "", "origin": origin_of(config)}
+    failed = {source: Failure(why="HTTP 503", list_written="2026-11-20T12:00:00Z")}
     folder = tmp_path / "generated"
     write_set(folder, generation=1, unix_ns=time.time_ns(), failed=failed, **facts)
     check = examined(config)["machine", "generated"]

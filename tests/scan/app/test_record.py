@@ -51,7 +51,7 @@ def feeds(instance):
 def write_lists(folder: str, generation: int) -> None:
     write_set(
         folder, generation=generation, names=("A-USDT",), retired=frozenset(), pairs={},
-        sources={}, listed={}, report="", unix_ns=START_NS,
+        sources={}, n_listed={}, report="", unix_ns=START_NS,
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_newer_lists_replace_those_of_the_beginning(instance, config, feeds, tmp
     run.begin()
     assert 1 == load_lists(run.folder / "generated").generation
     write_lists(config.paths.generated, 2)
-    run.look()
+    run.keep_up()
     run.end()
     assert 2 == load_lists(run.folder / "generated").generation
 
@@ -117,10 +117,10 @@ def test_lists_and_disk_that_refuse_meanwhile_end_nothing(
     kept = metadata.read_bytes()
     metadata.write_bytes(b"{")
     for _ in range(3):
-        run.look()
+        run.keep_up()
     assert ["recording: not up to date"] == caplog.messages
     metadata.write_bytes(kept)
-    run.look()
+    run.keep_up()
     assert 1 == load_lists(run.folder / "generated").generation
 
     def full(*arguments, **options):
@@ -138,7 +138,7 @@ def test_the_oldest_files_go_but_the_newest_of_a_source_stays(instance, config, 
     run.begin()
     old = written(run.folder, "okx-spot", 4)
     new = written(run.folder, "mexc-futures", 1)
-    progress = run.look()
+    progress = run.keep_up()
     left = sorted((run.folder / "frames").iterdir())
     assert progress.n_bytes == sum(path.stat().st_size for path in left) <= 2_600
     assert [*new, old[-1]] == left
@@ -153,7 +153,7 @@ def test_who_has_not_closed_is_late(instance, config, feeds, tmp_path):
     run.begin()
     names = list(instance.health.counters(6))
     instance.health.set(6, names.index("recording"), 1)
-    assert {"okx-spot": True, "mexc-futures": False} == run.look().recording
+    assert {"okx-spot": True, "mexc-futures": False} == run.keep_up().recording
     assert ["okx-spot"] == run.end(within_s=0.1)[1]
 
 

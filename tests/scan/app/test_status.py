@@ -173,7 +173,7 @@ def test_the_live_table_takes_the_names_of_new_lists(instance, config, tmp_path)
     assert 0 == table._look()["generation"]
     assert () == table._names
     write_set(
-        tmp_path, generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={}, listed={},
+        tmp_path, generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={}, n_listed={},
         report="", unix_ns=0,
     )  # fmt: skip
     instance.control.reload_generation = 1
@@ -196,7 +196,7 @@ def test_status_says_why_a_source_is_left_alone(instance, config):
 
 
 def test_status_says_what_discovery_went_without(instance, config, tmp_path):
-    failure = Failure(why="HTTP 503", listed="2026-11-20T12:00:00.000000Z")
+    failure = Failure(why="HTTP 503", list_written="2026-11-20T12:00:00.000000Z")
     running = {"alive": True, "state": "running"}
     good = {"roles": dict.fromkeys(roles_of(config), running), "audit": None}
 
@@ -206,10 +206,10 @@ def test_status_says_what_discovery_went_without(instance, config, tmp_path):
     assert {"written": None, "failed": {}, "refused": None} == lists()
     assert healthy(good | {"lists": lists()})
     write_set(
-        tmp_path, generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={}, listed={},
+        tmp_path, generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={}, n_listed={},
         report="", unix_ns=time.time_ns(), failed={"okx-spot": failure, "no-source": failure},
     )  # fmt: skip
-    told = {"okx-spot": {"why": "HTTP 503", "listed": failure.listed}}
+    told = {"okx-spot": {"why": "HTTP 503", "list_written": failure.list_written}}
     assert (told, None) == (lists()["failed"], lists()["refused"])
     assert not healthy(good | {"lists": lists()})
     shown = [str(part) for part in status_tables(status(instance, config))]
@@ -218,7 +218,7 @@ def test_status_says_what_discovery_went_without(instance, config, tmp_path):
         "2026-11-20T12:00:00Z" in shown
     )
     write_set(
-        tmp_path, generation=2, names=NAMES, retired=frozenset(), pairs={}, sources={}, listed={},
+        tmp_path, generation=2, names=NAMES, retired=frozenset(), pairs={}, sources={}, n_listed={},
         report="", unix_ns=time.time_ns(),
     )  # fmt: skip
     assert healthy(good | {"lists": lists()})
@@ -228,7 +228,7 @@ def test_status_says_what_discovery_went_without(instance, config, tmp_path):
     shown = [str(part) for part in status_tables(status(instance, config))]
     assert any(line.startswith("the last discovery was refused, the lists stay") for line in shown)
     write_set(
-        tmp_path, generation=3, names=NAMES, retired=frozenset(), pairs={}, sources={}, listed={},
+        tmp_path, generation=3, names=NAMES, retired=frozenset(), pairs={}, sources={}, n_listed={},
         report="", unix_ns=time.time_ns(),
     )  # fmt: skip
     assert lists()["refused"] is None  # of before this set

@@ -28,10 +28,10 @@ class Desk:
 
 def test_a_row_of_each_source_stands_there_once_the_hour_is_over() -> None:
     desk = Desk()
-    desk.history.look(AT + HOUR - 1)
+    desk.history.end_hour(AT + HOUR - 1)
     assert [] == desk.rows
-    desk.history.look(AT + HOUR + 5)
-    desk.history.look(AT + HOUR + 6)
+    desk.history.end_hour(AT + HOUR + 5)
+    desk.history.end_hour(AT + HOUR + 6)
     assert ["20231114"] * 2 == [day for day, _ in desk.rows]  # the day that it began in
     first = desk.rows[0][1]
     assert ("2023-11-14T23:30:00.000000Z", "2023-11-15T00:00:00.000000Z") == (
@@ -48,7 +48,7 @@ def test_a_row_of_each_source_stands_there_once_the_hour_is_over() -> None:
 def test_a_disk_that_refuses_gets_the_rows_later() -> None:
     desk = Desk()
     desk.takes = False
-    desk.history.look(AT + HOUR + 1)
+    desk.history.end_hour(AT + HOUR + 1)
     assert [] == desk.rows
     desk.takes = True
     desk.history.close(AT + HOUR + 2)

@@ -14,7 +14,7 @@ from scan.audit.kit import S, auditing
 from scan.feeds.kit import counter, lists_of, run, settings, until, working
 from spreadscan.clock import now_ns
 from spreadscan.config import Audit, Config, Discovery, VenueSettings
-from spreadscan.lists import Listed
+from spreadscan.lists import Listing
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import Fault
@@ -55,7 +55,7 @@ class Case:
         self.instance = instance
         self.name = name
         self.source = SOURCE_BY_NAME[name].id
-        self.faults = server.exchanges[name].harm.faults
+        self.faults = server.exchanges[name].effects.faults
         self.server = server
 
     def figure(self, name: str) -> int:
@@ -83,7 +83,7 @@ async def watching(
     server = SimServer(market, sources=[name], faults=faults)
     await server.start()
     rows = [
-        Listed(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
+        Listing(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
         for i, found in enumerate(instruments(market, name))
     ]
     rest_url, ws_url = server.endpoints()[name]
@@ -228,7 +228,7 @@ def test_a_page_of_questions_that_is_cached_confirms_no_frozen_leg(
     async def main() -> None:
         async with watching(instance, moving, name, every_s=60.0) as case:
             await until(lambda: instance.quotes.survey(case.source)[0] >= N - 2)
-            at_s = case.server.exchanges[name].harm.now_s()
+            at_s = case.server.exchanges[name].effects.now_s()
             case.faults += [
                 script.Freeze(source=name, symbols=symbols(moving, name, 0), at_s=at_s),
                 script.Cached(source=name, page="ask", age_s=300.0, at_s=at_s),

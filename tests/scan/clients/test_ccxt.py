@@ -15,7 +15,7 @@ from spreadcore import Instance
 
 from known import LATER, SOURCE_BY_NAME, SOURCES
 from scan.feeds.kit import config_of, lists_of, quote, run, until, working
-from spreadscan.lists import Listed
+from spreadscan.lists import Listing
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim.ports import Server
 from spreadscan.venues import VENUES
@@ -148,7 +148,7 @@ def test_the_client_and_our_feed_read_the_same_prices(
     source_id = SOURCE_BY_NAME[name].id
     instance = make_instance(n_sources=len(SOURCES), n_symbols=64)
     rows = [
-        Listed(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
+        Listing(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
         for i, found in enumerate(market.instruments[source_id][:N])
     ]
 

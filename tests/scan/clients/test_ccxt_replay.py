@@ -9,8 +9,8 @@ import pytest
 from known import LATER
 from scan.clients.test_ccxt import READS, aimed, listen, unified
 from scan.feeds.kit import run, until
-from scan.yesterday import kit
-from scan.yesterday.kit import N
+from scan.sim.recorded import kit
+from scan.sim.recorded.kit import N
 from spreadscan.sim import Market
 from spreadscan.types import Book
 

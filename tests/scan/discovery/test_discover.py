@@ -368,7 +368,9 @@ def test_sources_that_list_but_do_not_quote(moving: Market, folder: Path, n_brok
     for name, url in broken.items():
         assert f"no quote of 1 pairs: {url}" in result.sources[name].error
         assert 1 == result.sources[name].valid_pairs  # as before
-        assert load(generated(folder)).written == result.sources[name].listed  # the list is new
+        assert (
+            load(generated(folder)).written == result.sources[name].list_written
+        )  # the list is new
     assert set(broken) == set(result.failed) == set(load(generated(folder)).failed)
     # listed, so they keep their directions: the feed will try for ever
     assert {1} == set(result.directions.values())
@@ -424,7 +426,7 @@ def test_a_list_that_shrank_is_refused_until_it_is_accepted(moving: Market, fold
         assert "discover --accept-shrink" in str(caught.value)
         assert before == but_hosts(generated(folder))
     discovered(market, folder, include=("BTC-*",), accept_shrink=True)
-    assert 111 == load(generated(folder)).listed["okx-spot"]
+    assert 111 == load(generated(folder)).n_listed["okx-spot"]
     discovered(market, folder, include=("BTC-*",))  # the next one is held against this
     assert 3 == load(generated(folder)).generation
 
@@ -480,7 +482,7 @@ def test_a_set_that_does_not_say_how_long_its_lists_were_refuses_nothing(
     discovered(moving, folder, include=("BTC-*",))
     path = generated(folder) / "metadata.json"
     metadata = json.loads(path.read_text())
-    assert 278 == metadata.pop("listed")["okx-spot"]
+    assert 278 == metadata.pop("n_listed")["okx-spot"]
     path.write_text(json.dumps(metadata))
     market = with_listings(moving, {"okx-spot": first_of(0.4)})
     assert 2 == discovered(market, folder, include=("BTC-*",)).generation

@@ -17,7 +17,7 @@ from spreadscan.discovery import Result, discover
 from spreadscan.discovery.confirmed import Confirmed
 from spreadscan.discovery.judge import Verdict, judge, open_legs
 from spreadscan.discovery.validate import Validation
-from spreadscan.lists import Failure, Listed, Lists, SourceList, load
+from spreadscan.lists import Failure, Listing, Lists, SourceList, load
 from spreadscan.sim import Market
 from spreadscan.venues import VENUES
 
@@ -27,7 +27,7 @@ SPOT, PERP = "okx-spot", "mexc-futures"
 def before(state: Any, base: str = "X", runs: int = 0, reason: str = "") -> Lists:
     """Return a set in which SPOT's pair was of that state."""
     row = listed(base)
-    pair = Listed(
+    pair = Listing(
         symbol_id=0,
         symbol="X-USDT",
         state=state,

@@ -28,7 +28,7 @@ from spreadscan.discovery.keep import halted, kept_lists, known_pairs
 from spreadscan.discovery.normalise import normalise
 from spreadscan.discovery.units import NOTHING, literal
 from spreadscan.errors import VenueDown
-from spreadscan.lists import Failure, Listed, Lists, SourceList, load
+from spreadscan.lists import Failure, Listing, Lists, SourceList, load
 from spreadscan.sim import Market
 
 FEW = ("BTC-*", "ETH-*", "*PEPE-*")
@@ -52,7 +52,7 @@ WRONG = {
 def a_set(written: str = WHEN, **failed: Failure) -> Lists:
     rows = [listed("1000PEPE"), listed("BTC")]
     symbols = tuple(
-        Listed(symbol_id=i, symbol=row.symbol, state="valid", instrument=row)
+        Listing(symbol_id=i, symbol=row.symbol, state="valid", instrument=row)
         for i, row in enumerate(rows)
     )
     return Lists(
@@ -73,9 +73,9 @@ def a_set(written: str = WHEN, **failed: Failure) -> Lists:
         (a_set(), 23.9, True),
         (a_set(), 24.1, False),
         (a_set(), -1.0, True),  # our clock was put back
-        (a_set(bybit_futures=Failure(why="x", listed="2026-11-20T00:00:00Z")), 11.9, True),
-        (a_set(bybit_futures=Failure(why="x", listed="2026-11-20T00:00:00Z")), 12.1, False),
-        (a_set(okx_spot=Failure(why="x", listed="2026-11-01T00:00:00Z")), 1.0, True),
+        (a_set(bybit_futures=Failure(why="x", list_written="2026-11-20T00:00:00Z")), 11.9, True),
+        (a_set(bybit_futures=Failure(why="x", list_written="2026-11-20T00:00:00Z")), 12.1, False),
+        (a_set(okx_spot=Failure(why="x", list_written="2026-11-01T00:00:00Z")), 1.0, True),
         (a_set(written=""), 0.0, False),
         (None, 0.0, False),
     ],
@@ -96,7 +96,7 @@ def test_how_long_is_a_setting() -> None:
 def test_names_are_read_anew_from_what_was_listed() -> None:
     new = listed("1000PEPE")
     old = literal(new)
-    row = Listed(symbol_id=0, symbol=old.symbol, state="valid", instrument=old)
+    row = Listing(symbol_id=0, symbol=old.symbol, state="valid", instrument=old)
     previous = Lists(
         generation=1,
         names=("1000PEPE-USDT",),
@@ -145,14 +145,16 @@ def test_whatever_takes_a_list_away_its_pairs_stay(
     assert first.directions == result.directions
     assert (before.names, before.pairs, before.retired) == (lists.names, lists.pairs, lists.retired)
     assert before.sources[LOST] == lists.sources[LOST]
-    assert {LOST: Failure(why=result.sources[LOST].error, listed=before.written)} == lists.failed
+    assert {
+        LOST: Failure(why=result.sources[LOST].error, list_written=before.written)
+    } == lists.failed
     assert result.failed == lists.failed
-    assert before.listed == lists.listed
+    assert before.n_listed == lists.n_listed
     report = (tmp_path / "generated" / "validation_report.txt").read_text()
     assert f"{LOST}    {lists.failed[LOST]}" in report
     # a second failure does not make the list younger, and a good answer ends it
     run(again(moving, tmp_path, {LOST: WRONG[how]}))
-    assert before.written == load(tmp_path / "generated").failed[LOST].listed
+    assert before.written == load(tmp_path / "generated").failed[LOST].list_written
     run(again(moving, tmp_path, {}))
     assert {} == load(tmp_path / "generated").failed
 
@@ -187,9 +189,9 @@ def test_a_list_and_the_sockets_of_two_others_are_three(moving: Market, tmp_path
 def test_a_list_too_old_goes_out_of_the_directions(moving: Market, tmp_path: Path) -> None:
     run(again(moving, tmp_path, {}))
     result = run(again(moving, tmp_path, {LOST: WRONG["503"]}, keep_h=0.0))
-    assert (0, "") == (result.directions["okx->bybit"], result.sources[LOST].listed)
+    assert (0, "") == (result.directions["okx->bybit"], result.sources[LOST].list_written)
     assert LOST not in load(tmp_path / "generated").sources
-    assert "" == load(tmp_path / "generated").failed[LOST].listed
+    assert "" == load(tmp_path / "generated").failed[LOST].list_written
 
 
 def test_ids_given_anew_keep_no_list(moving: Market, tmp_path: Path) -> None:
@@ -345,7 +347,7 @@ def test_a_halt_is_no_shrunk_list(moving: Market, tmp_path: Path) -> None:
     result = run(with_halted(moving, tmp_path, coins, "BREAK", **options))
     assert {} == result.failed
     now = load(tmp_path / "generated")
-    assert before.listed[HALTED] - len(coins) == now.listed[HALTED]
+    assert before.n_listed[HALTED] - len(coins) == now.n_listed[HALTED]
     assert before.halts[HALTED] + len(coins) == now.halts[HALTED]
     for status in ("BREAK", "TRADING"):  # as many are halted again, or none any more
         assert {} == run(with_halted(moving, tmp_path, coins, status, **options)).failed

@@ -21,7 +21,7 @@ def test_the_last_one_is_what_was_noted_last(tmp_path: Path) -> None:
     first = outcome.last(config)
     assert first
     assert ("too few sources", False) == (first.refused, first.whole)
-    failed = {"okx-spot": Failure(why="HTTP 503", listed="2026-11-20T12:00:00Z")}
+    failed = {"okx-spot": Failure(why="HTTP 503", list_written="2026-11-20T12:00:00Z")}
     outcome.note(config, failed=failed)
     second = outcome.last(config)
     assert second

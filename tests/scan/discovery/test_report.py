@@ -16,7 +16,7 @@ def test_every_reason_is_in_the_report() -> None:
         took_sec=1.5,
     )
     failed = SourceResult(error="mexc-spot: HTTP 500")
-    kept = SourceResult(error="HTTP 503", listed="2026-11-20T12:00:00.123456Z")
+    kept = SourceResult(error="HTTP 503", list_written="2026-11-20T12:00:00.123456Z")
     lines = report_text(
         Result(
             generation=3,

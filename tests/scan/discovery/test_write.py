@@ -16,7 +16,7 @@ import pytest
 from scan.discovery.kit import bytes_of, instrument
 from spreadscan.discovery.write import renumber, write_set
 from spreadscan.errors import BadGenerated, ConfigError
-from spreadscan.lists import PREVIOUS, Listed, SourceList, load
+from spreadscan.lists import PREVIOUS, Listing, SourceList, load
 
 FILES = {
     "symbols.bin",
@@ -43,7 +43,7 @@ def write(folder: Path, generation: int, *, sources: tuple[str, ...] = ()) -> No
             source: SourceList(
                 source=source,
                 symbols=(
-                    Listed(
+                    Listing(
                         symbol_id=1,
                         symbol="B-USDT",
                         state="quiet",
@@ -54,7 +54,7 @@ def write(folder: Path, generation: int, *, sources: tuple[str, ...] = ()) -> No
             )
             for source in sources or ("okx-spot", "mexc-futures")
         },
-        listed={"okx-spot": generation},
+        n_listed={"okx-spot": generation},
         report=f"report {generation}\n",
         unix_ns=generation * 10**9,
     )

@@ -32,19 +32,19 @@ def test_it_looks_once_a_second_and_needs_a_tenth_more_to_go_on(disk, tmp_path):
     answers = []
     for second, free_mb in enumerate([200, 199.9, 210, 219.9, 220, 200]):
         disk.free = int(free_mb * MB)
-        answers.append(room.look(second * S))
+        answers.append(room.check(second * S))
         disk.free = 0
-        assert answers[-1] == room.look(second * S + S - 1)
+        assert answers[-1] == room.check(second * S + S - 1)
     assert [False, True, True, True, False, False] == answers
     assert 6 == disk.asked
 
 
 def test_no_reserve_is_never_short(disk, tmp_path):
     disk.free = 0
-    assert not Reserve(str(tmp_path), 0.0, "new tracks").look(0)
+    assert not Reserve(str(tmp_path), 0.0, "new tracks").check(0)
 
 
 def test_a_folder_that_is_not_there_is_for_the_writer_to_tell(tmp_path):
-    assert not Reserve(str(tmp_path / "gone"), 1e18, "new tracks").look(0)
-    assert Reserve(str(tmp_path), 1e18, "new tracks").look(0)
+    assert not Reserve(str(tmp_path / "gone"), 1e18, "new tracks").check(0)
+    assert Reserve(str(tmp_path), 1e18, "new tracks").check(0)
     assert os.path.isdir(tmp_path)

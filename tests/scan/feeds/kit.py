@@ -18,7 +18,7 @@ from scan.net.raw_server import CLOSE, TEXT, Peer, RawServer, frame
 from spreadscan.config import Config, Feeds, VenueSettings
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.worker import FeedWorker
-from spreadscan.lists import Listed, Lists, SourceList, State
+from spreadscan.lists import Listing, Lists, SourceList, State
 from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES, Venue
 
@@ -271,17 +271,17 @@ class Door:
         writer.close()
 
 
-def row(symbol_id: int, venue_symbol: str, state: State = "valid", **units: Any) -> Listed:
+def row(symbol_id: int, venue_symbol: str, state: State = "valid", **units: Any) -> Listing:
     base = venue_symbol.removesuffix("USDT").strip("_-")
     instrument = Instrument(
         venue_symbol=venue_symbol, base=base, listed_base=base, quote="USDT", **units
     )
-    return Listed(
+    return Listing(
         symbol_id=symbol_id, symbol=f"{base}-USDT", state=state, reason="", instrument=instrument
     )
 
 
-def lists_of(source: str, *rows: Listed) -> Lists:
+def lists_of(source: str, *rows: Listing) -> Lists:
     highest = max((r.symbol_id for r in rows), default=0)
     return Lists(
         generation=3,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from spreadcore import Instance
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 
 from spreadscan.feeds.acts import Acts
 from spreadscan.recordings import Verdict, Verdicts
@@ -33,7 +33,7 @@ class Rig:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         region = instance.region
-        self.intake = FeedIntake(region("quotes"), region("dirty"), region("health"), SOURCE)
+        self.intake = SourceIntake(region("quotes"), region("dirty"), region("health"), SOURCE)
         self.counts: Counter[str] = Counter()
         self.session = Asked()
         self.noted: list[Verdicts] = []
@@ -53,8 +53,8 @@ class Rig:
     def stands(self, symbol_id: int) -> bool:
         return bool(self.instance.quotes.read(SOURCE, symbol_id).recv_ns)
 
-    def look(self, at_ns: int = T + S) -> None:
-        self.acts.look(IDS, NAMES, [self.session], at_ns)
+    def act(self, at_ns: int = T + S) -> None:
+        self.acts.act_on_new(IDS, NAMES, [self.session], at_ns)
 
     def tell(self, act: str, symbol_id: int, *facts: int) -> None:
         getattr(self.instance.audit, act)(SOURCE, symbol_id, *facts)
@@ -71,8 +71,8 @@ def test_a_wrong_quote_is_emptied_and_its_pair_subscribed_anew(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         rig.tell("find_wrong", 3, T, T + S)
-        rig.look()
-        rig.look()
+        rig.act()
+        rig.act()
     assert not rig.stands(3)
     assert all(rig.stands(i) for i in NAMES if i != 3)
     assert (["C3USDT"], {"found_wrong": 1}) == (rig.session.symbols, dict(rig.counts))
@@ -83,7 +83,7 @@ def test_a_wrong_quote_is_emptied_and_its_pair_subscribed_anew(
 def test_a_verdict_on_an_earlier_quote_touches_nothing(rig: Rig) -> None:
     rig.tell("find_wrong", 3, T, T + S)
     assert rig.quote(3, T + S)  # came while the verdict was written
-    rig.look()
+    rig.act()
     assert rig.stands(3)
     assert ([], {}) == (rig.session.symbols, dict(rig.counts))
 
@@ -91,12 +91,12 @@ def test_a_verdict_on_an_earlier_quote_touches_nothing(rig: Rig) -> None:
 @pytest.mark.parametrize("again", ["clear", "confirm"])
 def test_a_halted_pair_is_empty_until_the_verdict_says_otherwise(rig: Rig, again: str) -> None:
     rig.tell("halt", 4, T)
-    rig.look()
+    rig.act()
     assert not rig.stands(4)
     assert not rig.quote(4, T + S)
-    rig.look()
+    rig.act()
     rig.tell(again, 4, *((T, T + S) if again == "confirm" else ()))
-    rig.look()
+    rig.act()
     assert ["C4USDT"] == rig.session.symbols  # a new subscription brings the top of now
     assert rig.quote(4, T + 2 * S)
     assert {"halts": 1} == dict(rig.counts)
@@ -114,7 +114,7 @@ def test_marks_of_others_are_none_of_its_business(rig: Rig) -> None:
     rig.instance.audit.find_wrong(SOURCE, 9, T, T + S)
     rig.instance.acts.mark(SOURCE, 9)  # a pair that it has no more
     rig.instance.acts.mark(OTHER, 3)
-    rig.look()
+    rig.act()
     assert ([], {}) == (rig.session.symbols, dict(rig.counts))
     assert [3] == rig.instance.acts.take(OTHER)
 
@@ -123,8 +123,8 @@ def test_every_verdict_that_is_told_is_noted(rig: Rig) -> None:
     rig.instance.audit.set(SOURCE, "round_ns", T - S)
     rig.tell("confirm", 1, T, T + S)
     rig.tell("find_wrong", 3, T, T + S)
-    rig.look()
-    rig.look()
+    rig.act()
+    rig.act()
     wrong = Verdict("C3USDT", "wrong", "", T, T + S)
     [noted] = rig.noted
     assert T - S == noted.round_ns

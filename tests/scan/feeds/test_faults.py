@@ -13,7 +13,7 @@ from known import SOURCE_BY_NAME, SOURCES
 from scan.feeds.kit import config_of, counter, lists_of, quick, quote, run, until, working
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds import worker as worker_module
-from spreadscan.lists import Listed
+from spreadscan.lists import Listing
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import Fault
@@ -42,7 +42,7 @@ async def feeding(
     server = SimServer(market, sources=[name], faults=faults)
     await server.start()
     rows = [
-        Listed(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
+        Listing(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
         for i, found in enumerate(market.instruments[SOURCE_BY_NAME[name].id][:N])
     ]
     own = {"backoff_base_s": 0.05, "backoff_cap_s": 0.1} | options

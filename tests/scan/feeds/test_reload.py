@@ -32,7 +32,7 @@ from scan.feeds.test_worker import empty
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.worker import FeedWorker
-from spreadscan.lists import Listed
+from spreadscan.lists import Listing
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim.exchange import Exchange as SimExchange
 from spreadscan.venues import VENUES
@@ -78,7 +78,7 @@ class Feed:
             await until(lambda: self.asked and len(self.asked[0]) == 2)
             yield worker
 
-    async def take(self, *rows: Listed) -> None:
+    async def take(self, *rows: Listing) -> None:
         generation = self.lists.generation + 1
         self.lists = msgspec.structs.replace(lists_of(SOURCE, *rows), generation=generation)
         source_id = 6
@@ -88,14 +88,14 @@ class Feed:
     def asked(self) -> list[list[str]]:
         return [asked(guest) for guest in self.exchange.guests]
 
-    async def quotes(self, n: int, *rows: Listed, update_id: int = 1, **changes: Any) -> None:
+    async def quotes(self, n: int, *rows: Listing, update_id: int = 1, **changes: Any) -> None:
         """Let socket n send quotes."""
         symbols = [r.instrument.venue_symbol for r in rows]
         await self.exchange.guests[n].send(
             *(VENUES[SOURCE].render(book(symbol, update_id, **changes)) for symbol in symbols)
         )
 
-    def stored(self, listed: Listed) -> Any:
+    def stored(self, listed: Listing) -> Any:
         return quote(self.instance, SOURCE, listed.symbol_id)
 
 
@@ -185,7 +185,7 @@ def test_both_sockets_of_an_overlap_take_the_change(instance: Instance, transpor
         async with Exchange(SOURCE) as exchange:
             feed = Feed(instance, exchange, transport)
             async with feed.running() as worker:
-                (shard,) = worker._shards
+                (shard,) = worker._keepers
                 await feed.quotes(0, A, B)
                 shard.sessions[0].expiring.set()
                 await until(lambda: len(feed.asked) == 2 and len(feed.asked[1]) == 2)

@@ -42,7 +42,7 @@ class Line:
         """Let time pass, looking and sending; return why the socket died, '' if it did not."""
         for _ in range(round(seconds / step_s)):
             self.now += int(step_s * S)
-            if dead := self.requests.look(self.now, quotes):
+            if dead := self.requests.check_deadlines(self.now, quotes):
                 return dead
             self.send()
         return ""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from spreadcore import Instance
-from spreadcore.intake import FeedIntake
+from spreadcore.intake import SourceIntake
 
 from known import SOURCE_BY_NAME
 from scan.feeds.kit import Heard, config_of, messages, row, settings
@@ -31,7 +31,7 @@ class Night:
     def __init__(self, instance: Instance, name: str) -> None:
         venue, config = VENUES[name], config_of(name, "ws://127.0.0.1:1/")
         sections = [instance.region(section) for section in ("quotes", "dirty", "health")]
-        self.intake = FeedIntake(
+        self.intake = SourceIntake(
             *sections, SOURCE_BY_NAME[name].id, learn_to_s=venue.learn_to_s(config)
         )
         self.rows = [row(i, f"A{i}USDT") for i in range(N)]
@@ -51,8 +51,8 @@ class Night:
     def quote(self, symbol_id: int, at: int, update_id: int = -1) -> None:
         self.intake.accept(symbol_id, 1, 1.0, 1.0, 1.1, 1.0, 0, update_id, 0, at)
 
-    def look(self, at: int) -> None:
-        self.silence.look(self.rows, [self.session], at)
+    def check(self, at: int) -> None:
+        self.silence.check(self.rows, [self.session], at)
 
     @property
     def asked(self) -> int:
@@ -68,10 +68,10 @@ def night(make_instance: Callable[..., Instance], caplog: pytest.LogCaptureFixtu
 def test_hundreds_that_fall_silent_are_one_line(
     night: Night, caplog: pytest.LogCaptureFixture
 ) -> None:
-    night.look(T + 10 * S)
+    night.check(T + 10 * S)
     assert [] == caplog.records
     for second in range(11, 70):
-        night.look(T + second * S)
+        night.check(T + second * S)
     assert N == night.counted
     assert [] == messages(caplog, "pair silent")
     (told,) = messages(caplog, "pairs silent")
@@ -80,10 +80,10 @@ def test_hundreds_that_fall_silent_are_one_line(
 
 def test_they_are_not_asked_for_all_at_once(night: Night) -> None:
     for second in range(11, 70):
-        night.look(T + second * S)
+        night.check(T + second * S)
     assert 20 == night.asked
     for second in range(70, 11 + 600):
-        night.look(T + second * S)
+        night.check(T + second * S)
     assert 200 == night.asked
     # and everybody in turn, before those that have been asked come again
     assert 200 == len(night.session._asked_again)
@@ -97,7 +97,7 @@ def test_a_few_are_told_one_by_one_and_again_once_they_came_back(
             night.quote(i, T + second * S)
         if second == 60:
             night.quote(0, T + 60 * S)
-        night.look(T + second * S)
+        night.check(T + second * S)
     told = [(m["symbol"], m["limit_s"]) for m in messages(caplog, "pair silent")]
     # the pause of a minute was one long one: it is not usual
     assert [("A0-USDT", 10.0), ("A1-USDT", 10.0), ("A0-USDT", 10.0)] == told
@@ -110,7 +110,7 @@ def test_what_does_not_fit_a_minute_is_told_in_the_next(
     for second in range(1, 100):
         for i in range(second, N):  # one more falls silent every second
             night.quote(i, T + second * S)
-        night.look(T + second * S)
+        night.check(T + second * S)
     lines = messages(caplog, "pair silent"), messages(caplog, "pairs silent")
     assert 5 == len(lines[0])
     assert 1 == len(lines[1])
@@ -122,7 +122,7 @@ def test_a_source_that_repeats_itself_is_asked_at_once(
     make_instance: Callable[..., Instance],
 ) -> None:
     night = Night(make_instance(n_symbols=512), "bybit-spot")
-    night.look(T + 11 * S)
+    night.check(T + 11 * S)
     assert N == night.asked
 
 
@@ -133,8 +133,8 @@ def test_ids_that_begin_anew_are_told_with_their_number(
         night.quote(7, T, 1_000)
         for n in range(3):
             night.quote(7, T, n)
-        night.look(T + times * S)
-        night.look(T + times * S)
+        night.check(T + times * S)
+        night.check(T + times * S)
     assert [("A7-USDT", 1), ("A7-USDT", 2)] == [
         (m["symbol"], m["times"]) for m in messages(caplog, "ids began anew")
     ]

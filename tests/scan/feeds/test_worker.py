@@ -39,7 +39,7 @@ from spreadscan.errors import ConnectionLost, Halt
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds import worker as worker_module
 from spreadscan.feeds.worker import FeedWorker, connect_windows, connects_of
-from spreadscan.lists import Listed
+from spreadscan.lists import Listing
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.bans import bans_of
 from spreadscan.net.ratelimit import RateLimit
@@ -122,7 +122,7 @@ def frames_of(name: str, *symbols: str) -> list[bytes]:
     ],
 )
 def test_quotes_are_stored_per_coin(
-    instance: Instance, transport: str, name: str, listed: Listed, expected: tuple[float, ...]
+    instance: Instance, transport: str, name: str, listed: Listing, expected: tuple[float, ...]
 ) -> None:
     async def main() -> None:
         before = now_ns()
@@ -156,7 +156,7 @@ def test_a_whole_simulated_source(
     instruments = moving.instruments[source_id][:65]
     dead = {i for s, i in moving.dead if s == source_id}
     rows = [
-        Listed(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
+        Listing(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
         for i, found in enumerate(instruments)
     ]
 

@@ -68,22 +68,22 @@ def test_one_address_alone_stays(bans: Bans, caplog: pytest.LogCaptureFixture) -
 
 def test_a_short_ban_is_waited_for_and_a_long_one_passed_over(bans: Bans, clock: Clock) -> None:
     endpoints = Endpoints("x", (A, B), bans)
-    bans.note(A, RateLimited("HTTP 429", 10.0))
+    bans.record(A, RateLimited("HTTP 429", 10.0))
     assert A == endpoints.pick()
-    bans.note(A, RateLimited("HTTP 418", 600.0))
+    bans.record(A, RateLimited("HTTP 418", 600.0))
     assert B == endpoints.pick()
     clock.s += 700.0
     assert B == endpoints.pick()  # it works: kept, though the first is free again
-    bans.note(A, RateLimited("HTTP 418", 600.0))
-    bans.note(B, RateLimited("HTTP 418", 300.0))
+    bans.record(A, RateLimited("HTTP 418", 600.0))
+    bans.record(B, RateLimited("HTTP 418", 300.0))
     assert B == endpoints.pick()  # both barred: the one that is free first
-    bans.note(B, RegionBlocked("HTTP 451"))
+    bans.record(B, RegionBlocked("HTTP 451"))
     assert A == endpoints.pick()
 
 
 def test_a_ban_on_one_port_holds_for_the_others_of_the_name(bans: Bans) -> None:
     urls = VENUES["binance-spot"].spec.ws_urls
-    bans.note(urls[1], RateLimited("HTTP 418", 600.0))
+    bans.record(urls[1], RateLimited("HTTP 418", 600.0))
     assert [0.0, 600.0, 600.0] == [bans.left_s(url) for url in urls]
 
 
@@ -132,7 +132,7 @@ class Answers:
         self.asked.append(url)
         answer = self.by_host[url.split("/")[2].split(".")[0]]
         if isinstance(answer, RateLimited):
-            bans.note(url, answer)
+            bans.record(url, answer)
         if isinstance(answer, Exception):
             raise answer
         return parse(answer)

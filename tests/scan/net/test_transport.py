@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 import trustme
 from spreadcore import Instance
-from spreadcore.frames import FrameIntake
-from spreadcore.intake import FeedIntake
+from spreadcore.frames import LinkIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.wire.decoder import FrameDecoder
 
 from scan.net import raw_server as raw
@@ -646,10 +646,10 @@ class TestWithAnIntake:
     """Frames that the intake takes never reach the listener, the others do."""
 
     @pytest.fixture
-    def feed(self, make_instance: Callable[..., Instance]) -> FeedIntake:
+    def feed(self, make_instance: Callable[..., Instance]) -> SourceIntake:
         instance = make_instance(n_symbols=64)
         sections = [instance.region(name) for name in ("quotes", "dirty", "health")]
-        feed = FeedIntake(*sections, 0)
+        feed = SourceIntake(*sections, 0)
         feed.add_symbol(3, name="BTCUSDT")
         return feed
 
@@ -658,11 +658,11 @@ class TestWithAnIntake:
         return VENUES["binance-spot"].render(Book("BTCUSDT", 1.0, 2.0, 3.0, 4.0, 0, update_id))
 
     def heard(
-        self, transport: str, loop_name: str, feed: FeedIntake, sent: list[bytes],
-    ) -> tuple[Recorder, FrameIntake]:  # fmt: skip
+        self, transport: str, loop_name: str, feed: SourceIntake, sent: list[bytes],
+    ) -> tuple[Recorder, LinkIntake]:  # fmt: skip
         """Send frames in one write, then a last message that the intake does not take."""
         recorder = Recorder()
-        intake = FrameIntake(feed, FrameDecoder(VENUES["binance-spot"].schema), 1)
+        intake = LinkIntake(feed, FrameDecoder(VENUES["binance-spot"].schema), 1)
 
         async def serve(peer: Any) -> None:
             await peer.send(b"".join(sent))
@@ -679,7 +679,7 @@ class TestWithAnIntake:
         return recorder, intake
 
     def test_quotes_go_into_the_table_and_the_rest_to_the_listener(
-        self, transport: str, loop_name: str, feed: FeedIntake
+        self, transport: str, loop_name: str, feed: SourceIntake
     ) -> None:
         before = now_ns()
         frames = [self.quote(1), b'{"result":null,"id":1}', self.quote(2), b"end"]
@@ -692,7 +692,7 @@ class TestWithAnIntake:
         assert {intake.last_quote_ns} == set(recorder.stamps)  # one socket read, one receive time
 
     def test_fragments_are_joined_before_the_intake_looks(
-        self, transport: str, loop_name: str, feed: FeedIntake
+        self, transport: str, loop_name: str, feed: SourceIntake
     ) -> None:
         whole = self.quote(5)
         sent = [
@@ -707,13 +707,13 @@ class TestWithAnIntake:
         assert "ping" in [kind for kind, _ in recorder.events]
 
     def test_a_read_that_ends_in_a_ping_wakes_the_engine(
-        self, transport: str, loop_name: str, feed: FeedIntake,
+        self, transport: str, loop_name: str, feed: SourceIntake,
         make_instance: Callable[..., Instance],
     ) -> None:  # fmt: skip
         instance = make_instance(n_symbols=64, force=True)
-        feed = FeedIntake(*[instance.region(name) for name in ("quotes", "dirty", "health")], 0)
+        feed = SourceIntake(*[instance.region(name) for name in ("quotes", "dirty", "health")], 0)
         feed.add_symbol(3, name="BTCUSDT")
-        intake = FrameIntake(feed, FrameDecoder(VENUES["binance-spot"].schema), 1)
+        intake = LinkIntake(feed, FrameDecoder(VENUES["binance-spot"].schema), 1)
 
         async def serve(peer: Any) -> None:
             await peer.send(raw.frame(raw.TEXT, self.quote(1)) + raw.frame(raw.PING, b"x"))
@@ -733,7 +733,7 @@ class TestWithAnIntake:
 class Sinking(Recorder):
     """A listener that flushes as a feed does, for the transport that asks it to."""
 
-    def __init__(self, feed: FeedIntake) -> None:
+    def __init__(self, feed: SourceIntake) -> None:
         super().__init__()
         self._feed = feed
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from spreadcore import Instance
-from spreadcore.frames import FrameIntake
-from spreadcore.intake import FeedIntake
+from spreadcore.frames import LinkIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.wire.decoder import FrameDecoder
 
 from known import SOURCE_BY_NAME
@@ -145,14 +145,14 @@ def test_the_recording_makes_the_same_table_again(
 
     run(main())  # the feed's end ends its files
     again = make_instance(n_symbols=64, force=True)
-    intake = FeedIntake(
+    intake = SourceIntake(
         again.region("quotes"), again.region("dirty"), again.region("health"),
         SOURCE_BY_NAME[SOURCE].id, learn_to_s=VENUES[SOURCE].learn_to_s(Config()),
         learn_from_s=VENUES[SOURCE].learn_from_s(Config()),
     )  # fmt: skip
     for listed in (A, B):
         intake.add_symbol(listed.symbol_id, name=listed.instrument.venue_symbol)
-    frames = FrameIntake(intake, FrameDecoder(VENUES[SOURCE].schema), 1)
+    frames = LinkIntake(intake, FrameDecoder(VENUES[SOURCE].schema), 1)
     for frame in asker.frames():
         if frame.opcode == Opcode.TEXT:
             frames.take(frame.payload, frame.recv_ns)
@@ -317,13 +317,13 @@ def test_a_request_of_another_version_is_none(instance: Instance, asker: Asker) 
 def test_the_tape_holds_the_longest_message(instance: Instance, tmp_path: Path) -> None:
     longest = 3_000_000
     config = Config(feeds=config_of(SOURCE, "ws://x", max_frame_bytes=longest).feeds)
-    intake = FeedIntake(
+    intake = SourceIntake(
         instance.region("quotes"), instance.region("dirty"), instance.region("health"), 6
     )
     asker = Asker(instance, tmp_path / "rec")
     asker.ask(SOURCE)
     one = recorder.Recorder(instance, SOURCE, intake, config)
-    one.look()
+    one.follow_request()
     one.note(1, Opcode.TEXT, b"x" * longest)
     one.stop()
     assert [longest] == [len(m) for m in messages(asker.frames())]
@@ -331,15 +331,15 @@ def test_the_tape_holds_the_longest_message(instance: Instance, tmp_path: Path) 
 
 
 def test_after_the_end_nothing_is_copied_any_more(instance: Instance, asker: Asker) -> None:
-    intake = FeedIntake(
+    intake = SourceIntake(
         instance.region("quotes"), instance.region("dirty"), instance.region("health"), 6
     )
     asker.ask(SOURCE)
     one = recorder.Recorder(instance, SOURCE, intake, Config())
-    one.look()
+    one.follow_request()
     assert one._writer is not None
     tape = one._writer.tape
-    socket = FrameIntake(intake, FrameDecoder(VENUES[SOURCE].schema), 1)
+    socket = LinkIntake(intake, FrameDecoder(VENUES[SOURCE].schema), 1)
     socket.record(Opcode.TEXT, b"x", now_ns())
     assert 1 == tape.frames
     one.stop()

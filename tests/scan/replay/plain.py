@@ -3,8 +3,8 @@
 The reference decoder reads every message; a tick at every multiple of the grid, needed or not.
 """
 
-from spreadcore.frames import FrameIntake
-from spreadcore.intake import FeedIntake
+from spreadcore.frames import LinkIntake
+from spreadcore.intake import SourceIntake
 from spreadcore.wire.decoder import FrameDecoder
 
 from known import SOURCE_BY_NAME
@@ -13,7 +13,7 @@ from spreadscan.app import build
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.lists import load
 from spreadscan.recordings import Opcode, Recording
-from spreadscan.replay.material import settings_of
+from spreadscan.replay.inputs import settings_of
 from spreadscan.replay.scan import RecordedUtc, ring_id_of
 from spreadscan.replay.table import private_instance
 from spreadscan.tracker import Tracker
@@ -25,7 +25,7 @@ class PlainFeed:
         self.name, self.link = name, 1
         venue = VENUES[name]
         self.ids = {row.instrument.venue_symbol: row.symbol_id for row in listed}
-        self.intake = FeedIntake(
+        self.intake = SourceIntake(
             instance.region("quotes"), instance.region("dirty"), instance.region("health"),
             SOURCE_BY_NAME[name].id, venue.schema.id_reset,
             keep_tops=venue.schema.delta is not None,
@@ -33,7 +33,7 @@ class PlainFeed:
         for row in listed:
             i = row.instrument
             self.intake.add_symbol(row.symbol_id, i.multiplier, i.qty_scale, i.venue_symbol)
-        own = FrameIntake(self.intake, FrameDecoder(venue.schema), 1)
+        own = LinkIntake(self.intake, FrameDecoder(venue.schema), 1)
         self.reader = FrameReader(venue, self, own)
 
     def book(self, book, recv_ns):
@@ -63,7 +63,7 @@ def plainly(folder, out):
     grid_ns = int(config.tracker.grid_ms * MS)
     now_ns, tick_ns = START_NS, START_NS
     tracker.recover(now_ns)
-    tracker.relist(lists.names, lists.edges, build.listed(config, lists), now_ns)
+    tracker.relist(lists.names, lists.edges, build.instruments_of(config, lists), now_ns)
     for got in recording.frames():
         while tick_ns <= got.recv_ns:
             for feed in feeds.values():

@@ -2,8 +2,8 @@
 
 from scan.replay.tapes import MS, START_NS
 from spreadscan.disk.files import read_rows
-from spreadscan.replay import Job, run_job
-from spreadscan.replay.material import settings_of
+from spreadscan.replay import Run, play_run
+from spreadscan.replay.inputs import settings_of
 from spreadscan.tracker import SIGNALS, SNAPSHOTS
 from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES
@@ -44,8 +44,8 @@ def event(at_ms, opcode, payload=b"", link=1):
 def replayed(folder, out, speed=None, report=None, **settings):
     flags = {key.replace("__", "."): value for key, value in settings.items()}
     config = settings_of(folder, (), flags)
-    job = Job(folder=str(folder), config=config, settings={}, out=str(out))
-    return run_job(job, speed, report=report)
+    job = Run(folder=str(folder), config=config, settings={}, out=str(out))
+    return play_run(job, speed, report=report)
 
 
 def signals(out):

@@ -8,7 +8,7 @@ from spreadcore.tape import Tape
 
 from known import EIGHT, TWELVE
 from spreadscan.discovery.write import write_set
-from spreadscan.lists import Listed, SourceList
+from spreadscan.lists import Listing, SourceList
 from spreadscan.recordings import FrameFiles
 from spreadscan.recordings.format import ABOUT, About
 from spreadscan.sim import Market
@@ -88,13 +88,13 @@ def write_generated(folder: Path, instruments: Mapping[str, Sequence[Instrument]
             source: SourceList(
                 source=source,
                 symbols=tuple(
-                    Listed(symbol_id=ids[i.symbol], symbol=i.symbol, state="valid", instrument=i)
+                    Listing(symbol_id=ids[i.symbol], symbol=i.symbol, state="valid", instrument=i)
                     for i in rows
                 ),
             )
             for source, rows in instruments.items()
         },
-        listed={source: len(rows) for source, rows in instruments.items()},
+        n_listed={source: len(rows) for source, rows in instruments.items()},
         report="", unix_ns=0,
     )  # fmt: skip
     return folder

@@ -8,7 +8,7 @@ import pytest
 
 from known import SOURCE_BY_NAME
 from spreadscan.errors import BadData, Halt
-from spreadscan.replay import Account, parse_pairs, play, table
+from spreadscan.replay import FrameCounts, parse_pairs, play, table
 from spreadscan.replay.frames import find
 from spreadscan.replay.player import Player
 from spreadscan.types import Book
@@ -53,7 +53,7 @@ def test_each_frame_counts_once(write):
 
 def test_an_account_that_does_not_add_up_is_not_printed():
     with pytest.raises(Halt, match="a file: 1 frames accounted for, expected 2"):
-        Account(frames=2, acks=1).check("a file")
+        FrameCounts(frames=2, acks=1).check("a file")
 
 
 def test_what_the_gate_declines(write, spot_frame):

@@ -6,7 +6,7 @@ The recordings stand beside the repository and are not part of it: skipped where
 from pathlib import Path
 
 import pytest
-from spreadcore.frames import FrameIntake
+from spreadcore.frames import LinkIntake
 
 from known import SOURCE_BY_NAME
 from spreadscan.replay import parse_limits, parse_pairs, play, player
@@ -146,14 +146,14 @@ def test_the_figures_hang_on_every_slot_that_the_gate_writes(cross, monkeypatch)
     spot = SOURCE_BY_NAME["binance-spot"].id
     left_out = []
 
-    class Forgetful(FrameIntake):
+    class Forgetful(LinkIntake):
         def take(self, frame, recv_ns):
             if recv_ns == peak_ns:
                 left_out.append((self.feed.source_id, b'"b":"61718.07' in frame))
                 return 1
             return super().take(frame, recv_ns)
 
-    monkeypatch.setattr(player, "FrameIntake", Forgetful)
+    monkeypatch.setattr(player, "LinkIntake", Forgetful)
     got = play(CROSS, PAIRS, LIMITS)
     assert [(spot, True)] == left_out
     assert [a.quotes for a in cross.sources.values()] == [a.quotes for a in got.sources.values()]

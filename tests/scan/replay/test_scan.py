@@ -34,8 +34,8 @@ from spreadscan.cli.replay import replay
 from spreadscan.clock import iso_utc
 from spreadscan.disk.format import simulated_of
 from spreadscan.recordings import Opcode, Recording
-from spreadscan.replay.material import settings_of
-from spreadscan.replay.pace import Pace
+from spreadscan.replay.inputs import settings_of
+from spreadscan.replay.throttle import Throttle
 
 # -- the whole way
 
@@ -274,7 +274,7 @@ def test_the_pace_follows_the_recorded_clock(story, tmp_path):
             self.slept += 1
 
     time = Time()
-    pace = Pace(10.0, START_NS, lambda: time.now_ns, time.sleep)
+    pace = Throttle(10.0, START_NS, lambda: time.now_ns, time.sleep)
     assert START_NS + 1 == pace.reached_ns()
     pace.wait()
     assert START_NS + 200 * MS + 1 == pace.reached_ns()

@@ -16,7 +16,7 @@ from scan.replay.story import contents, perp, replayed, spot
 from spreadscan.cli import options
 from spreadscan.cli.replay import replay
 from spreadscan.errors import ConfigError, Halt
-from spreadscan.replay import jobs_of, run_jobs, sweep
+from spreadscan.replay import play_runs, runs_of, sweep
 
 WITHIN_S = 60
 
@@ -74,7 +74,7 @@ def test_too_many_combinations_are_refused():
 
 def test_fees_of_an_exchange_are_those_of_its_sources(folder):
     (folder / "config.toml").write_text("")
-    jobs = jobs_of([folder], (), {"fees.okx.taker_bps": "5,8", "fees.mexc-spot.taker_bps": "1"})
+    jobs = runs_of([folder], (), {"fees.okx.taker_bps": "5,8", "fees.mexc-spot.taker_bps": "1"})
     fees = [
         [job.config.venues[name].taker_bps for name in ("okx-spot", "okx-futures", "mexc-spot")]
         for job in jobs
@@ -168,8 +168,8 @@ def test_a_folder_of_recordings_is_all_of_them(folder, tmp_path):
 
 def test_progress_reaches_the_end(folder):
     told = []
-    jobs = jobs_of([folder], (), {"engine.threshold_bps": "30,50"})
-    outcomes = run_jobs(jobs, None, lambda *args: told.append(args))
+    jobs = runs_of([folder], (), {"engine.threshold_bps": "30,50"})
+    outcomes = play_runs(jobs, None, lambda *args: told.append(args))
     done, total, note = told[-1]
     assert (done, note) == (total, "2 of 2 replays")
     assert [2, 1] == [outcome.signals for outcome in outcomes]
@@ -179,16 +179,16 @@ def test_an_error_of_one_ends_them_all(folder, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(folder, other)
     shutil.rmtree(other / "generated")
-    jobs = jobs_of([folder, other], (), {"engine.threshold_bps": "30,50"})
+    jobs = runs_of([folder, other], (), {"engine.threshold_bps": "30,50"})
     with pytest.raises(ConfigError, match=r"other: no generated/ in it"):
-        run_jobs(jobs, None, silent)
+        play_runs(jobs, None, silent)
 
 
 def test_a_killed_process_is_told(folder, monkeypatch):
     monkeypatch.setattr(sweep, "_run_one", kill_oneself)
-    jobs = jobs_of([folder], (), {"engine.threshold_bps": "30,50"})
+    jobs = runs_of([folder], (), {"engine.threshold_bps": "30,50"})
     with pytest.raises(Halt, match="one of its processes was killed"):
-        run_jobs(jobs, None, silent)
+        play_runs(jobs, None, silent)
 
 
 def kill_oneself(*args):

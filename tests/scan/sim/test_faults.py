@@ -18,8 +18,8 @@ from spreadscan.errors import ConfigError
 from spreadscan.feeds.shards import requests
 from spreadscan.sim import SimServer
 from spreadscan.sim import faults as script
+from spreadscan.sim.fault_effects import FaultEffects
 from spreadscan.sim.faults import KINDS, Fault, read_faults
-from spreadscan.sim.harm import Harm
 from spreadscan.sim.pages import PAGES
 from spreadscan.sim.simtime import SimTime
 from spreadscan.venues import VENUES
@@ -276,11 +276,13 @@ def test_books_are_spoiled_as_told(lab: Any) -> None:
 
 @pytest.mark.parametrize(("how", "begin"), [("half", b"{"), ("deep", b"[[["), ("bytes", b"\xff")])
 def test_garbage(how: Any, begin: bytes) -> None:
-    harm = Harm("okx-spot", [script.Garbage(source="*", how=how, every=2)], SimTime(), seed=1)
-    harm.socket()
+    effects = FaultEffects(
+        "okx-spot", [script.Garbage(source="*", how=how, every=2)], SimTime(), seed=1
+    )
+    effects.socket()
     good = b'{"good":1}'
-    assert harm.payload("BTC-USDT", good) == good
-    sent = harm.payload("BTC-USDT", good)
+    assert effects.payload("BTC-USDT", good) == good
+    sent = effects.payload("BTC-USDT", good)
     assert sent.startswith(begin)
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads(sent)

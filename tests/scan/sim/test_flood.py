@@ -17,9 +17,9 @@ from spreadscan.cli.sim import sim
 from spreadscan.errors import ConfigError
 from spreadscan.sim import Flood, SimServer
 from spreadscan.sim import flood as flood_module
-from spreadscan.sim.blocks import FIRST_ROUND, FRAMES_MAX, Block
 from spreadscan.sim.connection import TEXT, Connection, frame
 from spreadscan.sim.flood import Stream
+from spreadscan.sim.flood_frames import FIRST_ROUND, FRAMES_MAX, Block
 from spreadscan.sim.protocols.base import Rules
 from spreadscan.sim.protocols.binance import BinanceConversation
 from spreadscan.types import Book

@@ -23,7 +23,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def n_checks(config: Config) -> int:
     """Return how many checks a visit makes that is not live."""
-    return len(machine.LOOKS) + len(reach.NAMES) * len(config.sources)
+    return len(machine.CHECKS) + len(reach.NAMES) * len(config.sources)
 
 
 async def examine(
@@ -39,7 +39,7 @@ async def examine(
         found.append(check)
         tell(check)
 
-    async def look(one: machine.Look) -> None:
+    async def make(one: machine.MachineCheck) -> None:
         name = _name(one)
         try:
             async with asyncio.timeout(_LOOK_DEADLINE_S):
@@ -54,15 +54,15 @@ async def examine(
 
     reached = (reach.reach(config, source, keep) for source in config.sources)
     await asyncio.gather(
-        *(look(one) for one in machine.LOOKS),
+        *(make(one) for one in machine.CHECKS),
         *([live.live(config, keep)] if all_addresses else reached),
     )
     subjects = ["machine", "instance", *config.sources]
-    names = [*map(_name, machine.LOOKS), *(live.NAMES if all_addresses else reach.NAMES)]
+    names = [*map(_name, machine.CHECKS), *(live.NAMES if all_addresses else reach.NAMES)]
     found.sort(key=lambda c: (subjects.index(c.subject), names.index(c.name), c.at))
     ok = all(check.ok for check in found)
     return Report(ok=ok, checks=tuple(found), took_s=round(time.monotonic() - started, 3))
 
 
-def _name(look: machine.Look) -> str:
-    return look.__name__.replace("_", " ")
+def _name(check: machine.MachineCheck) -> str:
+    return check.__name__.replace("_", " ")

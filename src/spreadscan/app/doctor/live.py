@@ -110,7 +110,7 @@ class _Visit:
         if not urls or request is None or parse is None:
             return
 
-        async def look(session: aiohttp.ClientSession, url: str) -> str:
+        async def visit(session: aiohttp.ClientSession, url: str) -> str:
             async def ask(address: str) -> int:
                 # a limit of this page says nothing of its host: no ban is kept
                 return len(parse(await self._get(session, address, request, keep=False)))
@@ -118,22 +118,22 @@ class _Visit:
             note, n = await first(tuple(urls), ask)
             return f"{n} announced{note}"
 
-        await self._check("maintenance", urls[0], look)
+        await self._check("maintenance", urls[0], visit)
 
     async def _page(self, url: str) -> None:
-        async def look(session: aiohttp.ClientSession, url: str) -> str:
+        async def visit(session: aiohttp.ClientSession, url: str) -> str:
             timeout = aiohttp.ClientTimeout(total=self._config.discovery.rest_timeout_s)
             async with session.get(url, timeout=timeout) as answer:
                 if answer.status != 200:
                     raise Refused(f"{url}: HTTP {answer.status}, expected 200")
             return "is there"
 
-        await self._check("documentation", url, look)
+        await self._check("documentation", url, visit)
 
     async def _check(
-        self, name: str, url: str, look: Callable[[aiohttp.ClientSession, str], Awaitable[str]]
+        self, name: str, url: str, visit: Callable[[aiohttp.ClientSession, str], Awaitable[str]]
     ) -> None:
-        """Tell what a look at an address gives; an answer from elsewhere is a finding, too."""
+        """Tell what a visit to an address gives; an answer from elsewhere is a finding, too."""
         moved: list[str] = []
 
         async def redirected(session: Any, context: Any, told: Any) -> None:
@@ -143,7 +143,7 @@ class _Visit:
         tracing.on_request_redirect.append(redirected)
         try:
             async with rest.client(tracing) as session:
-                found, advice = await look(session, url), ""
+                found, advice = await visit(session, url), ""
         except (Retry, Refused, Skip) as error:
             found, advice = str(error), self._advice(error)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -250,7 +250,7 @@ class _Visit:
             told = await subscribed(self._venue, push, url, self._config.feeds)
         except (Retry, Refused) as error:
             if isinstance(error, RateLimited):
-                connects.told(url, error)
+                connects.failed(url, error)
             advice = advice_on(self._source, error, "ws_url")
             self._tell(failed(self._source, "statuses", str(error), advice, url))
             return
@@ -275,7 +275,7 @@ class _Visit:
             faults = f" ({sink.fault})" if sink.fault else ""
             raise Refused(f"{url}: no valid quote of {symbol} within {timeout_s:g} s{faults}")
         except RateLimited as error:
-            connects.told(url, error)
+            connects.failed(url, error)
             raise
         finally:
             session.close("looked at")

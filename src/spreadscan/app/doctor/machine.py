@@ -34,7 +34,7 @@ _OTHER_FILES = 128  # libraries, logs, shared memory, REST
 _HUNG_S = 10.0
 _PREFIX = "spreadscan-"
 
-Look = Callable[[Config], Check]
+MachineCheck = Callable[[Config], Check]
 
 
 def bans(config: Config) -> Check:
@@ -249,7 +249,7 @@ def generated(config: Config) -> Check:
     )
 
 
-LOOKS: tuple[Look, ...] = (
+CHECKS: tuple[MachineCheck, ...] = (
     bans, open_files, shared_memory, disk, generated, layout, leases, audit, confirmations,
     agreement, announcements,
 )  # fmt: skip
@@ -259,8 +259,8 @@ def _check(name: str, ok: bool, found: str, advice: str = "", *, subject: str = 
     return Check(subject=subject, name=name, ok=ok, found=found, advice="" if ok else advice)
 
 
-def _symbols(listed: SourceList) -> list[str]:
-    return [row.instrument.venue_symbol for row in listed.subscribed]
+def _symbols(source_list: SourceList) -> list[str]:
+    return [row.instrument.venue_symbol for row in source_list.subscribed]
 
 
 def _free_bytes(folder: Path) -> int:

@@ -193,7 +193,7 @@ async def _websocket(config: Config, source: str, urls: Urls, tell: Tell) -> Non
                 headers=VENUES[source].spec.headers,
             )
         except RateLimited as error:
-            bans.note(url, error)
+            bans.record(url, error)
             raise
         took_s = time.monotonic() - started
         opened.close()

@@ -61,7 +61,7 @@ class Limits:
     pool of its own; kind_key: and each value of that parameter. weights: of a path, or of its
     query; 1 where nothing is said. patience: a limit that cannot be kept by discoveries that
     follow on each other, as tests and people have them: what is beyond it is counted, and refused
-    from so many times the limit on. told: headers of an answer, of (path, spent, Unix ns).
+    from so many times the limit on. headers: those of an answer, of (path, spent, Unix ns).
     refusal: status, headers and body, of (spent, Unix ns).
     """
 
@@ -71,7 +71,7 @@ class Limits:
     kind_key: str = ""
     weights: Mapping[str, int | Callable[[Query], int]] = field(default_factory=dict)
     patience: Mapping[str, int] = field(default_factory=dict)
-    told: Callable[[str, Spent, int], dict[str, str]] = lambda path, spent, unix_ns: {}
+    headers: Callable[[str, Spent, int], dict[str, str]] = lambda path, spent, unix_ns: {}
     refusal: Callable[[Spent, int], tuple[int, dict[str, str], bytes]]
 
 

@@ -316,7 +316,7 @@ def _depth(default: int, *steps: tuple[int, int]) -> Callable[[Query], int]:
 _WRONG_HEADER = "/fapi/v1/ticker/bookTicker"  # its own weight is not in what it tells
 
 
-def _told(path: str, spent: Spent, unix_ns: int) -> dict[str, str]:
+def _headers(path: str, spent: Spent, unix_ns: int) -> dict[str, str]:
     used = spent.before if path == _WRONG_HEADER else spent.used
     return {"X-MBX-USED-WEIGHT-1M": str(used)}
 
@@ -348,7 +348,7 @@ PAGES = {
                 "/api/v3/ticker/24hr": _spot_day,
                 "/api/v3/depth": _depth(100, (100, 5), (500, 25), (1_000, 50), (5_000, 250)),
             },
-            told=_told,
+            headers=_headers,
             refusal=_beyond,
         ),
         instruments_path="/api/v3/exchangeInfo",
@@ -410,7 +410,7 @@ PAGES = {
                 "/fapi/v1/ticker/24hr": _one_or_all(1, 40),
                 "/fapi/v1/depth": _depth(500, (50, 2), (100, 5), (500, 10), (1_000, 20)),
             },
-            told=_told,
+            headers=_headers,
             refusal=_beyond,
         ),
         instruments_path="/fapi/v1/exchangeInfo",

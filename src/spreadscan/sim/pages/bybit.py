@@ -261,7 +261,7 @@ def _linear_crowd(rows: list[Row], names: Names) -> Iterator[Row]:
 # -- limits
 
 
-def _told(path: str, spent: Spent, unix_ns: int) -> dict[str, str]:
+def _headers(path: str, spent: Spent, unix_ns: int) -> dict[str, str]:
     return {
         "X-Bapi-Limit": str(spent.limit),
         "X-Bapi-Limit-Status": str(max(0, spent.limit - spent.used)),
@@ -277,7 +277,7 @@ def _beyond(spent: Spent, unix_ns: int) -> tuple[int, dict[str, str], bytes]:
 _TICKERS, _BOOK = "/v5/market/tickers", "/v5/market/orderbook"
 _SPOT = SourcePages(
     units=Units(small=394, real=560, rows=700, min_notional=1.0),
-    limits=Limits(pool=(600, 5.0), told=_told, refusal=_beyond),
+    limits=Limits(pool=(600, 5.0), headers=_headers, refusal=_beyond),
     instruments_path="/v5/market/instruments-info",
     rows=list_rows(_spot_row, _spot_others),
     page=_page,

@@ -337,7 +337,7 @@ def _contract_crowd(rows: list[Row], names: Names) -> Iterator[Row]:
 # -- limits
 
 
-def _told(path: str, spent: Spent, unix_ns: int) -> dict[str, str]:
+def _headers(path: str, spent: Spent, unix_ns: int) -> dict[str, str]:
     return {
         "X-Gate-RateLimit-Requests-Remain": str(max(0, spent.limit - spent.used)),
         "X-Gate-RateLimit-Limit": str(spent.limit),
@@ -350,7 +350,7 @@ def _beyond(spent: Spent, unix_ns: int) -> tuple[int, dict[str, str], bytes]:
     return 429, {}, orjson.dumps(error)
 
 
-_LIMITS = Limits(pool=(200, 10.0), per_path=True, told=_told, refusal=_beyond)
+_LIMITS = Limits(pool=(200, 10.0), per_path=True, headers=_headers, refusal=_beyond)
 _ERROR: Row = {"label": "SERVER_ERROR", "message": "Internal server error"}
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from known import SOURCE_BY_NAME, SOURCES
 from scan.recordings.kit import make
 from spreadscan.discovery.write import write_set
-from spreadscan.lists import Listed, SourceList
+from spreadscan.lists import Listing, SourceList
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.sim import Market
+from spreadscan.sim.recorded import RecordingServer, ServeOptions, offers_in
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
-from spreadscan.yesterday import RecordingServer, ServeOptions, listed_in
 
 N = 3  # pairs of each source
 START_NS = 5_000_000_000_000  # of the recorded clock
@@ -61,9 +61,9 @@ def frames_of(market: Market, source: str, seconds: float) -> tuple[list[Frame],
     return frames, last
 
 
-def rows_of(market: Market, source: str) -> list[Listed]:
+def rows_of(market: Market, source: str) -> list[Listing]:
     return [
-        Listed(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
+        Listing(symbol_id=i, symbol=found.symbol, state="valid", instrument=found)
         for i, found in enumerate(market.instruments[SOURCE_BY_NAME[source].id][:N])
     ]
 
@@ -84,7 +84,7 @@ def record(folder: Path, market: Market, seconds: float = 0.5) -> dict[str, list
             s.name: SourceList(source=s.name, symbols=tuple(rows_of(market, s.name)))
             for s in SOURCES
         },
-        listed={},
+        n_listed={},
         report="",
         unix_ns=1,
     )
@@ -100,7 +100,7 @@ def recorded(folder: Path, sources: dict[str, Iterable[Frame]]) -> Path:
 async def serving(folder: Path, **options: Any) -> AsyncIterator[RecordingServer]:
     """Serve a recording; it begins as soon as something is subscribed, with settle_s=0."""
     recording = Recording(folder)
-    listed = listed_in(recording, lambda done, total: None)
+    listed = offers_in(recording, lambda done, total: None)
     server = RecordingServer(recording, listed, ServeOptions(**{"settle_s": 0.0, **options}))
     await server.start()
     try:

@@ -21,7 +21,7 @@ from scan.feeds.test_worker import (
     row,
     working,
 )
-from spreadscan.feeds import overlap as overlap_module
+from spreadscan.feeds import keeper as keeper_module
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds import worker as worker_module
 from spreadscan.venues import VENUES
@@ -214,7 +214,7 @@ def test_a_shard_never_keeps_two_sockets_whatever_becomes_of_the_successor(
         async with venue.exchange, start(venue, instance, transport, take_over_s=0.2) as worker:
             most = 0
             while len(venue.exchange.guests) < 6:
-                most = max([most, *(len(shard.sessions) for shard in worker._shards)])
+                most = max([most, *(len(shard.sessions) for shard in worker._keepers)])
                 living = [g for g in venue.exchange.guests if not g.gone.is_set()]
                 assert len(living) <= 3  # the server hears of an end a moment later
                 await asyncio.sleep(0.002)
@@ -252,7 +252,7 @@ def test_a_successor_that_is_still_shaking_hands_is_dropped_after_the_overlap(
         try:
             async with venue.exchange, start(venue, instance, transport, take_over_s=0.2) as worker:
                 await until(lambda: counter(instance, "binance-spot", "takeovers") == 1)
-                (shard,) = worker._shards
+                (shard,) = worker._keepers
                 assert len(shard.sessions) <= 2
                 assert 3 == opened
         finally:
@@ -328,7 +328,7 @@ def test_lives_are_staggered(
     venue = Venue(talk)
     monkeypatch.setattr(worker_module.FeedWorker, "open_session", noting)
     run(main())
-    low, high = (share * 86_400.0 for share in overlap_module._LIFE_SHARE)
+    low, high = (share * 86_400.0 for share in keeper_module._LIFE_SHARE)
     assert all(low <= life_s <= high for life_s in lives)
     assert max(lives) - min(lives) > (high - low) / 2
     assert high < 86_400.0 - 3_600.0

@@ -24,7 +24,7 @@ class PairTotal(msgspec.Struct, frozen=True, kw_only=True):
     peak_net_bps: float
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """One recording under one choice of settings."""
 
     recording: str
@@ -46,8 +46,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return self.played.frames / self.elapsed_s if self.elapsed_s else 0.0
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What the files of a folder say; as in Outcome."""
+class FileTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files of a folder say; as in RunResult."""
 
     signals: int
     ended: dict[str, int]
@@ -60,7 +60,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         return self.signals - sum(self.ended.values())
 
 
-def read_outcome(folder: Path) -> Found:
+def read_outcome(folder: Path) -> FileTotals:
     """Return the totals of the signals files of a folder; BadData where one is not ours."""
     signals, reasons = 0, Counter[str]()
     totals: dict[tuple[str, str], PairTotal] = {}
@@ -73,7 +73,7 @@ def read_outcome(folder: Path) -> Found:
                     key = row["direction"], row["symbol"]
                     totals[key] = _added(totals.get(key), row)
     ranked = sorted(totals.values(), key=lambda t: (-t.profit_s, -t.peak_net_bps, t.symbol))
-    return Found(
+    return FileTotals(
         signals=signals,
         ended=ends_shown(reasons),
         profit_s=round(sum(total.profit_s for total in totals.values()), 6),

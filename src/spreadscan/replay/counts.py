@@ -25,7 +25,7 @@ class LastQuote:
 
 
 @dataclass(slots=True)
-class Account:
+class FrameCounts:
     """The frames of one source: frames == quote_frames + acks + control + all declined.
 
     A frame counts once: as a quote frame if any of its quotes passed the gate, else as the
@@ -56,7 +56,7 @@ class Account:
         if known != self.frames or self.control != self.refusals + self.pongs + self.events:
             raise Halt(f"{name}: {known} frames accounted for, expected {self.frames}")
 
-    def add(self, other: "Account") -> None:
+    def add(self, other: "FrameCounts") -> None:
         """Add a later file of the same source; its last quotes replace those before."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -74,11 +74,11 @@ _COUNTS = ("frames", "quote_frames", "quotes", "refreshes", "acks", "control", "
 
 
 @dataclass(slots=True)
-class FileAccount:
+class FileCounts:
     """One file: the accounts of the sources in it, by name."""
 
     file: str  # relative to the folder
-    sources: dict[str, Account]
+    sources: dict[str, FrameCounts]
 
 
 @dataclass(slots=True)
@@ -113,8 +113,8 @@ class Result:
     """All that a replay found."""
 
     frames: int
-    sources: dict[str, Account]  # by name, all files together
-    files: list[FileAccount]
+    sources: dict[str, FrameCounts]  # by name, all files together
+    files: list[FileCounts]
     edges: list[Edge]
     problems: list[str] = field(default_factory=list)  # what a recording lacks, by file
     remarks: list[str] = field(default_factory=list)  # how files were read

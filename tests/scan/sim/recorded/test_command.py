@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from scan.feeds.kit import run
-from scan.yesterday.kit import START_NS, quoted, recorded
+from scan.sim.recorded.kit import START_NS, quoted, recorded
 from spreadscan.cli.replay import replay
 from spreadscan.types import Book
 

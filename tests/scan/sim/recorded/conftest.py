@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from known import LATER
-from scan.yesterday import kit
+from scan.sim.recorded import kit
 from spreadscan.sim import Market
 from spreadscan.types import Book
 

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from scan.export import made
 from scan.replay.story import perp, spot
-from spreadscan.replay import Outcome, jobs_of, run_jobs
+from spreadscan.replay import RunResult, play_runs, runs_of
 from spreadscan.replay.comparison import show_outcomes
-from spreadscan.replay.outcome import read_outcome
 from spreadscan.replay.parquet import write_outcomes
+from spreadscan.replay.results import read_outcome
 
 
 def spread(sequence: int, reason: str, peak_bps: float) -> made.Spread:
@@ -37,18 +37,18 @@ def test_what_turned_out_unproven_is_in_no_total(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def outcomes(story: object) -> list[Outcome]:
+def outcomes(story: object) -> list[RunResult]:
     """Two of one story, of which the second ended by an audit."""
     folder = story(spots=[spot(1000)], perps=[perp(1300, 40), perp(2050, 1)])  # type: ignore[operator]
-    (first,) = run_jobs(jobs_of([folder], (), {}), None, lambda *told: None)
+    (first,) = play_runs(runs_of([folder], (), {}), None, lambda *told: None)
     ended = {**first.ended, "NOT_TRADING": 7}
     return [first, msgspec.structs.replace(first, recording="other", ended=ended)]
 
 
 def test_ends_of_the_audit_have_a_column_where_there_are_any(
-    outcomes: list[Outcome], tmp_path: Path
+    outcomes: list[RunResult], tmp_path: Path
 ) -> None:
-    def shown(some: list[Outcome]) -> str:
+    def shown(some: list[RunResult]) -> str:
         console = Console(width=200, color_system=None)
         with console.capture() as captured:
             show_outcomes(some, console)

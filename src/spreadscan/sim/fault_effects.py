@@ -1,7 +1,7 @@
 """What a fault script does to one simulated source: its sockets, its books, its pages.
 
-`Harm` belongs to an Exchange, `SocketHarm` to one of its sockets, `PageHarm` to one request over
-REST. Seconds count from the start.
+`FaultEffects` belongs to an Exchange, `SocketEffects` to one of its sockets, `PageEffects` to one
+request over REST. Seconds count from the start.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ _DEPTH = 100_000
 _F = TypeVar("_F", bound=Fault)
 
 
-class SocketHarm:
+class SocketEffects:
     """The faults of one socket, and how far they are."""
 
-    def __init__(self, faults: Sequence[script.SocketFault], harm: "Harm") -> None:
+    def __init__(self, faults: Sequence[script.SocketFault], effects: "FaultEffects") -> None:
         self._faults = faults
-        self._harm = harm
+        self._effects = effects
         self._unsent = bytearray()
         self._begun = False  # a frame that never ends
         self._announced_s: float | None = None
@@ -38,7 +38,7 @@ class SocketHarm:
 
     def of(self, kind: type[_F]) -> _F | None:
         """Return the fault of this kind if it is in force now."""
-        now_s = self._harm.now_s()
+        now_s = self._effects.now_s()
         for fault in self._faults:
             in_force = fault.at_s <= now_s < fault.until_s and self.n_frames >= fault.after_frames
             if in_force and isinstance(fault, kind):
@@ -86,7 +86,7 @@ class SocketHarm:
 
     def end(self) -> int | None:
         """Return the close code (0: cut) once the socket has to end, else None."""
-        now_s = self._harm.now_s()
+        now_s = self._effects.now_s()
         restart = self.of(script.Restart)
         if restart and self._announced_s is not None:
             return 1001 if now_s >= self._announced_s + restart.notice_s else None
@@ -97,16 +97,16 @@ class SocketHarm:
         """Return the venue's notice of its restart, once."""
         if self._announced_s is not None or not self.of(script.Restart):
             return None
-        self._announced_s = self._harm.now_s()
-        notice = PROTOCOLS[self._harm.name].notice
+        self._announced_s = self._effects.now_s()
+        notice = PROTOCOLS[self._effects.name].notice
         return notice(now_ns() // 1_000_000) if notice else None
 
 
-class PageHarm:
+class PageEffects:
     """The faults of one request of a page, the n-th."""
 
-    def __init__(self, harm: "Harm", faults: Sequence[script.RestFault], n: int) -> None:
-        self._harm = harm
+    def __init__(self, effects: "FaultEffects", faults: Sequence[script.RestFault], n: int) -> None:
+        self._effects = effects
         self._faults = faults
         self._n = n
 
@@ -138,7 +138,7 @@ class PageHarm:
         age_ns, clock_ns, rows_ns = 0, 0, 0
         for fault in self._faults:
             if isinstance(fault, script.Cached):
-                age_ns += self._harm.since_ns(fault, boot_ns) % max(1, int(fault.age_s * 1e9))
+                age_ns += self._effects.since_ns(fault, boot_ns) % max(1, int(fault.age_s * 1e9))
             elif isinstance(fault, script.Stale):
                 age_ns += int(fault.age_s * 1e9)
                 hidden_ns = int(fault.age_s * 1e9) if fault.row_times == "now" else 0
@@ -152,16 +152,16 @@ class PageHarm:
         """Return the body of the page as it is sent."""
         for fault in self._faults:
             if isinstance(fault, script.MissingRows):
-                key = f"{self._harm.seed}/rows/{self._harm.name}"
+                key = f"{self._effects.seed}/rows/{self._effects.name}"
                 rng = None if fault.same else random.Random(f"{key}/{self._n}")
-                body = without_rows(body, fault.share, rng, key, self._harm.name)
+                body = without_rows(body, fault.share, rng, key, self._effects.name)
             elif isinstance(fault, script.WrongShape) and fault.how != "other_venue":
-                body = misshapen(body, fault.how, self._harm.name)
+                body = misshapen(body, fault.how, self._effects.name)
         cut = any(isinstance(fault, script.PartialPage) for fault in self._faults)
         return body[: len(body) // 2] if cut else body
 
 
-class Harm:
+class FaultEffects:
     """The faults of one source. name: of the source; time: counts at_s from its start.
 
     faults may be changed while it serves: those of sockets befall the next ones that open.
@@ -191,7 +191,7 @@ class Harm:
         t = self.now_s() if at_s is None else at_s
         return [f for f in self.faults if isinstance(f, kind) and f.at_s <= t < f.until_s]
 
-    def socket(self) -> SocketHarm | None:
+    def socket(self) -> SocketEffects | None:
         """Count a new socket and return what befalls it, None for nothing."""
         self._n_opened += 1
         announces = self.name in script.ANNOUNCING
@@ -202,7 +202,7 @@ class Harm:
             and (not f.connects or self._n_opened in f.connects)
             and (announces or not isinstance(f, script.Restart))
         ]
-        return SocketHarm(faults, self) if faults else None
+        return SocketEffects(faults, self) if faults else None
 
     def topics(self, names: Mapping[str, str]) -> Mapping[str, str]:
         """Return the subscriptions (name -> symbol) that the venue knows now."""
@@ -262,7 +262,7 @@ class Harm:
                     return _garble(fault.how, payload)
         return payload
 
-    def page(self, *names: str) -> PageHarm:
+    def page(self, *names: str) -> PageEffects:
         """Count a request of a page, under each of its names; return what befalls it."""
         self._asked.update(names)
         faults = [
@@ -274,7 +274,7 @@ class Harm:
                 for name in names
             )
         ]
-        return PageHarm(self, faults, self._asked[names[0]])
+        return PageEffects(self, faults, self._asked[names[0]])
 
     def _befalls(self, fault: script.BookFault, symbol: str) -> bool:
         return self._n_opened >= fault.from_connect and (

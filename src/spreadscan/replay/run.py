@@ -10,14 +10,14 @@ from spreadscan.config import Config
 from spreadscan.errors import ConfigError
 from spreadscan.recordings import Recording
 from spreadscan.replay.against import compare, live_signals
-from spreadscan.replay.material import lists_of
-from spreadscan.replay.outcome import Outcome, read_outcome
+from spreadscan.replay.inputs import lists_of
+from spreadscan.replay.results import RunResult, read_outcome
 from spreadscan.replay.scan import Progress, RecordedUtc, Scan
 
 PREFIX = "spreadscan-replay-"  # of folders for rows that are not kept
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One recording under one choice of settings. out: '' = the rows are not kept.
 
     against: data folder of the live run, '' = it is held against none.
@@ -31,9 +31,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     against: str = ""
 
 
-def run_job(
-    job: Job, speed: float | None = None, scratch: str = "", report: Progress | None = None
-) -> Outcome:
+def play_run(
+    job: Run, speed: float | None = None, scratch: str = "", report: Progress | None = None
+) -> RunResult:
     """Play it. Errors as of Scan; ConfigError for an `out` that holds something.
 
     scratch: folder for rows that are not kept, '' = the system's.
@@ -57,7 +57,7 @@ def check_empty(out: Path) -> None:
         raise ConfigError(f"{out}: holds {found.name}, expected a new or empty folder")
 
 
-def _play(job: Job, out: Path, speed: float | None, report: Progress | None) -> Outcome:
+def _play(job: Run, out: Path, speed: float | None, report: Progress | None) -> RunResult:
     folder = Path(job.folder)
     recording = Recording(folder)
     lists = lists_of(folder, job.config, Path(job.generated) if job.generated else None)
@@ -73,7 +73,7 @@ def _play(job: Job, out: Path, speed: float | None, report: Progress | None) -> 
         if job.against
         else None
     )
-    return Outcome(
+    return RunResult(
         recording=folder.resolve().name,
         settings=job.settings,
         config_hash=job.config.hash(),

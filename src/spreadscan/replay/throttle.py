@@ -6,7 +6,7 @@ from collections.abc import Callable
 _STEP_NS = 20_000_000  # of our time; frames of one step are played together
 
 
-class Pace:
+class Throttle:
     """Recorded time against ours, from the first frame on. speed: recorded seconds a second."""
 
     def __init__(

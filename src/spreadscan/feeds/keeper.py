@@ -50,7 +50,7 @@ class _Living:
     announced: bool = False  # its end is, and was looked at
 
 
-class Shard:
+class SocketKeeper:
     """Keeps one socket open for its symbols. run() never ends by itself."""
 
     def __init__(
@@ -171,7 +171,7 @@ class Shard:
             if not session.valid:
                 self._connects.unheard(url, reason)
         except (Retry, Refused) as error:
-            self._connects.told(url, error)
+            self._connects.failed(url, error)
             reason = str(error)
         finally:
             self._living = [living for living in self._living if living.link != link]

@@ -15,8 +15,8 @@ from spreadscan.sim.connection import MOST_UNSENT_BYTES
 from spreadscan.sim.pages import Pages
 from spreadscan.sim.ports import Server, serve
 from spreadscan.sim.protocols import PROTOCOLS
-from spreadscan.yesterday.exchange import RecordedExchange
-from spreadscan.yesterday.listed import Listed
+from spreadscan.sim.recorded.exchange import RecordedExchange
+from spreadscan.sim.recorded.offers import Offer
 
 _WAKE_S = 0.003
 _FRAMES_PER_TURN = 500  # then the loop reads its sockets
@@ -46,7 +46,7 @@ class RecordingServer(Server[RecordedExchange]):
     def __init__(
         self,
         recording: Recording,
-        listed: Mapping[str, Listed],
+        listed: Mapping[str, Offer],
         options: ServeOptions,
         told: Callable[["RecordingServer"], None] | None = None,
     ) -> None:
@@ -88,8 +88,8 @@ class RecordingServer(Server[RecordedExchange]):
         if self._told:
             self._go(self._tell(self._told))
 
-    def _render(self, listed: Mapping[str, Listed]) -> Pages:
-        empty = Listed((), ())
+    def _render(self, listed: Mapping[str, Offer]) -> Pages:
+        empty = Offer((), ())
         instruments = [listed.get(source.name, empty).instruments for source in built_in().sources]
         return Pages(instruments, self.unix_ns() // 1_000_000, others=False)
 

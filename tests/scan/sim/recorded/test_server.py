@@ -14,7 +14,7 @@ from spreadcore import Instance
 
 from known import SOURCE_BY_NAME, SOURCES
 from scan.feeds.kit import config_of, lists_of, quote, run, until, working
-from scan.yesterday.kit import (
+from scan.sim.recorded.kit import (
     LINK,
     START_NS,
     N,
@@ -28,9 +28,9 @@ from spreadscan.errors import BadData, ConfigError
 from spreadscan.recordings import Opcode, Recording
 from spreadscan.sim import Market
 from spreadscan.sim.pages import PAGES
+from spreadscan.sim.recorded import Offer, RecordingServer, ServeOptions
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
-from spreadscan.yesterday import Listed, RecordingServer, ServeOptions
 
 Day = tuple[Path, dict[str, list[Book]]]
 
@@ -281,7 +281,7 @@ def test_a_pair_that_was_listed_later_can_be_subscribed_once_it_is_quoted(tmp_pa
     subscribe_new = {"op": "subscribe", "args": ["orderbook.1.NEWUSDT"]}
 
     async def main() -> None:
-        listed = {name: Listed(("BTCUSDT",), ())}
+        listed = {name: Offer(("BTCUSDT",), ())}
         server = RecordingServer(Recording(folder), listed, ServeOptions(settle_s=0.0))
         await server.start()
         try:

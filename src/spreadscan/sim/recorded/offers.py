@@ -6,22 +6,22 @@ from typing import NamedTuple
 from spreadscan import lists
 from spreadscan.recordings import Block, Opcode, Recording, unpack
 from spreadscan.replay.symbols import instruments_in
+from spreadscan.sim.recorded.decode import QuoteReader
 from spreadscan.types import Book, Delta, Instrument
-from spreadscan.yesterday.decode import QuoteReader
 
 _GENERATED = "generated"
 
 Progress = Callable[[int, int], None]  # (bytes read, bytes in all)
 
 
-class Listed(NamedTuple):
+class Offer(NamedTuple):
     """The pairs of one source. instruments: empty where the recording knows names only."""
 
     symbols: tuple[str, ...]
     instruments: tuple[Instrument, ...]
 
 
-def listed_in(recording: Recording, progress: Progress) -> dict[str, Listed]:
+def offers_in(recording: Recording, progress: Progress) -> dict[str, Offer]:
     """Return the pairs of every recorded source.
 
     From the recorded lists; without lists from instrument files beside the recording; sources
@@ -43,7 +43,7 @@ def listed_in(recording: Recording, progress: Progress) -> dict[str, Listed]:
                 progress(done + position, recording.n_bytes)
             done += position
             symbols = tuple(names)
-        found[source] = Listed(symbols, instruments)
+        found[source] = Offer(symbols, instruments)
     return found
 
 

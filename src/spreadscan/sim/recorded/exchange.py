@@ -15,15 +15,15 @@ from spreadscan.feeds.book import OneLevelBooks
 from spreadscan.recordings import Frame, Opcode
 from spreadscan.sim.connection import Connection
 from spreadscan.sim.exchange import Exchange, Topic
-from spreadscan.sim.harm import Harm
+from spreadscan.sim.fault_effects import FaultEffects
 from spreadscan.sim.pages import Pages
 from spreadscan.sim.protocols import Rules
 from spreadscan.sim.protocols.binance import in_envelope
+from spreadscan.sim.recorded.decode import QuoteReader
+from spreadscan.sim.recorded.offers import Offer
 from spreadscan.sim.simtime import SimTime
 from spreadscan.types import Book, Delta
 from spreadscan.venues import VENUES
-from spreadscan.yesterday.decode import QuoteReader
-from spreadscan.yesterday.listed import Listed
 
 
 class _Topic(Topic):
@@ -49,13 +49,13 @@ class RecordedExchange(Exchange[_Topic]):
         self,
         name: str,
         rules: Rules,
-        listed: Listed,
+        listed: Offer,
         pages: Pages | None,
         unix_ns: Callable[[], int],
         wanted: Callable[[], None],
     ) -> None:
         topics = [_Topic(symbol) for symbol in listed.symbols]
-        super().__init__(name, rules, topics, Harm(name, (), SimTime(), 0), 0)
+        super().__init__(name, rules, topics, FaultEffects(name, (), SimTime(), 0), 0)
         self.n_twice = 0  # frames left out: another link had brought the quote
         self.n_other = 0  # frames left out: no quotes
         self._clock = unix_ns
