@@ -96,7 +96,7 @@ def test_every_room_has_a_level() -> None:
         for p in (SRC / "spreadscan").iterdir()
         if (p.is_dir() or p.suffix == ".py") and not p.name.startswith("__")
     } - {"spreadscan.py"}
-    assert rooms == set(LEVELS)
+    assert rooms == {name for name in LEVELS if name.count(".") == 1}
 
 
 CORE_ORDER = [

@@ -342,8 +342,8 @@ def change_metadata(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 2}, "metadata.json: format 2, expected 3: of another version of the program"),
-        ({"format": 4}, "metadata.json: format 4, expected 3"),
+        ({"format": 2}, "metadata.json: format 2, expected 4: of another version of the program"),
+        ({"format": 5}, "metadata.json: format 5, expected 4"),
         ({"format": "1"}, "metadata.json: Expected `int`"),
         ({"hashes": ["symbols.bin"]}, "metadata.json: Expected `object`"),
         ({"hashes": {}}, "KeyError('symbols.bin')"),

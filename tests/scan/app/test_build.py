@@ -132,7 +132,7 @@ def test_the_audit_compresses_days_of_its_history_that_are_over(
     def stop():
         return not old.exists() or time.monotonic() > ends_s
 
-    reload = SimpleNamespace(lists=lists, look=lambda: lists)
+    reload = SimpleNamespace(lists=lists, newest=lambda: lists)
     writable = Instance(instance.name, build.WRITABLE["audit"])
     asyncio.run(build.run_audit(config, reload, writable, stop))
     assert ["audit-20201120.csv.zst"] == [path.name for path in tmp_path.iterdir()]

@@ -137,7 +137,7 @@ def test_a_ban_is_told_and_nothing_is_sent_within_it(place: Place) -> None:
     place.simulate()
     venues = tomllib.loads((place.folder / "sim.toml").read_text())["venues"]
     source, ws_url = next((name, urls["ws_url"]) for name, urls in venues.items())
-    bans_of(Config(paths=Paths(data=str(place.folder / "data")))).note(
+    bans_of(Config(paths=Paths(data=str(place.folder / "data")))).record(
         ws_url, RateLimited("HTTP 418", 600.0)
     )
     found = place.doctor("--json")
@@ -286,7 +286,7 @@ def test_live_sends_nothing_within_a_ban(tmp_path: Path) -> None:
     async def main() -> tuple[Report, list[str]]:
         async with Rest(Reply()) as server:
             config = config_at(tmp_path, server.url)
-            bans_of(config).note(server.url, RateLimited("HTTP 418", 600.0))
+            bans_of(config).record(server.url, RateLimited("HTTP 418", 600.0))
             return await examine(config, lambda c: None, all_addresses=True), server.asked
 
     report, asked = run(main(), 20.0)
@@ -454,7 +454,7 @@ def test_a_resolver_that_hangs_ends_with_the_deadline(
 
 def test_a_block_of_the_region_is_told_with_its_advice(tmp_path: Path) -> None:
     config = config_at(tmp_path)
-    bans_of(config).note("ws://venue.example.com", RegionBlocked("HTTP 451: set ws_url"))
+    bans_of(config).record("ws://venue.example.com", RegionBlocked("HTTP 451: set ws_url"))
     check = examined(config)["machine", "bans"]
     assert "venue.example.com for good" in check.found
     assert "HTTP 451: set ws_url" == check.advice
@@ -492,7 +492,7 @@ def test_a_set_that_lacks_a_source_is_found(tmp_path: Path) -> None:
     assert "of another market (it does not say from which hosts it is)" in check.found
     assert "`spreadscan discover` writes it anew" == check.advice  # no scanner asks for these hosts
     write_set(folder, generation=4, unix_ns=time.time_ns(), **facts)
-    outcome.note(config, refused="too few")
+    outcome.write(config, refused="too few")
     assert "the last discovery was refused: too few" in (
         examined(config)["machine", "generated"].found
     )

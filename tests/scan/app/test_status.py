@@ -183,8 +183,8 @@ def test_the_live_table_takes_the_names_of_new_lists(instance, config, tmp_path)
 
 def test_status_says_why_a_source_is_left_alone(instance, config):
     bans = bans_of(config)
-    bans.note(VENUES["okx-spot"].ws_urls(config)[0], RateLimited("HTTP 418", 300.0))
-    bans.note(VENUES["bybit-spot"].ws_urls(config)[0], RegionBlocked("HTTP 451: set ws_url"))
+    bans.record(VENUES["okx-spot"].ws_urls(config)[0], RateLimited("HTTP 418", 300.0))
+    bans.record(VENUES["bybit-spot"].ws_urls(config)[0], RegionBlocked("HTTP 451: set ws_url"))
     found = status(instance, config)
     barred = {name: source["barred"] for name, source in found["sources"].items()}
     assert {"until": None, "reason": "HTTP 451: set ws_url"} == barred["bybit-spot"]
@@ -222,7 +222,7 @@ def test_status_says_what_discovery_went_without(instance, config, tmp_path):
         report="", unix_ns=time.time_ns(),
     )  # fmt: skip
     assert healthy(good | {"lists": lists()})
-    outcome.note(config, refused="discovery: 5 of 8 sources list their pairs")
+    outcome.write(config, refused="discovery: 5 of 8 sources list their pairs")
     assert "discovery: 5 of 8 sources list their pairs" == lists()["refused"]
     assert not healthy(good | {"lists": lists()})
     shown = [str(part) for part in status_tables(status(instance, config))]

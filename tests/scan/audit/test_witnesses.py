@@ -48,7 +48,7 @@ def watched(market: Market, seconds: int = 75) -> Witnesses:
         at_ns = T0 + second * S
         if second % 15 == 0:
             witnesses.choose(market.table(at_ns))
-        witnesses.note(market.table(at_ns), at_ns)
+        witnesses.observe(market.table(at_ns), at_ns)
     return witnesses
 
 
@@ -125,7 +125,7 @@ def test_who_stops_moving_is_replaced() -> None:
         at_ns = T0 + second * S
         if second % 15 == 0:
             witnesses.choose({i: held(i, at_ns) for i in market.pairs})
-        witnesses.note({i: held(i, at_ns) for i in market.pairs}, at_ns)
+        witnesses.observe({i: held(i, at_ns) for i in market.pairs}, at_ns)
     assert set(range(70, 100)) <= set(witnesses.ids)
 
 
@@ -151,7 +151,7 @@ def test_a_price_that_flips_between_two_levels_bears_no_witness(ticks: int) -> N
     for second in range(76):
         if second % 15 == 0:
             witnesses.choose(table(second))
-        witnesses.note(table(second), T0 + second * S)
+        witnesses.observe(table(second), T0 + second * S)
     rows = {f"P{i}": Ticker(f"P{i}", h.bid_px, h.ask_px, 0) for i, h in table(75 - 45).items()}
     lag = witnesses.lag(pairs, rows, table(75), T0 + 75 * S)
     assert lag.ns is None
@@ -172,7 +172,7 @@ def test_those_who_are_asked_about_would_bear_witness() -> None:
     for second in range(60):
         if second % 15 == 0:
             witnesses.choose(table(second))
-        witnesses.note(table(second), T0 + second * S)
+        witnesses.observe(table(second), T0 + second * S)
     pairs = {i: pair for i, pair in market.pairs.items() if i != gone}
     found = witnesses.moving(pairs, T0 + 60 * S, 30)
     assert len(found) > 5

@@ -348,7 +348,7 @@ def test_a_halt_is_no_shrunk_list(moving: Market, tmp_path: Path) -> None:
     assert {} == result.failed
     now = load(tmp_path / "generated")
     assert before.n_listed[HALTED] - len(coins) == now.n_listed[HALTED]
-    assert before.halts[HALTED] + len(coins) == now.halts[HALTED]
+    assert before.n_halted[HALTED] + len(coins) == now.n_halted[HALTED]
     for status in ("BREAK", "TRADING"):  # as many are halted again, or none any more
         assert {} == run(with_halted(moving, tmp_path, coins, status, **options)).failed
 

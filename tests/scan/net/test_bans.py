@@ -68,7 +68,7 @@ def connects(clock: Clock, bans: Bans) -> Connects:
 
 def test_a_ban_is_kept_over_a_restart_until_its_very_second(tmp_path: Path, clock: Clock) -> None:
     """Scenario 43, the restart inside the ban."""
-    Bans(tmp_path, clock).note(URL, RateLimited("HTTP 418", 120.0))
+    Bans(tmp_path, clock).record(URL, RateLimited("HTTP 418", 120.0))
     again = Bans(tmp_path, clock)
     with pytest.raises(RateLimited, match=r"until 2023-11-14T22:15:20Z \(HTTP 418\)") as caught:
         again.check("https://stream.example.com/other")
@@ -82,7 +82,7 @@ def test_a_ban_is_kept_over_a_restart_until_its_very_second(tmp_path: Path, cloc
 
 def test_another_host_is_free(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path, clock)
-    bans.note(URL, RateLimited("x", 120.0))
+    bans.record(URL, RateLimited("x", 120.0))
     for url in ("wss://example.com/ws", "wss://fstream.example.com:9443/ws"):
         bans.check(url)
     assert [HOST] == [ban.host for ban in bans.all()]
@@ -90,17 +90,17 @@ def test_another_host_is_free(tmp_path: Path, clock: Clock) -> None:
 
 def test_429_then_418_the_longer_stays(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path, clock)
-    bans.note(URL, RateLimited("HTTP 429", 10.0))
-    bans.note(URL, RateLimited("HTTP 418", 300.0))
-    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    bans.record(URL, RateLimited("HTTP 429", 10.0))
+    bans.record(URL, RateLimited("HTTP 418", 300.0))
+    bans.record(URL, RateLimited("HTTP 429", 10.0))
     assert 300.0 == bans.left_s(URL)
     assert "HTTP 418" == bans.all()[0].reason
 
 
 def test_no_pause_and_other_errors_are_no_ban(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path / "none", clock)
-    bans.note(URL, RateLimited("x", 0.0))
-    bans.note(URL, ConnectionLost("x"))
+    bans.record(URL, RateLimited("x", 0.0))
+    bans.record(URL, ConnectionLost("x"))
     bans.check(URL)
     assert [] == bans.all()
     assert not (tmp_path / "none").exists()
@@ -108,17 +108,17 @@ def test_no_pause_and_other_errors_are_no_ban(tmp_path: Path, clock: Clock) -> N
 
 def test_an_absurd_pause_is_cut_to_days(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path, clock)
-    bans.note(URL, RateLimited("x", 1e300))
+    bans.record(URL, RateLimited("x", 1e300))
     assert 4 * 86_400.0 == bans.left_s(URL)
 
 
 def test_a_block_has_no_end_but_is_lifted_when_a_feed_starts(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path, clock)
-    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    bans.record(URL, RateLimited("HTTP 429", 10.0))
     bans.lift_block(URL)
     assert 10.0 == bans.left_s(URL)
-    bans.note(URL, RegionBlocked("HTTP 451: set ws_url"))
-    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    bans.record(URL, RegionBlocked("HTTP 451: set ws_url"))
+    bans.record(URL, RateLimited("HTTP 429", 10.0))
     assert math.inf == bans.left_s(URL)
     with pytest.raises(RegionBlocked, match="set ws_url"):
         Bans(tmp_path, clock).check(URL)
@@ -143,7 +143,7 @@ def test_a_broken_file_is_named_once_and_stands_for_a_minute(
     tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     bans = Bans(tmp_path, clock)
-    bans.note(URL, RateLimited("x", 60.0))
+    bans.record(URL, RateLimited("x", 60.0))
     (path,) = tmp_path.iterdir()
     path.write_bytes(content)
     assert [60.0, 60.0] == [bans.left_s(URL) for _ in range(2)]  # it was a ban, of whatever length
@@ -154,7 +154,7 @@ def test_a_broken_file_is_named_once_and_stands_for_a_minute(
     (told,) = facts_of(caplog, "ban file unreadable")
     assert str(path) == told["path"]
     path.write_bytes(content)
-    bans.note(URL, RateLimited("x", 90.0))  # and it is replaced by the next ban
+    bans.record(URL, RateLimited("x", 90.0))  # and it is replaced by the next ban
     assert 90.0 == bans.left_s(URL)
 
 
@@ -163,7 +163,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_ban_in_the_process(
 ) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
     bans = Bans(tmp_path / "state", clock)
-    bans.note(URL, RateLimited("x", 60.0))
+    bans.record(URL, RateLimited("x", 60.0))
     assert 60.0 == bans.left_s(URL)
     assert 1 == len(facts_of(caplog, "ban not written"))
     assert [HOST] == [ban.host for ban in bans.all()]
@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_ban_in_the_process(
 
 def test_the_file_says_what_the_docs_say(tmp_path: Path, clock: Clock) -> None:
     config = Config(paths=Paths(data=str(tmp_path)))
-    bans_of(config).note(URL, RateLimited("HTTP 418", 120.0))
+    bans_of(config).record(URL, RateLimited("HTTP 418", 120.0))
     path = tmp_path / "state" / "ban-stream.example.com.json"
     found = json.loads(path.read_text())
     assert {"host", "until", "reason"} == set(found)
@@ -208,7 +208,7 @@ def test_each_limit_that_names_no_time_doubles_the_wait_over_processes(
     for _ in range(8):
         bans = Bans(tmp_path, clock)  # a new process each time
         error = busy()
-        bans.note(URL, error)
+        bans.record(URL, error)
         assert error.after_s == bans.left_s(URL)
         waits.append(bans.left_s(URL))
         clock.s += waits[-1] + 5.0
@@ -219,20 +219,20 @@ def test_each_limit_that_names_no_time_doubles_the_wait_over_processes(
 def test_the_row_ends_after_minutes_without_a_limit(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path, clock)
     for _ in range(2):
-        bans.note(URL, busy())
+        bans.record(URL, busy())
         clock.s += bans.left_s(URL) + 899.0
         bans.check(URL)
     clock.s += 1.0
     bans.check(URL)
     assert [] == os.listdir(tmp_path)  # forgotten
-    bans.note(URL, busy())
+    bans.record(URL, busy())
     assert 60.0 == bans.left_s(URL)
 
 
 def test_the_sockets_of_one_moment_count_once(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path, clock)
     for _ in range(20):
-        bans.note(URL, busy())
+        bans.record(URL, busy())
     assert 60.0 == bans.left_s(URL)
 
 
@@ -241,7 +241,7 @@ def test_a_free_limit_is_only_counted(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path, clock)
     waits = []
     for _ in range(4):
-        bans.note(URL, busy(free=1))
+        bans.record(URL, busy(free=1))
         waits.append(bans.left_s(URL))
         clock.s += waits[-1] + 2.0
     assert [0.0, 60.0, 120.0, 240.0] == waits
@@ -252,7 +252,7 @@ def test_a_longer_wait_that_the_venue_names_is_not_cut_by_the_longest_grown(
     tmp_path: Path, clock: Clock
 ) -> None:
     bans = Bans(tmp_path, clock)
-    bans.note(URL, busy(7_200.0))
+    bans.record(URL, busy(7_200.0))
     assert 7_200.0 == bans.left_s(URL)
 
 
@@ -264,13 +264,13 @@ def test_what_is_over_does_not_take_a_newer_ban_with_it(
 ) -> None:
     """Another process writes between the look at the old ban and its removal."""
     bans, other = Bans(tmp_path, clock), Bans(tmp_path, clock)
-    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    bans.record(URL, RateLimited("HTTP 429", 10.0))
     clock.s += 10.0
     real = Bans._forget
 
     def late(self: Bans, ban: Any) -> None:
         monkeypatch.setattr(Bans, "_forget", real)
-        other.note(URL, RateLimited("HTTP 418", 600.0))
+        other.record(URL, RateLimited("HTTP 418", 600.0))
         real(self, ban)
 
     monkeypatch.setattr(Bans, "_forget", late)
@@ -282,11 +282,11 @@ def test_a_lifted_block_does_not_take_a_newer_ban_with_it(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bans = Bans(tmp_path, clock)
-    bans.note(URL, RegionBlocked("HTTP 451"))
+    bans.record(URL, RegionBlocked("HTTP 451"))
     found = bans.find(URL)
     (path,) = tmp_path.iterdir()
     path.unlink()
-    Bans(tmp_path, clock).note(URL, RateLimited("HTTP 418", 600.0))
+    Bans(tmp_path, clock).record(URL, RateLimited("HTTP 418", 600.0))
     assert found
     bans._forget(found)
     assert 600.0 == bans.left_s(URL)
@@ -300,13 +300,13 @@ def test_many_processes_that_note_and_look_never_lose_the_longest(
     def hammer() -> None:
         bans = Bans(tmp_path)
         for _ in range(400):
-            bans.note(URL, RateLimited("HTTP 429", 0.001))
+            bans.record(URL, RateLimited("HTTP 429", 0.001))
             bans.find(URL)
 
     for n in range(3):
         children.start(f"hammer-{n}", hammer)
     time.sleep(0.1)
-    Bans(tmp_path).note(URL, RateLimited("HTTP 418", 600.0))
+    Bans(tmp_path).record(URL, RateLimited("HTTP 418", 600.0))
     children.results(60.0)
     assert Bans(tmp_path).left_s(URL) > 500.0
     assert ["ban-stream.example.com.json"] == os.listdir(tmp_path)
@@ -314,11 +314,11 @@ def test_many_processes_that_note_and_look_never_lose_the_longest(
 
 def test_a_lock_that_is_held_costs_a_moment_not_the_ban(tmp_path: Path, clock: Clock) -> None:
     bans = Bans(tmp_path, clock)
-    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    bans.record(URL, RateLimited("HTTP 429", 10.0))
     fd = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
     try:
-        bans.note(URL, RateLimited("HTTP 418", 600.0))
+        bans.record(URL, RateLimited("HTTP 418", 600.0))
     finally:
         os.close(fd)
     assert 600.0 == bans.left_s(URL)
@@ -337,7 +337,7 @@ def test_all_sockets_wait_for_the_end_of_the_ban_and_no_longer(
     async def main() -> list[float]:
         await leave.take()
         assert start_s == clock.s
-        leave.told(URL, RateLimited("HTTP 429", 42.0))
+        leave.failed(URL, RateLimited("HTTP 429", 42.0))
         times: list[float] = []
 
         async def one() -> None:
@@ -355,7 +355,7 @@ def test_all_sockets_wait_for_the_end_of_the_ban_and_no_longer(
 
 def test_a_ban_that_another_process_met_is_obeyed(tmp_path: Path, clock: Clock) -> None:
     leave, start_s = connects(clock, Bans(tmp_path, clock)), clock.s
-    Bans(tmp_path, clock).note(URL, RateLimited("HTTP 418", 17.5))
+    Bans(tmp_path, clock).record(URL, RateLimited("HTTP 418", 17.5))
     run(leave.take())
     assert clock.s == pytest.approx(start_s + 17.5, abs=1e-3)
 
@@ -364,11 +364,11 @@ def test_a_ban_that_grows_while_it_is_waited_for_is_waited_for_whole(
     tmp_path: Path, clock: Clock
 ) -> None:
     bans, start_s = Bans(tmp_path, clock), clock.s
-    bans.note(URL, RateLimited("HTTP 429", 10.0))
+    bans.record(URL, RateLimited("HTTP 429", 10.0))
 
     async def sleep(seconds: float) -> None:
         if 1 == len(clock.slept):
-            bans.note(URL, RateLimited("HTTP 418", 100.0))
+            bans.record(URL, RateLimited("HTTP 418", 100.0))
         await clock.sleep(seconds)
 
     grown_at_s = start_s + 5.0
@@ -378,11 +378,11 @@ def test_a_ban_that_grows_while_it_is_waited_for_is_waited_for_whole(
 
 def test_who_has_no_patience_is_told_at_once(tmp_path: Path, clock: Clock) -> None:
     leave, start_s = connects(clock, Bans(tmp_path, clock)), clock.s
-    leave.told(URL, RateLimited("HTTP 418", 120.0))
+    leave.failed(URL, RateLimited("HTTP 418", 120.0))
     with pytest.raises(RateLimited, match="left alone until") as caught:
         run(leave.take(90.0))
     assert (120.0, start_s) == (caught.value.after_s, clock.s)
-    leave.told(URL, RegionBlocked("HTTP 451"))
+    leave.failed(URL, RegionBlocked("HTTP 451"))
     with pytest.raises(RegionBlocked):
         run(leave.take(90.0))
 
@@ -391,7 +391,7 @@ def test_a_ban_met_while_waiting_for_a_turn_is_obeyed(tmp_path: Path, clock: Clo
     bans, start_s = Bans(tmp_path, clock), clock.s
 
     async def sleep(seconds: float) -> None:
-        bans.note(URL, RateLimited("HTTP 429", 30.0))
+        bans.record(URL, RateLimited("HTTP 429", 30.0))
         await clock.sleep(seconds)
 
     limit = RateLimit((1, 1.0), clock_ns=lambda: round(clock.s * 1e9), sleep=sleep)

@@ -98,13 +98,13 @@ def test_leave_is_given_for_the_address_that_is_free(bans: Bans) -> None:
 
     async def main() -> None:
         assert A == await leave.take()
-        leave.told(A, ConnectionLost("nobody there"))
+        leave.failed(A, ConnectionLost("nobody there"))
         assert B == await leave.take()
         leave.unheard(B, "closed by the venue (1000)")
         assert A == await leave.take()
-        leave.told(A, RegionBlocked("HTTP 451"))
+        leave.failed(A, RegionBlocked("HTTP 451"))
         assert B == await leave.take()
-        leave.told(B, RateLimited("HTTP 429", 20.0))
+        leave.failed(B, RateLimited("HTTP 429", 20.0))
         with pytest.raises(RateLimited):
             await leave.take(5.0)
 

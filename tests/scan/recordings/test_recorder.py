@@ -324,7 +324,7 @@ def test_the_tape_holds_the_longest_message(instance: Instance, tmp_path: Path) 
     asker.ask(SOURCE)
     one = recorder.Recorder(instance, SOURCE, intake, config)
     one.follow_request()
-    one.note(1, Opcode.TEXT, b"x" * longest)
+    one.append(1, Opcode.TEXT, b"x" * longest)
     one.stop()
     assert [longest] == [len(m) for m in messages(asker.frames())]
     asker.leave()
