@@ -322,7 +322,7 @@ def test_requests_stay_within_the_venues_weights(
             instance.questions.wake()
             await until(lambda: case.figure("answers"))
             await until(case.rounds(1))
-            # an answer that is late on a busy machine counts as failed; the limits hold all the same
+            # a late answer on a busy machine counts as failed; the limits hold all the same
             assert not case.has_emptied()
             weights = case.server.counters()[name].weights
             assert 0 == weights.refused
