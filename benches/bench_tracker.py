@@ -44,7 +44,7 @@ N_SOURCES, N_SYMBOLS = 8, 1024
 GRID_MS, GRID_NS = 200.0, 200_000_000
 SECONDS = 6
 SAMPLES = 200
-FEES = {d.id: 10.0 for d in DIRECTIONS}
+FEES_BPS = 10.0
 WITHIN_S = 120.0
 
 
@@ -52,7 +52,9 @@ def _tracker(instance: Instance, folder: Path) -> Tracker:
     flags = {"paths.data": str(folder), "tracker.grid_ms": GRID_MS, "tracker.reserve_mb": 0.0}
     settings = config.load(flags=flags, environ={}).config
     names = [f"S{n}-USDT" for n in range(N_SYMBOLS)]
-    return Tracker(instance, settings, names, every_edge(N_SYMBOLS), FEES, {}, utc=UtcClock())
+    return Tracker(
+        instance, settings, names, every_edge(N_SYMBOLS), lambda edge: FEES_BPS, {}, utc=UtcClock()
+    )
 
 
 def _beat(instance: Instance) -> None:
@@ -188,7 +190,7 @@ def _run_engine(instance: Instance) -> None:
     for symbol in range(N_SYMBOLS):
         index.compare(0, symbol)
     engine = Engine(i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index)
-    engine.set_rule(0, FEES[0], 15.0, 2.0)
+    engine.set_rule(0, FEES_BPS, 15.0, 2.0)
     while not i.control.stop:
         engine.run(0.05, 0.0, 5.0)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
+from spreadcore.conversion cimport NO_LEG, Conversion, conversion_from
 from spreadcore.layout cimport MAX_EDGES, MAX_SOURCES, MAX_SYMBOLS
 from spreadcore.errors import CoreError, TableFull
 
@@ -48,6 +49,7 @@ cdef class EdgeIndex:
         free(self.map.first)
         free(self.map.slot_edges)
         free(self.map.legs)
+        free(self.map.conversions)
 
     @property
     def n_sources(self):
@@ -61,6 +63,25 @@ cdef class EdgeIndex:
     def n_edges(self):
         """Edge numbers are below this; n_in_use of them have an edge."""
         return self.map.n_edges
+
+    def set_conversion(self, size_t rule, found):
+        """Let the edges of a rule, added from now on, have a leg in another quote currency.
+
+        found: (leg, source, row): "buy" or "sell"; the slot that says what a unit of that leg's
+        currency costs in the other leg's.
+        """
+        cdef Conversion conversion = conversion_from(found)
+        if rule >= MAX_RULES:
+            raise TableFull(f"conversion: rule {rule}, expected below {MAX_RULES}")
+        if conversion.source >= self.map.n_sources or conversion.row >= self.map.n_rows:
+            raise TableFull(
+                f"conversion: source {conversion.source}, row {conversion.row}, expected below "
+                f"{self.map.n_sources} and {self.map.n_rows}")
+        if self.map.conversions == NULL:
+            self.map.conversions = <Conversion*>calloc(MAX_RULES, sizeof(Conversion))
+            if self.map.conversions == NULL:
+                raise MemoryError
+        self.map.conversions[rule] = conversion
 
     def add(self, size_t edge, size_t buy_source, size_t buy_row, size_t sell_source,
             size_t sell_row, size_t rule=0):
@@ -99,6 +120,14 @@ cdef class EdgeIndex:
             raise CoreError(
                 f"edge {edge}: buys and sells on source {buy_source}, row {buy_row}, expected two "
                 "slots")
+        cdef Conversion c = conversion_of(m, rule)
+        if c.leg != NO_LEG:
+            if ((c.source, c.row) == (buy_source, buy_row)
+                    or (c.source, c.row) == (sell_source, sell_row)):
+                raise CoreError(
+                    f"edge {edge}: source {c.source}, row {c.row} converts and is a leg, expected "
+                    "another slot")
+            self._n_converted += 1
         if m.legs[edge].buy_row != NO_ROW:
             raise CoreError(f"edge {edge}: added twice, expected once")
         m.legs[edge] = Legs(<uint32_t>buy_row, <uint32_t>sell_row, <uint16_t>rule,
@@ -137,10 +166,12 @@ cdef class EdgeIndex:
         cdef size_t slot, edge
         cdef uint32_t at = 0, n
         cdef const Legs* legs
+        cdef Conversion c
         if self._sorted:
             return 0
         free(m.slot_edges)
-        m.slot_edges = <SlotEdge*>malloc(max(1, 2 * self.n_in_use) * sizeof(SlotEdge))
+        m.slot_edges = <SlotEdge*>malloc(
+            max(1, 2 * self.n_in_use + self._n_converted) * sizeof(SlotEdge))
         if m.slot_edges == NULL:
             raise MemoryError
         memset(m.first, 0, (n_slots + 1) * sizeof(uint32_t))
@@ -149,6 +180,9 @@ cdef class EdgeIndex:
             if legs.buy_row != NO_ROW:
                 m.first[<size_t>legs.buy_row * m.n_sources + legs.buy_source] += 1
                 m.first[<size_t>legs.sell_row * m.n_sources + legs.sell_source] += 1
+                c = conversion_of(m, legs.rule)
+                if c.leg != NO_LEG:
+                    m.first[<size_t>c.row * m.n_sources + c.source] += 1
         for slot in range(n_slots):         # counts become ends, which the last pass draws down
             n = m.first[slot]
             at += n
@@ -157,17 +191,24 @@ cdef class EdgeIndex:
         for edge in range(m.n_edges, 0, -1):
             legs = m.legs + edge - 1
             if legs.buy_row != NO_ROW:
-                put(m, <uint32_t>(edge - 1), legs, True)
-                put(m, <uint32_t>(edge - 1), legs, False)
+                put(m, <uint32_t>(edge - 1), legs, BUYS)
+                put(m, <uint32_t>(edge - 1), legs, SELLS)
+                put(m, <uint32_t>(edge - 1), legs, CONVERTS)
         self._sorted = True
         return 0
 
 
-cdef void put(EdgeMap* m, uint32_t edge, const Legs* legs, bint buys) noexcept:
-    cdef size_t row = legs.buy_row if buys else legs.sell_row
-    cdef size_t source = legs.buy_source if buys else legs.sell_source
+cdef void put(EdgeMap* m, uint32_t edge, const Legs* legs, uint8_t side) noexcept:
+    """Put an edge before those that a slot of it has already; CONVERTS: where it has one."""
+    cdef Conversion c = conversion_of(m, legs.rule)
+    cdef size_t row = legs.buy_row if side == BUYS else legs.sell_row
+    cdef size_t source = legs.buy_source if side == BUYS else legs.sell_source
+    if side == CONVERTS:
+        if c.leg == NO_LEG:
+            return
+        row, source = c.row, c.source
     cdef uint32_t* first = m.first + row * m.n_sources + source
     first[0] -= 1
     m.slot_edges[first[0]] = SlotEdge(
-        edge, legs.sell_row if buys else legs.buy_row, legs.rule,
-        legs.sell_source if buys else legs.buy_source, buys)
+        edge, legs.sell_row if side == BUYS else legs.buy_row, legs.rule,
+        legs.sell_source if side == BUYS else legs.buy_source, side)

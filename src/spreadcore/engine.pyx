@@ -53,13 +53,17 @@ from spreadcore.dirty cimport (
     dirty_take,
     dirty_wake,
 )
+from spreadcore.conversion cimport BUY_LEG, NO_LEG, Conversion, convert
 from spreadcore.edges cimport (
+    BUYS,
+    CONVERTS,
     MAX_RULES,
     NO_ROW,
     EdgeIndex,
     EdgeMap,
     Legs,
     SlotEdge,
+    conversion_of,
     edges_begin,
     edges_end,
 )
@@ -126,10 +130,23 @@ cdef void evaluate(EngineCore* e, size_t source, size_t row, const SlotEdge* x, 
     changed: a quote of it has just come; else it is swept, which is no news for statistics.
     stands: both legs are tradable.
     """
-    cdef const Quote* buy = mine if x.buys else other
-    cdef const Quote* sell = other if x.buys else mine
+    cdef const Quote* buy = mine if x.side == BUYS else other
+    cdef const Quote* sell = other if x.side == BUYS else mine
     cdef bint mine_doubted, other_doubted
     cdef int proof
+    cdef Conversion c = conversion_of(&e.map, x.rule)
+    cdef Quote rate, turned
+    if c.leg != NO_LEG:
+        if quote_read(quote_slot(&e.quotes, c.source, c.row), &rate) == QUOTE_BUSY:
+            tally(e, C_BUSY)
+            return
+        stands = stands and tradable(&e.rule, c.source, c.row, &rate, now_ns)
+        turned = buy[0] if c.leg == BUY_LEG else sell[0]
+        convert(&turned, &rate)
+        if c.leg == BUY_LEG:
+            buy = &turned
+        else:
+            sell = &turned
     if not holds(e, x, buy, sell, now_ns, changed, stands):
         if e.confirm != NULL and confirm_holds(e.confirm, x.edge):
             confirm_forget(e.confirm, x.edge)
@@ -138,7 +155,8 @@ cdef void evaluate(EngineCore* e, size_t source, size_t row, const SlotEdge* x, 
     if e.confirm != NULL and not confirm_hold(e.confirm, x.edge, now_ns):
         return
     if not (at_least(buy.ask_px * buy.ask_qty, &e.min_notional)
-            and at_least(sell.bid_px * sell.bid_qty, &e.min_notional)):
+            and at_least(sell.bid_px * sell.bid_qty, &e.min_notional)
+            and (c.leg == NO_LEG or at_least(touch(&rate, c.leg), &e.min_notional))):
         tally(e, C_THIN)
         return
     if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
@@ -149,13 +167,21 @@ cdef void evaluate(EngineCore* e, size_t source, size_t row, const SlotEdge* x, 
         tally(e, C_FROZEN)
     proof = max(prove(e, source, row, mine, mine_doubted, now_ns),
                 prove(e, x.other_source, x.other_row, other, other_doubted, now_ns))
+    if c.leg != NO_LEG:
+        proof = max(proof, prove(e, c.source, c.row, &rate, False, now_ns))
     if proof == CONTRADICTED and e.asking.asked_ns != NULL:
         tally(e, C_CONTRADICTED)
     if proof > UNPROVEN or (proof == UNPROVEN and not e.asking.unproven_signals):
         return
-    signal(e, x, buy, sell, now_ns, changed, proof)
+    signal(e, x, buy, sell, now_ns, changed, proof,
+           0.0 if c.leg == NO_LEG else rate.ask_px if c.leg == BUY_LEG else rate.bid_px)
     if e.confirm != NULL:
         confirm_forget(e.confirm, x.edge)
+
+
+cdef inline double touch(const Quote* rate, int leg) noexcept nogil:
+    """What the side of a conversion that a leg takes is worth."""
+    return rate.ask_px * rate.ask_qty if leg == BUY_LEG else rate.bid_px * rate.bid_qty
 
 
 cdef bint holds(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote* sell,
@@ -190,7 +216,7 @@ cdef bint holds(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote*
 
 
 cdef void signal(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote* sell,
-                 int64_t now_ns, bint changed, int proof) noexcept nogil:
+                 int64_t now_ns, bint changed, int proof, double conversion_px) noexcept nogil:
     cdef uint8_t* byte = active_byte(&e.active, x.edge)
     cdef Signal s
     # the byte first: a kill between the two leaves a byte that the tracker can find and free,
@@ -211,14 +237,14 @@ cdef void signal(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote
         return
     tally(e, C_SIGNALS)
     if e.stream.records != NULL:
-        tell(e, x, &s, buy, sell)
+        tell(e, x, &s, buy, sell, conversion_px)
     if changed and e.n_noted < NOTED:   # a swept slot's age says nothing of our speed
         e.noted_recv_ns[e.n_noted] = s.recv_ns
         e.n_noted += 1
 
 
 cdef void tell(EngineCore* e, const SlotEdge* x, const Signal* s, const Quote* buy,
-               const Quote* sell) noexcept nogil:
+               const Quote* sell, double conversion_px) noexcept nogil:
     """Tell whoever reads the stream of a signal that is in the ring, so that it gets a track."""
     cdef Told t
     memset(&t, 0, sizeof(Told))
@@ -232,6 +258,7 @@ cdef void tell(EngineCore* e, const SlotEdge* x, const Signal* s, const Quote* b
     t.buy_px, t.sell_px, t.buy_qty, t.sell_qty = s.buy_px, s.sell_px, s.buy_qty, s.sell_qty
     t.gross_bps = gross_bps(s.buy_px, s.sell_px)
     t.net_bps = t.peak_net_bps = t.gross_bps - e.rules[x.rule].fees_bps
+    t.conversion_px = conversion_px
     stream_publish(&e.stream, &t)
     e.n_told += 1
 
@@ -307,8 +334,8 @@ cdef bint is_frozen(EngineCore* e, size_t source, size_t row, const Quote* leg,
             or now_ns - leg.recv_ns <= FROZEN_AFTER_MS * 1_000_000):
         return False
     while x != end:
-        then = e.anchors[x.edge].of_sell if x.buys else e.anchors[x.edge].of_buy
-        if (not isnan(then)
+        then = e.anchors[x.edge].of_sell if x.side == BUYS else e.anchors[x.edge].of_buy
+        if (x.side != CONVERTS and not isnan(then)
                 and quote_read(quote_slot(&e.quotes, x.other_source, x.other_row), &other)
                 != QUOTE_BUSY
                 and tradable(&e.rule, x.other_source, x.other_row, &other, now_ns)):
@@ -330,7 +357,8 @@ cdef size_t compare(EngineCore* e, size_t source, size_t row, int64_t now_ns,
                     size_t which) noexcept nogil:
     """A slot's quote against its counterparts; returns against how many.
 
-    which: CHANGED and JUDGED, all of them; SWEPT, those that sell; else that edge.
+    which: CHANGED and JUDGED, all of them; SWEPT, those that it buys for; else that edge. Where it
+    converts, an edge is compared from the slot that it is bought on.
     A busy slot is left alone: its writer marks it dirty after the write, and if the writer died
     there is nothing to see until it is healed.
     """
@@ -349,14 +377,19 @@ cdef size_t compare(EngineCore* e, size_t source, size_t row, int64_t now_ns,
     if which != CHANGED and quote_limit_ns(&mine) != 0:
         remember_all(e, source, row, heard, now_ns)
     while x != end:
-        if which == CHANGED or which == JUDGED or which == x.edge or (which == SWEPT and x.buys):
+        if which == CHANGED or which == JUDGED or which == x.edge or (
+                which == SWEPT and x.side == BUYS):
             n += 1
+            if x.side == CONVERTS:
+                compare(e, x.other_source, x.other_row, now_ns, x.edge)
+                x += 1
+                continue
             if quote_read(quote_slot(&e.quotes, x.other_source, x.other_row), &other) == QUOTE_BUSY:
                 tally(e, C_BUSY)
             else:
                 stands = tradable(&e.rule, x.other_source, x.other_row, &other, now_ns)
                 if heard:
-                    remember(e.anchors + x.edge, x.buys, &other, stands)
+                    remember(e.anchors + x.edge, x.side == BUYS, &other, stands)
                 evaluate(e, source, row, x, &mine, &other, now_ns, which == CHANGED,
                          stands and mine_stands)
         x += 1
@@ -394,10 +427,10 @@ cdef void remember_all(EngineCore* e, size_t source, size_t row, bint heard,
     cdef Anchor* a
     while x != end:
         a = e.anchors + x.edge
-        if ((heard or isnan(a.of_sell if x.buys else a.of_buy))
+        if (x.side != CONVERTS and (heard or isnan(a.of_sell if x.side == BUYS else a.of_buy))
                 and quote_read(quote_slot(&e.quotes, x.other_source, x.other_row), &other)
                 != QUOTE_BUSY):
-            remember(a, x.buys, &other,
+            remember(a, x.side == BUYS, &other,
                      tradable(&e.rule, x.other_source, x.other_row, &other, now_ns))
         x += 1
 

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    LAYOUT_VERSION = 5
+    LAYOUT_VERSION = 6
     MAX_SOURCES = 64
     MAX_SYMBOLS = 65536         # rows of a source: symbol ids, or numbers of its listings
     MAX_EDGES = 1 << 20
@@ -97,7 +97,7 @@ cdef struct Told:               # 120 bytes, guarded by StreamRecord.seq
     double gross_bps
     double net_bps
     double peak_net_bps         # of the track until now
-    uint64_t _reserved
+    double conversion_px        # what a leg's price is times, to be in the edge's currency; 0: none
 
 cdef struct StreamRecord:       # two lines; record n stands at n % STREAM_RECORDS
     uint64_t seq                # 2 n + 1 while record n is written, 2 n + 2 once it is whole

@@ -270,6 +270,7 @@ cdef list _record_fields():
         ("gross_bps", <char*>&r.told.gross_bps - o, sizeof(r.told.gross_bps)),
         ("net_bps", <char*>&r.told.net_bps - o, sizeof(r.told.net_bps)),
         ("peak_net_bps", <char*>&r.told.peak_net_bps - o, sizeof(r.told.peak_net_bps)),
+        ("conversion_px", <char*>&r.told.conversion_px - o, sizeof(r.told.conversion_px)),
     ]
 
 

@@ -22,6 +22,7 @@ class RecordTuple(NamedTuple):
     gross_bps: float
     net_bps: float
     peak_net_bps: float
+    conversion_px: float
     generation: int
     unproven: bool
 
@@ -76,6 +77,7 @@ class Writer:
         opened_ns: int = 0,
         buy_age_ms: int = -1,
         sell_age_ms: int = -1,
+        conversion_px: float = 0.0,
         unproven: bool = False,
     ) -> int: ...
     def wake(self) -> bool: ...

@@ -23,8 +23,9 @@ class RecordTuple(NamedTuple):
     one of layout.REASONS. track: sequence of the signal that it follows, in the ring of the
     instance. edge: index of its byte in the active table. These and symbol_id are -1 in what is of
     no pair. recv_ns: of the younger leg's quote, 0 where that is not told; ages: of each leg's at
-    at_ns, whole ms, -1 where there is none. opened_ns: of the track, 0 where there is none.
-    generation: of the producer; another one has begun anew, and what the last one did at its end
+    at_ns, whole ms, -1 where there is none. conversion_px: what a price of the leg in another quote
+    currency was times, to be what stands here; 0: no leg is, or that is not told. opened_ns: of the
+    track, 0 where there is none. generation: of the producer; another one has begun anew, and what the last one did at its end
     may be missing. unproven: as in SignalTuple. Prices and edges are NaN where they are not known.
     """
 
@@ -46,6 +47,7 @@ class RecordTuple(NamedTuple):
     gross_bps: float
     net_bps: float
     peak_net_bps: float
+    conversion_px: float
     generation: int
     unproven: bool
 
@@ -56,7 +58,7 @@ cdef tuple_of(uint64_t sequence, const Told* t):
         <int32_t>t.symbol_id,
         t.at_ns, t.recv_ns, t.opened_ns, t.buy_px, t.sell_px, t.buy_qty, t.sell_qty,
         age_out(t.buy_age_ms), age_out(t.sell_age_ms), t.gross_bps, t.net_bps, t.peak_net_bps,
-        t.generation, bool(t.flags & TOLD_UNPROVEN))
+        t.conversion_px, t.generation, bool(t.flags & TOLD_UNPROVEN))
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
@@ -207,7 +209,7 @@ cdef class Writer:
                 int64_t at_ns, double buy_px, double sell_px, double buy_qty, double sell_qty,
                 double gross_bps, double net_bps, double peak_net_bps, str reason="",
                 int64_t recv_ns=0, int64_t opened_ns=0, int64_t buy_age_ms=-1,
-                int64_t sell_age_ms=-1, bint unproven=False):
+                int64_t sell_age_ms=-1, double conversion_px=0.0, bint unproven=False):
         """Publish a record as RecordTuple says it, and return its sequence; does not wake.
 
         TableFull for an edge or a symbol beyond the instance, CoreError for an unknown word.
@@ -231,6 +233,7 @@ cdef class Writer:
         t.buy_px, t.sell_px, t.buy_qty, t.sell_qty = buy_px, sell_px, buy_qty, sell_qty
         t.buy_age_ms, t.sell_age_ms = age_in(buy_age_ms), age_in(sell_age_ms)
         t.gross_bps, t.net_bps, t.peak_net_bps = gross_bps, net_bps, peak_net_bps
+        t.conversion_px = conversion_px
         stream_publish(&self.broadcast.stream, &t)
         return load_relaxed(&self.broadcast.stream.lines.head) - 1
 

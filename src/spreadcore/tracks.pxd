@@ -1,6 +1,7 @@
 # Every open track in one array, so that a tick is one pass over it.
 from libc.stdint cimport int64_t
 
+from spreadcore.conversion cimport Conversion
 from spreadcore.edges cimport Legs
 from spreadcore.layout cimport OpenTrack
 from spreadcore.limits cimport Limit
@@ -26,6 +27,7 @@ cdef struct Track:
     OpenTrack open              # as others see it
     int state
     Legs legs
+    Conversion conversion
     Limit converge              # bps on net
     int64_t opened_ns
     int64_t rowed_ns            # the last look that left a row

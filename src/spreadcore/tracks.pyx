@@ -17,6 +17,7 @@ from spreadcore.audit cimport (
     verdict_kind,
     verdict_read,
 )
+from spreadcore.conversion cimport NO_LEG
 from spreadcore.funding cimport FundingRates, funding_bps
 from spreadcore.layout cimport OpenTrack, Verdict
 from spreadcore.limits cimport below, limit_at
@@ -99,6 +100,8 @@ cdef int audited(const Tradable* rule, const Track* t, bint stands, int64_t now_
     reason = audited_end(&rule.verdicts, t.legs.buy_source, t.legs.buy_row, t.opened_ns)
     if reason == END_NONE:
         reason = audited_end(&rule.verdicts, t.legs.sell_source, t.legs.sell_row, t.opened_ns)
+    if reason == END_NONE and t.conversion.leg != NO_LEG:
+        reason = audited_end(&rule.verdicts, t.conversion.source, t.conversion.row, t.opened_ns)
     return reason
 
 
@@ -159,10 +162,11 @@ cdef class TrackTable:
         return self._n - len(self._free)
 
     def add(self, bytes name not None, pair not None, *, double fees_bps, double converge_bps,
-            int64_t opened_ns, int64_t looked_ns, stats not None, seen=None):
+            int64_t opened_ns, int64_t looked_ns, stats not None, seen=None, conversion=None):
         """Follow a pair (buy source and row, sell source and row); return the track's slot.
 
         name: its id in the rows. looked_ns: when it was last looked at, opened_ns for a new one.
+        conversion: as PairWatch.read() takes it.
         seen: the OpenTuple that others see until the first look; needed where they see any.
         CoreError for a name that does not fit, TableFull for a pair beyond the quote table.
         """
@@ -171,6 +175,7 @@ cdef class TrackTable:
         t.legs.buy_source, t.legs.buy_row, t.legs.sell_source, t.legs.sell_row = pair
         self._watch.quotes.slot(t.legs.buy_source, t.legs.buy_row)
         self._watch.quotes.slot(t.legs.sell_source, t.legs.sell_row)
+        t.conversion = self._watch.conversion(conversion)
         set_head(&t.head, name, fees_bps)
         stats_from(&t.stats, stats, looked_ns)
         t.state, t.bad_since_ns = TRACK_OPEN, -1
@@ -228,8 +233,8 @@ cdef class TrackTable:
             if t.state != TRACK_OPEN:
                 continue
             found = NULL
-            if pair_read(&self._watch.quotes.table, &self._watch.rule, &t.legs, now_ns,
-                         &pair) != QUOTE_BUSY:
+            if pair_read(&self._watch.quotes.table, &self._watch.rule, &t.legs,
+                         &t.conversion, now_ns, &pair) != QUOTE_BUSY:
                 found = &pair
                 stats_look(&t.stats, pair.tradable, pair.gross_bps, t.head.fees_bps,
                            pair_size(found), age_ms(&pair.buy, now_ns),

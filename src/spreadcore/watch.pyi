@@ -34,5 +34,11 @@ class PairWatch:
     def refresh(self, now_ns: int) -> None: ...
     def ages(self, source: int, now_ns: int) -> list[int]: ...
     def read(
-        self, buy_source: int, buy_row: int, sell_source: int, sell_row: int, now_ns: int
+        self,
+        buy_source: int,
+        buy_row: int,
+        sell_source: int,
+        sell_row: int,
+        now_ns: int,
+        conversion: tuple[str, int, int] | None = None,
     ) -> PairTuple | None: ...

@@ -4,6 +4,7 @@ from typing import NamedTuple
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 
+from spreadcore.conversion cimport NO_LEG, Conversion, conversion_from
 from spreadcore.tradable cimport limit_ns, stale_limit_ns, start_rule
 
 from spreadcore.errors import TableFull
@@ -86,14 +87,25 @@ cdef class PairWatch:
         return ages
 
     def read(self, size_t buy_source, size_t buy_row, size_t sell_source, size_t sell_row,
-             int64_t now_ns):
-        """Return a PairTuple, or None while a writer is inside one of the two slots."""
+             int64_t now_ns, conversion=None):
+        """Return a PairTuple, or None while a writer is inside one of the slots.
+
+        conversion: (leg, source, row): what converts "buy" or "sell" into the other's currency.
+        """
+        cdef Conversion converts = self.conversion(conversion)
         cdef Pair pair
         cdef Legs legs
         self.quotes.slot(buy_source, buy_row)   # raises where there is none
         self.quotes.slot(sell_source, sell_row)
         legs.buy_source, legs.buy_row = <uint8_t>buy_source, <uint32_t>buy_row
         legs.sell_source, legs.sell_row = <uint8_t>sell_source, <uint32_t>sell_row
-        if pair_read(&self.quotes.table, &self.rule, &legs, now_ns, &pair) == QUOTE_BUSY:
+        if pair_read(&self.quotes.table, &self.rule, &legs, &converts, now_ns, &pair) == QUOTE_BUSY:
             return None
         return pair_tuple(&pair, now_ns)
+
+    cdef Conversion conversion(self, found) except *:
+        """Take it from Python; raises where there is no such slot."""
+        cdef Conversion converts = conversion_from(found)
+        if converts.leg != NO_LEG:
+            self.quotes.slot(converts.source, converts.row)
+        return converts

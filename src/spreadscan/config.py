@@ -173,6 +173,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     capacity: Capacity = Capacity()
     venues: dict[str, VenueSettings] = {}
     tiers: dict[str, dict[str, float]] = {}  # by name: taker fee in bps by source
+    pair_taker_bps: dict[str, dict[str, float]] = {}  # the same by pair, where it has its own
     discovery: Discovery = Discovery()
     feeds: Feeds = Feeds()
     audit: Audit = Audit()
@@ -588,10 +589,11 @@ def _check_tiers(config: Config, refuse: Callable[[str, str], None]) -> None:
         listed = ", ".join(config.tiers) or "none"
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of [tiers]: {listed}"
         refuse("account_tier", f"unknown tier {tier!r}, {hint}")
-    for name, fees in config.tiers.items():
-        for source, bps in fees.items():
-            if not abs(bps) <= _FEE_MOST_BPS:
-                refuse(f"tiers.{name}.{source}", f"{bps}, expected a number of bps")
+    for section in ("tiers", "pair_taker_bps"):
+        for name, fees in getattr(config, section).items():
+            for source, bps in fees.items():
+                if not abs(bps) <= _FEE_MOST_BPS:
+                    refuse(f"{section}.{name}.{source}", f"{bps}, expected a number of bps")
 
 
 def _is_url(text: str, schemes: tuple[str, str]) -> bool:

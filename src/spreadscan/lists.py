@@ -22,7 +22,8 @@ FORMAT = 4
 SYMBOLS_MAGIC = b"SPRDSYM1"
 EDGES_MAGIC = b"SPRDEDG1"
 _CLASS = struct.Struct("<HBB")  # id, buy source, sell source
-_EDGE = struct.Struct("<IHBBIII")  # as Edge, but for the place of the sources
+_EDGE = struct.Struct("<IHBBIIIBBI")  # as Edge, but for the place of the sources
+_CONVERTED = ("", "buy", "sell")
 PREVIOUS = ".previous"
 SILENT_RUNS_MAX = 3  # runs in a row after which a quiet pair stands in no direction
 NAME_BYTES_MAX = 255  # of a pair's name in UTF-8
@@ -89,7 +90,9 @@ class Edge(NamedTuple):
     """Buy on one slot (source and row), sell on another. Its number is kept while it is listed.
 
     direction: id of the class that it is of. A row is a symbol id. retired_unix_s: since when it
-    has been in no direction, 0 = it is in use.
+    has been in no direction, 0 = it is in use. converted: the leg whose quote currency is not the
+    edge's, "buy", "sell" or "" for neither; then rate_source and rate_row are the slot that says
+    what that currency costs.
     """
 
     id: int
@@ -99,6 +102,9 @@ class Edge(NamedTuple):
     sell_source: int
     sell_row: int
     retired_unix_s: int = 0
+    converted: str = ""
+    rate_source: int = 0
+    rate_row: int = 0
 
     @property
     def in_use(self) -> bool:
@@ -112,6 +118,11 @@ class Edge(NamedTuple):
     @property
     def sell(self) -> tuple[int, int]:
         return self.sell_source, self.sell_row
+
+    @property
+    def conversion(self) -> tuple[str, int, int] | None:
+        """Return the leg that is converted and the slot that does it, None where neither is."""
+        return (self.converted, self.rate_source, self.rate_row) if self.converted else None
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,7 +293,8 @@ def encode_symbols(names: Sequence[str], retired: frozenset[int]) -> bytes:
 def encode_edges(directions: Collection[int], edges: Sequence[Edge]) -> bytes:
     """Return edges.bin: magic, u32 count, then per direction u16 id, u8 buy and u8 sell source;
     u32 count, then per edge u32 id, u16 direction, u8 buy and u8 sell source, u32 buy row, u32 sell
-    row, u32 retired (Unix s), ids rising."""
+    row, u32 retired (Unix s), u8 converted leg (0 neither, 1 buy, 2 sell), u8 source and u32 row of
+    what converts it, ids rising."""
     known = [d for d in built_in().directions if d.id in directions]
     parts = [EDGES_MAGIC, struct.pack("<I", len(known))]
     parts += [_CLASS.pack(*_legs(direction)) for direction in known]
@@ -291,7 +303,7 @@ def encode_edges(directions: Collection[int], edges: Sequence[Edge]) -> bytes:
         parts.append(
             _EDGE.pack(
                 e.id, e.direction, e.buy_source, e.sell_source, e.buy_row, e.sell_row,
-                e.retired_unix_s,
+                e.retired_unix_s, _CONVERTED.index(e.converted), e.rate_source, e.rate_row,
             )
         )  # fmt: skip
     return b"".join(parts)
@@ -453,7 +465,7 @@ def _load(root: Path) -> Lists:
         }
     except (KeyError, struct.error, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise BadGenerated(f"{root}: {error!r}, expected a set of `spreadscan discover`") from None
-    if any(row >= len(names) for edge in edges for row in (edge.buy_row, edge.sell_row)):
+    if any(max(edge.buy_row, edge.sell_row, edge.rate_row) >= len(names) for edge in edges):
         raise BadGenerated(f"{root}: edges.bin: ids beyond symbols.bin, expected one set")
     for source, source_list in sources.items():
         if source not in built_in().source or any(
@@ -513,7 +525,7 @@ def _decode_edges(content: bytes) -> tuple[dict[int, tuple[int, ...]], tuple[Edg
             f"{count} edges"
         )
     edges, last = [], -1
-    for number, direction, buy, sell, buy_row, sell_row, since in _EDGE.iter_unpack(
+    for number, direction, buy, sell, buy_row, sell_row, since, leg, *rate in _EDGE.iter_unpack(
         content[at + 4 :]
     ):
         if number <= last or (direction, buy, sell) not in known:
@@ -521,8 +533,11 @@ def _decode_edges(content: bytes) -> tuple[dict[int, tuple[int, ...]], tuple[Edg
                 f"edges.bin: edge {number} after {last}, direction {direction} from {buy} to "
                 f"{sell}, expected rising numbers and directions of ours"
             )
+        if leg >= len(_CONVERTED):
+            raise BadGenerated(f"edges.bin: edge {number}, converted leg {leg}, expected 0, 1 or 2")
         last = number
-        edges.append(Edge(number, direction, buy, buy_row, sell, sell_row, since))
+        legs = buy, buy_row, sell, sell_row
+        edges.append(Edge(number, direction, *legs, since, _CONVERTED[leg], *rate))
         if not since:
             pairs.setdefault(direction, []).append(buy_row)
     return {d: tuple(sorted(ids)) for d, ids in pairs.items()}, tuple(edges)

@@ -24,6 +24,7 @@ def publish(writer, n, **other):
         "buy_px": n + 0.5, "sell_px": n + 0.25, "buy_qty": 2.0 * n, "sell_qty": 3.0 * n,
         "gross_bps": -n, "net_bps": n / 8, "peak_net_bps": n / 4, "recv_ns": n - 1,
         "opened_ns": n - 2, "buy_age_ms": n % 3 - 1, "sell_age_ms": 2**40, "unproven": n % 2,
+        "conversion_px": n / 16,
     }  # fmt: skip
     return writer.publish(
         **({"kind": kind(n), "reason": REASONS[n % len(REASONS)]} | fields | other)
@@ -38,7 +39,7 @@ def record(sequence, n, generation=1):
     return RecordTuple(
         sequence, kind(n), REASONS[n % len(REASONS)], n + 7, n % (SYMBOLS * DIRECTIONS),
         n % SYMBOLS, n, n - 1, n - 2, n + 0.5, n + 0.25, 2.0 * n, 3.0 * n, n % 3 - 1, 2**32 - 2,
-        float(-n), n / 8, n / 4, generation, bool(n % 2),
+        float(-n), n / 8, n / 4, n / 16, generation, bool(n % 2),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from e2e.conftest import RATE, SEED, Scanner, Simulators, until
 from known import EIGHT as SOURCES
 from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from known import TWELVE as DIRECTIONS
-from spreadscan.app.build import fees_bps
+from spreadscan.app.fees import direction_fees_bps
 from spreadscan.clock import now_ns
 from spreadscan.config import load
 from spreadscan.lists import Lists
@@ -197,7 +197,7 @@ def check_spreads(
 ) -> None:
     config = load([Path(__file__).parents[2] / "config" / "demo.toml"], environ={}).config
     rules = oracle.Rules(
-        fees_bps(config),
+        direction_fees_bps(config),
         config.engine.threshold_bps,
         config.engine.converge_bps,
         config.engine.max_gross_bps,

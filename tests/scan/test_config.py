@@ -79,6 +79,7 @@ def test_the_examples_in_default_toml_are_whole_and_valid(toml: Callable[..., st
     assert {"binance-spot"} == set(config.venues)
     assert {"okx->mexc"} == set(config.directions)
     assert {"vip1": {"okx-spot": 8.0, "okx-futures": 4.5}} == config.tiers
+    assert {"USDC-USDT": {"binance-spot": 0.0}} == config.pair_taker_bps
     for own in (config.venues["binance-spot"], config.directions["okx->mexc"]):
         assert None not in msgspec.structs.astuple(own)
 
@@ -200,6 +201,7 @@ def test_the_hash_changes_with_any_setting() -> None:
         Config(sources=BY_DEFAULT[:4]),
         Config(venues={"okx-spot": VenueSettings(taker_bps=1.0)}),
         Config(tiers={"vip1": {"okx-spot": 1.0}}),
+        Config(pair_taker_bps={"BTC-USDT": {"okx-spot": 1.0}}),
         Config(account_tier="vip1"),
         Config(directions={"okx->mexc": DirectionSettings(threshold_bps=1.0)}),
     ]
@@ -435,6 +437,8 @@ def float_keys() -> list[tuple[str, str]]:
                 walk(DirectionSettings, "directions.okx->mexc.")
             elif field.name == "tiers":
                 found.append(("tiers.mine.okx-spot", "{}"))
+            elif field.name == "pair_taker_bps":
+                found.append(("pair_taker_bps.BTC-USDT.okx-spot", "{}"))
             elif isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
                 walk(field.type, f"{key}.")
             elif "float" in text:

@@ -77,8 +77,10 @@ ORIGIN = Origin(
 EDGES_HEAD = b"SPRDEDG1\x01\0\0\0\0\0\x06\x05"
 
 
-def an_edge(buy: int = 6, buy_row: int = 0, sell_row: int = 0) -> bytes:
-    return struct.pack("<IHBBIII", 0, 0, buy, 5, buy_row, sell_row, 0)
+def an_edge(
+    buy: int = 6, buy_row: int = 0, sell_row: int = 0, leg: int = 0, rate_row: int = 0
+) -> bytes:
+    return struct.pack("<IHBBIIIBBI", 0, 0, buy, 5, buy_row, sell_row, 0, leg, 6, rate_row)
 
 
 def write(folder: Path, generation: int = 7, names: tuple[str, ...] = NAMES) -> None:
@@ -156,9 +158,10 @@ def test_the_binary_files_are_as_documented() -> None:
     assert encode_symbols(("A-USDT", "é-USDT"), frozenset({1})) == (
         b"SPRDSYM1\x02\0\0\0" + b"\x00\x06A-USDT" + b"\x01\x07\xc3\xa9-USDT"
     )
-    assert encode_edges({0}, [Edge(258, 0, 6, 1, 5, 2, 3)]) == (
+    assert encode_edges({0}, [Edge(258, 0, 6, 1, 5, 2, 3, "sell", 4, 7)]) == (
         b"SPRDEDG1\x01\0\0\0" + b"\0\0\x06\x05" + b"\x01\0\0\0"
         b"\x02\x01\0\0" + b"\0\0\x06\x05" + b"\x01\0\0\0\x02\0\0\0\x03\0\0\0"
+        b"\x02\x04\x07\0\0\0"
     )
 
 
@@ -387,9 +390,11 @@ def test_folders_in_place_of_files_are_refused(folder: Path, tmp_path: Path) -> 
         ("symbols.bin", b"", "begins b''"),
         ("edges.bin", b"SPRDDIR1", "begins b'SPRDDIR1'"),
         ("edges.bin", EDGES_HEAD, "error("),
-        ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + b"\0" * 19, "39 bytes, expected 40"),
+        ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + b"\0" * 25, "45 bytes, expected 46"),
         ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + an_edge(buy_row=9), "ids beyond"),
         ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + an_edge(sell_row=9), "ids beyond"),
+        ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + an_edge(leg=1, rate_row=9), "ids beyond"),
+        ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + an_edge(leg=3), "converted leg 3, expected"),
         ("edges.bin", EDGES_HEAD + b"\x01\0\0\0" + an_edge(buy=4), "direction 0 from 4 to 5"),
         ("edges.bin", EDGES_HEAD + b"\x02\0\0\0" + 2 * an_edge(), "edge 0 after 0"),
         ("edges.bin", b"SPRDEDG1\x01\0\0\0\x63\0\x06\x05\0\0\0\0", "direction (99, 6, 5)"),

@@ -11,6 +11,7 @@ import msgspec
 from spreadcore import Instance
 
 from spreadscan.app import build
+from spreadscan.app.fees import direction_fees_bps, taker_fee
 from spreadscan.config import Config, Loaded, with_absolute_paths
 from spreadscan.inuse import InUse, held_roles, settings_in_use, unlike
 
@@ -46,7 +47,7 @@ def attach(own: Loaded, role: str, tell: Callable[[str], None]) -> Attached:
 def settings_of(attached: Attached) -> dict[str, Any]:
     """Return what `ctl status` says of the settings: thresholds, fees, pairs, places."""
     config, in_use = attached.config, attached.in_use
-    fees = build.fees_bps(config)
+    fees = direction_fees_bps(config)
     return {
         "in_use": in_use is not None,
         "since": in_use.started if in_use else None,
@@ -54,7 +55,7 @@ def settings_of(attached: Attached) -> dict[str, Any]:
         "hash": (in_use.given if in_use else config).hash(),
         "sources": config.sources,
         "universe": msgspec.to_builtins(config.universe),
-        "taker_bps": {name: build.taker_fee(config, name)[0] for name in config.sources},
+        "taker_bps": {name: taker_fee(config, name)[0] for name in config.sources},
         "directions": {
             d.name: {"threshold_bps": config.limits_bps(d)[0], "fees_bps": fees[d.id]}
             for d in config.enabled_directions

@@ -3,6 +3,7 @@
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 from spreadcore import Instance
@@ -13,6 +14,7 @@ from spreadcore.layout import LIMITS, TRACKER_COUNTERS
 from spreadcore.lease import lease_held
 from spreadcore.region import create, exists, instance_dir
 
+from spreadscan.app.fees import edge_fees_bps
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Capacity, Config, VenueSettings
 from spreadscan.disk.archive import Archive
@@ -214,20 +216,6 @@ def active_sources(config: Config, lists: Lists) -> tuple[str, ...]:
     return tuple(s for s in config.sources if s in lists.sources and lists.sources[s].subscribed)
 
 
-def taker_fee(config: Config, source: str) -> tuple[float, str]:
-    """Return the entry taker fee of a source in bps, and the setting that gives it.
-
-    The account's tier wins over [venues], which wins over the venue's own table ("").
-    """
-    tier = config.tiers.get(config.account_tier, {})
-    if source in tier:
-        return tier[source], f"tiers.{config.account_tier}.{source}"
-    own = config.venues.get(source)
-    if own is not None and own.taker_bps is not None:
-        return own.taker_bps, f"venues.{source}.taker_bps"
-    return VENUES[source].spec.taker_bps, ""
-
-
 def stale_after_s(config: Config) -> dict[int, float]:
     """Return by source id the age after which a quote is not tradable, whatever is learnt of it."""
     return {
@@ -246,14 +234,6 @@ def confirm_within_s(config: Config) -> dict[int, float]:
         if venue.confirm_within_s is None
         else venue.confirm_within_s
         for name, venue in own.items()
-    }
-
-
-def fees_bps(config: Config) -> dict[int, float]:
-    """Return by direction id the entry taker fees of both legs together."""
-    return {
-        d.id: taker_fee(config, d.buy.name)[0] + taker_fee(config, d.sell.name)[0]
-        for d in config.enabled_directions
     }
 
 
@@ -299,7 +279,7 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
         config,
         lists.names,
         lists.edges,
-        fees_bps(config),
+        edge_fees_bps(config, lists.names),
         stale_after_s(config),
         confirm_within_s(config),
         utc=UtcClock(),
@@ -311,7 +291,13 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
 
 def relist(tracker: Tracker, config: Config, lists: Lists) -> None:
     """Let a tracker take lists, and say so."""
-    tracker.relist(lists.names, lists.edges, instruments_of(config, lists), now_ns())
+    tracker.relist(
+        lists.names,
+        lists.edges,
+        instruments_of(config, lists),
+        now_ns(),
+        edge_fees_bps(config, lists.names),
+    )
     tracker.instance.health.acknowledge(tracker.role, lists.generation)
 
 
@@ -329,34 +315,55 @@ def relisting(tracker: Tracker, config: Config, reload: Reload) -> Callable[[], 
     return take_newer
 
 
-def make_index(config: Config, lists: Lists, instance: Instance) -> EdgeIndex:
-    """Return the index of the edges in use of the directions that are enabled.
+class EdgeRule(NamedTuple):
+    """What the engine holds a set of edges to, in bps: fees, and the limits on what is left."""
 
-    The rule of an edge is its direction's id.
+    fees_bps: float
+    threshold_bps: float
+    converge_bps: float
+
+
+def make_index(
+    config: Config, lists: Lists, instance: Instance
+) -> tuple[EdgeIndex, list[EdgeRule]]:
+    """Return the index of the edges in use of the directions that are enabled, and its rules.
+
+    Edges of one direction, the same fees and the same conversion share a rule.
     """
     capacity = capacity_of(instance)
     index = EdgeIndex(capacity.sources, capacity.symbols, capacity.edges)
-    enabled = {direction.id for direction in config.enabled_directions}
+    enabled = {direction.id: direction for direction in config.enabled_directions}
+    fees_bps = edge_fees_bps(config, lists.names)
+    numbers: dict[tuple[int, float, tuple[str, int, int] | None], int] = {}
     pack = struct.Struct(RECORD).pack
-    index.add_all(
-        b"".join(
-            pack(e.id, e.buy_row, e.sell_row, e.direction, e.buy_source, e.sell_source)
-            for e in lists.edges
-            if e.in_use and e.direction in enabled
-        )
-    )
-    return index
+    records = []
+    for e in lists.edges:
+        if e.in_use and e.direction in enabled:
+            rule = numbers.setdefault((e.direction, fees_bps(e), e.conversion), len(numbers))
+            records.append(pack(e.id, e.buy_row, e.sell_row, rule, e.buy_source, e.sell_source))
+    rules = []
+    for (direction_id, fees, conversion), rule in numbers.items():
+        if conversion:
+            index.set_conversion(rule, conversion)
+        rules.append(EdgeRule(fees, *config.limits_bps(enabled[direction_id])))
+    index.add_all(b"".join(records))
+    return index, rules
 
 
-def make_engine(
-    config: Config, index: EdgeIndex, instance: Instance, audited: bool = True
-) -> Engine:
-    """Return the engine with the rules of the config, as the new producer of its stream.
+def set_rules(engine: Engine, rules: Iterable[EdgeRule]) -> None:
+    """Let an engine go by the rules of its index; not beside a running turn."""
+    for number, rule in enumerate(rules):
+        engine.set_rule(number, *rule)
+
+
+def make_engine(config: Config, lists: Lists, instance: Instance, audited: bool = True) -> Engine:
+    """Return the engine of the lists' edges, as the new producer of its stream.
 
     The caller holds its lease. audited: False where no audit answers.
     """
     settings = config.engine
     audited = audited and config.audit.enabled
+    index, rules = make_index(config, lists, instance)
     engine = Engine(
         instance.quotes,
         instance.dirty,
@@ -375,10 +382,7 @@ def make_engine(
         answers=instance.answers if audited else None,
         stream=instance.engine_stream.writer(),
     )
-    fees = fees_bps(config)
-    for direction in config.enabled_directions:
-        threshold, converge = config.limits_bps(direction)
-        engine.set_rule(direction.id, fees[direction.id], threshold, converge)
+    set_rules(engine, rules)
     for source_id, seconds in stale_after_s(config).items():
         engine.set_stale(source_id, seconds)
     for source_id, seconds in confirm_within_s(config).items() if audited else ():
@@ -396,7 +400,7 @@ class EngineRunner:
         self._generation = reload.lists.generation
         self._instance = instance
         self._role = instance.health.role("engine")
-        self.engine = make_engine(config, make_index(config, reload.lists, instance), instance)
+        self.engine = make_engine(config, reload.lists, instance)
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Scan everything once, then turn until stop() is true. The caller holds the lease."""
@@ -414,7 +418,9 @@ class EngineRunner:
         """Between turns: compare the pairs of newer lists from now on, and all of them once."""
         if lists.generation <= self._generation:
             return
-        self.engine.replace_index(make_index(self._config, lists, self._instance))
+        index, rules = make_index(self._config, lists, self._instance)
+        self.engine.replace_index(index)
+        set_rules(self.engine, rules)
         self.engine.scan(now_ns())
         self._generation = lists.generation
         self._instance.health.acknowledge(self._role, lists.generation)

@@ -13,6 +13,7 @@ from spreadcore.layout import DECLINED, FALLBACK
 from spreadcore.watch import PairWatch
 
 from spreadscan.app import build, truth
+from spreadscan.app.fees import edge_fees_bps
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
@@ -264,14 +265,15 @@ def live_spreads(
     """
     now = now_ns()
     watch = pair_watch(instance, config, now)
-    fees = build.fees_bps(config)
+    fees_bps = edge_fees_bps(config, names)
+    enabled = {direction.id for direction in config.enabled_directions}
     rows: list[dict[str, Any]] = []
     for track in instance.tracks.all():
         edge = edges.get(track.edge)
-        if track.state != "open" or edge is None or edge.direction not in fees:
+        if track.state != "open" or edge is None or edge.direction not in enabled:
             continue
         direction = config.catalogue.direction_at[edge.direction]
-        pair = watch.read(*edge.buy, *edge.sell, now)
+        pair = watch.read(*edge.buy, *edge.sell, now, edge.conversion)
         if pair is None:
             continue
         symbol_id = edge.buy_row
@@ -287,7 +289,7 @@ def live_spreads(
                 "symbol_id": symbol_id,
                 "symbol": names[symbol_id] if symbol_id < len(names) else str(symbol_id),
                 "gross_bps": pair.gross_bps,
-                "net_bps": pair.gross_bps - fees[direction.id],
+                "net_bps": pair.gross_bps - fees_bps(edge),
                 "funding_bps": None if math.isnan(funding_bps) else funding_bps,
                 "size_usdt": min(sizes) if whole else math.nan,
                 "quote_age_ms": max(ages_ns) / 1e6 if whole else None,

@@ -5,7 +5,8 @@ from typing import Any
 import click
 from spreadcore.region import instance_dir
 
-from spreadscan.app.build import create_instance, taker_fee
+from spreadscan.app.build import create_instance
+from spreadscan.app.fees import taker_fee
 from spreadscan.cli.options import config_options, loaded, print_json, read_config
 from spreadscan.config import Config, flat
 from spreadscan.venues import VENUES

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spreadscan.app.build import taker_fee
+from spreadscan.app.fees import taker_fee
 from spreadscan.catalogue import built_in
 from spreadscan.config import Config, load
 from spreadscan.disk.format import Simulated

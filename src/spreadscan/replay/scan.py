@@ -15,6 +15,7 @@ from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
 from spreadcore.playback import BLOCK, EVENT, HELD, MESSAGE, OVER, TICK, Playback
 
 from spreadscan.app import build
+from spreadscan.app.fees import edge_fees_bps
 from spreadscan.catalogue import Direction
 from spreadscan.config import Config
 from spreadscan.errors import BadData, ConfigError
@@ -88,7 +89,7 @@ class Scan:
         self._instance = private_instance(capacity, ring_id_of(recording))
         self._engine: Engine = build.make_engine(
             config,
-            build.make_index(config, lists, self._instance),
+            lists,
             self._instance,
             audited=recording.about.audited,  # else what silence means is learnt alone
         )
@@ -112,7 +113,7 @@ class Scan:
             )
         }
         self._tracker = Tracker(
-            self._instance, config, lists.names, lists.edges, build.fees_bps(config),
+            self._instance, config, lists.names, lists.edges, edge_fees_bps(config, lists.names),
             build.stale_after_s(config),
             build.confirm_within_s(config) if recording.about.audited else {},
             utc=RecordedUtc(recording.utc_offset_ns),

@@ -8,6 +8,7 @@ from spreadcore.trackstats import StatsTuple
 
 from spreadscan.catalogue import Direction
 from spreadscan.clock import iso_utc
+from spreadscan.config import Config
 from spreadscan.lists import Edge
 from spreadscan.tracker import announce
 from spreadscan.tracker.columns import (
@@ -26,7 +27,8 @@ from spreadscan.types import Instrument
 # fields that all rows of a track share
 FIXED = (
     "track_id", "ring_id", "sequence", "direction", "direction_id", "edge_id", "symbol",
-    "symbol_id", "quote", "buy_source", "buy_listing", "sell_source", "sell_listing", "fees_bps",
+    "symbol_id", "quote", "buy_source", "buy_listing", "sell_source", "sell_listing",
+    "converted", "rate_source", "rate_listing", "fees_bps",
 )  # fmt: skip
 
 Instruments = Mapping[int, Mapping[int, Instrument]]  # by source id and symbol id
@@ -53,25 +55,24 @@ class Event(NamedTuple):
 class EventRows:
     """Writes the rows' text. symbols: names by symbol id. Both of the newest lists."""
 
-    def __init__(self, utc: Utc, ring_id: int, symbols: Sequence[str], config_hash: str) -> None:
+    def __init__(self, utc: Utc, ring_id: int, symbols: Sequence[str], config: Config) -> None:
         self._utc = utc
+        self._sources = config.catalogue.source_at
         self._ring_id = ring_id
         self.symbols = symbols
         self.instruments: Instruments = {}
-        self._config_hash = config_hash
+        self._config_hash = config.hash()
 
     def fixed(
         self, signal: SignalTuple, edge: Edge, direction: Direction, fees_bps: float
     ) -> dict[str, str]:
         """Return the fields that all rows of the signal's track share."""
-        buy, sell = (
+        buy, sell, rate = (
             self.instruments.get(source, _NOTHING).get(row)
-            for source, row in (
-                (direction.buy.id, edge.buy_row),
-                (direction.sell.id, edge.sell_row),
-            )
+            for source, row in (edge.buy, edge.sell, (edge.rate_source, edge.rate_row))
         )
-        quotes = [instrument.quote for instrument in (buy, sell) if instrument]
+        own = sell if edge.converted == "buy" else buy or sell
+        converted = edge.conversion is not None
         return {
             "track_id": track_id(self._ring_id, signal.sequence),
             "ring_id": str(self._ring_id),
@@ -81,11 +82,14 @@ class EventRows:
             "edge_id": str(edge.id),
             "symbol": self._symbol(edge.buy_row),
             "symbol_id": str(edge.buy_row),
-            "quote": safe_text(quotes[0]) if quotes else "",
+            "quote": safe_text(own.quote) if own else "",
             "buy_source": direction.buy.name,
             "buy_listing": safe_text(buy.venue_symbol) if buy else "",
             "sell_source": direction.sell.name,
             "sell_listing": safe_text(sell.venue_symbol) if sell else "",
+            "converted": edge.converted,
+            "rate_source": self._sources[edge.rate_source].name if converted else "",
+            "rate_listing": safe_text(rate.venue_symbol) if converted and rate else "",
             "fees_bps": bps(fees_bps),
         }
 

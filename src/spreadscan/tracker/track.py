@@ -164,6 +164,7 @@ class Tracks:
             looked_ns=seen.looked_ns,
             stats=stats,
             seen=seen,
+            conversion=edge.conversion,
         )
         track = Track(slot, seen.track, edge, fees_bps, seen.opened_ns, columns)
         self._of_edge[edge.id] = self._of_slot[slot] = track

@@ -8,7 +8,7 @@ is tried again at the next tick. Synchronous; time is an argument.
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
@@ -61,7 +61,7 @@ class Tracker:
         config: Config,
         symbols: Sequence[str],
         edges: Iterable[Edge],
-        fees_bps: Mapping[int, float],
+        fees_bps: Callable[[Edge], float],
         stale_after_s: Mapping[int, float],
         confirm_within_s: Mapping[int, float] = _NO_AUDIT,
         *,
@@ -79,7 +79,7 @@ class Tracker:
         self._ring = instance.ring
         self._active = instance.active
         self._dirty = instance.dirty
-        self._rows = EventRows(self._utc, self._ring.ring_id, symbols, config.hash())
+        self._rows = EventRows(self._utc, self._ring.ring_id, symbols, config)
         watch = PairWatch(
             instance.quotes,
             instance.health,
@@ -149,15 +149,23 @@ class Tracker:
         self._set_levels()
 
     def relist(
-        self, symbols: Sequence[str], edges: Iterable[Edge], instruments: Instruments, now_ns: int
+        self,
+        symbols: Sequence[str],
+        edges: Iterable[Edge],
+        instruments: Instruments,
+        now_ns: int,
+        fees_bps: Callable[[Edge], float] | None = None,
     ) -> None:
         """Take new lists: names by symbol id, edges, and what each source lists, by its id.
+
+        fees_bps: of an edge, where it is another than before.
 
         Tracks of pairs that a leg's source lists no more end as DELISTED, now or when a signal
         of before turns up.
         """
         self._rows.symbols, self._rows.instruments = symbols, instruments
         self._edges = {edge.id: edge for edge in edges}
+        self._fees_bps = fees_bps or self._fees_bps
         self._end_delisted(now_ns)
         self._forget_expired()
         self._flush()
@@ -257,7 +265,7 @@ class Tracker:
             self._outbox.append(self._rows.close(end, now_ns, float("nan")))
 
     def _opening(self, signal: SignalTuple, edge: Edge, now_ns: int) -> OpenTuple:
-        fees, funding = self._fees(edge.direction), self._funding_bps(edge, now_ns)
+        fees, funding = self._fees_bps(edge), self._funding_bps(edge, now_ns)
         return announce.opening(signal, edge, fees, funding)
 
     def _open(self, signal: SignalTuple, edge: Edge, seen: OpenTuple, now_ns: int) -> bool:
@@ -265,7 +273,7 @@ class Tracker:
         if self._reserve.check(now_ns):  # also between ticks, and before the first
             return False
         direction = self._catalogue.direction_at[edge.direction]
-        fees = self._fees(direction.id)
+        fees = self._fees_bps(edge)
         columns = self._rows.fixed(signal, edge, direction, fees)
         event = self._rows.open(columns, signal, seen.gross_bps, seen.net_bps, seen.funding_bps)
         if not self._signals.write(event.day, event.row.encode(), 1):
@@ -295,9 +303,6 @@ class Tracker:
         else:
             self._unknown_ns = 0
         return edge
-
-    def _fees(self, direction_id: int) -> float:
-        return self._fees_bps.get(direction_id, float("nan"))
 
     def _displace(self, edge: Edge, now_ns: int) -> None:
         if old := self._tracks.displaced(edge.id):

@@ -11,7 +11,7 @@ from spreadcore.active import FREE, REARM
 from known import EIGHT, SOURCE_BY_NAME, TWELVE
 from spreadscan.app import build
 from spreadscan.clock import now_ns
-from spreadscan.config import Config, DirectionSettings, Engine, Paths, VenueSettings
+from spreadscan.config import Config, DirectionSettings, Engine, Paths
 from spreadscan.disk import archive, files
 from spreadscan.lists import Edge, Lists
 from spreadscan.reload import Reload
@@ -20,28 +20,6 @@ from spreadscan.venues import VENUES
 
 SYMBOL = 3
 OKX = SOURCE_BY_NAME["okx-spot"].id
-
-
-def test_an_accounts_tier_wins_over_venues_which_win_over_the_table() -> None:
-    config = Config(
-        account_tier="vip1",
-        tiers={"vip1": {"okx-spot": 8.0, "mexc-futures": -0.5}, "vip2": {"okx-futures": 1.0}},
-        venues={
-            "okx-spot": VenueSettings(taker_bps=9.0),
-            "okx-futures": VenueSettings(None, None, 4.0),
-        },
-    )
-    table = {name: venue.spec.taker_bps for name, venue in VENUES.items()}
-    expected = table | {"okx-spot": 8.0, "mexc-futures": -0.5, "okx-futures": 4.0}
-    assert expected == {name: build.taker_fee(config, name)[0] for name in VENUES}
-    for direction in TWELVE:
-        legs = [expected[EIGHT[s].name] for s in (direction.buy.id, direction.sell.id)]
-        assert sum(legs) == build.fees_bps(config)[direction.id]
-
-
-def test_without_a_tier_its_fees_do_not_count() -> None:
-    config = Config(tiers={"vip1": {"okx-spot": 8.0}})
-    assert (VENUES["okx-spot"].spec.taker_bps, "") == build.taker_fee(config, "okx-spot")
 
 
 class Market:

@@ -10,6 +10,7 @@ from spreadcore.wire.decoder import FrameDecoder
 from known import SOURCE_BY_NAME
 from scan.replay.tapes import MS, START_NS
 from spreadscan.app import build
+from spreadscan.app.fees import edge_fees_bps
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.lists import load
 from spreadscan.recordings import Opcode, Recording
@@ -50,9 +51,9 @@ def plainly(folder, out):
     lists = load(folder / "generated")
     capacity = build.new_capacity(config, len(lists.names), lists.n_edge_ids)
     instance = private_instance(capacity, ring_id_of(recording))
-    engine = build.make_engine(config, build.make_index(config, lists, instance), instance)
+    engine = build.make_engine(config, lists, instance)
     tracker = Tracker(
-        instance, config, lists.names, lists.edges, build.fees_bps(config),
+        instance, config, lists.names, lists.edges, edge_fees_bps(config, lists.names),
         build.stale_after_s(config),
         utc=RecordedUtc(recording.utc_offset_ns), folder=str(out),
     )  # fmt: skip

@@ -23,7 +23,7 @@ S = 1_000_000_000
 MS = 1_000_000
 START_NS = 1_000 * S  # of made-up BOOTTIME: on the grid
 UNIX_S = 1_795_176_000  # 2026-11-20T12:00:00Z
-FEES = {d: 10.0 for d in range(12)}
+FEES_BPS = 10.0  # of every edge
 SYMBOLS = [
     "BTC-USDT",
     "ETH-USDT",
@@ -95,7 +95,8 @@ class Market:
         flags = self.settings | {k.replace("__", "."): v for k, v in settings.items()}
         loaded = config.load(flags=flags, environ={}).config
         return kind(
-            self.instance, loaded, SYMBOLS, EDGES, FEES, self.stale_after_s, utc=self.utc,
+            self.instance, loaded, SYMBOLS, EDGES, lambda edge: FEES_BPS, self.stale_after_s,
+            utc=self.utc,
         )  # fmt: skip
 
     def started(self, **settings: Any) -> Tracker:

@@ -11,7 +11,7 @@ from spreadcore import Instance
 from spreadcore.engine import Engine
 
 from pairs import Pairs
-from scan.tracker.conftest import FEES, MEXC_FUTURES, OKX_SPOT, Market
+from scan.tracker.conftest import FEES_BPS, MEXC_FUTURES, OKX_SPOT, Market
 from spreadscan.tracker import SIGNALS, Tracker
 from spreadscan.tracker.columns import bps, number
 
@@ -113,7 +113,7 @@ class Story:
         self.engine = Engine(
             i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index, sweep_s=0.0
         )
-        self.engine.set_rule(0, FEES[0], 15.0, 2.0)
+        self.engine.set_rule(0, FEES_BPS, 15.0, 2.0)
         self.at = 0
 
     def tracker(self, world: World) -> Tracker:

@@ -11,7 +11,7 @@ from spreadcore.engine import Engine
 
 from known import TWELVE as DIRECTIONS
 from pairs import Pairs
-from scan.tracker.conftest import FEES, SYMBOLS
+from scan.tracker.conftest import FEES_BPS, SYMBOLS
 from scan.tracker.test_loop import RealUtc
 from spreadscan.clock import now_ns
 from spreadscan.tracker import SIGNALS, SNAPSHOTS, run
@@ -74,7 +74,7 @@ class Scene:
             i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index, sweep_s=0.2
         )
         for direction_id in DIRECTION_IDS:
-            engine.set_rule(direction_id, FEES[direction_id], 15.0, 2.0)
+            engine.set_rule(direction_id, FEES_BPS, 15.0, 2.0)
         while True:
             engine.run()
 

@@ -1,12 +1,14 @@
 """From signal to CLOSE on a scripted market: exact rows, states and counters."""
 
+import math
+
 import pytest
 from spreadcore import active
 from spreadcore.engine import Engine
 from spreadcore.spread import edge_gross_bps
 
 from pairs import Pairs
-from scan.tracker.conftest import EDGES, FEES, MEXC_FUTURES, MS, OKX_SPOT, START_NS, SYMBOLS, S
+from scan.tracker.conftest import EDGES, FEES_BPS, MEXC_FUTURES, MS, OKX_SPOT, START_NS, SYMBOLS, S
 from spreadscan import config
 from spreadscan.errors import BadData, Halt
 from spreadscan.lists import Edge
@@ -52,7 +54,8 @@ def test_a_signal_becomes_this_open_row(market):
         "sequence": "0", "direction": "okx->mexc", "direction_id": "0",
         "symbol": "币安人生-USDT", "symbol_id": "3", "buy_px": "100.0", "buy_qty": "4.0",
         "edge_id": "3", "quote": "", "buy_source": "okx-spot", "buy_listing": "",
-        "sell_source": "mexc-futures", "sell_listing": "",
+        "sell_source": "mexc-futures", "sell_listing": "", "converted": "", "rate_source": "",
+        "rate_listing": "",
         "sell_px": repr(BID_40), "sell_qty": "3.0", "buy_bid": "", "sell_ask": "",
         "gross_bps": "40.0000", "net_bps": "30.0000", "exit_bps": "", "fees_bps": "10.0000",
         "peak_net_bps": "", "peak_time": "", "duration_s": "", "gap_s": "", "reason": "",
@@ -287,7 +290,7 @@ def test_a_burst_of_signals_keeps_its_order(market):
 def test_a_direction_without_fees_is_followed_without_net(market):
     """A record of an engine that had another config."""
     tracker = market.tracker(tracker__expire_after_s=1.0)
-    tracker._fees_bps = {}
+    tracker._fees_bps = lambda edge: math.nan
     tracker.recover(market.now)
     market.signal(0, -50.0)
     market.step(tracker, 5)
@@ -466,7 +469,7 @@ def test_the_engine_signals_a_freed_pair_again(market):
     index = Pairs(8, 64, [(0, OKX_SPOT, MEXC_FUTURES)])
     index.compare(0, 0)
     engine = Engine(i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index, sweep_s=0.0)
-    engine.set_rule(0, FEES[0], 15.0, 2.0)
+    engine.set_rule(0, FEES_BPS, 15.0, 2.0)
     tracker = market.started()
     market.beat()
     market.spread(0, 40.0)

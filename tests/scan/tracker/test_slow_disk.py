@@ -16,7 +16,7 @@ GRID_MS, FSYNC_MS = 300.0, 1000
 CHILD = """
 import asyncio, sys
 from spreadcore import Instance
-from scan.tracker.conftest import EDGES, FEES, SYMBOLS
+from scan.tracker.conftest import EDGES, FEES_BPS, SYMBOLS
 from spreadscan import config
 from spreadscan.app.build import WRITABLE
 from spreadscan.clock import UtcClock, now_ns
@@ -25,7 +25,7 @@ from spreadscan.tracker import Tracker, run
 instance = Instance(sys.argv[1], WRITABLE["tracker"])
 flags = {"paths.data": sys.argv[2], "tracker.grid_ms": sys.argv[3], "tracker.fsync": "always"}
 loaded = config.load(flags=flags, environ={}).config
-tracker = Tracker(instance, loaded, SYMBOLS, EDGES, FEES, {}, utc=UtcClock())
+tracker = Tracker(instance, loaded, SYMBOLS, EDGES, lambda edge: FEES_BPS, {}, utc=UtcClock())
 tracker.recover(now_ns())
 asyncio.run(run(tracker, lambda: instance.control.stop))
 tracker.close(now_ns())
