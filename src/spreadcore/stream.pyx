@@ -25,8 +25,9 @@ class RecordTuple(NamedTuple):
     no pair. recv_ns: of the younger leg's quote, 0 where that is not told; ages: of each leg's at
     at_ns, whole ms, -1 where there is none. conversion_px: what a price of the leg in another quote
     currency was times, to be what stands here; 0: no leg is, or that is not told. opened_ns: of the
-    track, 0 where there is none. generation: of the producer; another one has begun anew, and what the last one did at its end
-    may be missing. unproven: as in SignalTuple. Prices and edges are NaN where they are not known.
+    track, 0 where there is none. generation: of the producer; another one has begun anew, and what
+    the last one did at its end may be missing. unproven: as in SignalTuple. Prices and edges are
+    NaN where they are not known.
     """
 
     sequence: int
