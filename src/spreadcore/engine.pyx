@@ -63,7 +63,6 @@ from spreadcore.edges cimport (
     EdgeMap,
     Legs,
     SlotEdge,
-    conversion_of,
     edges_begin,
     edges_end,
 )
@@ -132,31 +131,51 @@ cdef void evaluate(EngineCore* e, size_t source, size_t row, const SlotEdge* x, 
     """
     cdef const Quote* buy = mine if x.side == BUYS else other
     cdef const Quote* sell = other if x.side == BUYS else mine
-    cdef bint mine_doubted, other_doubted
-    cdef int proof
-    cdef Conversion c = conversion_of(&e.map, x.rule)
-    cdef Quote rate, turned
-    if c.leg != NO_LEG:
-        if quote_read(quote_slot(&e.quotes, c.source, c.row), &rate) == QUOTE_BUSY:
-            tally(e, C_BUSY)
+    cdef const Conversion* c
+    cdef const Quote* rate = NULL
+    cdef Quote found, turned
+    if e.map.conversions != NULL and e.map.conversions[x.rule].leg != NO_LEG:
+        c, rate = e.map.conversions + x.rule, &found
+        if not read_rate(e, c, buy if c.leg == BUY_LEG else sell, &found, &turned):
             return
-        stands = stands and tradable(&e.rule, c.source, c.row, &rate, now_ns)
-        turned = buy[0] if c.leg == BUY_LEG else sell[0]
-        convert(&turned, &rate)
         if c.leg == BUY_LEG:
             buy = &turned
         else:
             sell = &turned
-    if not holds(e, x, buy, sell, now_ns, changed, stands):
-        if e.confirm != NULL and confirm_holds(e.confirm, x.edge):
-            confirm_forget(e.confirm, x.edge)
-            tally(e, C_UNCONFIRMED)
-        return
+        stands = stands and tradable(&e.rule, c.source, c.row, rate, now_ns)
+    if holds(e, x, buy, sell, now_ns, changed, stands):
+        decide(e, source, row, x, mine, other, buy, sell, rate, now_ns, changed)
+    elif e.confirm != NULL and confirm_holds(e.confirm, x.edge):
+        confirm_forget(e.confirm, x.edge)
+        tally(e, C_UNCONFIRMED)
+
+
+cdef bint read_rate(EngineCore* e, const Conversion* c, const Quote* leg, Quote* rate,
+                    Quote* turned) noexcept nogil:
+    """Read what converts a leg, and turn it into the edge's currency; False where it is busy."""
+    if quote_read(quote_slot(&e.quotes, c.source, c.row), rate) == QUOTE_BUSY:
+        tally(e, C_BUSY)
+        return False
+    turned[0] = leg[0]
+    convert(turned, rate)
+    return True
+
+
+cdef void decide(EngineCore* e, size_t source, size_t row, const SlotEdge* x, const Quote* mine,
+                 const Quote* other, const Quote* buy, const Quote* sell, const Quote* rate,
+                 int64_t now_ns, bint changed) noexcept nogil:
+    """Signal a spread that holds, unless it is too new, too thin, paused or rests on doubt.
+
+    buy, sell: in the edge's quote currency. rate: what one was converted by, NULL where none was.
+    """
+    cdef bint mine_doubted, other_doubted
+    cdef int proof
+    cdef const Conversion* c = e.map.conversions + x.rule if rate != NULL else NULL
     if e.confirm != NULL and not confirm_hold(e.confirm, x.edge, now_ns):
         return
     if not (at_least(buy.ask_px * buy.ask_qty, &e.min_notional)
             and at_least(sell.bid_px * sell.bid_qty, &e.min_notional)
-            and (c.leg == NO_LEG or at_least(touch(&rate, c.leg), &e.min_notional))):
+            and (rate == NULL or at_least(touch(rate, c.leg), &e.min_notional))):
         tally(e, C_THIN)
         return
     if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
@@ -167,14 +186,14 @@ cdef void evaluate(EngineCore* e, size_t source, size_t row, const SlotEdge* x, 
         tally(e, C_FROZEN)
     proof = max(prove(e, source, row, mine, mine_doubted, now_ns),
                 prove(e, x.other_source, x.other_row, other, other_doubted, now_ns))
-    if c.leg != NO_LEG:
-        proof = max(proof, prove(e, c.source, c.row, &rate, False, now_ns))
+    if rate != NULL:
+        proof = max(proof, prove(e, c.source, c.row, rate, False, now_ns))
     if proof == CONTRADICTED and e.asking.asked_ns != NULL:
         tally(e, C_CONTRADICTED)
     if proof > UNPROVEN or (proof == UNPROVEN and not e.asking.unproven_signals):
         return
     signal(e, x, buy, sell, now_ns, changed, proof,
-           0.0 if c.leg == NO_LEG else rate.ask_px if c.leg == BUY_LEG else rate.bid_px)
+           0.0 if rate == NULL else rate.ask_px if c.leg == BUY_LEG else rate.bid_px)
     if e.confirm != NULL:
         confirm_forget(e.confirm, x.edge)
 
