@@ -28,6 +28,7 @@ from spreadcore import Instance
 from spreadcore.active import FREE, TRACKED
 from spreadcore.engine import Engine
 
+from flags import flags_of
 from known import TWELVE as DIRECTIONS
 from measure import median, times
 from pairs import Pairs
@@ -37,7 +38,7 @@ N_QUOTES = N_SOURCES * N_SYMBOLS
 FEES_BPS, THRESHOLD_BPS, CONVERGE_BPS, MAX_GROSS_BPS = 15.0, 15.0, 2.0, 3000.0
 MIN_NOTIONAL = 20.0
 STALE_AFTER_S = (600.0, 600.0, 10.0, 10.0, 600.0, 10.0, 75.0, 75.0)  # by source
-LEARNT = 1_000 << 32 | 25 << 48  # 10 s and 0.25 s, as Quote.flags of the three of 600 s have them
+LEARNT = flags_of(limit_s=10.0, pause_s=0.25)  # of the three of 600 s
 BEAT_LIMIT_S = 2.0
 NOW_NS = 10**15
 ROUNDS = 200

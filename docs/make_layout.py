@@ -82,6 +82,13 @@ def numbered(names: tuple[str, ...]) -> str:
     return " · ".join(f"{number} `{name}`" for number, name in enumerate(names))
 
 
+def bits(parts: tuple[tuple[str, int, int], ...]) -> str:
+    return " · ".join(
+        f"{first}-{first + n - 1} `{name}`" if n > 1 else f"{first} `{name}`"
+        for name, first, n in parts
+    )
+
+
 def page() -> str:
     """Return the whole page."""
     sizes = [
@@ -117,6 +124,7 @@ def page() -> str:
                 ("health roles, after the sources", numbered(layout.OTHER_ROLES)),
                 ("`HealthSlot.state`", numbered(layout.STATES)),
                 ("active byte", numbered(layout.ACTIVE_STATES)),
+                ("bits of `QuoteSlot.flags`", bits(layout.QUOTE_FLAGS)),
                 ("`TrackSlot.state`", numbered(layout.TRACK_STATES)),
                 ("`StreamRecord.kind`", numbered(layout.RECORD_KINDS)),
                 ("`StreamRecord.reason`", numbered(layout.REASONS)),

@@ -45,8 +45,8 @@ cdef inline int verdict_kind(const Verdict* v) noexcept nogil:
 cdef inline bint is_about(const Verdict* v, int64_t recv_ns) noexcept nogil:
     return recv_ns != 0 and v.recv_ns == recv_ns
 
-# whether the venue stood by this very quote within the time; for quotes that are old, so no part of
-# what is inlined for all of them
+# whether the venue stood by this very quote within the time, and the quote itself says of no end;
+# for quotes that are old, so no part of what is inlined for all of them
 cdef bint is_confirmed(const Verdicts* t, size_t source, size_t symbol, const Quote* q,
                        int64_t now_ns, int64_t within_ns) noexcept nogil
 

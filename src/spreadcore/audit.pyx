@@ -9,6 +9,7 @@ from typing import NamedTuple
 from libc.stdint cimport int64_t, uint64_t
 
 from spreadcore.atomics cimport store_relaxed
+from spreadcore.quotes cimport quote_is_over
 
 from spreadcore.errors import CoreError, TableFull
 from spreadcore.layout import AUDIT_FIGURES, NOT_JUDGED, VERDICTS
@@ -23,7 +24,7 @@ if (VERDICTS[VERDICT_NOT_TRADING], AUDIT_FIGURES[FIGURE_ROUND_NS]) != ("not_trad
 cdef bint is_confirmed(const Verdicts* t, size_t source, size_t symbol, const Quote* q,
                        int64_t now_ns, int64_t within_ns) noexcept nogil:
     cdef Verdict v
-    if t.figures == NULL or q.recv_ns == 0:
+    if t.figures == NULL or q.recv_ns == 0 or quote_is_over(q, now_ns):
         return False
     v = verdict_read(t, source, symbol)
     return (verdict_kind(&v) == VERDICT_CONFIRMED and is_about(&v, q.recv_ns)

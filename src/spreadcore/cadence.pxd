@@ -5,10 +5,16 @@
 # the two longest of the bucket that fills and of the one before it; the longest *usual* pause is
 # the second longest of the four, so one outlier is not usual. What is learnt goes into every slot
 # (Quote.flags): readers need no table of their own, and what was true when a pair fell silent
-# stays so. Times are kept in the slot's unit, rounded up: 16 bits hold eleven minutes.
+# stays so. Times are kept in the slot's unit of pauses, rounded up: 16 bits hold eleven minutes.
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
-from spreadcore.quotes cimport PAUSE_UNIT_NS
+from spreadcore.quotes cimport (
+    LIMIT_AT,
+    LIMIT_LEARNT,
+    LIMIT_UNIT_NS,
+    PAUSE_AT,
+    PAUSE_UNIT_NS,
+)
 
 cdef enum:
     KNOWN_AFTER = 16            # pauses until the limit is learnt, and at least so many a bucket
@@ -23,7 +29,7 @@ cdef struct Cadence:            # 48 bytes
     int64_t heard_ns            # where the pause began that lasts; 0: the next quote ends none
     int64_t longer_ns           # a longer pause changes what is known; -1: any does
     int64_t turn_ns             # from here on the bucket may turn over
-    uint64_t word               # limit and usual pause, as they stand in Quote.flags
+    uint64_t word               # limit, LIMIT_LEARNT and usual pause, as they stand in Quote.flags
     uint16_t longest[2]         # of this bucket
     uint16_t before[2]          # of the one before
     uint32_t n                  # pauses in this bucket
@@ -84,4 +90,5 @@ cdef inline void cadence_tell(Cadence* c, uint16_t floor, uint16_t cap) noexcept
         limit = floor
     if limit > cap:
         limit = cap
-    c.word = <uint64_t>limit << 32 | <uint64_t>usual << 48
+    c.word = (<uint64_t>(limit * (PAUSE_UNIT_NS // LIMIT_UNIT_NS)) << LIMIT_AT | LIMIT_LEARNT
+              | <uint64_t>usual << PAUSE_AT)

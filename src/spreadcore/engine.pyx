@@ -73,7 +73,7 @@ from spreadcore.limits cimport at_least, at_most, below, limit_at
 from spreadcore.quotes cimport (
     QUOTE_BUSY,
     Quotes,
-    quote_limit_ns,
+    quote_learnt,
     quote_pause_ns,
     quote_read,
     quote_slot,
@@ -349,7 +349,7 @@ cdef bint is_frozen(EngineCore* e, size_t source, size_t row, const Quote* leg,
     cdef Quote other
     cdef double then
     cdef int known = 0, moved = 0
-    if (quote_limit_ns(leg) == 0 or now_ns - leg.recv_ns <= quote_pause_ns(leg)
+    if (not quote_learnt(leg) or now_ns - leg.recv_ns <= quote_pause_ns(leg)
             or now_ns - leg.recv_ns <= FROZEN_AFTER_MS * 1_000_000):
         return False
     while x != end:
@@ -392,8 +392,8 @@ cdef size_t compare(EngineCore* e, size_t source, size_t row, int64_t now_ns,
         tally(e, C_BUSY)
         return 0
     mine_stands = tradable(&e.rule, source, row, &mine, now_ns)
-    heard = quote_limit_ns(&mine) != 0 and is_another(e, source, row, &mine)
-    if which != CHANGED and quote_limit_ns(&mine) != 0:
+    heard = quote_learnt(&mine) and is_another(e, source, row, &mine)
+    if which != CHANGED and quote_learnt(&mine):
         remember_all(e, source, row, heard, now_ns)
     while x != end:
         if which == CHANGED or which == JUDGED or which == x.edge or (

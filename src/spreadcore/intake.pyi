@@ -41,6 +41,21 @@ class SourceIntake:
         id_kind: int,
         recv_ns: int,
     ) -> int: ...
+    def put(
+        self,
+        symbol: int,
+        link: int,
+        bid_px: float,
+        bid_qty: float,
+        ask_px: float,
+        ask_qty: float,
+        venue_ns: int,
+        update_id: int,
+        recv_ns: int,
+        *,
+        valid_ms: int = 0,
+        average: bool = False,
+    ) -> int: ...
     def decline(self, reason: int, n: int = 1) -> None: ...
     def flush(self, now_ns: int) -> None: ...
     def empty_all(self) -> int: ...

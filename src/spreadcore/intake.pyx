@@ -13,9 +13,16 @@ from spreadcore.dirty cimport DirtySet
 from spreadcore.health cimport Health
 from spreadcore.layout cimport QuoteSlot
 from spreadcore.lines cimport LINE_BYTES, new_lines
-from spreadcore.quotes cimport PAUSE_UNIT_NS, Quotes
+from spreadcore.quotes cimport (
+    AVERAGE_PRICE,
+    LIMIT_AT,
+    LIMIT_UNIT_NS,
+    LINK_BITS,
+    PAUSE_UNIT_NS,
+    Quotes,
+)
 from spreadcore.symbols cimport names_forget, names_free, names_put
-from spreadcore.tradable cimport stale_limit_ns
+from spreadcore.tradable cimport LONGEST_SILENCE_S, stale_limit_ns
 from spreadcore.layout import DECLINED, SOURCE_COUNTERS
 from spreadcore.errors import CoreError, TableFull
 
@@ -51,10 +58,25 @@ cdef inline void mark(Intake* k, size_t symbol, int64_t recv_ns) noexcept nogil:
     k.n_unflushed += 1
 
 
-cdef inline int price_fault(const Fields* f) noexcept nogil:
-    """-1 for a good two-sided top, else the reason."""
-    if isnan(f.bid_px) or isnan(f.ask_px) or isnan(f.bid_qty) or isnan(f.ask_qty):
+cdef inline bint is_good(double px, double qty) noexcept nogil:
+    return isfinite(px) and isfinite(qty) and px > 0 and qty > 0
+
+
+cdef int one_side_fault(const Fields* f) noexcept nogil:
+    """-1 for a quote of one good side and none at all of the other, else the reason."""
+    cdef bint no_bid = isnan(f.bid_px) and isnan(f.bid_qty)
+    cdef bint no_ask = isnan(f.ask_px) and isnan(f.ask_qty)
+    if no_bid == no_ask:
         return D_ONE_SIDED
+    if is_good(f.ask_px, f.ask_qty) if no_bid else is_good(f.bid_px, f.bid_qty):
+        return -1
+    return D_BAD_PRICE
+
+
+cdef inline int price_fault(const Fields* f, bint one_side_will_do) noexcept nogil:
+    """-1 for a good top, of two sides unless one will do, else the reason."""
+    if isnan(f.bid_px) or isnan(f.ask_px) or isnan(f.bid_qty) or isnan(f.ask_qty):
+        return one_side_fault(f) if one_side_will_do else D_ONE_SIDED
     if not (isfinite(f.bid_px) and isfinite(f.ask_px) and isfinite(f.bid_qty)
             and isfinite(f.ask_qty)):
         return D_BAD_PRICE
@@ -66,10 +88,9 @@ cdef inline int price_fault(const Fields* f) noexcept nogil:
 
 
 cdef inline bint storable(const Quote* q) noexcept nogil:
-    """Still finite and above zero, once in coins and per coin."""
-    return (isfinite(q.bid_px) and isfinite(q.ask_px) and isfinite(q.bid_qty)
-            and isfinite(q.ask_qty) and q.bid_px > 0 and q.ask_px > 0 and q.bid_qty > 0
-            and q.ask_qty > 0)
+    """Still finite and above zero, once in coins and per coin; a side that is missing stays so."""
+    return ((is_good(q.bid_px, q.bid_qty) or isnan(q.bid_px))
+            and (is_good(q.ask_px, q.ask_qty) or isnan(q.ask_px)))
 
 
 cdef inline bint is_old(const Intake* k, const SymbolState* s, const Fields* f) noexcept nogil:
@@ -104,6 +125,15 @@ cdef bint has_restarted(Intake* k, SymbolState* s, uint32_t link, const Fields* 
 
 cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
                        int64_t recv_ns) noexcept nogil:
+    return take(k, symbol, link, f, recv_ns, NULL)
+
+
+cdef int take(Intake* k, size_t symbol, uint32_t link, const Fields* f, int64_t recv_ns,
+              const uint64_t* own) noexcept nogil:
+    """own: what the quote says of itself in its flags, one side will do; NULL: it has to be a top.
+
+    A limit of its own stands in place of the one that is learnt.
+    """
     cdef SymbolState* s
     cdef QuoteSlot* slot
     cdef Quote q
@@ -132,7 +162,7 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
         s.id_kind = f.id_kind
         s.last_venue_ns = f.venue_ns
     slot = quote_slot(&k.quotes, k.source, symbol)
-    fault = price_fault(f)
+    fault = price_fault(f, own != NULL)
     q.bid_px = f.bid_px / s.multiplier
     q.ask_px = f.ask_px / s.multiplier
     q.bid_qty = f.bid_qty * s.qty_scale
@@ -140,17 +170,21 @@ cdef int intake_accept(Intake* k, size_t symbol, uint32_t link, const Fields* f,
     if fault < 0 and not storable(&q):
         fault = D_BAD_PRICE
     if fault >= 0:
-        quote_write_empty(slot, link)   # the old top is gone, whatever the new one is
+        # the old top is gone, whatever the new one is
+        quote_write_empty(slot, link & LINK_BITS)
         s.cadence.heard_ns = 0
         mark(k, symbol, recv_ns)
         count(&k.health.counters[C_EMPTIED], 1)
         return decline(k, fault)
     q.venue_ns = f.venue_ns
     q.recv_ns = recv_ns
-    q.flags = link
+    q.flags = link & LINK_BITS
     if k.cap:
         cadence_heard(&s.cadence, recv_ns, k.floor, k.cap)
-        q.flags |= s.cadence.word
+        if own == NULL or own[0] >> LIMIT_AT == 0:
+            q.flags |= s.cadence.word
+    if own != NULL:
+        q.flags |= own[0]
     quote_write(slot, &q)
     s.last_recv_ns = recv_ns
     s.quotes += 1
@@ -307,6 +341,25 @@ cdef class SourceIntake:
         f.venue_ns, f.update_id, f.id_kind = venue_ns, update_id, id_kind
         return intake_accept(&self.intake, symbol, link, &f, recv_ns)
 
+    def put(self, size_t symbol, uint32_t link, double bid_px, double bid_qty, double ask_px,
+            double ask_qty, int64_t venue_ns, int64_t update_id, int64_t recv_ns, *,
+            valid_ms=0, bint average=False):
+        """As accept(), for a source whose quotes may have one side, and say of themselves:
+
+        valid_ms: the age from which it is not true any more, whoever stands by it (whole ms, up to
+        600,000; 0: the source's rule). average: its prices are averages for its sizes, not the
+        touch. A missing side is NaN in price and size. CoreError for a valid_ms beyond.
+        """
+        if type(valid_ms) is not int or not 0 <= valid_ms <= LONGEST_SILENCE_S * 1000:
+            raise CoreError(
+                f"symbol {symbol}: valid_ms {valid_ms}, expected whole ms from 0 to "
+                f"{LONGEST_SILENCE_S * 1000}")
+        cdef Fields f
+        cdef uint64_t own = <uint64_t>valid_ms << LIMIT_AT | (AVERAGE_PRICE if average else 0)
+        f.bid_px, f.bid_qty, f.ask_px, f.ask_qty = bid_px, bid_qty, ask_px, ask_qty
+        f.venue_ns, f.update_id, f.id_kind = venue_ns, update_id, 0
+        return take(&self.intake, symbol, link, &f, recv_ns, &own)
+
     def decline(self, int reason, uint64_t n=1):
         """Count a frame that the caller declined: index into layout.DECLINED."""
         if not 0 <= reason < N_DECLINED:
@@ -441,7 +494,7 @@ cdef class SourceIntake:
         return found
 
     cdef int64_t _own_ns(self, const SymbolState* s) noexcept:
-        return <int64_t>(s.cadence.word >> 32 & 0xFFFF) * PAUSE_UNIT_NS
+        return <int64_t>(s.cadence.word >> LIMIT_AT) * LIMIT_UNIT_NS
 
     def _empty(self, size_t symbol):
         self.intake.states[symbol].cadence.heard_ns = 0

@@ -40,7 +40,7 @@ cdef struct Quote:              # 56 bytes, guarded by QuoteSlot.seq
     double ask_qty
     int64_t venue_ns            # the venue's Unix time, 0 where it gives none
     int64_t recv_ns             # our CLOCK_BOOTTIME when the socket was read; 0 = empty
-    uint64_t flags              # bits 0-31: link; in 10 ms, as learnt: 32-47 age limit, 48-63 pause
+    uint64_t flags              # link, age limit and what they are, see layout.QUOTE_FLAGS
 
 cdef struct QuoteSlot:          # one line; index symbol * n_sources + source
     uint64_t seq                # odd while its one writer is inside

@@ -45,6 +45,14 @@ RECORD_KINDS = (
     "kill",              # the kill switch was thrown
     "event",             # what else the tracker writes down
 )
+# bits of Quote.flags: name, first bit, how many
+QUOTE_FLAGS = (
+    ("link", 0, 26),     # number of the socket
+    ("average", 26, 1),  # 1: prices are averages for the sizes, not the touch
+    ("learnt", 27, 1),   # 1: the age limit is learnt of the pair; 0: the quote says it itself
+    ("pause_10ms", 28, 16),  # how long the pair is usually quiet at most, as learnt
+    ("limit_ms", 44, 20),    # the age up to which it may be true; 0: its source's alone
+)
 # why a track ended, as it stands in CLOSE rows
 REASONS = (
     "", "CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING", "HALTED",

@@ -9,6 +9,13 @@ from typing import NamedTuple
 from spreadcore.atomics cimport load_acquire
 
 from spreadcore.errors import CoreError, TableFull
+from spreadcore.layout import QUOTE_FLAGS
+
+if QUOTE_FLAGS != (
+        ("link", 0, LINK_BITS.bit_length()), ("average", AVERAGE_PRICE.bit_length() - 1, 1),
+        ("learnt", LIMIT_LEARNT.bit_length() - 1, 1),
+        ("pause_10ms", PAUSE_AT, PAUSE_BITS.bit_length()), ("limit_ms", LIMIT_AT, 64 - LIMIT_AT)):
+    raise ImportError("quotes: bits of the flags differ from layout.QUOTE_FLAGS")
 
 
 class QuoteTuple(NamedTuple):
@@ -25,17 +32,27 @@ class QuoteTuple(NamedTuple):
     @property
     def link(self):
         """The number of the socket that it came by."""
-        return self.flags & 0xFFFFFFFF
+        return self.flags & LINK_BITS
+
+    @property
+    def average(self):
+        """Whether its prices are averages for its sizes; else they are those of the touch."""
+        return bool(self.flags & AVERAGE_PRICE)
 
     @property
     def limit_s(self):
-        """The age up to which it may be true, as learnt; 0: its source's limit alone counts."""
-        return (self.flags >> 32 & 0xFFFF) * PAUSE_UNIT_NS / 1e9
+        """The age up to which it may be true, as learnt; 0 where nothing is learnt."""
+        return (self.flags >> LIMIT_AT) / 1e3 if self.flags & LIMIT_LEARNT else 0.0
+
+    @property
+    def valid_ms(self):
+        """The age up to which it may be true, as it says itself; 0: it says nothing."""
+        return 0 if self.flags & LIMIT_LEARNT else self.flags >> LIMIT_AT
 
     @property
     def pause_s(self):
         """How long its pair is usually quiet at most; 0 where nothing is learnt."""
-        return (self.flags >> 48) * PAUSE_UNIT_NS / 1e9
+        return (self.flags >> PAUSE_AT & PAUSE_BITS) * PAUSE_UNIT_NS / 1e9
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop

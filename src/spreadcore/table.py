@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spreadcore.dtypes import dtype_of
 from spreadcore.funding import FundingRates
-from spreadcore.layout import FIELDS
+from spreadcore.layout import FIELDS, QUOTE_FLAGS
 from spreadcore.quotes import Quotes
 from spreadcore.region import ROOT, Region, instance_dir
 
@@ -27,13 +27,35 @@ def attach(instance: str = "default", root: str = ROOT) -> Table:
     return Table(Region(instance_dir(instance, root), "quotes"))
 
 
+def valid_ms(flags: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return from a column `flags` the age up to which each quote is true, as it says itself.
+
+    uint64, in ms; 0: it says nothing.
+    """
+    found: np.ndarray[Any, Any] = _bits(flags, "limit_ms") * (1 - _bits(flags, "learnt"))
+    return found
+
+
+def is_average(flags: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return from a column `flags` whether prices are averages for their sizes, not the touch."""
+    found: np.ndarray[Any, Any] = _bits(flags, "average") == 1
+    return found
+
+
+def _bits(flags: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+    first, n = next((first, n) for other, first, n in QUOTE_FLAGS if other == name)
+    bits: np.ndarray[Any, Any] = flags >> first & (1 << n) - 1
+    return bits
+
+
 class Table:
     """Live columns `[symbol_id, source_id]`, each a read-only view of shared memory.
 
     bid_px, ask_px: float64, quote currency per coin, NaN when empty. bid_qty, ask_qty: float64,
     coins. venue_ns: int64, the venue's Unix time. recv_ns: int64, CLOCK_BOOTTIME, 0 when empty.
     seq, flags: uint64. Views change while you look and may tear between columns; snapshot()
-    does not tear. Names of the ids are in generated/symbols.txt.
+    does not tear. valid_ms and average are of the flags now, no views. Names of the ids are in
+    generated/symbols.txt.
     """
 
     bid_px: np.ndarray[Any, Any]
@@ -60,6 +82,16 @@ class Table:
     def shape(self) -> tuple[int, int]:
         """(n_symbols, n_sources)."""
         return self._region.n_symbols, self._region.n_sources
+
+    @property
+    def valid_ms(self) -> np.ndarray[Any, Any]:
+        """valid_ms() of the flags."""
+        return valid_ms(self.flags)
+
+    @property
+    def average(self) -> np.ndarray[Any, Any]:
+        """is_average() of the flags."""
+        return is_average(self.flags)
 
     @property
     def superseded(self) -> bool:

@@ -1,6 +1,7 @@
 # When a quote may be traded on: its source's beat is young, it is not empty, and either it is older
-# neither than the source allows nor than it says of itself, or its venue has stood by it since. One
-# rule for the engine (which signals) and the tracker (which follows).
+# neither than the source allows nor than is learnt of its pair, or its venue has stood by it since.
+# One that says for how long it is true is never so for longer, whoever stands by it. One rule for
+# the engine (which signals) and the tracker (which follows).
 #
 # While rounds of the audit come, no quote of the source is true for longer than the time within
 # which it would have been confirmed; without them what is learnt has to do.

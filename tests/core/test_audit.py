@@ -8,6 +8,7 @@ from spreadcore.layout import AUDIT_FIGURES, DECLINED, NOT_JUDGED
 from spreadcore.watch import PairWatch
 
 from core.test_engine import MS, PERP, SPOT, SYMBOL, Rig, S, T
+from flags import flags_of
 
 NONE = VerdictTuple("none", "", 0, 0)
 CONFIRM_S, ASK_S, ANSWER_S = 60.0, 5.0, 2.0
@@ -105,7 +106,7 @@ def test_heard_or_confirmed(make_instance, verdict, age_s, limit_s, round_age_s,
     for source in (SPOT, PERP):
         instance.health.beat(source, T)
     instance.quotes.write(PERP, SYMBOL, 100.0, 101.0, 1.0, 1.0, 0, T)
-    flags = int(limit_s * 100) << 32
+    flags = flags_of(limit_s=limit_s)
     instance.quotes.write(SPOT, SYMBOL, 99.0, 100.0, 1.0, 1.0, 0, recv_ns, flags)
     instance.audit.set(SPOT, "round_ns", T - int(round_age_s * S))
     if verdict:

@@ -12,6 +12,7 @@ from spreadcore.layout import SECTIONS
 from spreadcore.spread import edge_gross_bps
 from spreadcore.watch import PairWatch
 
+from flags import flags_of
 from pairs import Pairs
 
 S = 10**9
@@ -48,13 +49,13 @@ class Rig:
             self.health.beat(source, at)
 
     def put(self, source, bid, ask, *, at=T, qty=10.0, bid_qty=None, ask_qty=None, symbol=SYMBOL,
-            mark=True, limit_s=0.0, pause_s=0.0):  # fmt: skip
+            mark=True, limit_s=0.0, pause_s=0.0, valid_ms=0):  # fmt: skip
         """Store a quote, and mark it unless the writer is to have died before.
 
         limit_s, pause_s: what the feed has learnt of a pair whose source says nothing while nothing
-        changes.
+        changes. valid_ms: what the quote says of itself.
         """
-        flags = round(limit_s * 100) << 32 | round(pause_s * 100) << 48
+        flags = flags_of(limit_s=limit_s, pause_s=pause_s, valid_ms=valid_ms)
         bid_qty = qty if bid_qty is None else bid_qty
         ask_qty = qty if ask_qty is None else ask_qty
         self.quotes.write(source, symbol, bid, ask, bid_qty, ask_qty, 0, at, flags)
@@ -328,6 +329,27 @@ def test_the_shorter_of_both_limits_counts(rig, own_s, source_s):
     assert [] == rig.turn()
     rig.put(SPOT, 99.9, 100.0, at=T - 10 * S, limit_s=own_s)
     assert 1 == len(rig.turn())
+
+
+@pytest.mark.parametrize("own", [SPOT, PERP])
+def test_a_quote_signals_until_its_own_validity_is_over(rig, own):
+    prices = (99.9, 100.0) if own == SPOT else (101.0, 101.1)
+    rig.spread()
+    for age_ns, n_signals in ((300 * MS + 1, 0), (300 * MS, 1)):
+        rig.put(own, *prices, at=T - age_ns, valid_ms=300)
+        assert n_signals == len(rig.turn())
+    rig.active.move(SYMBOL, SIGNALLED, FREE)
+    rig.put(own, *prices, at=T - 300 * MS - 1)  # without it: the source's rule
+    assert 1 == len(rig.turn())
+
+
+def test_a_spread_that_is_being_confirmed_ends_with_its_quotes_validity(instance):
+    for valid_ms, n_signals in ((400, 0), (600, 1)):
+        rig = Rig(instance, confirm_s=0.5)
+        rig.active.move(SYMBOL, SIGNALLED, FREE)
+        rig.spread(valid_ms=valid_ms)
+        assert [] == rig.turn()
+        assert n_signals == len(rig.turn(T + 500 * MS))
 
 
 def test_stale_limits_are_of_known_sources(rig):

@@ -73,6 +73,17 @@ def test_no_signal_on_a_leg_that_all_others_left(make_instance, n_others, spot_s
     assert list(range(n_others)) == [s.edge // 64 for s in market.turn(LATER)]
 
 
+def test_a_quote_that_says_for_how_long_it_is_true_is_in_no_doubt(make_instance):
+    """Its silence says nothing: nobody expects another one before it is over."""
+    market = Market(make_instance, 1).start()
+    market.put(SPOT, 99.99, 100.01, at=T, valid_ms=5_000)
+    assert [] == market.turn(T)
+    assert [0] == market.move(LATER, 102.0, PERP)
+    assert 0 == market.counted("frozen")
+    market.active.move(SYMBOL, SIGNALLED, FREE)
+    assert [] == market.move(T + 5 * S + 1, 102.0, PERP)
+
+
 def test_one_that_moves_alone_while_another_stays_is_a_signal(make_instance):
     market = Market(make_instance, 2).start()
     assert [0] == market.move(LATER, 102.0, PERP)

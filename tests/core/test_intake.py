@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import time
 
 import pytest
@@ -515,6 +516,91 @@ def test_a_refresh_ends_silence_and_a_bad_frame_does_not(feed):
     assert [] == feed.intake.silent(T + 2 * S, 1.0)
     feed(update_id=2, bid=NAN, at=T + 2 * S)
     assert [SYMBOL] == feed.intake.silent(T + 2 * S + 1, 1.0)
+
+
+# -- quotes that say something of themselves (for how long that holds is in laws/test_freshness.py)
+
+
+def put(feed, *, bid=(100.0, 3.0), ask=(100.5, 4.0), link=1, update_id=-1, at=T, **own):
+    return feed.intake.put(SYMBOL, link, *bid, *ask, 7, update_id, at, **own)
+
+
+@pytest.mark.parametrize("valid_ms", [0, 1, 300, 65_536, 600_000])
+@pytest.mark.parametrize("average", [False, True])
+def test_a_quote_says_for_how_long_it_is_true_and_what_its_price_is(feed, valid_ms, average):
+    assert ACCEPTED == put(feed, link=9, valid_ms=valid_ms, average=average)
+    found = feed.quote()
+    assert (100.0, 100.5, 3.0, 4.0, 7, T) == found[:6]
+    assert (9, valid_ms, average, 0.0) == (found.link, found.valid_ms, found.average, found.limit_s)
+    assert [SYMBOL] == feed.dirty()
+    feed(at=T + 1)  # the next one says nothing
+    assert (0, False) == (feed.quote().valid_ms, feed.quote().average)
+
+
+@pytest.mark.parametrize("valid_ms", [-1, 600_001, 2**64, 300.5, NAN, True, "300", None])
+def test_a_validity_is_whole_ms_up_to_ten_minutes(feed, valid_ms):
+    said = f"symbol 5: valid_ms {valid_ms}, expected whole ms from 0 to 600000"
+    with pytest.raises(CoreError, match=f"^{re.escape(said)}$"):
+        put(feed, valid_ms=valid_ms)
+    assert feed.is_empty
+
+
+def test_a_quote_of_one_side_leaves_the_other_empty(feed):
+    none = (NAN, NAN)
+    feed.intake.add_symbol(SYMBOL, 10.0, 2.0)
+    assert ACCEPTED == put(feed, bid=none)
+    assert [10.05, 8.0] == [feed.quote().ask_px, feed.quote().ask_qty]
+    assert math.isnan(feed.quote().bid_px)
+    assert math.isnan(feed.quote().bid_qty)
+    assert ACCEPTED == put(feed, ask=none)
+    assert [10.0, 6.0] == [feed.quote().bid_px, feed.quote().bid_qty]
+    assert math.isnan(feed.quote().ask_px)
+    assert math.isnan(feed.quote().ask_qty)
+
+
+@pytest.mark.parametrize(("name", "bid", "ask"), [
+    ("one_sided", (NAN, NAN), (NAN, NAN)),
+    ("one_sided", (NAN, 3.0), (100.5, 4.0)),
+    ("bad_price", (100.0, NAN), (NAN, NAN)),
+    ("bad_price", (NAN, NAN), (0.0, 4.0)),
+    ("bad_price", (NAN, NAN), (100.5, INF)),
+    ("bad_price", (1e308, 3.0), (NAN, NAN)),
+    ("bad_price", (100.0, 3.0), (INF, 4.0)),
+    ("crossed", (100.6, 3.0), (100.5, 4.0)),
+])  # fmt: skip
+def test_a_bad_quote_that_says_something_of_itself_empties_the_slot(feed, name, bid, ask):
+    feed.intake.add_symbol(SYMBOL, 0.1, 1.0)
+    put(feed, link=1)
+    assert reason(name) == put(feed, bid=bid, ask=ask, link=3, valid_ms=300, average=True)
+    assert feed.is_empty
+    assert 3 == feed.quote().flags
+
+
+def test_ids_of_such_quotes_pass_the_same_gate(feed):
+    assert ACCEPTED == put(feed, update_id=5, valid_ms=300)
+    assert reason("old_id") == put(feed, update_id=4, valid_ms=300)
+    assert REFRESHED == put(feed, update_id=5, at=T + 1, valid_ms=400)
+    assert (T + 1, 400) == (feed.quote().recv_ns, feed.quote().valid_ms)
+
+
+def test_a_validity_stands_in_place_of_what_is_learnt(instance):
+    feed = Feed(instance, learn_to_s=600.0)
+    put(feed, valid_ms=300)
+    assert (300, 0.0, 0.0) == (feed.quote().valid_ms, feed.quote().limit_s, feed.quote().pause_s)
+    put(feed, average=True)
+    assert (0, 120.0, True) == (feed.quote().valid_ms, feed.quote().limit_s, feed.quote().average)
+
+
+def test_a_number_of_a_socket_beyond_its_bits_says_nothing_of_the_quote(feed):
+    """A recording may have any; whose the slot is goes by the whole number."""
+    feed(link=2**32 - 1)
+    assert (2**26 - 1, 0, False) == (
+        feed.quote().link, feed.quote().valid_ms, feed.quote().average)  # fmt: skip
+    feed(link=2**32 - 1, bid=NAN)
+    assert 2**26 - 1 == feed.quote().flags
+    feed(link=2**32 - 1)
+    assert 0 == feed.intake.empty_link(2**26 - 1, True)
+    assert 1 == feed.intake.empty_link(2**32 - 1, True)
 
 
 # -- how much silence is health, learnt (the law is in laws/test_gate.py)

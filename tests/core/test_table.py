@@ -9,6 +9,9 @@ import pytest
 import spreadcore
 from spreadcore import region
 from spreadcore.errors import CoreError, LayoutMismatch, RegionMissing
+from spreadcore.table import is_average, valid_ms
+
+from flags import flags_of
 
 FLOATS = ("bid_px", "ask_px", "bid_qty", "ask_qty")
 KINDS = {name: "float64" for name in FLOATS} | {
@@ -65,6 +68,24 @@ def test_a_column_that_is_none(table):
     with pytest.raises(AttributeError, match="'Table' object has no attribute 'mid_px'|mid_px"):
         _ = table.mid_px
     assert set(KINDS) <= set(dir(table))
+
+
+def test_what_a_quote_says_of_itself(table, instance):
+    words = {(6, 3): flags_of(9, valid_ms=300, average=True), (5, 2): flags_of(9, limit_s=20.0)}
+    for (source, symbol), word in words.items():
+        instance.quotes.write(source, symbol, *QUOTE[:6], word)
+    valid, average = np.zeros((16, 8)), np.zeros((16, 8), dtype=bool)
+    valid[3, 6], average[3, 6] = 300, True
+    taken = table.snapshot()["flags"]
+    for found in (table.valid_ms, valid_ms(taken)):
+        assert (valid == found).all()
+    for found in (table.average, is_average(taken)):
+        assert (average == found).all()
+    quote = instance.quotes.read(6, 3)
+    assert (9, 300, True, 0.0, 0.0) == (
+        quote.link, quote.valid_ms, quote.average, quote.limit_s, quote.pause_s)  # fmt: skip
+    quote = instance.quotes.read(5, 2)
+    assert (9, 0, False, 20.0) == (quote.link, quote.valid_ms, quote.average, quote.limit_s)
 
 
 def test_a_snapshot_is_a_copy_with_the_same_columns(table, instance):

@@ -14,6 +14,7 @@ from spreadcore.tracks import CONVERGED, EXPIRED, LOST, NOT_TRADING, UNPROVEN, T
 from spreadcore.trackstats import StatsReader, StatsTuple
 from spreadcore.watch import PairWatch
 
+from flags import flags_of
 from spreadscan.clock import iso_utc
 from spreadscan.tracker import SNAPSHOTS
 
@@ -113,6 +114,19 @@ def test_a_price_that_is_not_tradable_ends_nothing(market):
     market.add(7, T)
     assert [] == market.sample(T + 31 * S).ended  # stale from 30 s on, and no beat
     assert 0 == market.table.stats(0).tradable_looks
+
+
+def test_a_leg_past_its_own_validity_is_not_followed(market):
+    """A pool's quote: true for 300 ms, whatever its source allows; then the track is lost."""
+    market.spread(7, 40.0, T)
+    market.instance.quotes.write(SPOT, 7, NAN, 100.0, NAN, 4.0, 0, T, flags_of(valid_ms=300))
+    market.add(7, T)
+    found = []
+    for ms in (300, 301, 2_300, 2_301):
+        market.beat(T + ms * S // 1000)
+        found += [(ms, e[1]) for e in market.sample(T + ms * S // 1000).ended]
+        assert 1 == market.table.stats(0).tradable_looks
+    assert [(2_301, LOST)] == found
 
 
 def test_unknown_fees_never_converge(market):

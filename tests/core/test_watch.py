@@ -7,9 +7,12 @@ from spreadcore.errors import TableFull
 from spreadcore.spread import edge_exit_bps, edge_gross_bps
 from spreadcore.watch import PairWatch
 
+from flags import flags_of
+
 T = 10**12
 S = 10**9
 SPOT, PERP, SYMBOL = 0, 1, 5
+LEARNT = flags_of(limit_s=20.0)
 
 
 @pytest.fixture
@@ -42,8 +45,8 @@ def test_nothing_is_tradable_before_a_look(watch):
 
 def test_ages_are_those_of_tradable_quotes(watch, instance):
     instance.quotes.write(PERP, 6, 1.0, 1.1, 1.0, 1.0, 0, T - 10 * S - 1)  # of its source's 10 s
-    instance.quotes.write(SPOT, 6, 1.0, 1.1, 1.0, 1.0, 0, T - 20 * S - 1, 2000 << 32)  # of its 20 s
-    instance.quotes.write(SPOT, 7, 1.0, 1.1, 1.0, 1.0, 0, T - 20 * S, 2000 << 32)
+    instance.quotes.write(SPOT, 6, 1.0, 1.1, 1.0, 1.0, 0, T - 20 * S - 1, LEARNT)  # of its 20 s
+    instance.quotes.write(SPOT, 7, 1.0, 1.1, 1.0, 1.0, 0, T - 20 * S, LEARNT)
     assert [] == watch.ages(SPOT, T)
     watch.refresh(T)
     assert [3, 20 * S] == watch.ages(SPOT, T)
@@ -57,7 +60,7 @@ def test_ages_are_those_of_tradable_quotes(watch, instance):
 def test_a_leg_is_judged_by_its_own_limit_too(watch, instance):
     watch.refresh(T)
     for age, stands in ((20 * S, True), (20 * S + 1, False)):
-        instance.quotes.write(SPOT, SYMBOL, 99.9, 100.0, 1.0, 2.0, 0, T - age, 2000 << 32)
+        instance.quotes.write(SPOT, SYMBOL, 99.9, 100.0, 1.0, 2.0, 0, T - age, LEARNT)
         assert stands == watch.read(SPOT, SYMBOL, PERP, SYMBOL, T).tradable
 
 

@@ -12,6 +12,8 @@ import pytest
 from spreadcore.intake import SourceIntake
 from spreadcore.layout import DECLINED
 
+from flags import flags_of
+
 SOURCE, SYMBOL = 1, 5
 T = 10**12
 S = 10**9
@@ -54,7 +56,8 @@ class Plain:
             return ONE_SIDED
         if self.cap_s:
             self._learn(at)
-        self.flags = link | self._limit() << 32 | self._usual() << 48 if self.cap_s else link
+        learnt = {"limit_s": self._limit() / 100, "pause_s": self._usual() / 100}
+        self.flags = flags_of(link, **learnt if self.cap_s else {})
         return int(again)
 
     def no_book(self, link: int) -> None:
