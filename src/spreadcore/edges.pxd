@@ -68,6 +68,5 @@ cdef class EdgeIndex:
         size_t _n_converted     # edges of rules with a conversion
         bint _sorted
 
-    cdef int compress(self) except -1
     cdef int _add(self, size_t edge, size_t buy_source, size_t buy_row, size_t sell_source,
                   size_t sell_row, size_t rule) except -1

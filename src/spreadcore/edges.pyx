@@ -159,46 +159,53 @@ cdef class EdgeIndex:
             at += 1
         return found
 
-    cdef int compress(self) except -1:
-        """Sort the edges by slot, as the engine walks them; where any came since the last time."""
+    def compress(self):
+        """Sort the edges by slot, as the engine walks them; where any came since the last time.
+
+        An index that the engine takes between two turns is compressed before, or that is done
+        then: some ms for 100,000 edges. Without the GIL, on an index that nobody else has yet.
+        """
         cdef EdgeMap* m = &self.map
-        cdef size_t n_slots = <size_t>m.n_sources * m.n_rows
-        cdef size_t slot, edge
-        cdef uint32_t at = 0, n
-        cdef const Legs* legs
-        cdef Conversion c
         if self._sorted:
-            return 0
+            return
         free(m.slot_edges)
         m.slot_edges = <SlotEdge*>malloc(
             max(1, 2 * self.n_in_use + self._n_converted) * sizeof(SlotEdge))
         if m.slot_edges == NULL:
             raise MemoryError
-        memset(m.first, 0, (n_slots + 1) * sizeof(uint32_t))
-        for edge in range(m.n_edges):
-            legs = m.legs + edge
-            if legs.buy_row != NO_ROW:
-                m.first[<size_t>legs.buy_row * m.n_sources + legs.buy_source] += 1
-                m.first[<size_t>legs.sell_row * m.n_sources + legs.sell_source] += 1
-                c = conversion_of(m, legs.rule)
-                if c.leg != NO_LEG:
-                    m.first[<size_t>c.row * m.n_sources + c.source] += 1
-        for slot in range(n_slots):         # counts become ends, which the last pass draws down
-            n = m.first[slot]
-            at += n
-            m.first[slot] = at
-        m.first[n_slots] = at
-        for edge in range(m.n_edges, 0, -1):
-            legs = m.legs + edge - 1
-            if legs.buy_row != NO_ROW:
-                put(m, <uint32_t>(edge - 1), legs, BUYS)
-                put(m, <uint32_t>(edge - 1), legs, SELLS)
-                put(m, <uint32_t>(edge - 1), legs, CONVERTS)
+        with nogil:
+            sort(m)
         self._sorted = True
-        return 0
 
 
-cdef void put(EdgeMap* m, uint32_t edge, const Legs* legs, uint8_t side) noexcept:
+cdef void sort(EdgeMap* m) noexcept nogil:
+    cdef size_t n_slots = <size_t>m.n_sources * m.n_rows
+    cdef size_t slot, edge
+    cdef uint32_t at = 0
+    cdef const Legs* legs
+    cdef Conversion c
+    memset(m.first, 0, (n_slots + 1) * sizeof(uint32_t))
+    for edge in range(m.n_edges):
+        legs = m.legs + edge
+        if legs.buy_row != NO_ROW:
+            m.first[<size_t>legs.buy_row * m.n_sources + legs.buy_source] += 1
+            m.first[<size_t>legs.sell_row * m.n_sources + legs.sell_source] += 1
+            c = conversion_of(m, legs.rule)
+            if c.leg != NO_LEG:
+                m.first[<size_t>c.row * m.n_sources + c.source] += 1
+    for slot in range(n_slots):         # counts become ends, which the last pass draws down
+        at += m.first[slot]
+        m.first[slot] = at
+    m.first[n_slots] = at
+    for edge in range(m.n_edges, 0, -1):
+        legs = m.legs + edge - 1
+        if legs.buy_row != NO_ROW:
+            put(m, <uint32_t>(edge - 1), legs, BUYS)
+            put(m, <uint32_t>(edge - 1), legs, SELLS)
+            put(m, <uint32_t>(edge - 1), legs, CONVERTS)
+
+
+cdef void put(EdgeMap* m, uint32_t edge, const Legs* legs, uint8_t side) noexcept nogil:
     """Put an edge before those that a slot of it has already; CONVERTS: where it has one."""
     cdef Conversion c = conversion_of(m, legs.rule)
     cdef size_t row = legs.buy_row if side == BUYS else legs.sell_row

@@ -515,6 +515,20 @@ cdef void forget_others(EngineCore* e, const EdgeMap* before) noexcept nogil:
             confirm_forget(e.confirm, edge)
 
 
+cdef size_t look_at_new(EngineCore* e, const EdgeMap* before, int64_t now_ns) noexcept nogil:
+    """Evaluate every edge that the index before had not, or as another; returns how many."""
+    cdef const Legs* legs
+    cdef size_t edge, n = 0
+    look_at_beats(&e.rule, now_ns)
+    for edge in range(e.map.n_edges):
+        legs = e.map.legs + edge
+        if legs.buy_row != NO_ROW and not same_legs(legs, before.legs + edge):
+            n += compare(e, legs.buy_source, legs.buy_row, now_ns, edge)
+    wake_readers(e)
+    send_questions(e)
+    return n
+
+
 cdef void look_at_answers(EngineCore* e, int64_t now_ns) noexcept nogil:
     """Look again at slots of which the audit has found out something: no quote has changed."""
     cdef unsigned int rows[TAKE]
@@ -700,10 +714,12 @@ cdef class Engine:
             raise MemoryError
         self._owned += (audit, questions, answers)
 
-    def replace_index(self, EdgeIndex index not None):
+    def replace_index(self, EdgeIndex index not None, now_ns=None):
         """Compare the edges of another index from the next turn on; not beside a running turn.
 
-        As many edges and rows as the one before. scan() then looks at edges that are new.
+        As many edges and rows as the one before; what takes time is best done before, see
+        EdgeIndex.compress(). now_ns: look at every edge that is new, as of then; else that is left
+        to scan() or to the sweep. Returns at how many it looked.
         """
         cdef EngineCore* e = &self.core
         if (index.map.n_sources != e.quotes.n_sources or index.map.n_rows > e.quotes.n_symbols
@@ -719,8 +735,15 @@ cdef class Engine:
                 f"{e.map.n_edges} and {e.map.n_rows} as before")
         index.compress()
         cdef EdgeIndex before = index if self._index is None else self._index
+        cdef const EdgeMap* others = &before.map
+        cdef int64_t at_ns = -1 if now_ns is None else now_ns
+        cdef size_t n = 0
         self._index, e.map = index, index.map
-        forget_others(e, &before.map)
+        with nogil:
+            forget_others(e, others)
+            if at_ns >= 0:
+                n = look_at_new(e, others, at_ns)
+        return n
 
     def set_rule(self, size_t rule, double fees_bps, double threshold_bps, double converge_bps):
         """Set the fees of both legs and the limits on net, in bps, of the edges with that rule."""

@@ -6,6 +6,7 @@ is refused with a sentence; the one in use stays, and the new one is tried again
 
 import logging
 import threading
+from collections.abc import Callable
 
 from spreadcore import Instance
 
@@ -21,10 +22,15 @@ _AGAIN_NS = 5_000_000_000
 
 
 class Reload:
-    """The newest usable set of one process, of all its roles. lists: what is in use now."""
+    """The newest usable set of one process, of all its roles. lists: what is in use now.
+
+    prepare: is given each newer set before it is in use, by whichever thread loads it; for what
+    takes time to make of a set.
+    """
 
     def __init__(self, config: Config, lists: Lists, instance: Instance) -> None:
         self.lists = lists
+        self.prepare: Callable[[Lists], None] = lambda _: None
         self._config = config
         self._control = instance.control
         region = instance.region("control")
@@ -45,7 +51,9 @@ class Reload:
             return self.lists
         self._again_at_ns = now_ns() + _AGAIN_NS
         try:
-            self.lists = self._load(self._control.reload_generation)
+            found = self._load(self._control.reload_generation)
+            self.prepare(found)
+            self.lists = found
             self._told = ""
         except SpreadError as error:
             if str(error) != self._told:

@@ -116,6 +116,18 @@ def test_pairs_of_a_new_index_are_compared_and_others_no_more(rig):
     assert FREE == rig.state
 
 
+def test_only_what_is_new_in_an_index_is_looked_at(rig):
+    rig.spread(mark=False)
+    rig.spread(symbol=SYMBOL + 1, mark=False)
+    assert 0 == rig.engine.replace_index(index_of((0, SYMBOL)), T)
+    assert 1 == rig.engine.replace_index(index_of((0, SYMBOL), (0, SYMBOL + 1)), T)
+    [signal] = rig.turn()
+    assert SYMBOL + 1 == signal.edge
+    assert 2 == rig.engine.scan(T)
+    [signal] = rig.turn()
+    assert SYMBOL == signal.edge
+
+
 def test_the_index_before_may_be_gone(rig):
     for n in range(50):
         rig.engine.replace_index(index_of((0, SYMBOL), (1, n)))

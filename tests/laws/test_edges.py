@@ -158,11 +158,16 @@ def test_the_engine_compares_what_the_graph_says_through_reloads(
             assert instance.active.move(edge, SIGNALLED, new)
             model.state[edge] = new
         if rng.random() < 0.1:
+            before = model.graph
             if rng.random() < 0.5:  # what converts is another slot, or another leg
                 model.rates = some_rates(rng)
                 model.graph = {e: x for e, x in model.graph.items() if x[2] not in model.rates}
             model.graph = changed(rng, model.graph, model.rates)
-            engine.replace_index(index_of(model.graph, model.rates))
+            new = {e for e, legs in model.graph.items() if before.get(e, ())[:2] != legs[:2]}
+            if rng.random() < 0.5:
+                assert len(new) == engine.replace_index(index_of(model.graph, model.rates), NOW)
+                assert model.look(new) == taken(instance)
+            assert 0 == engine.replace_index(index_of(model.graph, model.rates))
             assert len(model.graph) == engine.scan(NOW)
             assert model.look(set(model.graph)) == taken(instance)
     assert evaluated > 100 or len(model.graph) < 10

@@ -135,6 +135,23 @@ def test_look_never_waits_and_loads_once(rig: Rig, monkeypatch: pytest.MonkeyPat
     assert threading.main_thread() not in loads
 
 
+def test_what_takes_time_is_made_of_a_set_before_it_is_in_use(rig: Rig) -> None:
+    rig.write(lists_of(2, okx_spot=(A, C)))
+    rig.control.reload_generation = 2
+    made = []
+
+    def make(lists: Lists) -> None:
+        made.append((lists.generation, rig.reload.lists.generation, threading.current_thread()))
+
+    rig.reload.prepare = make
+    deadline = time.monotonic() + 10
+    while rig.reload.newest().generation == 1 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    [(of, in_use, thread)] = made
+    assert (2, 1, 2) == (of, in_use, rig.reload.lists.generation)
+    assert threading.main_thread() is not thread
+
+
 @pytest.mark.parametrize(
     ("lists", "asked", "sentence"),
     [

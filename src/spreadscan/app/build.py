@@ -347,6 +347,7 @@ def make_index(
             index.set_conversion(rule, conversion)
         rules.append(EdgeRule(fees, *config.limits_bps(enabled[direction_id])))
     index.add_all(b"".join(records))
+    index.compress()
     return index, rules
 
 
@@ -392,7 +393,11 @@ def make_engine(config: Config, lists: Lists, instance: Instance, audited: bool 
 
 
 class EngineRunner:
-    """The compiled engine in its loop; run() blocks its thread, without the GIL."""
+    """The compiled engine in its loop; run() blocks its thread, without the GIL.
+
+    The index of newer lists is made by the thread that loads them, so that the engine stands still
+    for no longer than it takes to swap the two and to look at what is new.
+    """
 
     def __init__(self, config: Config, reload: Reload, instance: Instance) -> None:
         self._config = config
@@ -400,6 +405,8 @@ class EngineRunner:
         self._generation = reload.lists.generation
         self._instance = instance
         self._role = instance.health.role("engine")
+        self._newest: tuple[int, EdgeIndex, list[EdgeRule]] | None = None
+        reload.prepare = self._prepare
         self.engine = make_engine(config, reload.lists, instance)
 
     def run(self, stop: Callable[[], bool]) -> None:
@@ -410,20 +417,23 @@ class EngineRunner:
         self.engine.scan(now_ns())
         while not stop():
             health.beat(self._role, now_ns())
-            self._take(self._reload.newest())
+            self._reload.newest()
+            self._take()
             self.engine.run(_RUN_FOR_S, settings.spin_us, settings.park_ms, settings.coalesce_us)
         health.beat(self._role, now_ns(), "off")
 
-    def _take(self, lists: Lists) -> None:
-        """Between turns: compare the pairs of newer lists from now on, and all of them once."""
-        if lists.generation <= self._generation:
+    def _prepare(self, lists: Lists) -> None:
+        self._newest = lists.generation, *make_index(self._config, lists, self._instance)
+
+    def _take(self) -> None:
+        """Between turns: compare the edges of newer lists from now on, and what is new at once."""
+        if self._newest is None or self._newest[0] == self._generation:
             return
-        index, rules = make_index(self._config, lists, self._instance)
-        self.engine.replace_index(index)
+        generation, index, rules = self._newest
         set_rules(self.engine, rules)
-        self.engine.scan(now_ns())
-        self._generation = lists.generation
-        self._instance.health.acknowledge(self._role, lists.generation)
+        self.engine.replace_index(index, now_ns())
+        self._generation = generation
+        self._instance.health.acknowledge(self._role, generation)
 
 
 def roles_of(config: Config, lists: Lists, layout: str) -> Mapping[str, tuple[int, ...]]:

@@ -1,9 +1,11 @@
 """What build makes of the settings: fees, limits, confirmation; the audit with its files."""
 
 import asyncio
+import threading
 import time
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM
@@ -36,8 +38,9 @@ class Market:
             instance=instance.name,
             tiers={"free": dict.fromkeys(VENUES, 0.0)}, account_tier="free", **settings,
         )  # fmt: skip
-        reload = Reload(config, lists, instance)
-        self.engine = build.EngineRunner(config, reload, instance).engine
+        self.reload = Reload(config, lists, instance)
+        self.runner = build.EngineRunner(config, self.reload, instance)
+        self.engine = self.runner.engine
         self.now = now_ns()
         for source in EIGHT:
             bid = 99.9 if source.kind == "spot" else 101.0
@@ -56,6 +59,34 @@ class Market:
 @pytest.fixture
 def instance(make_instance):
     return make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
+
+
+def test_an_index_of_newer_lists_is_made_before_the_engine_takes_it(instance, monkeypatch) -> None:
+    """Else all sources would wait while it is made."""
+    market = Market(instance, engine=Engine(park_ms=1.0))
+    made, looked = [], []
+
+    def make(config, lists, of, made_by=build.make_index):
+        made.append((lists.generation, threading.current_thread()))
+        return made_by(config, lists, of)
+
+    def stop():
+        looked.append(instance.health.info(instance.health.role("engine"))["acked_generation"])
+        if len(looked) == 2:
+            market.reload.lists = newer
+            thread = threading.Thread(target=market.reload.prepare, args=(newer,))
+            thread.start()
+            thread.join()
+        return len(looked) == 4
+
+    edges = [edge for edge in market.reload.lists.edges if TWELVE[edge.id].name == "okx->mexc"]
+    newer = msgspec.structs.replace(market.reload.lists, generation=2, edges=tuple(edges))
+    monkeypatch.setattr(build, "make_index", make)
+    market.runner.run(stop)
+    [(generation, thread)] = made
+    assert (2, [1, 1, 2, 2]) == (generation, looked)
+    assert threading.current_thread() is not thread
+    assert len(edges) == market.engine.scan(market.now)
 
 
 def test_a_direction_has_its_own_threshold_or_that_of_the_engine(instance) -> None:
