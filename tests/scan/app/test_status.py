@@ -8,6 +8,7 @@ from rich.console import Console
 from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS, TRACKER_COUNTERS
 from spreadcore.opentracks import OpenTuple
 
+from flags import flags_of
 from known import DIRECTIONS, SOURCE_BY_NAME, every_edge
 from spreadscan.app.build import begin_run
 from spreadscan.app.status import (
@@ -91,7 +92,7 @@ def test_pairs_are_those_that_are_fresh(instance, config):
     source_id, now = SOURCE_BY_NAME[name].id, now_ns()
     ages_s = {0: 0.0, 1: 5.0, 2: 9.0, 3: 11.0, 4: 500.0}
     for symbol, age_s in ages_s.items():
-        own = 1000 << 32  # 10 s, as learnt
+        own = flags_of(limit_s=10.0)
         at = now - round(age_s * 1e9)
         instance.quotes.write(source_id, symbol, 99.9, 100.0, 3.0, 3.0, 0, at, own)
     found = status(instance, config)["sources"][name]

@@ -7,6 +7,7 @@ from spreadcore import active
 from spreadcore.engine import Engine
 from spreadcore.spread import edge_gross_bps
 
+from flags import flags_of
 from pairs import Pairs
 from scan.tracker.conftest import EDGES, FEES_BPS, MEXC_FUTURES, MS, OKX_SPOT, START_NS, SYMBOLS, S
 from spreadscan import config
@@ -200,7 +201,7 @@ def test_lost_when_a_pair_is_silent_for_longer_than_it_ever_is(market):
     """Its source says nothing while nothing changes: the limit stands in its quote."""
     tracker = market.started()
     market.signal(0, 40.0)
-    limit = 100 << 32  # a second
+    limit = flags_of(limit_s=1.0)
     market.instance.quotes.write(MEXC_FUTURES, 0, 100.4, 100.5, 3.0, 4.0, 0, market.now, limit)
     market.step(tracker, 16)
     assert ("LOST", "3.200000") == tuple(market.events()[1][c] for c in ("reason", "duration_s"))
