@@ -102,7 +102,7 @@ def bench_reload(
             write_lists(tmp_path, market, NAMES, generation=generation, without=gone[window + 1])
             instance.control.reload_generation = generation
             busy.append(max(gaps_ms(instance, WINDOW_S)))
-            assert not late_roles(instance, ROLES, generation)
+            assert not late_roles(instance, Config(), ROLES, generation)
         assert all(instance.health.counters(s.id)["reconnects"] == 0 for s in SOURCES)
     what = f"{len(gone[0])} pairs go and {len(gone[0])} come"
     for name, of in (("median", statistics.median), ("worst", max)):
