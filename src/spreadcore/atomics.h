@@ -63,6 +63,10 @@ static inline uint32_t sc_fetch_add32(uint32_t *p, uint32_t v) {
     return atomic_fetch_add_explicit(SC_ATOMIC(uint32_t, p), v, memory_order_seq_cst);
 }
 
+static inline uint32_t sc_swap32(uint32_t *p, uint32_t v) {
+    return atomic_exchange_explicit(SC_ATOMIC(uint32_t, p), v, memory_order_seq_cst);
+}
+
 static inline uint8_t sc_load8_acquire(const uint8_t *p) {
     return atomic_load_explicit(SC_ATOMIC(uint8_t, p), memory_order_acquire);
 }

@@ -15,6 +15,7 @@ cdef extern from "atomics.h" nogil:
     void store32_seq_cst "sc_store32_seq_cst" (uint32_t* p, uint32_t v) noexcept
     void store32_release "sc_store32_release" (uint32_t* p, uint32_t v) noexcept
     uint32_t fetch_add32 "sc_fetch_add32" (uint32_t* p, uint32_t v) noexcept  # seq_cst
+    uint32_t swap32 "sc_swap32" (uint32_t* p, uint32_t v) noexcept         # seq_cst
 
     uint8_t load8_acquire "sc_load8_acquire" (const uint8_t* p) noexcept
     bint cas8 "sc_cas8" (uint8_t* p, uint8_t old, uint8_t new) noexcept

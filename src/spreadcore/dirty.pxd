@@ -12,6 +12,13 @@
 # and waits on the value read. Either that look sees the writer's bit, or, in the seq_cst order, the
 # look precedes the OR, so the writer's later load sees sleeping = 1, adds one and wakes; a wait on
 # an outdated value returns at once. The time-out is a net for a writer killed in between.
+#
+# One wakes for all: a writer that sees `sleeping` swaps it to 0, and only who took the 1 wakes.
+# The others' bits are set already, and the engine, once awake, takes all bits before it parks
+# again. Who finds 0 may leave it at that: either the engine has not parked, and its look after
+# sleeping = 1 comes after this writer's OR; or somebody has taken the 1 and is about to wake it.
+# One that is killed between the two leaves the engine to its time-out, as one that is killed
+# before them does.
 from libc.errno cimport EINTR
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
@@ -24,6 +31,7 @@ from spreadcore.atomics cimport (
     load_seq_cst,
     store32_seq_cst,
     swap,
+    swap32,
 )
 from spreadcore.layout cimport WakeLines
 from spreadcore.region cimport Region
@@ -57,7 +65,8 @@ cdef inline void dirty_mark(const Dirty* d, size_t source, size_t symbol) noexce
 
 # after the marks of one socket read; returns 1 when the engine was parked and has been woken
 cdef inline bint dirty_wake(const Dirty* d) noexcept nogil:
-    if load32_seq_cst(&d.lines.sleeping) == 0:
+    # a look first: a swap would take the line from all that wake nobody
+    if load32_seq_cst(&d.lines.sleeping) == 0 or swap32(&d.lines.sleeping, 0) == 0:
         return False
     fetch_add32(&d.lines.wake, 1)
     futex_wake(&d.lines.wake)

@@ -9,7 +9,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from spreadcore.atomics cimport load_acquire, load_relaxed, store_release
+from spreadcore.atomics cimport load_acquire, load_relaxed, store_relaxed, store_release
 from spreadcore.layout cimport RingLines, Signal
 from spreadcore.region cimport Region
 
@@ -35,15 +35,23 @@ cdef struct Ring:
     uint64_t seen_head          # consumer's copy
     uint64_t seen_tail          # producer's copy
 
-# producer: fills record.sequence
+# producer: fills record.sequence. Word by word: a wide copy of what has just been stored in narrow
+# pieces waits for them (6 times the whole push)
 cdef inline int ring_push(Ring* r, Signal* record) noexcept nogil:
     cdef uint64_t head = load_relaxed(&r.lines.head)
+    cdef uint64_t* to
+    cdef uint64_t word
+    cdef int i
     if head - r.seen_tail > r.mask:
         r.seen_tail = load_acquire(&r.lines.tail)   # pairs with ring_advance
         if head - r.seen_tail > r.mask:
             return RING_FULL
+    to = <uint64_t*>(r.records + (head & r.mask))
+    store_relaxed(to, head)     # the sequence
+    for i in range(1, <int>(sizeof(Signal) // 8)):
+        memcpy(&word, <const char*>record + 8 * i, 8)
+        store_relaxed(to + i, word)
     record.sequence = head
-    memcpy(r.records + (head & r.mask), record, sizeof(Signal))
     store_release(&r.lines.head, head + 1)          # pairs with ring_peek
     return RING_OK
 
