@@ -28,7 +28,7 @@ BODIES = {
     "active": "`uint8[n_edges]`, see the states below",
     "health": "`HealthSlot[n_sources + 32]`, see the roles below",
     "control": "`ControlWords`",
-    "pauses": "`int64[n_sources]`, `int64[256]` by direction id, `int64[n_edges]`: CLOCK_BOOTTIME "
+    "pauses": "`int64[n_sources]`, `int64[8192]` by direction id, `int64[n_edges]`: CLOCK_BOOTTIME "
     "until which no signal leaves; 0 = it may. Reserved: nobody reads or writes it yet",
     "oms": "`OmsStatus`. Reserved, as `pauses`",
     "engine_stream": "`WakeLines`; `StreamLines`; `StreamRecord[4096]`",

@@ -14,6 +14,7 @@ cdef struct FundingTable:
     FundingSlot* slots          # index symbol * n_sources + source
     uint32_t n_sources
     uint32_t n_symbols
+    uint64_t perpetuals         # bit per source: its rows pay funding; those of others never do
 
 cdef inline FundingSlot* funding_slot(const FundingTable* t, size_t source,
                                       size_t symbol) noexcept nogil:
@@ -30,14 +31,23 @@ cdef inline int funding_read_at(const FundingSlot* slot, Funding* f, int64_t now
         f[0] = Funding(NAN, 0, 0)
     return rc
 
-# what the seller of the perpetual receives at its next payment, in bps of the notional; NaN where
-# that is not known, no longer known, or just being written
+# what longs pay shorts at the next payment of a row, in bps of the notional; NaN where that is not
+# known, no longer known, or just being written
 cdef inline double funding_bps(const FundingTable* t, size_t source, size_t symbol,
                                int64_t now_ns) noexcept nogil:
     cdef Funding f
     cdef uint64_t at
+    if not t.perpetuals >> source & 1:
+        return 0.0
     funding_read_at(funding_slot(t, source, symbol), &f, now_ns, &at)
     return f.rate * 1e4
+
+# what an edge receives: its short leg's next payment less that of its long leg
+cdef inline double funding_of_edge(const FundingTable* t, size_t buy_source, size_t buy_row,
+                                   size_t sell_source, size_t sell_row,
+                                   int64_t now_ns) noexcept nogil:
+    return (funding_bps(t, sell_source, sell_row, now_ns)
+            - funding_bps(t, buy_source, buy_row, now_ns))
 
 cdef class FundingRates:
     cdef:

@@ -23,14 +23,19 @@ class FundingTuple(NamedTuple):
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
 cdef class FundingRates:
-    """Funding slots of a mapped `funding` section. One writer per source, any readers."""
+    """Funding slots of a mapped `funding` section. One writer per source, any readers.
 
-    def __cinit__(self, Region region not None):
+    perpetuals: bit n where the rows of source id n pay funding; those of other sources never do.
+    Where it is not given all do, and a row that nobody writes is not known.
+    """
+
+    def __cinit__(self, Region region not None, uint64_t perpetuals=0xFFFFFFFFFFFFFFFF):
         if region.section != "funding":
             raise CoreError(f"funding: section {region.section!r}, expected 'funding'")
         self.table.slots = <FundingSlot*>region.body()
         self.table.n_sources = region.header().n_sources
         self.table.n_symbols = region.header().n_symbols
+        self.table.perpetuals = perpetuals
         self.region = region
         region.hold()
 
@@ -68,6 +73,18 @@ cdef class FundingRates:
         """
         self.slot(source, symbol)
         return funding_bps(&self.table, source, symbol, now_ns)
+
+    def edge_bps(self, size_t buy_source, size_t buy_row, size_t sell_source, size_t sell_row,
+                 int64_t now_ns):
+        """Return what the leg that is sold receives next less what the other pays, in bps.
+
+        Each at its own next payment; a leg that is no perpetual pays nothing. NaN where one is not
+        known as of now_ns (CLOCK_BOOTTIME).
+        """
+        self.slot(buy_source, buy_row)
+        self.slot(sell_source, sell_row)
+        return funding_of_edge(
+            &self.table, buy_source, buy_row, sell_source, sell_row, now_ns)
 
     def snapshot_into(self, unsigned char[::1] out not None, int64_t now_ns):
         """Copy every slot torn-free into `out` (n_symbols * n_sources slots of 32 bytes).

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    LAYOUT_VERSION = 6
+    LAYOUT_VERSION = 7
     MAX_SOURCES = 64
     MAX_SYMBOLS = 65536         # rows of a source: symbol ids, or numbers of its listings
     MAX_EDGES = 1 << 20
@@ -16,7 +16,7 @@ cdef enum:
     N_OTHER_ROLES = 32          # health slots after the sources: engine, tracker, supervisor, ...
     N_FIGURES = 32              # u64 figures that the audit tells of a source
     N_OMS_WORDS = 510           # u64 words of the order manager's status
-    N_CLASSES = 256             # of edges, that may be paused
+    N_CLASSES = 8192            # of edges, that may be paused: direction ids are below
     STREAM_RECORDS = 4096       # of a stream: how far a reader may fall behind; a power of two
 
 cdef struct Header:             # first 64 bytes of every section file
@@ -118,7 +118,7 @@ cdef struct OpenTrack:          # 120 bytes, guarded by TrackSlot.seq
     double gross_bps
     double net_bps
     double exit_bps
-    double funding_bps          # what the seller receives next; not in net
+    double funding_bps          # what the legs receive next; not in net
     double peak_net_bps         # until now
     uint32_t buy_age_ms         # of the legs' quotes, whole ms; 2^32 - 1: there is none
     uint32_t sell_age_ms

@@ -19,7 +19,7 @@ class OpenTuple(NamedTuple):
     track: sequence of its signal in the ring of the instance. edge: index of its byte in the active
     table. state: one of layout.TRACK_STATES. What comes after looked_ns is of the last look at both
     legs, of the signal before the first; NaN where there is none. Ages: whole ms, -1 where there is
-    no quote. funding_bps: what the seller receives next, not in net. unproven: as in SignalTuple.
+    no quote. funding_bps: what the legs receive next, not in net. unproven: as in SignalTuple.
     """
 
     track: int

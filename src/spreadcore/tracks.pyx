@@ -18,7 +18,7 @@ from spreadcore.audit cimport (
     verdict_read,
 )
 from spreadcore.conversion cimport NO_LEG
-from spreadcore.funding cimport FundingRates, funding_bps
+from spreadcore.funding cimport FundingRates, funding_of_edge
 from spreadcore.layout cimport OpenTrack, Verdict
 from spreadcore.limits cimport below, limit_at
 from spreadcore.opentracks cimport (
@@ -239,8 +239,9 @@ cdef class TrackTable:
                 stats_look(&t.stats, pair.tradable, pair.gross_bps, t.head.fees_bps,
                            pair_size(found), age_ms(&pair.buy, now_ns),
                            age_ms(&pair.sell, now_ns), now_ns, self._grid_ns)
-                received = funding_bps(
-                    &self._funding.table, t.legs.sell_source, t.legs.sell_row, now_ns)
+                received = funding_of_edge(
+                    &self._funding.table, t.legs.buy_source, t.legs.buy_row,
+                    t.legs.sell_source, t.legs.sell_row, now_ns)
                 open_look(t, found, now_ns, received)
                 if rows:
                     if now_ns - t.rowed_ns >= self._gap_ns:

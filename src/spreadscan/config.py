@@ -113,10 +113,14 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DirectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of one direction; absent = those of [engine]."""
+    """A class of edges: one direction, or all of some kind (docs/architecture.md#directions).
+
+    Absent = as the next wider class that fits has it; without one: true, limits of [engine].
+    """
 
     threshold_bps: float | None = None
     converge_bps: float | None = None
+    enabled: bool | None = None  # false: not compared
 
 
 class Tracker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,7 +182,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feeds: Feeds = Feeds()
     audit: Audit = Audit()
     engine: Engine = Engine()
-    directions: dict[str, DirectionSettings] = {}  # by name: "okx->mexc"
+    directions: dict[str, DirectionSettings] = {}  # by name: "okx->mexc", "perpetual->perpetual"
     tracker: Tracker = Tracker()
     record: Record = Record()
     cpu: Cpu = Cpu()
@@ -187,7 +191,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def catalogue(self) -> Catalogue:
-        """Which sources and directions there are, enabled or not."""
+        """Which sources and directions there can be, enabled or not."""
         return built_in()
 
     @property
@@ -196,9 +200,26 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def enabled_directions(self) -> tuple[Direction, ...]:
-        """Directions whose two sources are both enabled."""
+        """Directions that are compared: both sources enabled; built in or of a class; not off."""
         names = set(self.sources)
-        return tuple(d for d in self.catalogue.directions if {d.buy.name, d.sell.name} <= names)
+        found = []
+        for direction in self.catalogue.direction_at.values():
+            if {direction.buy.name, direction.sell.name} <= names:
+                classes = self.classes_of(direction)
+                if (direction.built_in or classes) and self._of(classes, "enabled", True):
+                    found.append(direction)
+        return tuple(found)
+
+    def classes_of(self, direction: Direction) -> tuple[str, ...]:
+        """Return the names of [directions] that a direction is of, the closest first."""
+        fits = [(-closeness, name) for name in self.directions
+                if (closeness := direction.closeness(name))]  # fmt: skip
+        return tuple(name for _, name in sorted(fits))
+
+    def _of(self, classes: Sequence[str], key: str, default: Any) -> Any:
+        """Return the value of the first class that has one."""
+        values = (getattr(self.directions[name], key) for name in classes)
+        return next((value for value in values if value is not None), default)
 
     @property
     def simulated(self) -> bool:
@@ -212,10 +233,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def limits_bps(self, direction: Direction) -> tuple[float, float]:
         """Return (threshold_bps, converge_bps) of a direction."""
-        own = self.directions.get(direction.name, DirectionSettings())
-        threshold = self.engine.threshold_bps if own.threshold_bps is None else own.threshold_bps
-        converge = self.engine.converge_bps if own.converge_bps is None else own.converge_bps
-        return threshold, converge
+        classes = self.classes_of(direction)
+        return (
+            self._of(classes, "threshold_bps", self.engine.threshold_bps),
+            self._of(classes, "converge_bps", self.engine.converge_bps),
+        )
 
     def hash(self) -> str:
         """Return a short text that changes with any setting; it stands in OPEN rows."""
@@ -375,9 +397,11 @@ def _field_type(struct: Any, key: str, path: str, origin: str) -> Any:
         inner = get_args(struct)[1]
         if _is_table(inner):  # [tiers]: names of the user's own
             return inner
-        known = list(built_in().direction if inner is DirectionSettings else built_in().source)
-        if key not in known:
-            raise _unknown(path, key, known, origin)
+        if inner is DirectionSettings:
+            if fault := built_in().class_fault(key):
+                raise ConfigError(f"{origin}: unknown key {path!r}, {fault}")
+        elif key not in built_in().source:
+            raise _unknown(path, key, list(built_in().source), origin)
         return inner
     fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
     if key not in fields:
@@ -555,8 +579,8 @@ def _check_sources(config: Config, refuse: Callable[[str, str], None]) -> None:
     if not config.enabled_directions:
         refuse(
             "sources",
-            f"{', '.join(config.sources) or 'none'}, expected a spot and a futures source of "
-            "different exchanges",
+            f"{', '.join(config.sources) or 'none'}, expected both of a direction: a spot and a "
+            "futures source of different exchanges, or what [directions] names",
         )
 
 
@@ -617,14 +641,38 @@ def _is_loopback(url: str) -> bool:
 def _check_directions(
     config: Config, origins: Mapping[str, str], refuse: Callable[[str, str], None]
 ) -> None:
-    for direction in config.catalogue.directions:
+    for direction in dict.fromkeys((*config.catalogue.directions, *config.enabled_directions)):
+        classes = config.classes_of(direction)
+        _refuse_rivals(config, direction, classes, refuse)
         threshold, converge = config.limits_bps(direction)
         if not converge < threshold:
-            own = f"directions.{direction.name}"
-            keys = (f"{own}.converge_bps", f"{own}.threshold_bps", "engine.converge_bps")
-            key = next((k for k in (*keys, "engine.threshold_bps") if k in origins), keys[2])
+            own = [f"directions.{name}.{key}" for name in classes
+                   for key in ("converge_bps", "threshold_bps")]  # fmt: skip
+            keys = (*own, "engine.converge_bps", "engine.threshold_bps")
             refuse(
-                key,
+                next((key for key in keys if key in origins), "engine.converge_bps"),
                 f"converge_bps {converge} of {direction.name}, expected below threshold_bps "
                 f"{threshold}",
             )
+
+
+def _refuse_rivals(
+    config: Config, direction: Direction, classes: Sequence[str], refuse: Callable[[str, str], None]
+) -> None:
+    """Refuse two classes that fit a direction alike and say different things of it."""
+    for key in DirectionSettings.__struct_fields__:
+        having = [name for name in classes if getattr(config.directions[name], key) is not None]
+        for name in having[1:]:
+            if direction.closeness(name) < direction.closeness(having[0]):
+                break
+            ours, theirs = (getattr(config.directions[n], key) for n in (having[0], name))
+            if ours != theirs:
+                refuse(
+                    f"directions.{having[0]}.{key}",
+                    f"{_toml(ours)}, and {_toml(theirs)} of {name}, which fits "
+                    f"{direction.name} as closely: expected one of them, or a section of its own",
+                )
+
+
+def _toml(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

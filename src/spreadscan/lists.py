@@ -154,6 +154,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     exclude: tuple[str, ...]
     majors: tuple[str, ...]
     identity: str  # hash of what a human has confirmed; "" = nothing
+    directions: tuple[str, ...] = ()  # that were compared
 
     def same_market(self, source: str, other: "Origin") -> bool:
         """Return True where both have the source from the same hosts: addresses in common."""
@@ -192,6 +193,8 @@ def differences(found: Origin | None, wanted: Origin) -> list[Difference]:
         told.append(Difference(f"it is without {', '.join(missing)}", not both))
     if beyond := [source for source in found.hosts if source not in wanted.hosts]:
         told.append(Difference(f"it has {', '.join(beyond)} besides", False))
+    if lacks := _not_compared(found, wanted):
+        told.append(Difference(f"it does not compare {lacks}", False))
     if set(found.majors) != set(wanted.majors):
         was, now = (", ".join(o.majors) or "none" for o in (found, wanted))
         told.append(Difference(f"its lists had to have {was}, not {now}", False))
@@ -204,6 +207,18 @@ def _moved(old: Hosts, new: Hosts) -> tuple[str, str]:
     if set(old.rest).isdisjoint(new.rest):
         return old.rest[0], new.rest[0]
     return old.ws[0], new.ws[0]
+
+
+def _not_compared(found: Origin, wanted: Origin) -> str:
+    """Return the directions between sources of both that the set is without, in words."""
+    missing = [
+        direction.name
+        for direction in map(built_in().direction.__getitem__, wanted.directions)
+        if direction.name not in found.directions
+        and {direction.buy.name, direction.sell.name} <= set(found.hosts)
+    ]
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    return ", ".join(missing[:3]) + more
 
 
 def _universe(origin: Origin) -> tuple[set[str], set[str]]:
@@ -295,9 +310,8 @@ def encode_edges(directions: Collection[int], edges: Sequence[Edge]) -> bytes:
     u32 count, then per edge u32 id, u16 direction, u8 buy and u8 sell source, u32 buy row, u32 sell
     row, u32 retired (Unix s), u8 converted leg (0 neither, 1 buy, 2 sell), u8 source and u32 row of
     what converts it, ids rising."""
-    known = [d for d in built_in().directions if d.id in directions]
-    parts = [EDGES_MAGIC, struct.pack("<I", len(known))]
-    parts += [_CLASS.pack(*_legs(direction)) for direction in known]
+    parts = [EDGES_MAGIC, struct.pack("<I", len(directions))]
+    parts += [_CLASS.pack(*_legs(built_in().direction_at[d])) for d in sorted(directions)]
     parts.append(struct.pack("<I", len(edges)))
     for e in edges:
         parts.append(
@@ -510,7 +524,7 @@ def _decode_edges(content: bytes) -> tuple[dict[int, tuple[int, ...]], tuple[Edg
     """Return the symbol ids by direction, and all edges."""
     if content[:8] != EDGES_MAGIC:
         raise BadGenerated(f"edges.bin: begins {content[:8]!r}, expected {EDGES_MAGIC!r}")
-    known = {_legs(direction) for direction in built_in().directions}
+    known = set(map(_legs, built_in().direction_at.values()))
     (count,) = struct.unpack_from("<I", content, 8)
     at = 12 + count * _CLASS.size
     pairs: dict[int, list[int]] = {}

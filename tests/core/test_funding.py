@@ -40,6 +40,22 @@ def test_a_seller_pays_where_the_rate_is_below_zero(rates):
     assert pytest.approx(-3.0, rel=1e-15) == rates.bps(1, 0, 1)
 
 
+def test_an_edge_receives_what_its_short_leg_does_less_what_its_long_leg_pays(rates):
+    rates.write(1, 5, 0.0001, NEXT, 10)
+    rates.write(3, 5, -0.0002, NEXT, 20)
+    paying = FundingRates(rates.region, 0b1010)
+    assert pytest.approx(-3.0) == paying.edge_bps(1, 5, 3, 5, 1)
+    assert pytest.approx(3.0) == paying.edge_bps(3, 5, 1, 5, 1)
+    assert -2.0 == paying.edge_bps(0, 5, 3, 5, 1)  # spot pays nothing, known or not
+    assert -1.0 == paying.edge_bps(1, 5, 2, 5, 1)
+    assert 0.0 == paying.edge_bps(0, 5, 2, 5, 1)
+    assert math.isnan(paying.edge_bps(1, 5, 3, 5, 10))  # one is known no more
+    assert math.isnan(paying.edge_bps(1, 5, 3, 6, 1))
+    assert math.isnan(rates.edge_bps(0, 5, 3, 5, 1))  # who does not say what source 0 is
+    with pytest.raises(TableFull, match="source 4, symbol 5, expected below 4 and 64"):
+        paying.edge_bps(1, 5, 4, 5, 1)
+
+
 def test_a_new_table_knows_nothing(rates):
     assert rates.read(0, 0, 0) is None
     assert math.isnan(rates.bps(3, 63, 0))

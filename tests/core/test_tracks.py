@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from spreadcore import Instance, region
 from spreadcore.errors import CoreError, LayoutMismatch, TableFull
+from spreadcore.funding import FundingRates
 from spreadcore.opentracks import OpenTuple
 from spreadcore.spread import edge_gross_bps
 from spreadcore.tracks import CONVERGED, EXPIRED, LOST, NOT_TRADING, UNPROVEN, TrackTable
@@ -41,8 +42,8 @@ class Market:
         self.instance = instance
         self.watch = PairWatch(instance.quotes, instance.health, stale_after_s={PERP: 30.0})
         self.table = TrackTable(
-            self.watch, instance.funding, grid_ns=GRID, gap_ns=GAP, expire_after_ns=EXPIRE,
-            lost_after_ns=LOSE, tracks=tracks,
+            self.watch, FundingRates(instance.region("funding"), 1 << PERP), grid_ns=GRID,
+            gap_ns=GAP, expire_after_ns=EXPIRE, lost_after_ns=LOSE, tracks=tracks,
         )  # fmt: skip
 
     def beat(self, now_ns):

@@ -1,7 +1,11 @@
-"""Any graph of edges against a plain model: which signal, by quotes, sides and new indexes."""
+"""Any graph of edges against a plain model: which signal, by quotes, sides and new indexes.
+
+Then any catalogue: sources, what they list and classes, through discovery's numbers and reloads.
+"""
 
 import os
 import random
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -10,6 +14,15 @@ from spreadcore.active import FREE, SIGNALLED, TRACKED
 from spreadcore.edges import EdgeIndex
 from spreadcore.engine import Engine
 from spreadcore.layout import SECTIONS
+
+from known import SOURCES
+from spreadscan.app.build import make_engine, make_index
+from spreadscan.catalogue import KINDS, Source
+from spreadscan.config import Config, DirectionSettings, VenueSettings, from_tree
+from spreadscan.config import Engine as EngineSettings
+from spreadscan.discovery.ids import REUSE_AFTER_S, assign_edges
+from spreadscan.discovery.normalise import direction_pairs
+from spreadscan.lists import Edge, Lists
 
 N_SOURCES, N_ROWS, N_EDGES, N_RULES = 7, 9, 120, 5
 LIMIT_S = 10.0  # of a quote's age
@@ -171,3 +184,135 @@ def test_the_engine_compares_what_the_graph_says_through_reloads(
             assert len(model.graph) == engine.scan(NOW)
             assert model.look(set(model.graph)) == taken(instance)
     assert evaluated > 100 or len(model.graph) < 10
+
+
+# -- catalogues
+
+COINS = [f"C{row}-USDT" for row in range(N_ROWS)]
+N_CATALOGUE_EDGES = len(SOURCES) * (len(SOURCES) - 1) * N_ROWS
+Listed = dict[str, set[str]]  # coins by source
+
+
+def a_config(rng: random.Random) -> Config:
+    """Return any sources with any classes of which no two rival each other."""
+    sources = rng.sample(SOURCES, rng.randint(3, len(SOURCES)))
+    names = [f"{a.name}->{b.name}" for a, b in permutations(sources, 2)]
+    names += [f"{a}->{b}" for a in KINDS for b in KINDS]
+    one_kind = [(s.name, kind) for s in sources for kind in KINDS]
+    if rng.random() < 0.5:
+        names += [f"{source}->{kind}" for source, kind in one_kind]
+    else:
+        names += [f"{kind}->{source}" for source, kind in one_kind]
+    return Config(
+        sources=tuple(s.name for s in sources),
+        venues={s.name: VenueSettings(taker_bps=rng.uniform(0, 8)) for s in sources},
+        engine=EngineSettings(min_notional_usdt=0.0, sweep_s=0.0),
+        directions={
+            name: DirectionSettings(
+                threshold_bps=rng.choice((None, rng.uniform(5, 60))),
+                enabled=rng.choice((None, None, True, False)),
+            )
+            for name in rng.sample(names, rng.randint(1, 6))
+        },
+    )
+
+
+def limits_of(config: Config, buy: Source, sell: Source) -> tuple[float, float] | None:
+    """Return fees and threshold of a direction by the words of its rule, None: not compared."""
+    built_in = (buy.kind, sell.kind) == ("spot", "perpetual") and buy.exchange != sell.exchange
+    closest_first = (
+        [f"{buy.name}->{sell.name}"],
+        [f"{buy.name}->{sell.kind}", f"{buy.kind}->{sell.name}"],
+        [f"{buy.kind}->{sell.kind}"],
+    )
+    own = [config.directions[n] for names in closest_first for n in names if n in config.directions]
+    enabled = next((o.enabled for o in own if o.enabled is not None), bool(own) or built_in)
+    if not enabled:
+        return None
+    fees = sum(config.venues[s.name].taker_bps or 0.0 for s in (buy, sell))
+    given = (o.threshold_bps for o in own if o.threshold_bps is not None)
+    return fees, next(given, config.engine.threshold_bps)
+
+
+def wanted(config: Config, listed: Listed) -> dict[tuple[Slot, Slot], tuple[float, float]]:
+    """Return by legs the fees and the threshold of every edge that there has to be."""
+    sources = [s for s in SOURCES if s.name in config.sources]
+    return {
+        ((buy.id, row), (sell.id, row)): limits
+        for buy, sell in permutations(sources, 2)
+        if (limits := limits_of(config, buy, sell))
+        for row, coin in enumerate(COINS)
+        if coin in listed[buy.name] and coin in listed[sell.name]
+    }
+
+
+def lists_of(edges: tuple[Edge, ...]) -> Lists:
+    return Lists(
+        generation=1, names=tuple(COINS), retired=frozenset(), pairs={}, sources={}, edges=edges
+    )
+
+
+def any_listed(rng: random.Random, config: Config) -> Listed:
+    return {name: set(rng.sample(COINS, rng.randint(0, N_ROWS))) for name in config.sources}
+
+
+@pytest.fixture
+def room() -> Any:
+    name = f"test-catalogues-{os.getpid()}"
+    region.create(
+        name, n_sources=len(SOURCES), n_symbols=N_ROWS, n_edges=N_CATALOGUE_EDGES, force=True
+    )
+    yield Instance(name, writable=SECTIONS)
+    region.unlink(name)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_catalogue_is_compared_as_it_says_through_reloads(room: Instance, seed: int) -> None:
+    rng = random.Random(seed)
+    config = a_config(rng)
+    if config.enabled_directions:  # as a file, no sentence is said of it
+        tree = {name: {k: v for k, v in (("threshold_bps", own.threshold_bps),
+                                         ("enabled", own.enabled)) if v is not None}
+                for name, own in config.directions.items()}  # fmt: skip
+        written = from_tree({"sources": list(config.sources), "directions": tree}, "test")
+        assert config.enabled_directions == written.enabled_directions
+    unix_s, edges = 10**9, tuple[Edge, ...]()
+    numbers: dict[tuple[Slot, Slot], int] = {}
+    model = Model([])
+    model.state = [FREE] * N_CATALOGUE_EDGES
+    engine: Engine | None = None
+    for source in SOURCES:
+        room.health.beat(source.id, NOW)
+    for _ in range(6):
+        listed = any_listed(rng, config)
+        ids = {name: row for row, name in enumerate(COINS)}
+        pairs = {d: [ids[n] for n in names] for d, names in direction_pairs(config, listed).items()}
+        edges = assign_edges(config.catalogue, pairs, edges, unix_s)
+        unix_s += rng.choice((60, REUSE_AFTER_S))
+        found = {(e.buy, e.sell): e.id for e in edges if e.in_use}
+        expected = wanted(config, listed)
+        assert set(expected) == set(found)
+        kept = found.keys() & numbers.keys()
+        assert {legs: numbers[legs] for legs in kept} == {legs: found[legs] for legs in kept}
+        numbers = found
+        model.rules = list(expected.values())
+        model.graph = {found[legs]: (*legs, rule) for rule, legs in enumerate(expected)}
+        index = make_index(config, lists_of(edges), room)
+        if engine is None:
+            engine = make_engine(config, index, room, audited=False)
+        else:
+            engine.replace_index(index)
+        assert len(expected) == engine.scan(NOW)
+        assert model.look(set(model.graph)) == taken(room)
+        for _ in range(15):
+            slot = rng.choice(SOURCES).id, rng.randrange(N_ROWS)
+            bid = 100.0 * (1 + rng.uniform(-60, 60) / 1e4)
+            model.books[slot] = book = bid, bid * (1 + rng.uniform(0, 10) / 1e4)
+            room.quotes.write(*slot, *book, 1.0, 1.0, 0, NOW)
+            room.dirty.mark(*slot)
+            engine.turn(NOW)
+            assert model.look(model.of({slot})) == taken(room)
+        for edge in model.graph:
+            if model.state[edge] == SIGNALLED and rng.random() < 0.7:
+                assert room.active.move(edge, SIGNALLED, FREE)
+                model.state[edge] = FREE

@@ -77,10 +77,10 @@ def test_the_examples_in_default_toml_are_whole_and_valid(toml: Callable[..., st
     live = re.sub(r"^# (\[.+\]|[\w-]+ = .+)$", r"\1", text, flags=re.MULTILINE)
     config = load([toml(live)], environ={}).config
     assert {"binance-spot"} == set(config.venues)
-    assert {"okx->mexc"} == set(config.directions)
+    assert {"okx->mexc", "perpetual->perpetual"} == set(config.directions)
     assert {"vip1": {"okx-spot": 8.0, "okx-futures": 4.5}} == config.tiers
     assert {"USDC-USDT": {"binance-spot": 0.0}} == config.pair_taker_bps
-    for own in (config.venues["binance-spot"], config.directions["okx->mexc"]):
+    for own in (config.venues["binance-spot"], *config.directions.values()):
         assert None not in msgspec.structs.astuple(own)
 
 
@@ -219,6 +219,89 @@ def test_the_hash_does_not_depend_on_the_order_of_sections() -> None:
     assert forward.hash() == backward.hash()
 
 
+FOUR = ("okx-spot", "okx-futures", "mexc-spot", "mexc-futures")
+
+
+def compared(**more: Any) -> dict[str, tuple[float, float]]:
+    """Return name -> limits of the directions that are compared."""
+    settings = {"sources": list(FOUR), **more}
+    config = load(flags=settings, environ={}).config
+    return {d.name: config.limits_bps(d) for d in config.enabled_directions}
+
+
+def test_a_class_is_a_pair_of_sources_or_every_enabled_one_of_a_kind() -> None:
+    built_in = {"okx->mexc", "mexc->okx"}
+    both = {"okx-futures->mexc-futures", "mexc-futures->okx-futures"}
+    assert built_in == set(compared())
+    named = {"okx-futures->mexc-futures": {"threshold_bps": 9.0}}
+    assert built_in | {"okx-futures->mexc-futures"} == set(compared(directions=named))
+    # one of a source that is not enabled makes nothing
+    assert built_in == set(compared(directions={"okx-futures->gate-futures": {}}))
+    assert built_in | both == set(compared(directions={"perpetual->perpetual": {}}))
+    basis = {"okx-spot->okx-futures", "mexc-spot->mexc-futures"}
+    assert built_in | basis == set(compared(directions={"spot->perpetual": {}}))
+    assert built_in | {"okx-spot->okx-futures"} == set(
+        compared(directions={"spot->okx-futures": {}})
+    )
+
+
+def test_a_built_in_direction_stays_itself_whatever_way_it_is_named() -> None:
+    for name in ("okx->mexc", "okx-spot->mexc-futures"):
+        limits = {name: {"threshold_bps": 9.0}}
+        assert {"okx->mexc": (9.0, 2.0), "mexc->okx": (15.0, 2.0)} == compared(directions=limits)
+    config = load(flags={"directions": {"perpetual->spot": {}}}, environ={}).config
+    ids = {d.name: d.id for d in config.enabled_directions}
+    assert list(range(12)) == sorted(ids.values())[:12]
+    assert 4096 + 64 * 7 + 6 == ids["okx-futures->okx-spot"]
+
+
+def test_of_several_classes_the_closest_gives_each_key() -> None:
+    found = compared(
+        directions={
+            "perpetual->perpetual": {"threshold_bps": 30.0, "converge_bps": 5.0},
+            "okx-futures->perpetual": {"threshold_bps": 20.0},
+            "okx-futures->mexc-futures": {"converge_bps": 1.0},
+            "spot->perpetual": {"enabled": False},
+            "mexc->okx": {"enabled": True, "threshold_bps": 7.0},
+        }
+    )
+    assert {
+        "mexc->okx": (7.0, 2.0),
+        "okx-futures->mexc-futures": (20.0, 1.0),
+        "mexc-futures->okx-futures": (30.0, 5.0),
+    } == found
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("okx->mexx", "did you mean 'okx->mexc'?"),
+        ("okx-futures->mexc-future", "'mexc-future' is neither a source nor a kind, did you mean"),
+        ("perpetual->pool", "'pool' is neither a source nor a kind, expected of binance-spot, "),
+        ("perpetual", "expected BUY->SELL of sources or kinds, or e.g. 'okx->mexc'"),
+        ("okx->okx", "'okx' is neither a source nor a kind, "),
+        ("okx-spot->okx-spot", "the same source on both sides, expected two"),
+        ("a->b->c", "expected BUY->SELL of sources or kinds"),
+    ],
+)
+def test_a_class_of_nothing_is_told_what_it_may_be(name: str, said: str) -> None:
+    text = refusal([], flags={"directions": {name: {"threshold_bps": 1}}})
+    assert f"command line: unknown key 'directions.{name}', " in text
+    assert said in text
+
+
+def test_two_classes_that_fit_alike_and_differ_are_refused() -> None:
+    rivals = {
+        "okx-spot->perpetual": {"threshold_bps": 9.0},
+        "spot->mexc-futures": {"threshold_bps": 8.0},
+    }
+    text = refusal([], flags={"directions": rivals})
+    assert text.startswith("command line: directions.okx-spot->perpetual.threshold_bps: 9.0, and ")
+    assert "8.0 of spot->mexc-futures, which fits okx->mexc as closely: expected one of" in text
+    own = {"okx->mexc": {"threshold_bps": 7.0}}
+    assert (7.0, 2.0) == compared(directions=rivals | own)["okx->mexc"]
+
+
 def test_enabled_directions_need_both_sources() -> None:
     config = Config(sources=("okx-spot", "mexc-futures", "bybit-futures", "mexc-spot"))
     names = [d.name for d in config.enabled_directions]
@@ -310,7 +393,7 @@ def test_what_is_no_toml_is_refused(toml: Callable[..., str], tmp_path: Path) ->
     [
         ({"sources": ["okx-spot", "okx-futurs"]}, "sources", "did you mean 'okx-futures'?"),
         ({"sources": ["okx-spot", "okx-spot", "mexc-futures"]}, "sources", "named twice"),
-        ({"sources": []}, "sources", "none, expected a spot and a futures source"),
+        ({"sources": []}, "sources", "none, expected both of a direction"),
         ({"sources": ["okx-spot", "okx-futures"]}, "sources", "of different exchanges"),
         ({"sources": ["okx-spot", "mexc-spot"]}, "sources", "a spot and a futures source"),
         ({"engine.converge_bps": 15}, "engine.converge_bps", "expected below threshold_bps 15.0"),

@@ -345,7 +345,7 @@ def change_metadata(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 2}, "metadata.json: format 2, expected 4: of another version of the program"),
+        ({"format": 3}, "metadata.json: format 3, expected 4: of another version of the program"),
         ({"format": 5}, "metadata.json: format 5, expected 4"),
         ({"format": "1"}, "metadata.json: Expected `int`"),
         ({"hashes": ["symbols.bin"]}, "metadata.json: Expected `object`"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from spreadcore import Instance
+from spreadcore.funding import FundingRates
 from spreadcore.layout import DECLINED, FALLBACK
 from spreadcore.watch import PairWatch
 
@@ -260,13 +261,14 @@ def live_spreads(
 
     proven: False where the signal left although a leg's venue did not answer; best_spread() says
     which of them counts as the best.
-    funding_bps: what the perpetual's seller receives next, None where it is not known.
+    funding_bps: what the sell leg receives next less what the buy leg pays, None: not known.
     quote_age_ms: of the older leg's quote. Where a leg has none that is None, edges and size NaN.
     """
     now = now_ns()
     watch = pair_watch(instance, config, now)
     fees_bps = edge_fees_bps(config, names)
     enabled = {direction.id for direction in config.enabled_directions}
+    funding = FundingRates(instance.region("funding"), config.catalogue.perpetuals)
     rows: list[dict[str, Any]] = []
     for track in instance.tracks.all():
         edge = edges.get(track.edge)
@@ -277,7 +279,7 @@ def live_spreads(
         if pair is None:
             continue
         symbol_id = edge.buy_row
-        funding_bps = instance.funding.bps(*edge.sell, now)
+        funding_bps = funding.edge_bps(*edge.buy, *edge.sell, now)
         ages_ns = pair.buy_age_ns, pair.sell_age_ns  # -1: empty
         sizes = pair.buy_ask * pair.buy_ask_qty, pair.sell_bid * pair.sell_bid_qty
         whole = min(ages_ns) >= 0

@@ -101,7 +101,7 @@ async def discover(
 
     One discovery at a time has the folder; ConfigError where another keeps it for too long.
     fresh: give ids anew in sorted order, whatever set is there. VenueDown where fewer than the
-    enabled sources minus two (with one spot and one perpetual) answer, or one lists over 30 %
+    enabled sources minus two (of both kinds of a direction) answer, or one lists over 30 %
     fewer pairs than in the set before (unless accept_shrink): then nothing is written. A source
     that failed is told in the result; it keeps its pairs of the set before (unless fresh).
     """
@@ -192,7 +192,7 @@ async def _discover(
         # those who run take only what is newer than what they have
         generation=max(generation, in_use.generation if in_use else 0) + 1,
         symbols=len(ids),
-        directions={d.name: len(final[d.id]) for d in config.catalogue.directions if d.id in final},
+        directions={d.name: len(final[d.id]) for d in config.enabled_directions},
         sources=_source_results(
             config, fetched, dropped, usable, validations, sources, failed, from_lists
         ),
@@ -358,7 +358,7 @@ def _match(config: Config, usable: Comparable, progress: Progress) -> None:
     pairs = direction_pairs(config, usable.kept)
     progress.matched(
         len(usable.names),
-        {d.name: len(pairs[d.id]) for d in config.catalogue.directions if d.id in pairs},
+        {d.name: len(pairs[d.id]) for d in config.enabled_directions},
         usable.n_left_out,
     )
     if not any(pairs.values()):

@@ -10,18 +10,20 @@ MAY_SHRINK_PCT = 30
 
 
 def refuse_too_few(config: Config, good: set[str], errors: Mapping[str, str], what: str) -> None:
-    """Hold the rule: enabled sources minus two, one spot and one perpetual among them.
+    """Hold the rule: enabled sources minus two, of both kinds that some direction compares.
 
     VenueDown names the others of `errors` (source -> what went wrong there).
     """
     need = max(2, len(config.sources) - 2)
     kinds = {config.catalogue.source[s].kind for s in good}
-    if len(good) >= min(need, len(config.sources)) and len(kinds) == 2:
+    compared = any({d.buy.kind, d.sell.kind} <= kinds for d in config.enabled_directions)
+    if len(good) >= min(need, len(config.sources)) and compared:
         return
     bad = "; ".join(f"{s}: {errors[s]}" for s in errors if s not in good and errors[s])
     raise VenueDown(
         f"discovery: {len(good)} of {len(config.sources)} sources {what}, expected at least "
-        f"{need} with a spot and a perpetual one; nothing was written ({bad or 'no reason known'})"
+        f"{need} of the kinds that a direction compares; nothing was written "
+        f"({bad or 'no reason known'})"
     )
 
 

@@ -22,6 +22,7 @@ def origin_of(config: Config) -> Origin:
         exclude=config.universe.exclude,
         majors=config.discovery.majors,
         identity=_hash(confirmed),
+        directions=tuple(direction.name for direction in config.enabled_directions),
     )
 
 

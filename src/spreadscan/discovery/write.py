@@ -140,12 +140,9 @@ def _symbols_text(names: Sequence[str], retired: frozenset[int]) -> bytes:
 
 def _directions_text(names: Sequence[str], pairs: Mapping[int, Sequence[int]]) -> bytes:
     parts = []
-    for direction in built_in().directions:
-        if direction.id in pairs:
-            ids = sorted(pairs[direction.id])
-            buy, sell = direction.buy.name, direction.sell.name
-            parts.append(
-                f"{direction.id}\t{direction.name}\tbuy {buy}, sell {sell}, {len(ids)} pairs\n"
-            )
-            parts.extend(f"\t{names[i]}\n" for i in ids)
+    for number in sorted(pairs):
+        direction, ids = built_in().direction_at[number], sorted(pairs[number])
+        buy, sell = direction.buy.name, direction.sell.name
+        parts.append(f"{number}\t{direction.name}\tbuy {buy}, sell {sell}, {len(ids)} pairs\n")
+        parts.extend(f"\t{names[i]}\n" for i in ids)
     return "".join(parts).encode()

@@ -218,7 +218,7 @@ def _pictures(history: History) -> dict[str, Any]:
 
 _TITLES = {
     "heat-signals": ("Signals by direction and hour",
-                     "Buy the spot on the left exchange, sell the perpetual on the right one."),
+                     "Buy on the left, sell on the right; of exchanges: spot, perpetual."),
     "heat-peaks": ("Mean peak by direction and hour",
                    "Highest net edge of each spread, bps after entry fees, averaged."),
     "durations": ("How long they lived", "From the signal to the end; time runs in powers of ten."),

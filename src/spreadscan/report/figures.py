@@ -110,18 +110,20 @@ def median(values: Floats) -> float:
 
 def heat_signals(tracks: Tracks) -> Figure:
     """Directions by hours of the day: how many signals."""
-    counts = _by_hour(tracks, np.ones(len(tracks)))
-    return _heat(counts, _directions(tracks), "signals", lambda value: f"{value:,.0f}")
+    directions = _directions(tracks)
+    counts = _by_hour(tracks, directions, np.ones(len(tracks)))
+    return _heat(counts, directions, "signals", lambda value: f"{value:,.0f}")
 
 
 def heat_peaks(tracks: Tracks) -> Figure:
     """Directions by hours of the day: mean of the peaks."""
     known = ~np.isnan(tracks.peak_net_bps)
     tracks = tracks.where(known)
-    sums, counts = (_by_hour(tracks, w) for w in (tracks.peak_net_bps, np.ones(len(tracks))))
+    directions, weights = _directions(tracks), (tracks.peak_net_bps, np.ones(len(tracks)))
+    sums, counts = (_by_hour(tracks, directions, each) for each in weights)
     with np.errstate(invalid="ignore"):
         cells = sums / counts
-    return _heat(cells, _directions(tracks), "bps mean peak net", lambda value: f"{value:.0f}")
+    return _heat(cells, directions, "bps mean peak net", lambda value: f"{value:.0f}")
 
 
 def _directions(tracks: Tracks) -> list[int]:
@@ -131,11 +133,12 @@ def _directions(tracks: Tracks) -> list[int]:
     return sorted(by_default | seen)
 
 
-def _by_hour(tracks: Tracks, weights: Floats) -> Floats:
+def _by_hour(tracks: Tracks, directions: Sequence[int], weights: Floats) -> Floats:
+    """Return sums by direction, in that order, and hour."""
     rows = tracks.direction >= 0
     hours = (tracks.opened_s[rows] // 3600).astype(np.int64) % _HOURS
-    cells = tracks.direction[rows] * _HOURS + hours
-    n = built_in().n_direction_ids * _HOURS
+    cells = np.searchsorted(directions, tracks.direction[rows]) * _HOURS + hours
+    n = len(directions) * _HOURS
     sums: Floats = np.bincount(cells, weights[rows], n).astype(np.float64)
     return sums.reshape(-1, _HOURS)
 
@@ -146,7 +149,7 @@ def _heat(
     found, axes = figure(10, 0.3 + 0.3 * len(directions))
     bare(axes)
     most = np.nanmax(cells, initial=0.0) or 1.0
-    for (row, hour), value in np.ndenumerate(cells[directions]):
+    for (row, hour), value in np.ndenumerate(cells):
         empty = not value > 0
         share = 0.0 if empty else 0.1 + (_STRONGEST - 0.1) * value / most
         face = to_rgba(COLOURS["grid"], 0.35) if empty else to_rgba(COLOURS["heat"], share)

@@ -153,8 +153,8 @@ def draw(tracks: Tracks, row: int, line: Line, gaps: Sequence[Gap]) -> Figure:
     buy, sell = COLOURS["buy"], COLOURS["sell"]
     prices.fill_between(age, line.buy_ask, line.sell_bid, color=COLOURS["accent"], alpha=0.10,
                         linewidth=0)  # fmt: skip
-    prices.plot(age, line.sell_bid, color=sell, label="sell: bid of the perpetual")
-    prices.plot(age, line.buy_ask, color=buy, label="buy: ask of the spot")
+    prices.plot(age, line.sell_bid, color=sell, label="sell leg: bid")
+    prices.plot(age, line.buy_ask, color=buy, label="buy leg: ask")
     prices.set_ylabel(f"{tracks.quote[row]} per coin")
     prices.ticklabel_format(axis="y", useOffset=False, style="plain")
     prices.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)

@@ -18,7 +18,10 @@ _AUDIT_UNITS = (  # as its version 1 has always begun
 _TIME = "UTC, ISO 8601, microseconds"
 _PX = "quote currency per coin"
 _NOTIONAL = "quote currency"
-_FUNDING = "what the perpetual's seller receives at its next funding; not in net; empty: unknown"
+_FUNDING = (
+    "what the sell leg receives at its next funding less what the buy leg pays at its own; not in "
+    "net; empty: unknown"
+)
 
 _STATS = "CLOSE, GAP: "
 _AGED = "`time`, whole ms since it was received; CLOSE: of the last look"
@@ -35,7 +38,11 @@ _SIGNALS = (
     Column("track_id", "text", "joins events and snapshots; never used twice in a folder"),
     Column("ring_id", "integer", "signal ring; another one once the instance is re-created"),
     Column("sequence", "integer", "number of the signal in its ring: 0, 1, 2, ..."),
-    Column("direction", "text", "exchange of the spot leg -> exchange of the perpetual leg"),
+    Column(
+        "direction",
+        "text",
+        "name of the direction: okx->mexc, okx-futures->mexc-futures",
+    ),
     Column("direction_id", "integer", "number of the direction, kept for ever"),
     Column("edge_id", "integer", "number of the edge: these two listings; empty: not known", 4),
     Column("symbol", "text", "name that all sources share, BTC-USDT"),
@@ -48,16 +55,16 @@ _SIGNALS = (
     Column("converted", "text", "buy, sell: the leg whose prices were converted into `quote`", 4),
     Column("rate_source", "text", "who said what that leg's currency costs", 4),
     Column("rate_listing", "text", _OWN, 4),
-    Column("buy_px", _PX, "ask of the spot leg: what buying costs"),
+    Column("buy_px", _PX, "ask of the buy leg: what buying costs"),
     Column("buy_qty", "coins", "size at buy_px"),
     Column("buy_notional", _NOTIONAL, "buy_px * buy_qty", 4, "buy_usdt"),
-    Column("sell_px", _PX, "bid of the perpetual leg: what selling gives"),
+    Column("sell_px", _PX, "bid of the sell leg: what selling gives"),
     Column("sell_qty", "coins", "size at sell_px"),
     Column("sell_notional", _NOTIONAL, "sell_px * sell_qty", 4, "sell_usdt"),
-    Column("buy_age_ms", "ms", f"of the spot quote at {_AGED}", 3),
-    Column("sell_age_ms", "ms", f"of the perpetual quote at {_AGED}", 3),
-    Column("buy_bid", _PX, "CLOSE: bid of the spot leg, to work out the round trip"),
-    Column("sell_ask", _PX, "CLOSE: ask of the perpetual leg"),
+    Column("buy_age_ms", "ms", f"of the buy leg's quote at {_AGED}", 3),
+    Column("sell_age_ms", "ms", f"of the sell leg's quote at {_AGED}", 3),
+    Column("buy_bid", _PX, "CLOSE: bid of the buy leg, to work out the round trip"),
+    Column("sell_ask", _PX, "CLOSE: ask of the sell leg"),
     Column("gross_bps", "bps", "(sell_px / buy_px - 1) * 10000"),
     Column("net_bps", "bps", "gross_bps - fees_bps"),
     Column("exit_bps", "bps", "CLOSE: (sell_ask / buy_bid - 1) * 10000, cost of closing now"),
@@ -79,8 +86,8 @@ _SIGNALS = (
         4,
         "min_size_usdt",
     ),
-    Column("worst_buy_age_ms", "ms", f"{_STATS}highest age of the spot quote, {_WORST}", 3),
-    Column("worst_sell_age_ms", "ms", f"{_STATS}highest age of the perpetual quote, {_WORST}", 3),
+    Column("worst_buy_age_ms", "ms", f"{_STATS}highest age of the buy leg's quote, {_WORST}", 3),
+    Column("worst_sell_age_ms", "ms", f"{_STATS}highest age of the sell leg's quote, {_WORST}", 3),
     Column("looks", "integer", f"{_STATS}looks at both legs since OPEN"),
     Column("tradable_looks", "integer", f"{_STATS}those that found both legs tradable"),
     Column("skipped", "integer", f"{_STATS}ticks of the grid without a look: late, or held"),
@@ -94,16 +101,16 @@ _SIGNALS = (
 _SNAPSHOTS = (
     Column("track_id", "text", "as in the signals file"),
     Column("time", _TIME, "moment of the look, the same for all tracks of a tick"),
-    Column("buy_bid", _PX, "bid of the spot leg; empty where that leg has no quote"),
+    Column("buy_bid", _PX, "bid of the buy leg; empty where that leg has no quote"),
     Column("buy_bid_qty", "coins", "size at buy_bid"),
-    Column("buy_ask", _PX, "ask of the spot leg"),
+    Column("buy_ask", _PX, "ask of the buy leg"),
     Column("buy_ask_qty", "coins", "size at buy_ask"),
-    Column("sell_bid", _PX, "bid of the perpetual leg"),
+    Column("sell_bid", _PX, "bid of the sell leg"),
     Column("sell_bid_qty", "coins", "size at sell_bid"),
-    Column("sell_ask", _PX, "ask of the perpetual leg"),
+    Column("sell_ask", _PX, "ask of the sell leg"),
     Column("sell_ask_qty", "coins", "size at sell_ask"),
-    Column("buy_age_ms", "ms", "since the spot quote was received, whole ms"),
-    Column("sell_age_ms", "ms", "since the perpetual quote was received"),
+    Column("buy_age_ms", "ms", "since the buy leg's quote was received, whole ms"),
+    Column("sell_age_ms", "ms", "since the sell leg's quote was received"),
     Column("gross_bps", "bps", "(sell_bid / buy_ask - 1) * 10000"),
     Column("net_bps", "bps", "gross_bps - the track's fees_bps"),
     Column("exit_bps", "bps", "(sell_ask / buy_bid - 1) * 10000"),

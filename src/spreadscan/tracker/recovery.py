@@ -3,7 +3,7 @@
 Reads and repairs files, moves nothing in shared memory.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -55,9 +55,12 @@ class Journalled(NamedTuple):
 class _Reader:
     """Collects events row by row; a row that makes no sense is a broken one."""
 
-    def __init__(self, ring_id: int, capacity: Pair, count: Count) -> None:
+    def __init__(
+        self, ring_id: int, directions: Container[int], n_symbols: int, count: Count
+    ) -> None:
         self._ring_id = ring_id
-        self._capacity = capacity
+        self._directions = directions
+        self._n_symbols = n_symbols
         self._count = count
         self.open: dict[tuple[int, int], OpenRow] = {}
         self.sequences: set[int] = set()
@@ -89,8 +92,8 @@ class _Reader:
         unix, at_ns = _unix_ns(row["time"]), _whole(row["at_ns"], 60)
         if row["track_id"] != track_id(ring_id, sequence):
             raise ValueError(f"track_id: {row['track_id']!r}, expected that of {key}")
-        if not all(0 <= number < end for number, end in zip(pair, self._capacity, strict=True)):
-            raise ValueError(f"pair: {pair}, expected below {self._capacity}")
+        if pair[0] not in self._directions or pair[1] >= self._n_symbols:
+            raise ValueError(f"pair: {pair}, expected one of ours")
         if event == "OPEN":
             # a clock that was put back may have put the CLOSE into a file before this one
             if key not in self._closed:
@@ -172,7 +175,8 @@ def _statistics(row: Mapping[str, str], shift_ns: int) -> StatsTuple:
 def read_journal(
     folder: str,
     ring_id: int,
-    capacity: Pair,
+    directions: Container[int],
+    n_symbols: int,
     now_unix_ns: int,
     expire_after_s: float,
     grid_ns: int,
@@ -182,10 +186,10 @@ def read_journal(
 
     Those are the files from expire_after_s and a day before the last sign of life in the folder
     (or before now, where that is earlier). Torn last lines are cut off, rows that make no sense
-    are left out, both are counted. capacity: ids of directions and symbols end below these.
-    BadData where a file of such a name is not ours.
+    are left out, both are counted. directions: ids that there
+    can be; symbol ids are below n_symbols. BadData where a file of such a name is not ours.
     """
-    reader = _Reader(ring_id, capacity, count)
+    reader = _Reader(ring_id, directions, n_symbols, count)
     for file in _signals_files(folder, now_unix_ns, expire_after_s):
         reader.file(file)
     rows = sorted(reader.open.values(), key=lambda row: (row.at_ns, row.sequence))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from spreadcore import Instance
 from spreadcore.active import FREE, REARM, SIGNALLED, TRACKED
+from spreadcore.funding import FundingRates
 from spreadcore.layout import TRACKER_COUNTERS
 from spreadcore.opentracks import OpenTuple
 from spreadcore.ring import SignalTuple
@@ -88,7 +89,7 @@ class Tracker:
             audit=instance.audit if confirm_within_s else None,
             confirm_within_s=confirm_within_s,
         )
-        self._funding = instance.funding
+        self._funding = FundingRates(instance.region("funding"), self._catalogue.perpetuals)
         self._tracks = Tracks(watch, self._funding, instance.tracks, config)
         self._stream = instance.tracker_stream.writer()
         self._killed = False  # and told so
@@ -124,12 +125,17 @@ class Tracker:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise BadData(f"{folder}: {error.strerror}, expected a folder for data") from None
-        region = self._ring.region
-        capacity = self._catalogue.n_direction_ids, region.n_symbols
         now_unix_ns = self._utc.utc_ns(now_ns)
         back_s = self._config.tracker.expire_after_s
         found = read_journal(
-            folder, self._ring.ring_id, capacity, now_unix_ns, back_s, self._grid_ns, self._count
+            folder,
+            self._ring.ring_id,
+            self._catalogue.direction_at,
+            self._ring.region.n_symbols,
+            now_unix_ns,
+            back_s,
+            self._grid_ns,
+            self._count,
         )
         edges = {(edge.direction, edge.buy_row): edge for edge in self._edges.values()}
         self._journalled = found.sequences
@@ -347,8 +353,8 @@ class Tracker:
             self._waiting.append((hour_of(time), found.rows, found.n_rows))
 
     def _funding_bps(self, edge: Edge, now_ns: int) -> float:
-        """Return what funding will give the edge's seller; NaN where that is not known."""
-        return float(self._funding.bps(*edge.sell, now_ns))
+        """Return what funding will give both legs; NaN where that is not known."""
+        return float(self._funding.edge_bps(*edge.buy, *edge.sell, now_ns))
 
     def _free_orphans(self, now_ns: int) -> None:
         freed = 0

@@ -119,7 +119,7 @@ def test_config_show_for_people() -> None:
         (["--set", "engine.spin_uss=1"], "'engine.spin_uss', did you mean 'spin_us'?"),
         (["--set", "engine.spin_us"], "--set engine.spin_us: no '=', expected KEY=VALUE"),
         (["--set", "engine.spin_us=fast"], "command line: engine.spin_us: Expected `float`"),
-        (["--set", "sources=[]"], "command line: sources: none, expected a spot"),
+        (["--set", "sources=[]"], "command line: sources: none, expected both of a"),
         (["-c", "nothing.toml"], "nothing.toml: no such file"),
         (["--instance", 'a"b'], "command line: instance: "),
     ],

@@ -399,7 +399,7 @@ def test_of_few_sources_a_spot_and_a_perpetual_are_needed(
         assert set(sources) == set(result.sources)
         assert set(sources) - set(broken) == set(load(generated(folder)).sources)
     else:
-        with pytest.raises(VenueDown, match="with a spot and a perpetual one"):
+        with pytest.raises(VenueDown, match="at least 2 of the kinds that a direction compares"):
             run(main())
 
 

@@ -178,10 +178,12 @@ def test_best_pairs_and_cells_are_those_of_a_loop(data):
     assert [sum(values) for _, values in expected] == pytest.approx(
         [pair.kept_usdt for pair in got], rel=1e-3, abs=1e-3
     )
-    cells = np.zeros(figures._by_hour(tracks, np.ones(len(tracks))).shape)
+    directions = figures._directions(tracks)
+    found = figures._by_hour(tracks, directions, np.ones(len(tracks)))
+    cells = np.zeros(found.shape)
     for s in spreads:
-        cells[s.direction, datetime.fromtimestamp(s.opened_s, UTC).hour] += 1
-    assert cells.tolist() == figures._by_hour(tracks, np.ones(len(tracks))).tolist()
+        cells[directions.index(s.direction), datetime.fromtimestamp(s.opened_s, UTC).hour] += 1
+    assert cells.tolist() == found.tolist()
 
 
 def spread_of(sequence, direction, opened_s, duration_s, **other):
@@ -469,8 +471,8 @@ def test_both_prices_and_gaps_of_a_track_are_on_the_page(data, page):
     assert not [age for age in line["t"] if 38.1 < age < 49.9]
     assert 0 < line["box"][0] < line["box"][1] < 1
     assert "gap: down" in found.text
-    assert "sell: bid of the perpetual" in found.text
-    assert "buy: ask of the spot" in found.text
+    assert "sell leg: bid" in found.text
+    assert "buy leg: ask" in found.text
 
 
 @pytest.mark.usefixtures("undrawn")

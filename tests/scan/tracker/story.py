@@ -43,7 +43,7 @@ class World:
         parts = {
             part: _Probe(getattr(instance, part), names, self) for part, names in EFFECTS.items()
         }
-        names = ("quotes", "funding", "health", "control", "tracks")
+        names = ("quotes", "health", "control", "tracks", "region")
         plain = {name: getattr(instance, name) for name in names}
         stream = SimpleNamespace(
             writer=lambda: _Probe(instance.tracker_stream.writer(), {"publish"}, self)
