@@ -13,6 +13,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     size in coins = wire size * contract_size * multiplier. tick is in wire price units;
     min_qty, max_qty and lot_step in wire size units; min_notional in the quote currency.
     0 = the venue does not say.
+
+    tick_text, lot_text, min_notional_text: those three as decimal text, for orders, which no double
+    may round. Text that the venue sends stands as it was sent ("0.00010", "1e-8"); a JSON number is
+    the shortest text of its double ("1e-05"), since its literal is gone once it is read; a number
+    of decimals is a power of ten ("1e-8"). "" = the venue does not say.
     """
 
     venue_symbol: str  # "BTCUSDT", "BTC_USDT", "BTC-USDT-SWAP"
@@ -26,6 +31,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     min_qty: float = 0.0
     max_qty: float = 0.0
     min_notional: float = 0.0
+    tick_text: str = ""
+    lot_text: str = ""
+    min_notional_text: str = ""
     api_tradable: bool = True  # False: shown and scanned, but no order by API
 
     @property

@@ -55,7 +55,7 @@ SOURCES = {
     "mexc-futures": SourceList(
         source="mexc-futures",
         symbols=(
-            listed(0, "BTC", contract_size=1e-4, tick=0.1, api_tradable=False),
+            listed(0, "BTC", contract_size=1e-4, tick=0.1, tick_text="0.10", api_tradable=False),
             listed(2, "1000PEPE", "invalid", multiplier=1000.0, min_notional=5.0),
         ),
     ),

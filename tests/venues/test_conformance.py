@@ -1156,6 +1156,8 @@ def test_odd_rows_are_skipped_and_never_a_crash(venue):
     for got in page.instruments:
         assert got.contract_size > 0
         assert all(math.isfinite(x) and x >= 0 for x in (got.tick, got.lot_step, got.max_qty))
+        texts = (got.tick_text, got.lot_text, got.min_notional_text)
+        assert (got.tick, got.lot_step, got.min_notional) == tuple(float(x or 0) for x in texts)
 
 
 @each_venue

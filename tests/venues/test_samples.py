@@ -456,6 +456,42 @@ def test_numbers_of_an_instrument(path, venue_symbol, numbers):
     assert numbers == (got.tick, got.lot_step, got.min_qty, got.max_qty, got.min_notional)
 
 
+@pytest.mark.parametrize("path", [path for path, (kept, _) in PAGES.items() if kept])
+def test_decimal_texts_are_the_numbers_and_stand_in_the_list(path):
+    body = (SAMPLES / path).read_text()
+    for got in page_of(path).instruments:
+        texts = (got.tick_text, got.lot_text, got.min_notional_text)
+        assert (got.tick, got.lot_step, got.min_notional) == tuple(float(x or 0) for x in texts)
+        if not path.startswith("mexc"):  # which sends numbers
+            assert all(f'"{text}"' in body for text in texts if text)
+
+
+@pytest.mark.parametrize(
+    ("path", "venue_symbol", "texts"),
+    [  # tick, lot step, min notional
+        (
+            "binance-spot/exchangeInfo_2021-10-12_trimmed.json",
+            "BTCUSDT",
+            ("0.01000000", "0.00001000", "10.00000000"),
+        ),
+        (
+            "okx-futures/instruments_BTC-USDT-SWAP_2026-09-26.json",
+            "BTC-USDT-SWAP",
+            ("0.1", "0.01", ""),
+        ),
+        ("mexc-futures/jkorf_contract_detail.json", "BTC_USDT", ("0.5", "1", "")),
+        (
+            "mexc-spot/ccxt_exchangeInfo_rows_isSpotTradingAllowed_false.json",
+            "BTCUSDT",
+            ("1e-2", "1e-6", "1." + 30 * "0"),
+        ),
+    ],
+)
+def test_decimal_texts_of_an_instrument(path, venue_symbol, texts):
+    got = one(path, venue_symbol)
+    assert texts == (got.tick_text, got.lot_text, got.min_notional_text)
+
+
 def test_majors_of_mexc_spot_are_kept_but_not_tradable_by_api():
     page = page_of("mexc-spot/ccxt_exchangeInfo_rows_isSpotTradingAllowed_false.json")
     assert [False] * 6 == [i.api_tradable for i in page.instruments]

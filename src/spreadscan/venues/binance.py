@@ -72,6 +72,7 @@ from spreadscan.venues.values import (
     page_object,
     page_rows,
     positive_float,
+    positive_text,
 )
 
 SPOT_SPEC = VenueSpec(
@@ -274,6 +275,10 @@ def _instrument(row: dict[str, Any]) -> Instrument:
     lot = filters.get("LOT_SIZE", {})
     # Newer spot rows say NOTIONAL, older MIN_NOTIONAL, futures MIN_NOTIONAL with another key.
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL", {})
+    tick, min_notional = (
+        filters.get("PRICE_FILTER", {}).get("tickSize"),
+        notional.get("minNotional", notional.get("notional")),
+    )
     base, multiplier = split_multiplier(row["baseAsset"])
     return Instrument(
         venue_symbol=row["symbol"],
@@ -281,11 +286,14 @@ def _instrument(row: dict[str, Any]) -> Instrument:
         listed_base=row["baseAsset"],
         quote="USDT",
         multiplier=multiplier,
-        tick=positive_float(filters.get("PRICE_FILTER", {}).get("tickSize")),
+        tick=positive_float(tick),
         lot_step=positive_float(lot.get("stepSize")),
         min_qty=positive_float(lot.get("minQty")),
         max_qty=positive_float(lot.get("maxQty")),
-        min_notional=positive_float(notional.get("minNotional", notional.get("notional"))),
+        min_notional=positive_float(min_notional),
+        tick_text=positive_text(tick),
+        lot_text=positive_text(lot.get("stepSize")),
+        min_notional_text=positive_text(min_notional),
     )
 
 

@@ -60,7 +60,14 @@ from spreadscan.venues.base import (
     read_rows,
     split_multiplier,
 )
-from spreadscan.venues.values import json_object, label, lacks, page_object, positive_float
+from spreadscan.venues.values import (
+    json_object,
+    label,
+    lacks,
+    page_object,
+    positive_float,
+    positive_text,
+)
 
 SPOT_SPEC = VenueSpec(
     name="bybit-spot",
@@ -268,9 +275,9 @@ def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
     lot = _object(row, "lotSizeFilter")
     return _instrument(
         row,
-        lot_step=positive_float(lot.get("basePrecision")),
+        lot_step=lot.get("basePrecision"),
         max_qty=positive_float(lot.get("maxLimitOrderQty", lot.get("maxOrderQty"))),
-        min_notional=positive_float(lot.get("minOrderAmt")),
+        min_notional=lot.get("minOrderAmt"),
     )
 
 
@@ -285,15 +292,16 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
     lot = _object(row, "lotSizeFilter")
     return _instrument(
         row,
-        lot_step=positive_float(lot.get("qtyStep")),
+        lot_step=lot.get("qtyStep"),
         max_qty=positive_float(lot.get("maxOrderQty")),
-        min_notional=positive_float(lot.get("minNotionalValue")),
+        min_notional=lot.get("minNotionalValue"),
     )
 
 
 def _instrument(
-    row: dict[str, Any], lot_step: float, max_qty: float, min_notional: float
+    row: dict[str, Any], lot_step: object, max_qty: float, min_notional: object
 ) -> Instrument:
+    tick = _object(row, "priceFilter").get("tickSize")
     base, multiplier = split_multiplier(row["baseCoin"])
     return Instrument(
         venue_symbol=row["symbol"],
@@ -301,11 +309,14 @@ def _instrument(
         listed_base=row["baseCoin"],
         quote="USDT",
         multiplier=multiplier,
-        tick=positive_float(_object(row, "priceFilter").get("tickSize")),
-        lot_step=lot_step,
+        tick=positive_float(tick),
+        lot_step=positive_float(lot_step),
         min_qty=positive_float(_object(row, "lotSizeFilter").get("minOrderQty")),
         max_qty=max_qty,
-        min_notional=min_notional,
+        min_notional=positive_float(min_notional),
+        tick_text=positive_text(tick),
+        lot_text=positive_text(lot_step),
+        min_notional_text=positive_text(min_notional),
     )
 
 

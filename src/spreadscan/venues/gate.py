@@ -65,13 +65,14 @@ from spreadscan.venues.base import (
     split_multiplier,
 )
 from spreadscan.venues.values import (
-    decimal_step,
     json_object,
     label,
     lacks,
     name_in,
     page_rows,
     positive_float,
+    positive_text,
+    step_text,
     unix_s,
 )
 
@@ -226,6 +227,7 @@ def _spot_instrument(bases: set[str], row: dict[str, Any]) -> Instrument | str:
         return "leveraged_token"
     if _STOCK(label(row.get("base_name"))):
         return "tokenised_stock"
+    tick, lot = step_text(row.get("precision")), step_text(row.get("amount_precision"))
     base, multiplier = split_multiplier(listed_base)
     return Instrument(
         venue_symbol=row["id"],
@@ -233,11 +235,14 @@ def _spot_instrument(bases: set[str], row: dict[str, Any]) -> Instrument | str:
         listed_base=listed_base,
         quote="USDT",
         multiplier=multiplier,
-        tick=decimal_step(row.get("precision")),
-        lot_step=decimal_step(row.get("amount_precision")),
+        tick=positive_float(tick),
+        lot_step=positive_float(lot),
         min_qty=positive_float(row.get("min_base_amount")),
         max_qty=positive_float(row.get("max_base_amount")),
         min_notional=positive_float(row.get("min_quote_amount")),
+        tick_text=tick,
+        lot_text=lot,
+        min_notional_text=positive_text(row.get("min_quote_amount")),
     )
 
 
@@ -261,6 +266,7 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
     contract_size = positive_float(row.get("quanto_multiplier"))
     if not contract_size:
         return "missing_field: quanto_multiplier"
+    lot = "0.1" if row.get("enable_decimal") is True else "1"  # no field says so
     base, multiplier = _MILLIONS.get(listed_base) or split_multiplier(listed_base)
     return Instrument(
         venue_symbol=row["name"],
@@ -270,9 +276,11 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
         contract_size=contract_size,
         multiplier=multiplier,
         tick=positive_float(row.get("order_price_round")),
-        lot_step=0.1 if row.get("enable_decimal") is True else 1.0,  # no field says so
+        lot_step=positive_float(lot),
         min_qty=positive_float(row.get("order_size_min")),
         max_qty=positive_float(row.get("order_size_max")),
+        tick_text=positive_text(row.get("order_price_round")),
+        lot_text=lot,
     )
 
 

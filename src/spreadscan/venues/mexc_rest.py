@@ -35,13 +35,14 @@ from spreadscan.venues.base import (
     split_multiplier,
 )
 from spreadscan.venues.values import (
-    decimal_step,
     label,
     lacks,
     name_in,
     page_object,
     page_rows,
     positive_float,
+    positive_text,
+    step_text,
 )
 
 # "Blocked!" is said of channels that are no more, of topics too many, and of the moment: a few
@@ -138,17 +139,21 @@ def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
     if "xStock" in label(row.get("fullName")) or _in_plate(row.get("conceptPlates"), "stock"):
         return "tokenised_stock"
     base, multiplier = split_multiplier(listed_base)
-    tick_digits = row.get("quotePrecision", row.get("quoteAssetPrecision"))
+    tick = step_text(row.get("quotePrecision", row.get("quoteAssetPrecision")))
+    lot = step_text(row.get("baseAssetPrecision"))
     return Instrument(
         venue_symbol=symbol,
         base=base,
         listed_base=listed_base,
         quote="USDT",
         multiplier=multiplier,
-        tick=decimal_step(tick_digits),
-        lot_step=decimal_step(row.get("baseAssetPrecision")),
+        tick=positive_float(tick),
+        lot_step=positive_float(lot),
         min_qty=positive_float(row.get("baseSizePrecision")),
         min_notional=positive_float(row.get("quoteAmountPrecision")),
+        tick_text=tick,
+        lot_text=lot,
+        min_notional_text=positive_text(row.get("quoteAmountPrecision")),
         # Side types 2 and 3 allow buying or selling alone: seen, but never traded by us.
         api_tradable=row.get("isSpotTradingAllowed") is True and side_type in ("", "1"),
     )
@@ -183,6 +188,8 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
         lot_step=positive_float(row.get("volUnit")),
         min_qty=positive_float(row.get("minVol")),
         max_qty=positive_float(row.get("limitMaxVol", row.get("maxVol"))),
+        tick_text=positive_text(row.get("priceUnit")),
+        lot_text=positive_text(row.get("volUnit")),
         api_tradable=row.get("apiAllowed") is True,
     )
 

@@ -64,7 +64,15 @@ from spreadscan.venues.base import (
     read_rows,
     split_multiplier,
 )
-from spreadscan.venues.values import json_object, label, lacks, name_in, page_object, positive_float
+from spreadscan.venues.values import (
+    json_object,
+    label,
+    lacks,
+    name_in,
+    page_object,
+    positive_float,
+    positive_text,
+)
 
 SPOT_SPEC = VenueSpec(
     name="okx-spot",
@@ -265,6 +273,8 @@ def _instrument(row: dict[str, Any], listed_base: str, contract_size: float) -> 
         lot_step=positive_float(row.get("lotSz")),
         min_qty=positive_float(row.get("minSz")),
         max_qty=positive_float(row.get("maxLmtSz")),
+        tick_text=positive_text(row.get("tickSz")),
+        lot_text=positive_text(row.get("lotSz")),
     )
 
 

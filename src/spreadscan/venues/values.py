@@ -109,10 +109,22 @@ def positive_float(text: object) -> float:
     return value if 0.0 < value < _INF else 0.0
 
 
-def decimal_step(digits: object) -> float:
-    """Return the step of a number with so many decimals, 2 -> 0.01; 0.0 for what is no count."""
+def positive_text(value: object) -> str:
+    """Return decimal text as it is, a JSON number as its shortest text.
+
+    "" where positive_float() gives 0.0.
+    """
+    if not positive_float(value):
+        return ""
+    return value if isinstance(value, str) else repr(value)
+
+
+def step_text(digits: object) -> str:
+    """Return the step of a number with so many decimals, 2 -> "1e-2"; "" for what is no count."""
     text = label(digits)
-    return float(f"1e-{text}") if re.fullmatch("[0-9]{1,2}", text) else 0.0
+    if not re.fullmatch("[0-9]{1,2}", text):
+        return ""
+    return f"1e-{int(text)}" if int(text) else "1"
 
 
 def small_number(text: object) -> float | None:
