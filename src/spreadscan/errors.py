@@ -98,8 +98,8 @@ class BadGenerated(Halt):
     """The set in generated/ is missing, mixed, or of another version."""
 
 
-class OtherFormat(BadGenerated, ConfigError):
-    """The generated set is of another version of the program: the user has to decide."""
+class RefusedSet(BadGenerated, ConfigError):
+    """The generated set is of another version, or at odds with itself: the user has to decide."""
 
 
 class BadData(Halt):

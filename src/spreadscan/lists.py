@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from spreadscan.catalogue import Direction, built_in
-from spreadscan.errors import BadGenerated, ConfigError, OtherFormat
+from spreadscan.errors import BadGenerated, ConfigError, RefusedSet
 from spreadscan.types import Instrument
 
 FORMAT = 4
@@ -461,7 +461,7 @@ def _decode_metadata(path: Path) -> tuple[Metadata, bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadGenerated(f"{path}: {error}, expected metadata of discovery") from None
     if metadata.format != FORMAT:
-        raise OtherFormat(
+        raise RefusedSet(
             f"{path}: format {metadata.format}, expected {FORMAT}: of another version of the "
             "program (`spreadscan discover --fresh` writes it anew)"
         )
@@ -486,6 +486,7 @@ def _load(root: Path) -> Lists:
             s.symbol_id >= len(names) for s in source_list.symbols
         ):
             raise BadGenerated(f"{root}: {source}: ids beyond symbols.bin, expected one set")
+        _refuse_rivals(root, source_list)
     return Lists(
         generation=metadata.generation,
         names=names,
@@ -500,6 +501,18 @@ def _load(root: Path) -> Lists:
         retired_unix_s=metadata.retired_unix_s,
         origin=metadata.origin,
     )
+
+
+def _refuse_rivals(root: Path, source_list: SourceList) -> None:
+    """Refuse two listings of a source in one row: what one says would stand for the other."""
+    rows: dict[int, str] = {}
+    for listing in source_list.symbols:
+        symbol = listing.instrument.venue_symbol
+        if (other := rows.setdefault(listing.symbol_id, symbol)) != symbol:
+            raise RefusedSet(
+                f"{root}: {source_list.source}: row {listing.symbol_id} is of {other!r} and of "
+                f"{symbol!r}, expected one of them (`spreadscan discover --fresh` writes it anew)"
+            )
 
 
 def _decode_symbols(content: bytes) -> tuple[tuple[str, ...], frozenset[int]]:

@@ -13,7 +13,7 @@ from spreadcore import active
 
 from scan.tracker.conftest import S, market  # noqa: F401 -- a fixture
 from spreadscan.disk.files import data_files, format_of, read_head, read_rows, refuse_strangers
-from spreadscan.errors import BadData
+from spreadscan.errors import BadData, ConfigError
 from spreadscan.export import export
 from spreadscan.replay.against import live_signals
 from spreadscan.replay.results import read_outcome
@@ -158,7 +158,7 @@ def test_what_is_older_or_newer_is_refused_with_both_names(market, tmp_path, tag
         lambda: read_outcome(market.folder),
         lambda: live_signals(market.folder, "2026-11-20T11"),
     ):
-        with pytest.raises(BadData) as caught:
+        with pytest.raises((BadData, ConfigError)) as caught:
             call()
         assert words == str(caught.value)
     assert [words] == export(market.folder, tmp_path / "out").faults

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, get_args
@@ -37,9 +37,10 @@ from spreadscan.discovery.report import IN_NO_DIRECTION, Result, SourceResult, r
 from spreadscan.discovery.units import read_before, settle
 from spreadscan.discovery.validate import Validation
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import BadGenerated, ConfigError, OtherFormat
+from spreadscan.errors import BadGenerated, ConfigError, RefusedSet
 from spreadscan.inuse import ListsInUse, held_roles, lists_in_use, settings_in_use
 from spreadscan.lists import (
+    Edge,
     Listing,
     Lists,
     Numbered,
@@ -156,8 +157,9 @@ async def _discover(
     numbered = None if fresh else _numbered_before(previous, in_use)
     before = ids_before(numbered, unix_s)
     edges_before = numbered.edges if numbered else ()
-    # before the sockets, too: running out of ids must not cost the validation
-    assign_ids(usable.names, before, unix_s)
+    # before the sockets, too: running out of numbers must not cost the validation
+    ids = assign_ids(usable.names, before, unix_s).in_use
+    _number(config, direction_pairs(config, usable.kept), ids, edges_before, unix_s)
     asked = {
         s: {n: i for n, i in rows.items() if i.venue_symbol not in halted[s]}
         for s, rows in usable.kept.items()
@@ -200,7 +202,7 @@ async def _discover(
         took_s=time.monotonic() - started,
         folder=config.paths.generated,
     )
-    by_direction = {d: [ids[name] for name in pairs] for d, pairs in final.items()}
+    by_direction, edges = _number(config, final, ids, edges_before, unix_s)
     write_set(
         config.paths.generated,
         generation=result.generation,
@@ -208,7 +210,7 @@ async def _discover(
         retired=frozenset(numbers.retired),
         retired_unix_s=numbers.retired,
         pairs=by_direction,
-        edges=assign_edges(config.catalogue, by_direction, edges_before, unix_s),
+        edges=edges,
         sources=sources,
         # one that did not answer is held against its last answer when it comes back
         n_listed=(previous.n_listed if previous else {}) | listed,
@@ -219,6 +221,18 @@ async def _discover(
         failed=result.failed,
     )
     return result
+
+
+def _number(
+    config: Config,
+    pairs: Mapping[int, Sequence[str]],
+    ids: Mapping[str, int],
+    before: Iterable[Edge],
+    unix_s: int,
+) -> tuple[dict[int, list[int]], tuple[Edge, ...]]:
+    """Return the symbol ids by direction, and their edges; ConfigError where they are too many."""
+    by_direction = {d: [ids[name] for name in names] for d, names in pairs.items()}
+    return by_direction, assign_edges(config.catalogue, by_direction, before, unix_s)
 
 
 def _previous(config: Config, fresh: bool) -> tuple[Lists | None, int]:
@@ -234,7 +248,7 @@ def _previous(config: Config, fresh: bool) -> tuple[Lists | None, int]:
         if not (folder / "metadata.json").exists():
             return None, 0
         if not fresh:
-            if isinstance(error, OtherFormat):  # it says itself what to do
+            if isinstance(error, RefusedSet):  # it says itself what to do
                 raise
             raise BadGenerated(
                 f"{error}; ids cannot be kept: mend it, or give ids anew with `discover --fresh`"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import zstandard
 
 from spreadscan.disk.format import SIMULATED, Format
-from spreadscan.errors import BadData
+from spreadscan.errors import BadData, ConfigError
 from spreadscan.logs import facts
 
 log = logging.getLogger(__name__)
@@ -125,14 +125,17 @@ def text_size(path: str | Path) -> int:
 
 
 def refuse_strangers(folder: str | Path, kinds: Iterable[Format]) -> None:
-    """Raise BadData where the newest file of a kind is of an unknown version or not ours.
+    """Raise ConfigError where the newest file of a kind is of an unknown version or not ours.
 
     For whoever starts a writer of them: it would find out late. Cheap: one file.
     """
-    for kind in kinds:
-        for file in data_files(folder, kind)[-1:] if Path(folder).is_dir() else ():
-            for _ in read_blocks(file.path, kind):
-                break
+    try:
+        for kind in kinds:
+            for file in data_files(folder, kind)[-1:] if Path(folder).is_dir() else ():
+                for _ in read_blocks(file.path, kind):
+                    break
+    except BadData as error:
+        raise ConfigError(str(error)) from None
 
 
 def read_blocks(
