@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from known import EIGHT as SOURCES
-from known import TWELVE as DIRECTIONS
+from spreadscan.catalogue import built_in
 from spreadscan.lists import Lists
 from spreadscan.sim.market import Market, Touch
 
@@ -66,7 +66,7 @@ class Edges:
     """The net edge of one pair over time: steps at the ticks of either leg."""
 
     def __init__(self, steps: Steps, direction: int, buy: int, sell: int, rules: Rules) -> None:
-        d = DIRECTIONS[direction]
+        d = built_in().direction_at[direction]
         self.steps: list[tuple[int, float, bool]] = []  # time, net, takeable
         self.end = steps.end
         legs: list[Touch | None] = [None, None]

@@ -5,8 +5,10 @@ and both layouts. Real processes throughout; the truth is worked out by brute fo
 import math
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,12 @@ from known import EIGHT as SOURCES
 from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from known import TWELVE as DIRECTIONS
 from spreadscan.app.fees import direction_fees_bps
+from spreadscan.catalogue import built_in
 from spreadscan.clock import now_ns
-from spreadscan.config import load
+from spreadscan.config import Config, load
+from spreadscan.discovery.ids import assign_edges
+from spreadscan.discovery.normalise import direction_pairs
+from spreadscan.discovery.write import write_set
 from spreadscan.lists import Lists
 from spreadscan.lists import load as load_lists
 from spreadscan.sim.market import Market
@@ -52,12 +58,38 @@ SOCKETS = {
 }  # fmt: skip
 
 
+DEMO = Path(__file__).parents[2] / "config" / "demo.toml"
+# beside the twelve: every perpetual against every other
+CLASS = {"directions.perpetual->perpetual.threshold_bps": 10.0}
+
+
+def compare_more(found: Path, folder: Path, config: Config) -> None:
+    """Copy a set, with the edges that a discovery with these settings would give it."""
+    lists = load_lists(found)
+    names = {s: [row.symbol for row in rows.compared] for s, rows in lists.sources.items()}
+    ids = {name: symbol_id for symbol_id, name in enumerate(lists.names)}
+    pairs = {d: [ids[n] for n in both] for d, both in direction_pairs(config, names).items()}
+    assert len(pairs) == 24
+    write_set(
+        folder, generation=lists.generation, names=lists.names, retired=lists.retired,
+        pairs=pairs, edges=assign_edges(config.catalogue, pairs, lists.edges, int(time.time())),
+        sources=lists.sources, n_listed=lists.n_listed, report="", unix_ns=time.time_ns(),
+    )  # fmt: skip
+
+
 def test_it_finds_what_the_market_holds_and_nothing_else(
-    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner], run: tuple[str, str]
+    simulators: Callable[..., Simulators],
+    scanner: Callable[..., Scanner],
+    run: tuple[str, str],
+    discovered: Path,
+    tmp_path: Path,
 ) -> None:
     layout, transport = run
+    config = load([DEMO], CLASS, {}).config
+    compare_more(discovered, tmp_path / "generated", config)
     sim = simulators("--freeze-after", str(SCAN_S))
-    scan = scanner(sim, "--set", f'feeds.transport="{transport}"', layout=layout)
+    settings = (f'feeds.transport="{transport}"', *(f"{key}={n}" for key, n in CLASS.items()))
+    scan = scanner(sim, *(x for s in settings for x in ("--set", s)), layout=layout)
     lists = load_lists(scan.folder / "generated")
     market = Market(SEED, RATE, SCAN_S)
     with_sizes = scan.attach()
@@ -72,7 +104,7 @@ def test_it_finds_what_the_market_holds_and_nothing_else(
     latency = scan.status()["latency_ns"]
     assert scan.stop() == 0
     check_files(scan, with_sizes)
-    check_spreads(scan, sim, lists, market, opened_ns)
+    check_spreads(scan, sim, lists, market, opened_ns, config)
     for name in ("receive_slot", "receive_signal"):
         assert 0 < latency[name]["p50"] <= latency[name]["p99"]
 
@@ -134,19 +166,21 @@ def check_funding(scan: Scanner, sim: Simulators, lists: Lists, market: Market) 
             paid = len({next_ns for _, next_ns in rates}) > 1
             assert (slot["rate"], slot["next_ns"]) in rates or (paid and math.isnan(slot["rate"]))
     opened = {
-        r["track_id"]: (DIRECTIONS[int(r["direction_id"])].sell.id, r["symbol"])
+        r["track_id"]: (built_in().direction_at[int(r["direction_id"])], r["symbol"])
         for r in oracle.event_rows(scan.folder / "data") if r["event"] == "OPEN"
     }  # fmt: skip
-    found = 0
+    found = {"spot": 0, "perpetual": 0}  # kind of the leg that is bought
     for path in (scan.folder / "data").glob("snapshots-*.csv"):
         for snapshot in oracle.read_csv(path):
-            text, pair = snapshot["funding_bps"], opened.get(snapshot["track_id"])
-            if text and pair:
-                found += 1
+            text, track = snapshot["funding_bps"], opened.get(snapshot["track_id"])
+            if text and track:
+                direction, symbol = track
+                found[direction.buy.kind] += 1
+                paid_by = [said.get((leg.id, symbol), {(0.0, 0)}) for leg in direction[1:]]
                 # two decimals: half of the last is the most that rounding may take or give
-                off = min(abs(float(text) - rate * 1e4) for rate, _ in said[pair])
+                off = min(abs(float(text) - (s[0] - b[0]) * 1e4) for b, s in product(*paid_by))
                 assert off <= 0.005 + 1e-9
-    assert found > 50
+    assert min(found.values()) > 50
 
 
 def check_told(instance: spreadcore.Instance, rows: list[dict[str, str]]) -> None:
@@ -193,12 +227,11 @@ def check_files(scan: Scanner, instance: spreadcore.Instance) -> None:
 
 
 def check_spreads(
-    scan: Scanner, sim: Simulators, lists: Lists, market: Market, opened_ns: int
+    scan: Scanner, sim: Simulators, lists: Lists, market: Market, opened_ns: int, config: Config
 ) -> None:
-    config = load([Path(__file__).parents[2] / "config" / "demo.toml"], environ={}).config
     rules = oracle.Rules(
         direction_fees_bps(config),
-        config.engine.threshold_bps,
+        0.0,  # below: its own of each direction
         config.engine.converge_bps,
         config.engine.max_gross_bps,
         config.engine.min_notional_usdt,
@@ -215,8 +248,10 @@ def check_spreads(
     frozen = int(SCAN_S * 1e9)
     steps = oracle.Steps(market, 0, frozen)
     missed, doubled, ends, untrue = [], [], [], []
-    found_edges = judged_ends = 0
+    found_edges: Counter[bool] = Counter()  # by: whether the direction is built in
+    judged_ends = 0
     for direction in config.enabled_directions:
+        rules.threshold_bps = config.limits_bps(direction)[0]
         for symbol_id in lists.pairs[direction.id]:
             symbol = lists.names[symbol_id]
             edges = oracle.Edges(
@@ -229,7 +264,7 @@ def check_spreads(
             here = tracks.get((direction.id, symbol), [])
             name = f"{direction.name} {symbol}"
             for start, end in oracle.clear_edges(edges, rules, since):
-                found_edges += 1
+                found_edges[direction.built_in] += 1
                 in_time = [
                     t for t in here if start - 50_000_000 <= t.at_ns <= start + oracle.WITHIN_NS
                 ]
@@ -255,7 +290,8 @@ def check_spreads(
     assert [] == doubled
     assert [] == untrue
     assert [] == ends
-    assert found_edges > 10
+    assert found_edges[True] > 10
+    assert found_edges[False] > 2
     assert judged_ends > 10
 
 

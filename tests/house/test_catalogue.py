@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from spreadcore.layout import LIMITS, section_bytes
 
 import spreadscan
 from spreadscan.catalogue import built_in
@@ -51,3 +52,19 @@ def test_nobody_else_names_a_source_or_a_direction(path: Path) -> None:
 def test_who_has_settings_goes_by_their_catalogue(path: Path) -> None:
     if not where(path).startswith(ASK):
         assert "built_in" not in path.read_text()
+
+
+def test_every_two_sources_have_one_direction_whose_number_needs_no_register() -> None:
+    catalogue = built_in()
+    every = list(catalogue.direction_at.values())
+    assert {(b, s) for b in catalogue.sources for s in catalogue.sources if b != s} == {
+        (d.buy, d.sell) for d in every
+    }
+    assert len(every) == len(catalogue.direction_at) == len(catalogue.direction)
+    assert list(range(20)) == [d.id for d in every if d.built_in]
+    others = {d.id: (d.buy.id, d.sell.id) for d in every if not d.built_in}
+    assert {n: divmod(n - 4096, 64) for n in others} == others
+    assert LIMITS["n_sources"] == 64
+    # a pause word for each: layout.pxd, N_CLASSES
+    assert section_bytes("pauses", 64, 1, 1, 1) == 64 + 8 * (64 + 2 * 4096 + 1)
+    assert 0b1010101010 == catalogue.perpetuals
