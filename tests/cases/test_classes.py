@@ -63,6 +63,20 @@ def content(it: Case) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
+def alone(folder: Path, *arguments: str) -> Any:
+    """Run a command that has no config, nor anything that runs; return its JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "spreadscan", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
 def rows_of(folder: Path) -> list[dict[str, str]]:
     (path,) = (folder / "data").glob("signals-*.csv")
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
@@ -76,6 +90,8 @@ def test_two_perpetuals_are_compared_from_discovery_to_every_reader(tmp_path: Pa
             assert scanner.poll() is None
             seen = json.loads(it.run("ctl", "status", "--json").stdout)
             shown = it.run("top", "--once").stdout
+            done = it.run("record", "--for", "2s", "--out", "recorded")
+            assert 0 == done.returncode, done.stderr
         assert 12 == seen["tracks"]["open"]
         assert {"okx-futures->bybit-futures", "bybit-futures->okx-futures"} == set(
             seen["settings"]["directions"]
@@ -89,13 +105,15 @@ def test_two_perpetuals_are_compared_from_discovery_to_every_reader(tmp_path: Pa
         assert {tuple(ids)} == legs
         # whoever reads somebody else's files has no settings of theirs
         page = it.folder / "report.html"
-        arguments = ("report", "--data", str(tmp_path / "data"), "--out", str(page), "--json")
-        done = subprocess.run(
-            [sys.executable, "-m", "spreadscan", *arguments], capture_output=True, text=True,
-            cwd=tmp_path, timeout=60, check=False,
-        )  # fmt: skip
-        assert (0, 12) == (done.returncode, json.loads(done.stdout)["signals"]), done.stderr
+        told = alone(tmp_path, "report", "--data", "data", "--out", str(page), "--json")
+        assert 12 == told["signals"]
         assert "okx-futures → bybit-futures" in page.read_text()
+        told = alone(tmp_path, "replay", "--frames", "recorded", "--out", "again", "--json")
+        (again,) = told["replays"]
+        assert 12 == again["signals"]
+        (path,) = (tmp_path / "again").rglob("signals-*.csv")
+        assert 12 == path.read_text().count(",OPEN,")
+        assert path.read_text().count(",okx-futures->bybit-futures,4547,") >= 12
         # a scanner that starts anew takes up what is open
         with it.scanning("--no-discover"):
             until(lambda: n_open(it) == 12, "12 tracks")

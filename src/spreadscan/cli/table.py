@@ -153,22 +153,35 @@ class LiveTable:
         table = _table(title, self._console.width)
         table.add_column("direction", no_wrap=True)
         table.add_column("pair", no_wrap=True)
-        for name in ("gross bps", "net bps", "funding bps", "size USDT", "age s", "quote ms"):
+        long_names = any(not d.built_in for d in self._config.enabled_directions)
+        left_out = _BESIDE_LONG_NAMES if long_names and self._console.width < _WIDE else ()
+        names = [name for name in _SPREAD if name not in left_out]
+        for name in names:
             table.add_column(name, justify="right")
         for row in spreads[:n_rows]:
-            style, age = "" if row["tradable"] else "dim", row["quote_age_ms"]
             table.add_row(
                 row["direction"],
                 row["symbol"] + ("" if row["proven"] else " unproven"),
-                _bps(row["gross_bps"]),
-                _bps(row["net_bps"]),
-                "-" if row["funding_bps"] is None else f"{row['funding_bps']:+.1f}",
-                "-" if math.isnan(row["size_usdt"]) else f"{row['size_usdt']:,.0f}",
-                f"{row['age_s']:.0f}",
-                "-" if age is None else f"{age:,.0f}",
-                style=style,
+                *(_SPREAD[name](row) for name in names),
+                style="" if row["tradable"] else "dim",
             )
         return table
+
+
+def _bps(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1f}"
+
+
+_SPREAD: dict[str, Callable[[Mapping[str, Any]], str]] = {  # columns of the table of spreads
+    "gross bps": lambda row: _bps(row["gross_bps"]),
+    "net bps": lambda row: _bps(row["net_bps"]),
+    "funding bps": lambda row: "-" if row["funding_bps"] is None else f"{row['funding_bps']:+.1f}",
+    "size USDT": lambda row: "-" if math.isnan(row["size_usdt"]) else f"{row['size_usdt']:,.0f}",
+    "age s": lambda row: f"{row['age_s']:.0f}",
+    "quote ms": lambda row: "-" if row["quote_age_ms"] is None else f"{row['quote_age_ms']:,.0f}",
+}
+# where it is narrow: okx-futures->binance-futures has to fit
+_BESIDE_LONG_NAMES = ("funding bps", "quote ms")
 
 
 def sources_table(
@@ -218,10 +231,6 @@ def _table(title: str, width: int) -> Table:
     if width >= _WIDE:
         return Table(title=title, title_justify="left")
     return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-
-
-def _bps(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1f}"
 
 
 def _agreed(audit: Mapping[str, Any], source: str) -> Text:
