@@ -10,6 +10,6 @@ cdef inline double gross_bps(double buy_px, double sell_px) noexcept nogil:
 cdef inline double net_bps(double buy_px, double sell_px, double fees_bps) noexcept nogil:
     return gross_bps(buy_px, sell_px) - fees_bps
 
-# what closing now would cost: buy back at the ask of the leg that was sold, sell at the bid of the other
+# what closing now would cost: buy back what was sold at its ask, sell what was bought at its bid
 cdef inline double exit_bps(double buy_bid, double sell_ask) noexcept nogil:
     return gross_bps(buy_bid, sell_ask)

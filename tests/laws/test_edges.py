@@ -16,7 +16,7 @@ from spreadcore.engine import Engine
 from spreadcore.layout import SECTIONS
 
 from known import SOURCES
-from spreadscan.app.build import make_engine, make_index
+from spreadscan.app.build import make_engine, make_index, set_rules
 from spreadscan.catalogue import KINDS, Source
 from spreadscan.config import Config, DirectionSettings, VenueSettings, from_tree
 from spreadscan.config import Engine as EngineSettings
@@ -278,7 +278,7 @@ def test_any_catalogue_is_compared_as_it_says_through_reloads(room: Instance, se
         assert config.enabled_directions == written.enabled_directions
     unix_s, edges = 10**9, tuple[Edge, ...]()
     numbers: dict[tuple[Slot, Slot], int] = {}
-    model = Model([])
+    model = Model([], {})
     model.state = [FREE] * N_CATALOGUE_EDGES
     engine: Engine | None = None
     for source in SOURCES:
@@ -297,11 +297,12 @@ def test_any_catalogue_is_compared_as_it_says_through_reloads(room: Instance, se
         numbers = found
         model.rules = list(expected.values())
         model.graph = {found[legs]: (*legs, rule) for rule, legs in enumerate(expected)}
-        index = make_index(config, lists_of(edges), room)
         if engine is None:
-            engine = make_engine(config, index, room, audited=False)
+            engine = make_engine(config, lists_of(edges), room, audited=False)
         else:
+            index, rules = make_index(config, lists_of(edges), room)
             engine.replace_index(index)
+            set_rules(engine, rules)
         assert len(expected) == engine.scan(NOW)
         assert model.look(set(model.graph)) == taken(room)
         for _ in range(15):
