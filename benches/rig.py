@@ -77,7 +77,7 @@ def write_lists(
             )
             for source, rows in kept.items()
         },
-        n_listed={source: len(rows) for source, rows in kept.items()},
+        n_listed={source: {"USDT": len(rows)} for source, rows in kept.items()},
         report="",
         unix_ns=time.time_ns(),
         origin=_origin_there(folder),

@@ -21,6 +21,7 @@ import msgspec
 from spreadscan.catalogue import Catalogue, Direction, built_in
 from spreadscan.environment import SETTINGS_PREFIX
 from spreadscan.errors import ConfigError
+from spreadscan.types import QUOTES
 
 BY_DEFAULT = tuple(source.name for source in built_in().sources if source.default)
 
@@ -30,6 +31,7 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
+    quotes: tuple[str, ...] = ("USDT",)  # quote currencies; also "USDC"
 
 
 class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +109,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     converge_bps: float = 2.0  # below the threshold
     confirm_ms: float = 0.0  # a spread must stand this long before it signals; 0 = at once
     max_gross_bps: float = 3000.0  # above it the two sides are not the same coin
-    min_notional_usdt: float = 20.0  # at the touch, on both legs
+    min_notional_usdt: float = 20.0  # of the quote currency at the touch, on both legs
     beat_limit_s: float = 2.0  # a source silent for longer is not tradable
     sweep_s: float = 1.0  # the whole table is looked at about this often
 
@@ -555,6 +557,7 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
             "discovery.reload_h",
             f"{config.discovery.reload_h}, expected 0 or at least {_RELOAD_AT_LEAST_H}",
         )
+    _check_quotes(config, refuse)
     _check_sources(config, refuse)
     _check_venues(config, refuse)
     _check_tiers(config, refuse)
@@ -568,6 +571,12 @@ def _check_numbers(config: Config, refuse: Callable[[str, str], None]) -> None:
         for number in value if isinstance(value, list | tuple) else (value,):
             if isinstance(number, float | int) and not -_MOST <= number <= _MOST:
                 refuse(key, f"{number}, expected a number of {-_MOST:,.0f} to {_MOST:,.0f}")
+
+
+def _check_quotes(config: Config, refuse: Callable[[str, str], None]) -> None:
+    given = config.universe.quotes
+    if not given or not set(given) <= set(QUOTES) or len(set(given)) != len(given):
+        refuse("universe.quotes", f"{list(given)}, expected one or more of {', '.join(QUOTES)}")
 
 
 def _check_sources(config: Config, refuse: Callable[[str, str], None]) -> None:

@@ -18,7 +18,7 @@ from spreadscan.catalogue import Direction, built_in
 from spreadscan.errors import BadGenerated, ConfigError, RefusedSet
 from spreadscan.types import Instrument
 
-FORMAT = 4
+FORMAT = 5
 SYMBOLS_MAGIC = b"SPRDSYM1"
 EDGES_MAGIC = b"SPRDEDG1"
 _CLASS = struct.Struct("<HBB")  # id, buy source, sell source
@@ -150,6 +150,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """What decided which pairs a set has: where they were found, and by which settings."""
 
     hosts: dict[str, Hosts]  # by source
+    quotes: tuple[str, ...]
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     majors: tuple[str, ...]
@@ -185,6 +186,9 @@ def differences(found: Origin | None, wanted: Origin) -> list[Difference]:
         old, new = _moved(found.hosts[moved[0]], wanted.hosts[moved[0]])
         more = f", and {len(moved) - 1} more sources" if len(moved) > 1 else ""
         told.append(Difference(f"{moved[0]} is from {old}, not from {new}{more}", True))
+    if set(found.quotes) != set(wanted.quotes):
+        was, now = (", ".join(o.quotes) for o in (found, wanted))
+        told.append(Difference(f"its pairs are in {was}, not in {now}", True))
     if _universe(found) != _universe(wanted):
         told.append(
             Difference(f"its universe is {_patterns(found)}, not {_patterns(wanted)}", True)
@@ -233,8 +237,8 @@ def _patterns(origin: Origin) -> str:
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """What the set is; hashes by file name (blake2b, 16 bytes, hex).
 
-    n_listed: pairs by source that it listed as trading when it last answered, the universe aside;
-    n_halted: rows that it listed as not trading then.
+    n_listed: pairs by source and quote currency that it listed as trading when it last answered,
+    patterns of the universe aside; n_halted: rows that it listed as not trading then.
     failed: sources that did not answer this time, or did not quote.
     retired_unix_s: since when an id has been without a pair.
     origin: None in sets of format 1.
@@ -246,8 +250,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     symbols: int  # ids in use
     hashes: dict[str, str]
-    n_listed: dict[str, int] = {}
-    n_halted: dict[str, int] = {}
+    n_listed: dict[str, dict[str, int]] = {}
+    n_halted: dict[str, dict[str, int]] = {}
     failed: dict[str, Failure] = {}
     retired_unix_s: dict[int, int] = {}
     origin: Origin | None = None
@@ -269,8 +273,8 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourceList]
     edges: tuple[Edge, ...] = ()
     written: str = ""
-    n_listed: dict[str, int] = {}
-    n_halted: dict[str, int] = {}
+    n_listed: dict[str, dict[str, int]] = {}
+    n_halted: dict[str, dict[str, int]] = {}
     failed: dict[str, Failure] = {}
     retired_unix_s: dict[int, int] = {}
     origin: Origin | None = None

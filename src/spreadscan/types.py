@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import msgspec
 
+# Currencies in which pairs are read; universe.quotes says which of them are wanted.
+QUOTES = ("USDT", "USDC")
+
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One tradable pair as its venue lists it.
@@ -20,10 +23,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     of decimals is a power of ten ("1e-8"). "" = the venue does not say.
     """
 
-    venue_symbol: str  # "BTCUSDT", "BTC_USDT", "BTC-USDT-SWAP"
+    venue_symbol: str  # "BTCUSDT", "BTC_USDT", "BTC-USDT-SWAP", "BTCPERP"
     base: str  # the coin, multiplier removed: "PEPE"
     listed_base: str  # as listed: "1000PEPE"
-    quote: str
+    quote: str  # one of QUOTES; a perpetual is settled in it
     contract_size: float = 1.0
     multiplier: float = 1.0
     tick: float = 0.0

@@ -130,8 +130,8 @@ def test_what_was_given_here_and_is_another_there_is_told(
 def test_the_lists_in_use_read_back(instance: Instance) -> None:
     assert lists_in_use(instance) is None
     origin = Origin(
-        hosts={"okx-spot": Hosts(("a",), ("b",))}, include=("*",), exclude=(), majors=(),
-        identity="",
+        hosts={"okx-spot": Hosts(("a",), ("b",))}, quotes=("USDT",), include=("*",),
+        exclude=(), majors=(), identity="",
     )  # fmt: skip
     lists = Lists(
         generation=7, names=("A-USDT", "B-USDT"), retired=frozenset({1}), pairs={}, sources={},

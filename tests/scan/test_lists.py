@@ -67,6 +67,7 @@ ORIGIN = Origin(
         "okx-spot": Hosts(("https://okx.test", "https://okx2.test"), ("wss://okx.test/ws",)),
         "mexc-futures": Hosts(("https://mexc.test",), ("wss://mexc.test/edge",)),
     },
+    quotes=("USDT",),
     include=("*",),
     exclude=("DOGE-*",),
     majors=("BTC", "ETH"),
@@ -91,7 +92,7 @@ def write(folder: Path, generation: int = 7, names: tuple[str, ...] = NAMES) -> 
         retired=frozenset({3}),
         pairs={0: [2, 0], 5: []},
         sources=SOURCES,
-        n_listed={"okx-spot": 3},
+        n_listed={"okx-spot": {"USDT": 3}},
         failed={"mexc-spot": Failure(why="HTTP 500", list_written="2026-11-19T23:00:00.000000Z")},
         report="a report\n",
         unix_ns=1_795_132_800_000_000_000,
@@ -124,7 +125,7 @@ def test_what_is_written_reads_back(folder: Path) -> None:
         sources=SOURCES,
         edges=(Edge(0, 0, 6, 0, 5, 0), Edge(1, 0, 6, 2, 5, 2)),
         written="2026-11-20T00:00:00.000000Z",
-        n_listed={"okx-spot": 3},
+        n_listed={"okx-spot": {"USDT": 3}},
         failed={"mexc-spot": Failure(why="HTTP 500", list_written="2026-11-19T23:00:00.000000Z")},
         origin=ORIGIN,
     )
@@ -345,8 +346,8 @@ def change_metadata(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 3}, "metadata.json: format 3, expected 4: of another version of the program"),
-        ({"format": 5}, "metadata.json: format 5, expected 4"),
+        ({"format": 4}, "metadata.json: format 4, expected 5: of another version of the program"),
+        ({"format": 6}, "metadata.json: format 6, expected 5"),
         ({"format": "1"}, "metadata.json: Expected `int`"),
         ({"hashes": ["symbols.bin"]}, "metadata.json: Expected `object`"),
         ({"hashes": {}}, "KeyError('symbols.bin')"),

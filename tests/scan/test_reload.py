@@ -98,7 +98,7 @@ def test_a_set_of_other_hosts_is_refused(rig: Rig, caplog: pytest.LogCaptureFixt
     def from_(host: str, *include: str) -> Origin:
         return Origin(
             hosts={"okx-spot": Hosts((f"https://{host}",), (f"wss://{host}",))},
-            include=include, exclude=(), majors=(), identity="",
+            quotes=("USDT",), include=include, exclude=(), majors=(), identity="",
         )  # fmt: skip
 
     rig.reload.lists = msgspec.structs.replace(rig.first, origin=from_("real", "*"))

@@ -104,7 +104,7 @@ def test_tickers(path):
 def test_statuses_of_gates_lists():
     spot = VENUES["gate-spot"].instruments(sample("gate-spot/currency_pairs_2021-04-22.json"))
     assert {"ETH_USDT", "BTC_USDT"} == {one.venue_symbol for one in spot.instruments}
-    assert {"not_trading": 5, "not_usdt": 2} == spot.skipped
+    assert {"not_trading": 5, "other_quote": 2} == spot.skipped
     path = "gate-futures/contracts_2023-05-24_fields_trimmed.json"
     assert {"COCOS_USDT": "delisted"} == VENUES["gate-futures"].instruments(sample(path)).left_out
 

@@ -936,7 +936,7 @@ NUMBERS = {
 CONTRACT_SIZE = {"mexc-futures": 1e7, "okx-futures": 1e7, "gate-futures": 1e7}
 
 
-def page_of(venue, rows):
+def page_of(venue, rows, quotes=("USDT",)):
     body = {
         "binance": {"symbols": rows},
         "bybit": {"retCode": 0, "retMsg": "OK", "result": {"list": rows}},
@@ -946,7 +946,7 @@ def page_of(venue, rows):
         "okx": {"code": "0", "data": rows, "msg": ""},
         "gate": rows,
     }[venue.spec.exchange]
-    return venue.instruments(json.dumps(body).encode())
+    return venue.instruments(json.dumps(body).encode()).of(quotes)
 
 
 @each_venue
@@ -974,13 +974,13 @@ def test_every_field_of_an_instrument(venue):
 
 
 SKIPS = [
-    ("binance-spot", {"quoteAsset": "USDC"}, "not_usdt"),
+    ("binance-spot", {"quoteAsset": "USD1"}, "other_quote"),
     ("binance-spot", {"status": "BREAK"}, "not_trading"),
     ("binance-spot", {"status": "CANCEL_ONLY"}, "not_trading"),
     ("binance-spot", {"isSpotTradingAllowed": False}, "spot_not_allowed"),
     ("binance-spot", {"symbol": None}, "missing_field"),
-    ("binance-futures", {"marginAsset": "USDC"}, "not_usdt"),
-    ("binance-futures", {"quoteAsset": "USD1"}, "not_usdt"),
+    ("binance-futures", {"marginAsset": "USDC"}, "other_quote"),
+    ("binance-futures", {"quoteAsset": "USD1"}, "other_quote"),
     ("binance-futures", {"status": "SETTLING"}, "not_trading"),
     ("binance-futures", {"contractType": "CURRENT_QUARTER DELIVERING"}, "not_perpetual"),
     ("binance-futures", {"contractType": "", "status": "PENDING_TRADING"}, "not_trading"),
@@ -988,44 +988,44 @@ SKIPS = [
     ("binance-futures", {"underlyingType": "INDEX"}, "index"),
     ("binance-futures", {"underlyingType": "PREMARKET"}, "pre_market"),
     ("binance-futures", {"underlyingType": "KR_EQUITY"}, "tradfi"),
-    ("bybit-spot", {"quoteCoin": "USDC"}, "not_usdt"),
+    ("bybit-spot", {"quoteCoin": "USD1"}, "other_quote"),
     ("bybit-spot", {"status": "PreLaunch"}, "pre_market"),
     ("bybit-spot", {"status": "Closed"}, "delisted"),
     ("bybit-spot", {"symbolType": "xstocks", "xstockMultiplier": "0.1"}, "tokenised_stock"),
     ("bybit-spot", {"symbolType": "something new"}, "unknown_symbol_type"),
     ("bybit-spot", {"baseCoin": ""}, "missing_field"),
     ("bybit-futures", {"contractType": "LinearFutures"}, "not_perpetual"),
-    ("bybit-futures", {"settleCoin": "USDC"}, "not_usdt"),
+    ("bybit-futures", {"settleCoin": "USDC"}, "other_quote"),
     ("bybit-futures", {"isPreListing": True}, "pre_market"),
     ("bybit-futures", {"symbolType": "commodity"}, "tradfi"),
     ("mexc-spot", {"status": "2"}, "not_trading"),
     ("mexc-spot", {"tradeSideType": 4}, "not_trading"),
-    ("mexc-spot", {"quoteAsset": "USDC"}, "not_usdt"),
+    ("mexc-spot", {"quoteAsset": "USD1"}, "other_quote"),
     ("mexc-spot", {"fullName": "Apple xStock"}, "tokenised_stock"),
     ("mexc-spot", {"conceptPlates": ["mc-trade-zone-Stock"]}, "tokenised_stock"),
     ("mexc-futures", {"state": 4}, "not_trading"),
     ("mexc-futures", {"isHidden": True}, "hidden"),
     ("mexc-futures", {"futureType": 2}, "not_perpetual"),
-    ("mexc-futures", {"quoteCoin": "USD", "settleCoin": "BTC"}, "not_usdt"),
-    ("mexc-futures", {"settleCoin": "USDC"}, "not_usdt"),
+    ("mexc-futures", {"quoteCoin": "USD", "settleCoin": "BTC"}, "other_quote"),
+    ("mexc-futures", {"settleCoin": "USDC"}, "other_quote"),
     ("mexc-futures", {"contractSize": None}, "missing_field"),
     ("mexc-futures", {"contractSize": "nan"}, "missing_field"),
     ("mexc-futures", {"conceptPlate": ["mc-trade-zone-tradfi"]}, "tradfi"),
     ("okx-spot", {"state": "preopen"}, "not_trading"),
-    ("okx-spot", {"quoteCcy": "USDC"}, "not_usdt"),
+    ("okx-spot", {"quoteCcy": "USD1"}, "other_quote"),
     ("okx-spot", {"instId": "LISTING-SPOT-XXX-USDT", "baseCcy": ""}, "missing_field"),
     ("okx-spot", {"ruleType": "pre_market"}, "pre_market"),
     ("okx-spot", {"instCategory": "3"}, "tradfi"),
     ("okx-futures", {"state": "post_only"}, "not_trading"),
     ("okx-futures", {"ctType": "inverse", "ctValCcy": "USD"}, "inverse"),
-    ("okx-futures", {"settleCcy": "USDC"}, "not_usdt"),
-    ("okx-futures", {"uly": "PEPE-USD_UM"}, "not_usdt"),
+    ("okx-futures", {"settleCcy": "USDC"}, "other_quote"),
+    ("okx-futures", {"uly": "PEPE-USD_UM"}, "other_quote"),
     ("okx-futures", {"ctVal": ""}, "missing_field"),
     ("okx-futures", {"ctMult": "0"}, "missing_field"),
     ("okx-futures", {"ctValCcy": "USDT"}, "odd_contract"),
     ("okx-futures", {"ruleType": "rebase_contract"}, "rebase"),
     ("okx-futures", {"instType": "FUTURES"}, "not_perpetual"),
-    ("gate-spot", {"quote": "USDC"}, "not_usdt"),
+    ("gate-spot", {"quote": "USD1"}, "other_quote"),
     ("gate-spot", {"trade_status": "untradable"}, "not_trading"),
     ("gate-spot", {"trade_status": "sellable", "buy_start": 1_790_000_000}, "not_trading"),
     ("gate-spot", {"type": "premarket"}, "pre_market"),
@@ -1034,8 +1034,9 @@ SKIPS = [
     ("gate-spot", {"base_name": "Apple xStock"}, "tokenised_stock"),
     ("gate-spot", {"base_name": "Tesla Ondo Tokenized Stock"}, "tokenised_stock"),
     ("gate-futures", {"type": "inverse", "quanto_multiplier": "0"}, "inverse"),
-    ("gate-futures", {"name": "PEPE_USD1"}, "not_usdt"),
-    ("gate-futures", {"name": "_USDT"}, "not_usdt"),
+    ("gate-futures", {"name": "PEPE_USD1"}, "other_quote"),
+    ("gate-futures", {"name": "PEPE_USDC"}, "other_quote"),  # settled in USDT, by its path
+    ("gate-futures", {"name": "_USDT"}, "missing_field"),
     ("gate-futures", {"in_delisting": True}, "delisted"),
     ("gate-futures", {"status": "delisting"}, "delisted"),
     ("gate-futures", {"status": "circuit_breaker"}, "not_trading"),
@@ -1052,6 +1053,58 @@ def test_rows_left_out_are_counted_by_reason(source, change, reason):
     page = page_of(venue, [ROWS[source] | change, ROWS[source]])
     assert {reason: 1} == page.skipped
     assert ["PEPE-USDT"] == [i.symbol for i in page.instruments]
+
+
+# How each lists a coin against USDC. Bybit calls the perpetual BTCPERP (list of 2026-10-08), OKX's
+# family and settlement name the currency (its own table, 2025-08), Gate has no such perpetual.
+IN_USDC = {
+    "binance-spot": {"symbol": "PEPEUSDC", "quoteAsset": "USDC"},
+    "binance-futures": {"symbol": "1000PEPEUSDC", "quoteAsset": "USDC", "marginAsset": "USDC"},
+    "bybit-spot": {"symbol": "PEPEUSDC", "quoteCoin": "USDC"},
+    "bybit-futures": {"symbol": "1000PEPEPERP", "quoteCoin": "USDC", "settleCoin": "USDC"},
+    "mexc-spot": {"symbol": "PEPEUSDC", "quoteAsset": "USDC"},
+    "mexc-futures": {
+        "symbol": "PEPE_USDC", "quoteCoin": "USDC", "settleCoin": "USDC", "contractSize": 1000000,
+    },
+    "okx-spot": {"instId": "PEPE-USDC", "quoteCcy": "USDC"},
+    "okx-futures": {
+        "instId": "PEPE-USDC-SWAP", "uly": "PEPE-USDC", "instFamily": "PEPE-USDC",
+        "settleCcy": "USDC", "ctVal": "1000000", "ctMult": "1",
+    },
+    "gate-spot": {"id": "PEPE_USDC", "quote": "USDC"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", IN_USDC)
+def test_a_pair_in_usdc_is_read_as_one_in_usdt_is(source):
+    venue, key = VENUES[source], NAME_KEYS[source][0]
+    row = ROWS[source] | IN_USDC[source]
+    page = page_of(venue, [ROWS[source], row], ("USDC",))
+    (got,) = page.instruments
+    assert {"other_quote": 1} == page.skipped
+    assert {ROWS[source][key]: "other_quote"} == page.left_out
+    both = page_of(venue, [ROWS[source], row], ("USDT", "USDC"))
+    assert ["PEPE-USDT", "PEPE-USDC"] == [i.symbol for i in both.instruments]
+    other = {"venue_symbol": row[key], "quote": "USDC"}
+    if source in CONTRACT_SIZE:
+        other["contract_size"] = 1e6
+    assert msgspec.structs.replace(both.instruments[0], **other) == got
+    book = Book(got.venue_symbol, 1.5, 2.0, 1.75, 3.0, 0, 7)
+    (seen,) = ReferenceDecoder(venue.schema).decode(venue.render(book))
+    assert book[:5] == seen[:5]
+
+
+@pytest.mark.parametrize("source", IN_USDC)
+def test_halts_are_counted_by_quote_currency(source):
+    venue, key = VENUES[source], NAME_KEYS[source][0]
+    usdt, usdc = ROWS[source], ROWS[source] | IN_USDC[source]
+    said = (change for name, change, why in SKIPS if (name, why) == (source, "not_trading"))
+    halted = next(said, {"status": "Delivering"})  # of Bybit, which lists few that do not trade
+    page = page_of(venue, [usdt, usdc | halted], ("USDT", "USDC"))
+    assert ({"USDC": 1}, {"not_trading": 1}) == (page.halts(), page.skipped)
+    page = page.of(("USDT",))
+    assert ({}, {"other_quote": 1}) == (page.halts(), page.skipped)
+    assert ({usdc[key]: "other_quote"}, 2) == (page.left_out, page.n_rows)
 
 
 @pytest.mark.parametrize(

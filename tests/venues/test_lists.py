@@ -68,14 +68,20 @@ def test_a_payment_may_be_told_in_seconds(told: object, ms: int | None) -> None:
 
 
 def test_rows_left_out_are_told_by_the_name_that_the_venue_gives_them() -> None:
-    page = read_rows([{"id": "A", "symbol": "X"}, {"symbol": "Y"}, 7], lambda row: "no", "", "id")
+    page = read_rows(
+        [{"id": "A", "symbol": "X"}, {"symbol": "Y"}, 7],
+        lambda row: "",
+        lambda row, quote: "no",
+        "",
+        "id",
+    )
     assert {"A": "no", "row 1": "no", "row 2": "missing_field: it is no object"} == page.left_out
 
 
 def page_of(names: str, cursor: str = "", left_out: str = "") -> InstrumentPage:
     kept = [Instrument(venue_symbol=n, base=n, listed_base=n, quote="USDT") for n in names]
     skipped = {"not_trading": len(left_out)} if left_out else {}
-    return InstrumentPage(kept, skipped, cursor, dict.fromkeys(left_out, "not_trading"))
+    return InstrumentPage(kept, skipped, cursor, dict.fromkeys(left_out, "not_trading"), {})
 
 
 def venue_of(list_page: int) -> Venue:

@@ -318,38 +318,39 @@ def test_acks_of_okx_name_channel_and_instrument():
 
 
 def page_of(path):
-    return VENUES[path.split("/")[0]].instruments((SAMPLES / path).read_bytes())
+    page = VENUES[path.split("/")[0]].instruments((SAMPLES / path).read_bytes())
+    return page.of(["USDT"])
 
 
 # File: symbols kept (all of them or how many), reasons of the rest.
 PAGES = {
-    "binance-spot/exchangeInfo_2025-08-07_trimmed.json": ("BTC ETH", {"not_usdt": 23}),
+    "binance-spot/exchangeInfo_2025-08-07_trimmed.json": ("BTC ETH", {"other_quote": 23}),
     "binance-spot/exchangeInfo_shape_2026.json": (
         "BTC DOGE PEPE",
-        {"not_usdt": 1, "not_trading": 1},
+        {"other_quote": 1, "not_trading": 1},
     ),
     "binance-spot/exchangeInfo_2021-10-12_trimmed.json": (
         22,
-        {"not_usdt": 12, "not_trading": 7, "spot_not_allowed": 3},
+        {"other_quote": 12, "not_trading": 7, "spot_not_allowed": 3},
     ),
     "binance-futures/exchangeInfo_2025-08-07_trimmed.json": (25, {}),
     "binance-futures/exchangeInfo_2021-07-22_trimmed.json": (
         "SHIB BTC ETH BNB XRP SUSHI AKRO KEEP CTK DOGE 1INCH",
-        {"index": 2, "not_usdt": 2, "not_trading": 1, "not_perpetual": 2},
+        {"index": 2, "other_quote": 2, "not_trading": 1, "not_perpetual": 2},
     ),
     "binance-futures/exchangeInfo_shape_2026.json": (
         "BTC PEPE",
-        {"not_perpetual": 2, "not_usdt": 1, "not_trading": 1, "tradfi": 1},
+        {"not_perpetual": 2, "other_quote": 1, "not_trading": 1, "tradfi": 1},
     ),
-    "bybit-spot/instruments_2026-10-08_fields_trimmed.json": ("BTC PEPE DOGE", {"not_usdt": 1}),
+    "bybit-spot/instruments_2026-10-08_fields_trimmed.json": ("BTC PEPE DOGE", {"other_quote": 1}),
     "bybit-spot/jkorf_instruments.json": ("BTC", {}),
     "bybit-futures/instruments_2026-10-08_fields_trimmed.json": (
         "BTC PEPE DOGE",
-        {"not_usdt": 1, "not_perpetual": 6, "pre_market": 1},
+        {"other_quote": 1, "not_perpetual": 6, "pre_market": 1},
     ),
     "bybit-futures/jkorf_instruments.json": ("BTC", {}),
     "bybit-futures/jkorf_instruments_prelisting.json": ("", {"pre_market": 1}),
-    "okx-spot/instruments_2022-05-13_trimmed.json": (14, {"not_usdt": 2}),
+    "okx-spot/instruments_2022-05-13_trimmed.json": (14, {"other_quote": 2}),
     "okx-futures/instruments_BTC-USDT-SWAP_2026-09-26.json": ("BTC", {}),
     "okx-futures/instruments_2022-05-13_trimmed.json": (17, {"inverse": 3}),
     "okx-futures/instruments_FUTURES_2022-05-13_trimmed.json": ("", {"not_perpetual": 8}),

@@ -376,7 +376,8 @@ def _settings_lines(settings: Mapping[str, Any] | None) -> list[Text]:
         Text(
             f"threshold {_range(d['threshold_bps'] for d in directions)} bps, fees of both legs "
             f"{_range(d['fees_bps'] for d in directions)} bps; pairs "
-            f"{', '.join(universe['include'])}{without} of {len(settings['sources'])} sources"
+            f"{', '.join(universe['include'])}{without} in {', '.join(universe['quotes'])} of "
+            f"{len(settings['sources'])} sources"
         ),
         Text(f"data in {settings['paths']['data']}; settings {since}"),
     ]

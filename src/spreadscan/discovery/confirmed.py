@@ -10,6 +10,7 @@ import msgspec
 
 from spreadscan.catalogue import Catalogue
 from spreadscan.errors import ConfigError
+from spreadscan.types import QUOTES
 
 _KINDS = ("same", "different")
 
@@ -52,7 +53,7 @@ def _pairs(
     found = set()
     for pair, sources in table.items():
         base, _, quote = pair.rpartition("-")
-        if not (base and quote == "USDT"):
+        if not (base and quote in QUOTES):
             raise ConfigError(f"{path}: {kind}: pair {pair!r}, expected one such as 'NEIRO-USDT'")
         if type(sources) is not list or not sources:
             raise ConfigError(

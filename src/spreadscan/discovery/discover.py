@@ -17,9 +17,9 @@ from spreadscan.config import Config
 from spreadscan.discovery.confirmed import read_confirmed
 from spreadscan.discovery.fetch import Fetched, fetch
 from spreadscan.discovery.guards import (
-    least_of,
     refuse_shrunk,
     refuse_too_few,
+    shrunk,
     trading_or_halted,
 )
 from spreadscan.discovery.ids import (
@@ -319,8 +319,8 @@ async def fetch_all(
                 session,
                 VENUES[name],
                 config,
-                lambda trading, halts: (
-                    trading_or_halted(previous, name, trading, halts) < least_of(previous, name)
+                lambda trading, halts: bool(
+                    shrunk(previous, name, trading_or_halted(previous, name, trading, halts))
                 ),
                 known.get(name, {}),
             )
@@ -334,12 +334,12 @@ async def fetch_all(
 
 def _listed(
     config: Config, fetched: Mapping[str, Fetched], previous: Lists | None
-) -> dict[str, int]:
-    """Return by source how many pairs it lists.
+) -> dict[str, dict[str, int]]:
+    """Return by source how many pairs it lists, by quote currency.
 
     VenueDown where too few sources answered, or a list lost its pairs since `previous`.
     """
-    listed = {s: len(f.instruments) for s, f in fetched.items() if not f.error}
+    listed = {s: f.trading(config.universe.quotes) for s, f in fetched.items() if not f.error}
     errors = {s: f.error for s, f in fetched.items()}
     refuse_too_few(config, set(listed), errors, "list their pairs")
     # halted pairs are no loss; absent ones may be
@@ -378,7 +378,8 @@ def _match(config: Config, usable: Comparable, progress: Progress) -> None:
     if not any(pairs.values()):
         raise ConfigError(
             "universe: no pair is listed on both sides of any direction, expected some "
-            f"(include {', '.join(config.universe.include)}; "
+            f"(in {', '.join(config.universe.quotes)}; "
+            f"include {', '.join(config.universe.include)}; "
             f"exclude {', '.join(config.universe.exclude) or 'nothing'})"
         )
 

@@ -7,11 +7,12 @@ again from its first page after a pause, until the tries or the time of the sour
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import aiohttp
 
 from spreadscan.config import Config
+from spreadscan.discovery.guards import MAJORS_IN, Counts
 from spreadscan.discovery.keep import absent, halted
 from spreadscan.errors import RateLimited, Refused, Retry, Skip
 from spreadscan.net import rest
@@ -28,6 +29,8 @@ _PAST_S = 0.01  # timers may end a little early, and within a ban nothing is sen
 class Fetched:
     """What one source lists. error: why it lists nothing; skipped: rows left out, by reason.
 
+    halts: rows that say that they do not trade, by quote currency. n_all: pairs in any of QUOTES;
+    majors: coins of those in MAJORS_IN.
     incomplete: those of them that lack something, name -> what. halted: pairs known from before
     that are listed, but do not trade now, venue symbol -> why; absent: those without a row, where
     that may mean the same. torn: a page that was announced had no row.
@@ -36,28 +39,32 @@ class Fetched:
     def __init__(self) -> None:
         self.instruments: list[Instrument] = []
         self.skipped: Counter[str] = Counter()
+        self.halts: Counter[str] = Counter()
+        self.n_all = 0
+        self.majors: set[str] = set()
         self.incomplete: dict[str, str] = {}
         self.halted: dict[str, str] = {}
         self.absent: dict[str, str] = {}
         self.error = ""
         self.torn = False
 
-    @property
-    def halts(self) -> int:
-        """Return how many rows are listed as not trading, known or not."""
-        return self.skipped["not_trading"]
+    def trading(self, quotes: Sequence[str]) -> dict[str, int]:
+        """Return how many pairs it lists in each of these currencies."""
+        n = Counter(i.quote for i in self.instruments)
+        return {quote: n[quote] for quote in quotes}
 
 
 async def fetch(
     session: aiohttp.ClientSession,
     venue: Venue,
     config: Config,
-    is_short: Callable[[int, int], bool] = lambda trading, halts: False,
+    is_short: Callable[[Counts, Counts], bool] = lambda trading, halts: False,
     known: Mapping[str, Instrument] = NOTHING,
 ) -> Fetched:
     """Return the source's pairs that trade now. Never raises for what a venue can do.
 
-    is_short: of pairs that trade and rows that are halted, whether that is too few; such a list is
+    is_short: of pairs that trade and rows that are halted, both by quote currency, whether that is
+    too few; such a list is
     asked for again, too, but is taken in the end, as is a torn one.
     known: the pairs of before by venue symbol, of which those that are halted are told.
     """
@@ -72,11 +79,12 @@ async def fetch(
         try:
             async with asyncio.timeout(end_s - time.monotonic()):
                 await _pages(session, venue, config, endpoints, bans, budget, found, known)
-            bases = {known[symbol].base for symbol in found.halted}
-            found.error = _incomplete(venue.name, found.instruments, bases, settings.majors)
+            held = (known[symbol] for symbol in found.halted)
+            found.majors.update(i.base for i in held if i.quote == MAJORS_IN)
+            found.error = _incomplete(venue.name, found, settings.majors)
             if found.error:
                 found.instruments.clear()
-            elif not (found.torn or is_short(len(found.instruments), found.halts)):
+            elif not (found.torn or is_short(found.trading(config.universe.quotes), found.halts)):
                 return found
         except TimeoutError:
             within = f"{venue.name}: no whole list within {settings.list_limit_s:g} s"
@@ -125,11 +133,15 @@ async def _pages(
             session, endpoints, request.url, timeout_s, venue.instruments, bans, budget,
             request.cost, venue.spec.headers,
         )  # fmt: skip
+        pages.take(page)
+        found.n_all += len(page.instruments)
+        found.majors.update(i.base for i in page.instruments if i.quote == MAJORS_IN)
+        page = page.of(config.universe.quotes)
         found.instruments += page.instruments
         found.skipped.update(page.skipped)
+        found.halts += page.halts()
         found.incomplete |= page.incomplete
         left_out |= page.left_out
-        pages.take(page)
     found.torn = pages.torn
     listed = {i.venue_symbol for i in found.instruments}
     found.halted = halted(left_out, known.keys() - listed)
@@ -138,17 +150,14 @@ async def _pages(
         found.absent = absent(known.keys() - listed - left_out.keys())
 
 
-def _incomplete(
-    source: str, rows: Sequence[Instrument], halted_bases: Collection[str], majors: Sequence[str]
-) -> str:
+def _incomplete(source: str, found: Fetched, majors: Sequence[str]) -> str:
     """Return why this cannot be the whole list, '' where it may be."""
-    if not rows:  # an outage, not a venue that delisted everything
+    if not found.n_all:  # an outage, not a venue that delisted everything
         return f"{source}: lists no pair that trades, expected some"
-    bases = {row.base for row in rows}.union(halted_bases)
-    missing = [coin for coin in majors if coin not in bases]
+    missing = [coin for coin in majors if coin not in found.majors]
     if not missing:
         return ""
     return (
-        f"{source}: lists {len(rows)} pairs, but not {', '.join(missing)}: expected every one of "
-        "discovery.majors; a page or more is missing, or trading in them is halted"
+        f"{source}: lists {len(found.instruments)} pairs, but not {', '.join(missing)}: expected "
+        "every one of discovery.majors; a page or more is missing, or trading in them is halted"
     )

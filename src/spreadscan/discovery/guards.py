@@ -7,6 +7,11 @@ from spreadscan.errors import VenueDown
 from spreadscan.lists import Lists
 
 MAY_SHRINK_PCT = 30
+MAY_SHRINK = 3  # pairs, of a list so short that they are more
+
+MAJORS_IN = "USDT"  # every exchange lists the majors against it, whatever is wanted of its list
+
+Counts = Mapping[str, int]  # of pairs, by quote currency
 
 
 def refuse_too_few(config: Config, good: set[str], errors: Mapping[str, str], what: str) -> None:
@@ -27,36 +32,47 @@ def refuse_too_few(config: Config, good: set[str], errors: Mapping[str, str], wh
     )
 
 
-def trading_or_halted(previous: Lists | None, source: str, trading: int, halts: int) -> int:
+def trading_or_halted(
+    previous: Lists | None, source: str, trading: Counts, halts: Counts
+) -> dict[str, int]:
     """Return how many pairs a source lists, those among them that have halted since `previous`.
 
     halts: rows of any pair that are halted now; those of before were no loss then.
     """
     before = previous.n_halted.get(source) if previous else None
-    return trading if before is None else trading + max(0, halts - before)
+    if before is None:
+        return dict(trading)
+    return {q: n + max(0, halts.get(q, 0) - before.get(q, 0)) for q, n in trading.items()}
 
 
-def least_of(previous: Lists | None, source: str) -> int:
-    """Return how many pairs a source has to list, by its last answer; 0 where there is none."""
-    before = previous.n_listed.get(source, 0) if previous else 0
-    return -(-before * (100 - MAY_SHRINK_PCT) // 100)
+def shrunk(previous: Lists | None, source: str, listed: Counts) -> list[str]:
+    """Return in which quote currencies a source lists too few pairs, by its last answer."""
+    before = previous.n_listed.get(source, {}) if previous else {}
+    return [q for q, now in listed.items() if now < _least(before.get(q, 0))]
 
 
-def refuse_shrunk(previous: Lists | None, listed: Mapping[str, int]) -> None:
-    """Refuse lists (source -> pairs) that lost over 30 % since the source last answered.
+def _least(before: int) -> int:
+    return max(0, min(-(-before * (100 - MAY_SHRINK_PCT) // 100), before - MAY_SHRINK))
 
-    Counted are pairs that trade, whatever the universe takes of them. VenueDown names each.
+
+def refuse_shrunk(previous: Lists | None, listed: Mapping[str, Counts]) -> None:
+    """Refuse lists that lost over 30 % of a currency's pairs since the source last answered.
+
+    Counted are pairs that trade, whatever the universe's patterns take of them. VenueDown names
+    each.
     """
     if previous is None:
         return
-    shrunk = []
-    for source, now in listed.items():
-        least = least_of(previous, source)
-        if now < least:
-            before = previous.n_listed[source]
-            shrunk.append(f"{source} lists {now} pairs, expected at least {least} of {before}")
-    if shrunk:
+    told = []
+    for source, counts in listed.items():
+        for quote in shrunk(previous, source, counts):
+            before = previous.n_listed[source][quote]
+            told.append(
+                f"{source} lists {counts[quote]} {quote} pairs, expected at least "
+                f"{_least(before)} of {before}"
+            )
+    if told:
         raise VenueDown(
-            f"discovery: {'; '.join(shrunk)} up to generation {previous.generation}; nothing was "
+            f"discovery: {'; '.join(told)} up to generation {previous.generation}; nothing was "
             "written (an outage? where it is the truth: `spreadscan discover --accept-shrink`)"
         )

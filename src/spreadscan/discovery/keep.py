@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from spreadscan.config import Config
-from spreadscan.lists import Listing, Lists
+from spreadscan.lists import Listing, Lists, SourceList
 from spreadscan.types import Instrument
 from spreadscan.venues.base import split_multiplier
 
@@ -26,7 +26,7 @@ def kept_lists(
     if previous is None:
         return {}
     return {
-        source: [_as_listed(row.instrument) for row in previous.sources[source].symbols]
+        source: [_as_listed(row.instrument) for row in _wanted(config, previous.sources[source])]
         for source in failed
         if source in previous.sources
         and _age_h(listed_at(previous, source), unix_s) < config.discovery.keep_h
@@ -50,11 +50,17 @@ def known_pairs(
     return {
         source: {
             row.instrument.venue_symbol: _as_listed(row.instrument)
-            for row in source_list.symbols
+            for row in _wanted(config, source_list)
             if _age_h(traded_at(previous, source, row), unix_s) < config.discovery.keep_h
         }
         for source, source_list in previous.sources.items()
     }
+
+
+def _wanted(config: Config, source_list: SourceList) -> list[Listing]:
+    """Return the pairs that are not in a quote currency that has been given up."""
+    quotes = config.universe.quotes
+    return [row for row in source_list.symbols if row.instrument.quote in quotes]
 
 
 def halted(left_out: Mapping[str, str], known: Collection[str]) -> dict[str, str]:

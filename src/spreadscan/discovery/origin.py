@@ -18,6 +18,7 @@ def origin_of(config: Config) -> Origin:
             name: Hosts(VENUES[name].rest_urls(config), VENUES[name].ws_urls(config))
             for name in config.sources
         },
+        quotes=config.universe.quotes,
         include=config.universe.include,
         exclude=config.universe.exclude,
         majors=config.discovery.majors,

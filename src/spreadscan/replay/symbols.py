@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spreadscan.errors import BadData, BadFrame, Refused, Retry
-from spreadscan.types import Instrument
+from spreadscan.types import QUOTES, Instrument
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import InstrumentPage, is_nameless
 
-# BTCUSDT, BTC_USDT, BTC-USDT, BTC-USDT-SWAP; dated and other quotes keep the venue's name
-_is_usdt_pair = re.compile(r"([^-_]+)[-_]?USDT(?:-SWAP)?").fullmatch
+# BTCUSDT, BTC_USDT, BTC-USDT, BTC-USDT-SWAP, and so in USDC, but for BTCPERP, which is Bybit's;
+# dated and other quotes keep the venue's name
+_is_pair = re.compile(rf"([^-_]+)[-_]?({'|'.join(QUOTES)})(?:-SWAP)?").fullmatch
+_is_perp = re.compile(r"([^-_]+)PERP").fullmatch
 
 
 class Placed(NamedTuple):
@@ -66,8 +68,9 @@ class Symbols:
 
 def shared_name(venue_symbol: str) -> str:
     """Return 'BTC-USDT' for any venue's spelling of it, other symbols as they are."""
-    found = _is_usdt_pair(venue_symbol)
-    return f"{found[1]}-USDT" if found else venue_symbol
+    if found := _is_pair(venue_symbol):
+        return f"{found[1]}-{found[2]}"
+    return f"{perp[1]}-USDC" if (perp := _is_perp(venue_symbol)) else venue_symbol
 
 
 def instruments_in(directory: Path, source: str) -> Mapping[str, Instrument]:

@@ -6,7 +6,8 @@ BookSchema, and so will the compiled one.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -18,13 +19,14 @@ import msgspec
 from spreadscan.catalogue import Kind
 from spreadscan.config import Config, urls_of
 from spreadscan.errors import BadFrame, Refused, VenueDown
-from spreadscan.types import Book, Cost, FundingRate, Instrument
+from spreadscan.types import QUOTES, Book, Cost, FundingRate, Instrument
 from spreadscan.venues.answers import UNSURE, Meaning
 from spreadscan.venues.values import MISSING_FIELD, name_in, page_object, small_number, unix_ms
 
 LIST_PAGES_MAX = 100
 FACTS_LAST_DAYS = 90  # venues change fees and addresses a few times a year
 
+NOT_TRADING, OTHER_QUOTE = "not_trading", "other_quote"  # reasons to leave a row out
 _NAMELESS = "row "  # and its number: of a row without a symbol
 
 
@@ -193,12 +195,16 @@ Control = Ack | Refusal | Pong | Event
 
 
 class InstrumentPage(NamedTuple):
-    """One parsed REST page: pairs that trade now, why others were left out, next cursor."""
+    """One parsed REST page: pairs that trade now, why others were left out, next cursor.
+
+    Of every quote currency of types.QUOTES; of() leaves those that are wanted.
+    """
 
     instruments: list[Instrument]
     skipped: dict[str, int]  # reason -> rows
     cursor: str
     left_out: dict[str, str]  # symbol, or "row 7" -> reason; ": " and what it lacks may follow
+    quote: dict[str, str]  # of those left out, where it is one of QUOTES
 
     @property
     def n_rows(self) -> int:
@@ -208,6 +214,25 @@ class InstrumentPage(NamedTuple):
     def incomplete(self) -> dict[str, str]:
         """Return those left out that lack something."""
         return {name: why for name, why in self.left_out.items() if ": " in why}
+
+    def of(self, quotes: Collection[str]) -> "InstrumentPage":
+        """Return the page without the pairs of other quote currencies, which are left out, too."""
+        kept = [i for i in self.instruments if i.quote in quotes]
+        other = [i.venue_symbol for i in self.instruments if i.quote not in quotes]
+        known = [name for name, quote in self.quote.items() if quote not in quotes]
+        skipped = Counter(self.skipped)
+        skipped.subtract(_reason(self.left_out[name]) for name in known)
+        skipped[OTHER_QUOTE] += len(other) + len(known)
+        return self._replace(
+            instruments=kept,
+            skipped=dict(+skipped),
+            left_out=self.left_out | dict.fromkeys([*known, *other], OTHER_QUOTE),
+            quote={name: quote for name, quote in self.quote.items() if quote in quotes},
+        )
+
+    def halts(self) -> Counter[str]:
+        """Return how many rows say that they do not trade now, by quote currency."""
+        return Counter(q for name, q in self.quote.items() if self.left_out[name] == NOT_TRADING)
 
 
 class RestRequest(NamedTuple):
@@ -316,8 +341,9 @@ class Venue:
 
     instruments_request(cursor) -> RestRequest of the page ('' = first; where spec.list_page is
         set, the number of rows before it). ListPages goes through them.
-    instruments(payload) -> InstrumentPage; raises what an error body means (answers.rest_error:
-        RateLimited, VenueDown, Refused), BadFrame for what is no instrument list.
+    instruments(payload) -> InstrumentPage, of every currency of QUOTES; raises what an error body
+        means (answers.rest_error: RateLimited, VenueDown, Refused), BadFrame for what is no
+        instrument list.
     topic(venue_symbol) -> the name that acks and refusals use for this subscription.
     subscribe(venue_symbols, request_id) and unsubscribe: ONE text frame; the caller keeps to
         topics_per_frame and bytes_per_frame.
@@ -505,12 +531,16 @@ def read_funding(
 
 def read_rows(
     rows: list[Any],
-    read: Callable[[dict[str, Any]], Instrument | str],
+    quote_of: Callable[[dict[str, Any]], str],
+    read: Callable[[dict[str, Any], str], Instrument | str],
     cursor: str = "",
     symbol_key: str = "symbol",
 ) -> InstrumentPage:
     """Return the page of what `read` makes of each row: an Instrument, or why it is left out.
 
+    quote_of: the currency that a row is quoted, and settled, in; '' where it does not say or where
+    `read` knows better why it is none of ours. `read` is given it, and no row of other currencies
+    than QUOTES.
     What stands behind ": " in a reason is told of that row alone. A row that is no object counts
     as "missing_field"; of two rows for one symbol the first stays. symbol_key: where a row has its
     symbol, by which it is told.
@@ -518,18 +548,30 @@ def read_rows(
     kept: dict[str, Instrument] = {}
     skipped: dict[str, int] = {}
     left_out: dict[str, str] = {}
+    quoted: dict[str, str] = {}
     for number, row in enumerate(rows):
-        got = read(row) if type(row) is dict else f"{MISSING_FIELD}: it is no object"
+        quote = ""
+        got: Instrument | str = f"{MISSING_FIELD}: it is no object"
+        if type(row) is dict:
+            quote = quote_of(row)
+            got = OTHER_QUOTE if quote and quote not in QUOTES else read(row, quote)
         if isinstance(got, Instrument):
             if got.venue_symbol not in kept:
                 kept[got.venue_symbol] = got
                 continue
             got = "duplicate"
-        reason = got.partition(": ")[0]
+        reason = _reason(got)
         skipped[reason] = skipped.get(reason, 0) + 1
-        name = name_in(row, symbol_key) if type(row) is dict else ""
-        left_out.setdefault(name or f"{_NAMELESS}{number}", got)
-    return InstrumentPage(list(kept.values()), skipped, cursor, left_out)
+        name = (name_in(row, symbol_key) if type(row) is dict else "") or f"{_NAMELESS}{number}"
+        if name not in left_out:
+            left_out[name] = got
+            if quote in QUOTES:
+                quoted[name] = quote
+    return InstrumentPage(list(kept.values()), skipped, cursor, left_out, quoted)
+
+
+def _reason(why: str) -> str:
+    return why.partition(": ")[0]
 
 
 def is_nameless(name: str) -> bool:

@@ -23,7 +23,7 @@ rest-api.md) and developers.binance.com/docs/derivatives/usds-margined-futures.
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote as escaped
 
 import msgspec
 import orjson
@@ -73,6 +73,7 @@ from spreadscan.venues.values import (
     page_rows,
     positive_float,
     positive_text,
+    quote_in,
 )
 
 SPOT_SPEC = VenueSpec(
@@ -192,11 +193,11 @@ def _rows(payload: bytes) -> list[Any]:
 
 
 def spot_instruments(payload: bytes) -> InstrumentPage:
-    return read_rows(_rows(payload), _spot_instrument)
+    return read_rows(_rows(payload), _spot_quote, _spot_instrument)
 
 
 def futures_instruments(payload: bytes) -> InstrumentPage:
-    return read_rows(_rows(payload), _futures_instrument)
+    return read_rows(_rows(payload), _futures_quote, _futures_instrument)
 
 
 def funding(payload: bytes) -> list[FundingRate]:
@@ -211,7 +212,7 @@ def tickers(payload: bytes) -> list[Ticker]:
 
 def spot_ask_request(venue_symbols: Sequence[str]) -> RestRequest:
     # Without symbolStatus: a pair that is halted answers, by zeros.
-    names = quote(orjson.dumps(list(venue_symbols)).decode(), safe="")
+    names = escaped(orjson.dumps(list(venue_symbols)).decode(), safe="")
     return RestRequest(_SPOT_TICKERS, f"symbols={names}", 4)
 
 
@@ -242,23 +243,27 @@ def read_push(frame: bytes) -> list[StatusChange]:
     return read_statuses(event, "s", "cs", "TRADING")
 
 
-def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
+def _spot_quote(row: dict[str, Any]) -> str:
+    return quote_in(row, "quoteAsset")
+
+
+def _futures_quote(row: dict[str, Any]) -> str:
+    return quote_in(row, "quoteAsset", "marginAsset")
+
+
+def _spot_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     if missing := lacks(row, "symbol", "baseAsset", "quoteAsset", "status"):
         return missing
-    if row.get("quoteAsset") != "USDT":
-        return "not_usdt"
     if row.get("status") != "TRADING":
         return "not_trading"
     if row.get("isSpotTradingAllowed") is not True:
         return "spot_not_allowed"
-    return _instrument(row)
+    return _instrument(row, quote)
 
 
-def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
+def _futures_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     if missing := lacks(row, "symbol", "baseAsset", "quoteAsset", "status"):
         return missing
-    if not (row.get("quoteAsset") == row.get("marginAsset") == "USDT"):
-        return "not_usdt"
     if row.get("status") != "TRADING":
         return "delisted" if row.get("status") in ("CLOSE", "DELIVERED") else "not_trading"
     contract_type = row.get("contractType")
@@ -267,10 +272,10 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
     kind = row.get("underlyingType", "COIN")  # trimmed and older lists do not carry it
     if kind != "COIN":
         return {"INDEX": "index", "PREMARKET": "pre_market"}.get(label(kind), "tradfi")
-    return _instrument(row)
+    return _instrument(row, quote)
 
 
-def _instrument(row: dict[str, Any]) -> Instrument:
+def _instrument(row: dict[str, Any], quote: str) -> Instrument:
     filters = _filters(row)
     lot = filters.get("LOT_SIZE", {})
     # Newer spot rows say NOTIONAL, older MIN_NOTIONAL, futures MIN_NOTIONAL with another key.
@@ -284,7 +289,7 @@ def _instrument(row: dict[str, Any]) -> Instrument:
         venue_symbol=row["symbol"],
         base=base,
         listed_base=row["baseAsset"],
-        quote="USDT",
+        quote=quote,
         multiplier=multiplier,
         tick=positive_float(tick),
         lot_step=positive_float(lot.get("stepSize")),

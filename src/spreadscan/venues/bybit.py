@@ -67,6 +67,7 @@ from spreadscan.venues.values import (
     page_object,
     positive_float,
     positive_text,
+    quote_in,
 )
 
 SPOT_SPEC = VenueSpec(
@@ -183,12 +184,12 @@ def _request_page(category: str, cursor: str) -> RestRequest:
 
 def spot_instruments(payload: bytes) -> InstrumentPage:
     rows, cursor = _rows(payload)
-    return read_rows(rows, _spot_instrument, cursor)
+    return read_rows(rows, _spot_quote, _spot_instrument, cursor)
 
 
 def futures_instruments(payload: bytes) -> InstrumentPage:
     rows, cursor = _rows(payload)
-    return read_rows(rows, _futures_instrument, cursor)
+    return read_rows(rows, _futures_quote, _futures_instrument, cursor)
 
 
 def funding(payload: bytes) -> list[FundingRate]:
@@ -255,11 +256,17 @@ def _result(payload: bytes, what: str) -> dict[str, Any]:
     return result
 
 
+def _spot_quote(row: dict[str, Any]) -> str:
+    return quote_in(row, "quoteCoin")
+
+
+def _futures_quote(row: dict[str, Any]) -> str:
+    return quote_in(row, "quoteCoin", "settleCoin")
+
+
 def _refused(row: dict[str, Any]) -> str:
     if missing := lacks(row, "symbol", "baseCoin", "quoteCoin", "status"):
         return missing
-    if row.get("quoteCoin") != "USDT":
-        return "not_usdt"
     if row.get("status") == "PreLaunch" or row.get("isPreListing") is True:
         return "pre_market"
     if row.get("status") != "Trading":
@@ -268,30 +275,30 @@ def _refused(row: dict[str, Any]) -> str:
     return "" if kind in _COIN_TYPES else _OTHER_TYPES.get(kind, "unknown_symbol_type")
 
 
-def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
+def _spot_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     refused = _refused(row)
     if refused:
         return refused
     lot = _object(row, "lotSizeFilter")
     return _instrument(
         row,
+        quote,
         lot_step=lot.get("basePrecision"),
         max_qty=positive_float(lot.get("maxLimitOrderQty", lot.get("maxOrderQty"))),
         min_notional=lot.get("minOrderAmt"),
     )
 
 
-def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
+def _futures_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     refused = _refused(row)
     if refused:
         return refused
-    if row.get("settleCoin") != "USDT":
-        return "not_usdt"
     if row.get("contractType") != "LinearPerpetual":
         return "not_perpetual"
     lot = _object(row, "lotSizeFilter")
     return _instrument(
         row,
+        quote,
         lot_step=lot.get("qtyStep"),
         max_qty=positive_float(lot.get("maxOrderQty")),
         min_notional=lot.get("minNotionalValue"),
@@ -299,7 +306,7 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
 
 
 def _instrument(
-    row: dict[str, Any], lot_step: object, max_qty: float, min_notional: object
+    row: dict[str, Any], quote: str, lot_step: object, max_qty: float, min_notional: object
 ) -> Instrument:
     tick = _object(row, "priceFilter").get("tickSize")
     base, multiplier = split_multiplier(row["baseCoin"])
@@ -307,7 +314,7 @@ def _instrument(
         venue_symbol=row["symbol"],
         base=base,
         listed_base=row["baseCoin"],
-        quote="USDT",
+        quote=quote,
         multiplier=multiplier,
         tick=positive_float(tick),
         lot_step=positive_float(lot_step),

@@ -18,7 +18,8 @@ at github.com/gateio. Recorded frames are of 2021 to 2026-09.
    for (983 rows, 2026-09); pages are documented to have 1,000 rows at most.
 8. The list of contracts tells each one's funding, of the interval, its time in s. It has stocks,
    metals, indices and currencies, told by contract_type, and pre-market contracts that "trade".
-   Its fees, and that of a spot pair, are not those of retail.
+   Its fees, and that of a spot pair, are not those of retail. Perpetuals are settled in USDT or
+   coins (www.gate.com/help/futures/16697, 2026-11-29; a few in USD1 were seen): none in USDC.
 9. Contracts count real coins, but for MBABYDOGE, a million BABYDOGE.
 10. Tickers tell no time; those of all spot pairs have come from a cache of many seconds, and have
     no sizes. No announcement of maintenance was found.
@@ -73,6 +74,7 @@ from spreadscan.venues.values import (
     positive_float,
     positive_text,
     step_text,
+    quote_in,
     unix_s,
 )
 
@@ -187,12 +189,12 @@ def _rows(payload: bytes, what: str, symbol_key: str) -> list[Any]:
 def spot_instruments(payload: bytes) -> InstrumentPage:
     rows = _rows(payload, "instruments", "id")
     bases = {name_in(row, "base") for row in rows if type(row) is dict}
-    return read_rows(rows, partial(_spot_instrument, bases), symbol_key="id")
+    return read_rows(rows, _spot_quote, partial(_spot_instrument, bases), symbol_key="id")
 
 
 def futures_instruments(payload: bytes) -> InstrumentPage:
     rows = _rows(payload, "instruments", "name")
-    return read_rows(rows, _futures_instrument, symbol_key="name")
+    return read_rows(rows, _futures_quote, _futures_instrument, symbol_key="name")
 
 
 def funding(payload: bytes) -> list[FundingRate]:
@@ -211,12 +213,22 @@ def futures_tickers(payload: bytes) -> list[Ticker]:
     return read_tickers(rows, "gate tickers", "contract", "highest_bid", "lowest_ask")
 
 
-def _spot_instrument(bases: set[str], row: dict[str, Any]) -> Instrument | str:
+def _spot_quote(row: dict[str, Any]) -> str:
+    return quote_in(row, "quote")
+
+
+def _futures_quote(row: dict[str, Any]) -> str:
+    """Say nothing of an inverse contract: read() calls it that."""
+    if row.get("type") != "direct":
+        return ""
+    quote = name_in(row, "name").rpartition("_")[2]
+    return quote if quote in ("USDT", "") else f"{quote}/USDT"  # the list of what USDT settles
+
+
+def _spot_instrument(bases: set[str], row: dict[str, Any], quote: str) -> Instrument | str:
     if missing := lacks(row, "id", "base", "quote", "trade_status"):
         return missing
     listed_base = row["base"]
-    if row["quote"] != "USDT":
-        return "not_usdt"
     # "sellable" is said before a pair opens and while one is removed
     if row["trade_status"] != "tradable":
         return "not_trading"
@@ -233,7 +245,7 @@ def _spot_instrument(bases: set[str], row: dict[str, Any]) -> Instrument | str:
         venue_symbol=row["id"],
         base=base,
         listed_base=listed_base,
-        quote="USDT",
+        quote=quote,
         multiplier=multiplier,
         tick=positive_float(tick),
         lot_step=positive_float(lot),
@@ -246,14 +258,14 @@ def _spot_instrument(bases: set[str], row: dict[str, Any]) -> Instrument | str:
     )
 
 
-def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
+def _futures_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     if missing := lacks(row, "name", "type"):
         return missing
-    listed_base, _, quote = row["name"].rpartition("_")
     if row["type"] != "direct":
         return "inverse"
-    if quote != "USDT" or not listed_base:
-        return "not_usdt"
+    listed_base = row["name"].removesuffix(f"_{quote}")
+    if not listed_base:
+        return "missing_field: the coin in its name"
     status = label(row.get("status", "trading"))  # lists of before 2025 lack it
     if row.get("in_delisting") is True or status in ("delisting", "delisted"):
         return "delisted"
@@ -272,7 +284,7 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
         venue_symbol=row["name"],
         base=base,
         listed_base=listed_base,
-        quote="USDT",
+        quote=quote,
         contract_size=contract_size,
         multiplier=multiplier,
         tick=positive_float(row.get("order_price_round")),

@@ -43,6 +43,7 @@ from spreadscan.venues.values import (
     positive_float,
     positive_text,
     step_text,
+    quote_in,
 )
 
 # "Blocked!" is said of channels that are no more, of topics too many, and of the moment: a few
@@ -83,7 +84,7 @@ def spot_instruments(payload: bytes) -> InstrumentPage:
     page = page_object(payload)
     rows = page.get("symbols")
     if type(rows) is list:
-        return read_rows(rows, _spot_instrument)
+        return read_rows(rows, _spot_quote, _spot_instrument)
     code = label(page.get("code"))
     if code not in ("", "0"):
         raise rest_error("mexc", SPOT_ANSWERS, code, label(page.get("msg")))
@@ -91,7 +92,8 @@ def spot_instruments(payload: bytes) -> InstrumentPage:
 
 
 def futures_instruments(payload: bytes) -> InstrumentPage:
-    return read_rows(_futures_rows(payload, "instruments"), _futures_instrument)
+    rows = _futures_rows(payload, "instruments")
+    return read_rows(rows, _futures_quote, _futures_instrument)
 
 
 def funding(payload: bytes) -> list[FundingRate]:
@@ -123,14 +125,20 @@ def _futures_rows(payload: bytes, what: str) -> list[Any]:
     return rows
 
 
-def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
+def _spot_quote(row: dict[str, Any]) -> str:
+    return quote_in(row, "quoteAsset")
+
+
+def _futures_quote(row: dict[str, Any]) -> str:
+    return quote_in(row, "quoteCoin", "settleCoin")
+
+
+def _spot_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     symbol, listed_base = name_in(row, "symbol"), name_in(row, "baseAsset")
     if not (symbol and listed_base):
         return lacks(row, "symbol", "baseAsset")
-    if "status" not in row or "quoteAsset" not in row:
+    if "status" not in row or not quote:
         return "missing_field: status or quoteAsset"
-    if row.get("quoteAsset") != "USDT":
-        return "not_usdt"
     side_type = label(row.get("tradeSideType"))
     # "ENABLED" is what lists of before 2025 say for "1"; side type 4 is closed.
     status = label(row.get("status"))
@@ -145,7 +153,7 @@ def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
         venue_symbol=symbol,
         base=base,
         listed_base=listed_base,
-        quote="USDT",
+        quote=quote,
         multiplier=multiplier,
         tick=positive_float(tick),
         lot_step=positive_float(lot),
@@ -159,15 +167,13 @@ def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
     )
 
 
-def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
+def _futures_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     symbol, listed_base = name_in(row, "symbol"), name_in(row, "baseCoin")
     contract_size = positive_float(row.get("contractSize"))
     if not (symbol and listed_base and contract_size):
         return lacks(row, "symbol", "baseCoin") or "missing_field: contractSize"
-    if "state" not in row or "quoteCoin" not in row:
+    if "state" not in row or not quote:
         return "missing_field: state or quoteCoin"
-    if not (row.get("quoteCoin") == row.get("settleCoin") == "USDT"):
-        return "not_usdt"
     if (state := label(row.get("state"))) != "0":
         return "delisted" if state in ("2", "3") else "not_trading"
     if row.get("isHidden") is True:
@@ -181,7 +187,7 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
         venue_symbol=symbol,
         base=base,
         listed_base=listed_base,
-        quote="USDT",
+        quote=quote,
         contract_size=contract_size,
         multiplier=multiplier,
         tick=positive_float(row.get("priceUnit")),

@@ -72,6 +72,7 @@ from spreadscan.venues.values import (
     page_object,
     positive_float,
     positive_text,
+    quote_in,
 )
 
 SPOT_SPEC = VenueSpec(
@@ -160,11 +161,11 @@ def futures_instruments_request(cursor: str) -> RestRequest:
 
 
 def spot_instruments(payload: bytes) -> InstrumentPage:
-    return read_rows(_rows(payload), _spot_instrument, symbol_key="instId")
+    return read_rows(_rows(payload), _spot_quote, _spot_instrument, symbol_key="instId")
 
 
 def futures_instruments(payload: bytes) -> InstrumentPage:
-    return read_rows(_rows(payload), _futures_instrument, symbol_key="instId")
+    return read_rows(_rows(payload), _futures_quote, _futures_instrument, symbol_key="instId")
 
 
 def funding(payload: bytes) -> list[FundingRate]:
@@ -222,22 +223,36 @@ def _refused(row: dict[str, Any]) -> str:
     return "" if label(row.get("instCategory")) in ("", "1") else "tradfi"
 
 
-def _spot_instrument(row: dict[str, Any]) -> Instrument | str:
-    base, quote = name_in(row, "baseCcy"), name_in(row, "quoteCcy")
+def _spot_quote(row: dict[str, Any]) -> str:
+    return quote_in(row, "quoteCcy")
+
+
+def _family(row: dict[str, Any]) -> str:
+    return name_in(row, "uly") or name_in(row, "instFamily")
+
+
+def _futures_quote(row: dict[str, Any]) -> str:
+    """Say nothing of an inverse swap: read() calls it that."""
+    family, settled = _family(row), name_in(row, "settleCcy")
+    if row.get("ctType") != "linear" or not family:
+        return ""
+    quote = family.rpartition("-")[2]
+    return quote if quote == settled else f"{quote}/{settled}"
+
+
+def _spot_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
+    base = name_in(row, "baseCcy")
     if not (name_in(row, "instId") and base and quote):
         return lacks(row, "instId", "baseCcy", "quoteCcy")
     if missing := lacks(row, "instType", "state"):
         return missing
     if row.get("instType") != "SPOT":
         return "not_spot"
-    if quote != "USDT":
-        return "not_usdt"
-    return _refused(row) or _instrument(row, base, contract_size=1.0)
+    return _refused(row) or _instrument(row, base, quote, contract_size=1.0)
 
 
-def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
-    family = name_in(row, "uly") or name_in(row, "instFamily")
-    base = name_in(row, "ctValCcy")
+def _futures_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
+    family, base = _family(row), name_in(row, "ctValCcy")
     if not (name_in(row, "instId") and family and base):
         return lacks(row, "instId", "ctValCcy") or "missing_field: uly"
     if missing := lacks(row, "instType", "state"):
@@ -246,27 +261,27 @@ def _futures_instrument(row: dict[str, Any]) -> Instrument | str:
         return "not_perpetual"
     if row.get("ctType") != "linear":
         return "inverse"
-    if row.get("settleCcy") != "USDT" or not family.endswith("-USDT"):
-        return "not_usdt"
     refused = _refused(row)
     if refused:
         return refused
     # A contract counted in anything but its own coin would be off by the price.
-    if family != f"{base}-USDT":
+    if family != f"{base}-{quote}":
         return "odd_contract"
     contract_size = positive_float(row.get("ctVal")) * positive_float(row.get("ctMult"))
     if not 0.0 < contract_size < float("inf"):
         return "missing_field: ctVal or ctMult"
-    return _instrument(row, base, contract_size)
+    return _instrument(row, base, quote, contract_size)
 
 
-def _instrument(row: dict[str, Any], listed_base: str, contract_size: float) -> Instrument:
+def _instrument(
+    row: dict[str, Any], listed_base: str, quote: str, contract_size: float
+) -> Instrument:
     base, multiplier = split_multiplier(listed_base)
     return Instrument(
         venue_symbol=row["instId"],
         base=base,
         listed_base=listed_base,
-        quote="USDT",
+        quote=quote,
         contract_size=contract_size,
         multiplier=multiplier,
         tick=positive_float(row.get("tickSz")),

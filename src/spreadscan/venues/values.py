@@ -95,6 +95,13 @@ def lacks(row: dict[str, Any], *keys: str) -> str:
     return next((f"{MISSING_FIELD}: {key}" for key in keys if not name_in(row, key)), "")
 
 
+def quote_in(row: dict[str, Any], key: str, *also: str) -> str:
+    """Return the currency under a key, and 'A/B' where another key says another; '' for none."""
+    quote = name_in(row, key)
+    others = [label(row.get(other)) for other in also] if quote else []
+    return "/".join(dict.fromkeys([quote, *others]))
+
+
 def positive_float(text: object) -> float:
     """Return a number from a venue's decimal text or JSON number; 0.0 for anything that is none."""
     if isinstance(text, str):

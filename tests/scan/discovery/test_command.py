@@ -230,7 +230,10 @@ def test_a_list_that_shrank_is_one_sentence_and_code_1(moving: Market, tmp_path:
         move_to(load_settings([tmp_path / "sim.toml"], environ={}).config)
         before = bytes_of(tmp_path / "generated")
         said = sentence(spreadscan("discover", "-c", "sim.toml"), 1)
-        assert "mexc-spot lists 100 pairs, expected at least 383 of 547 up to generation 1" in said
+        assert (
+            "mexc-spot lists 100 USDT pairs, expected at least 383 of 547 up to generation 1"
+            in said
+        )
         assert before == bytes_of(tmp_path / "generated")
         assert 0 == spreadscan("discover", "-c", "sim.toml", "--accept-shrink").exit_code
     assert 2 == load(tmp_path / "generated").generation

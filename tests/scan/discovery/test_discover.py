@@ -420,13 +420,13 @@ def test_a_list_that_shrank_is_refused_until_it_is_accepted(moving: Market, fold
         with pytest.raises(VenueDown) as caught:
             discovered(market, folder, include=("BTC-*",), fresh=fresh)
         assert (
-            "discovery: okx-spot lists 111 pairs, expected at least 195 of 278 up to generation 1; "
-            "nothing was written" in str(caught.value)
+            "discovery: okx-spot lists 111 USDT pairs, expected at least 195 of 278 up to "
+            "generation 1; nothing was written" in str(caught.value)
         )
         assert "discover --accept-shrink" in str(caught.value)
         assert before == but_hosts(generated(folder))
     discovered(market, folder, include=("BTC-*",), accept_shrink=True)
-    assert 111 == load(generated(folder)).n_listed["okx-spot"]
+    assert {"USDT": 111} == load(generated(folder)).n_listed["okx-spot"]
     discovered(market, folder, include=("BTC-*",))  # the next one is held against this
     assert 3 == load(generated(folder)).generation
 
@@ -440,7 +440,7 @@ def test_a_third_fewer_is_named_for_each_source_and_a_little_less_is_taken(
         discovered(
             with_listings(moving, dict.fromkeys(names, first_of(0.69))), folder, include=("BTC-*",)
         )
-    assert "bybit-spot lists 272 pairs, expected at least 276 of 394; mexc-futures lists" in (
+    assert "bybit-spot lists 272 USDT pairs, expected at least 276 of 394; mexc-futures lists" in (
         str(caught.value)
     )
     assert "okx" not in str(caught.value)
@@ -459,7 +459,7 @@ def test_a_hanging_source_beside_a_shrunk_one(moving: Market, folder: Path) -> N
             ws_url = server.endpoints()["bybit-futures"][1]
             venues = {"bybit-futures": VenueSettings(rest_url=hangs.url, ws_url=ws_url)}
             config = config_for(folder, server, include=("BTC-*",), venues=venues, list_limit_s=3.0)
-            with pytest.raises(VenueDown, match="okx-spot lists 111 pairs") as caught:
+            with pytest.raises(VenueDown, match="okx-spot lists 111 USDT pairs") as caught:
                 await discover(config)
             assert "bybit" not in str(caught.value)
             result = await discover(config, accept_shrink=True)
@@ -482,7 +482,7 @@ def test_a_set_that_does_not_say_how_long_its_lists_were_refuses_nothing(
     discovered(moving, folder, include=("BTC-*",))
     path = generated(folder) / "metadata.json"
     metadata = json.loads(path.read_text())
-    assert 278 == metadata.pop("n_listed")["okx-spot"]
+    assert {"USDT": 278} == metadata.pop("n_listed")["okx-spot"]
     path.write_text(json.dumps(metadata))
     market = with_listings(moving, {"okx-spot": first_of(0.4)})
     assert 2 == discovered(market, folder, include=("BTC-*",)).generation
@@ -495,7 +495,9 @@ def test_a_source_that_comes_back_is_held_against_its_last_answer(
     gone = with_listings(moving, {"okx-spot": without("BTC")})  # no list without a major
     discovered(gone, folder, include=("BTC-*",))
     assert "okx-spot" in load(generated(folder)).failed
-    with pytest.raises(VenueDown, match="okx-spot lists 111 pairs, expected at least 195 of 278"):
+    with pytest.raises(
+        VenueDown, match="okx-spot lists 111 USDT pairs, expected at least 195 of 278"
+    ):
         discovered(with_listings(moving, {"okx-spot": first_of(0.4)}), folder, include=("BTC-*",))
 
 
@@ -530,7 +532,7 @@ def test_more_pairs_than_the_layout_can_number_is_told_before_the_sockets_open(
 
 
 def test_a_universe_without_a_pair_is_a_config_error(moving: Market, folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"universe: no pair .*\(include btc-\*; exclude X\*\)"):
+    with pytest.raises(ConfigError, match=r"no pair .*\(in USDT; include btc-\*; exclude X\*\)"):
         discovered(moving, folder, include=("btc-*",), exclude=("X*",))
     assert not generated(folder).exists()
 

@@ -67,7 +67,7 @@ def fetched(
                 venues={name: VenueSettings(rest_url=url or server.url)},
                 discovery=Discovery(**{"majors": (), "tries": 3} | settings),
             )
-            is_short = lambda trading, halts: trading < at_least  # noqa: E731
+            is_short = lambda trading, halts: trading["USDT"] < at_least  # noqa: E731
             return await fetch(session, VENUES[name], config, is_short), server.asked
 
     result: tuple[Fetched, list[str]] = run(main(), 20.0)
@@ -152,7 +152,7 @@ def test_rows_left_out_are_counted_by_reason() -> None:
     page["data"] += [{**page["data"][0], "quoteCcy": "USDC"}, {}]
     found, _ = fetched("okx-spot", Reply(json.dumps(page).encode()))
     assert ["A-USDT"] == names_of(found)
-    assert {"not_trading": 1, "not_usdt": 1, "missing_field": 1} == dict(found.skipped)
+    assert {"not_trading": 1, "other_quote": 1, "missing_field": 1} == dict(found.skipped)
     assert ["missing_field: instId"] == list(found.incomplete.values())
 
 

@@ -258,7 +258,7 @@ def test_a_halted_major_keeps_the_list_of_before(moving: Market, tmp_path: Path)
 
 def test_which_rows_left_out_are_halts() -> None:
     left_out = {
-        "A": "not_trading", "B": "hidden", "C": "not_usdt", "D": "missing_field: tick",
+        "A": "not_trading", "B": "hidden", "C": "other_quote", "D": "missing_field: tick",
         "E": "delisted", "F": "tradfi", "G": "pre_market", "H": "duplicate", "I": "not_trading",
     }  # fmt: skip
     assert set("ABCDFG") == set(halted(left_out, set("ABCDEFGH")))
@@ -347,8 +347,8 @@ def test_a_halt_is_no_shrunk_list(moving: Market, tmp_path: Path) -> None:
     result = run(with_halted(moving, tmp_path, coins, "BREAK", **options))
     assert {} == result.failed
     now = load(tmp_path / "generated")
-    assert before.n_listed[HALTED] - len(coins) == now.n_listed[HALTED]
-    assert before.n_halted[HALTED] + len(coins) == now.n_halted[HALTED]
+    assert before.n_listed[HALTED]["USDT"] - len(coins) == now.n_listed[HALTED]["USDT"]
+    assert before.n_halted[HALTED].get("USDT", 0) + len(coins) == now.n_halted[HALTED]["USDT"]
     for status in ("BREAK", "TRADING"):  # as many are halted again, or none any more
         assert {} == run(with_halted(moving, tmp_path, coins, status, **options)).failed
 

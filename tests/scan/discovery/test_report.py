@@ -10,7 +10,7 @@ def test_every_reason_is_in_the_report() -> None:
         quiet_pairs={"Q-USDT": "no update, 2 runs in a row"},
         quarantined_pairs={"B-USDT": "identity: b", "A-USDT": "identity: a"},
         invalid_pairs={"I-USDT": "refused: no"},
-        skipped={"not_usdt": 3, "missing_field": 1},
+        skipped={"other_quote": 3, "missing_field": 1},
         incomplete_rows={"X-USDT": "missing_field: state"},
         timeout_sec=90.0,
         took_sec=1.5,
@@ -54,6 +54,6 @@ def test_every_reason_is_in_the_report() -> None:
         "",
         "rows left out of the lists",
         "okx-spot         missing_field        1",
-        "okx-spot         not_usdt             3",
+        "okx-spot         other_quote          3",
         "okx-spot         X-USDT               missing_field: state",
     ] == lines

@@ -54,7 +54,7 @@ def write(folder: Path, generation: int, *, sources: tuple[str, ...] = ()) -> No
             )
             for source in sources or ("okx-spot", "mexc-futures")
         },
-        n_listed={"okx-spot": generation},
+        n_listed={"okx-spot": {"USDT": generation}},
         report=f"report {generation}\n",
         unix_ns=generation * 10**9,
     )

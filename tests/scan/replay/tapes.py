@@ -94,7 +94,7 @@ def write_generated(folder: Path, instruments: Mapping[str, Sequence[Instrument]
             )
             for source, rows in instruments.items()
         },
-        n_listed={source: len(rows) for source, rows in instruments.items()},
+        n_listed={source: {"USDT": len(rows)} for source, rows in instruments.items()},
         report="", unix_ns=0,
     )  # fmt: skip
     return folder

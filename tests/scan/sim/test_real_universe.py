@@ -27,21 +27,21 @@ PAIRS = {
 ROWS = {"mexc-spot": 1_966, "mexc-futures": 1_174, "bybit-futures": 692, "binance-futures": 909}
 # kinds of rows that each list must have beside them
 KINDS = {
-    "binance-spot": {"not_usdt", "not_trading", "spot_not_allowed"},
+    "binance-spot": {"other_quote", "not_trading", "spot_not_allowed"},
     "binance-futures": {
-        "not_usdt", "not_trading", "not_perpetual", "tradfi", "index", "pre_market", "delisted",
+        "other_quote", "not_trading", "not_perpetual", "tradfi", "index", "pre_market", "delisted",
     },
-    "bybit-spot": {"not_usdt", "not_trading", "pre_market", "tokenised_stock"},
+    "bybit-spot": {"other_quote", "not_trading", "pre_market", "tokenised_stock"},
     "bybit-futures": {
-        "not_usdt", "not_trading", "pre_market", "tradfi", "not_perpetual", "delisted",
+        "other_quote", "not_trading", "pre_market", "tradfi", "not_perpetual", "delisted",
     },
-    "mexc-spot": {"not_usdt", "not_trading", "tokenised_stock", "delisted"},
-    "mexc-futures": {"not_usdt", "not_trading", "tradfi", "hidden", "not_perpetual", "delisted"},
-    "okx-spot": {"not_usdt", "not_trading", "missing_field"},
+    "mexc-spot": {"other_quote", "not_trading", "tokenised_stock", "delisted"},
+    "mexc-futures": {"other_quote", "not_trading", "tradfi", "hidden", "not_perpetual", "delisted"},
+    "okx-spot": {"other_quote", "not_trading", "missing_field"},
     "okx-futures": {
-        "not_usdt", "not_trading", "inverse", "tradfi", "pre_market", "rebase", "missing_field",
+        "other_quote", "not_trading", "inverse", "tradfi", "pre_market", "rebase", "missing_field",
     },
-    "gate-spot": {"not_usdt", "not_trading", "pre_market", "leveraged_token", "tokenised_stock"},
+    "gate-spot": {"other_quote", "not_trading", "pre_market", "leveraged_token", "tokenised_stock"},
     "gate-futures": {"not_trading", "tradfi", "pre_market", "delisted"},
 }  # fmt: skip
 STATES = {
@@ -92,7 +92,7 @@ def rows_of(pages: Pages, name: str) -> list[dict[str, object]]:
 def test_a_parser_finds_the_pairs_among_all_the_rows(
     market: Market, pages: Pages, name: str
 ) -> None:
-    page = VENUES[name].instruments(body_of(pages, name))
+    page = VENUES[name].instruments(body_of(pages, name)).of(["USDT"])
     found = {i.venue_symbol: i for i in page.instruments}
     assert PAIRS[name] == len(found) == len(page.instruments)
     assert {i.venue_symbol: i for i in market.instruments[SOURCE_BY_NAME[name].id]} == found
@@ -140,7 +140,7 @@ def test_another_list_of_one_source_leaves_the_others_as_they_are(
     market: Market, pages: Pages
 ) -> None:
     fewer = pages.with_listed("mexc-spot", market.instruments[4][:100])
-    page = VENUES["mexc-spot"].instruments(body_of(fewer, "mexc-spot"))
+    page = VENUES["mexc-spot"].instruments(body_of(fewer, "mexc-spot")).of(["USDT"])
     assert (100, 1_966 - 1_850) == (len(page.instruments), sum(page.skipped.values()))
     for name in VENUES:
         assert (name == "mexc-spot") == (body_of(fewer, name) != body_of(pages, name))

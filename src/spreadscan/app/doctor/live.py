@@ -27,6 +27,7 @@ from spreadscan.app.doctor.reach import (
 from spreadscan.app.doctor.reach import facts as facts_check
 from spreadscan.audit.judge import has_book
 from spreadscan.config import Config, VenueSettings
+from spreadscan.discovery.guards import MAJORS_IN
 from spreadscan.discovery.validate import price_fault
 from spreadscan.errors import BadFrame, NoAddress, RateLimited, Refused, Retry, Skip
 from spreadscan.feeds.session import Session
@@ -208,9 +209,10 @@ class _Visit:
         async with asyncio.timeout(config.list_limit_s):
             for request in pages:
                 page = self._venue.instruments(await self._get(session, url, request))
-                coins |= {row.base: row.venue_symbol for row in page.instruments}
-                n_skipped += sum(page.skipped.values())
                 pages.take(page)
+                # as discovery looks for majors: in the currency in which every list has them
+                coins |= {i.base: i.venue_symbol for i in page.of([MAJORS_IN]).instruments}
+                n_skipped += sum(page.of(self._config.universe.quotes).skipped.values())
         missing = [coin for coin in config.majors if coin not in coins]
         if missing or not coins:
             expected = ", ".join(config.majors) or "some"
