@@ -57,6 +57,7 @@ class Demo:
                 "--write-config",
                 str(addresses),
                 *(word for name in self.config.sources for word in ("--source", name)),
+                *(["--usdc"] if "USDC" in self.config.universe.quotes else []),
             ]
             with _child(command, quiet=True) as child:
                 _wait_for(addresses.exists, child, "the simulators")

@@ -26,6 +26,9 @@ from spreadscan.sim.universe import UNIVERSES
     show_default=True,
     help="How many pairs are listed; real: as many as the venues list, and all that is beside.",
 )
+@click.option(
+    "--usdc", is_flag=True, help="List a share of the coins against USDC, too; see universe.quotes."
+)
 @click.option("--rate", default=2000.0, show_default=True, help="Quotes per second, all sources.")
 @click.option("--speed", default=1.0, show_default=True, help="Simulated seconds per second.")
 @click.option(
@@ -82,6 +85,7 @@ from spreadscan.sim.universe import UNIVERSES
 def sim(
     seed: int,
     universe: str,
+    usdc: bool,
     rate: float,
     speed: float,
     freeze_after: float | None,
@@ -107,6 +111,7 @@ def sim(
     options = SimOptions(
         seed=seed,
         universe=universe,
+        usdc=usdc,
         rate=rate,
         speed=speed,
         freeze_after_s=freeze_after,
@@ -125,6 +130,7 @@ def sim(
         told: dict[str, Any] = {
             "seed": seed,
             "universe": universe,
+            "usdc": usdc,
             "rate": server.market.rate,
             "speed": speed,
             "t0_boottime_ns": server.time.t0_boot_ns,

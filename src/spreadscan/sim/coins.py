@@ -39,6 +39,9 @@ MAJORS: tuple[tuple[str, float], ...] = (
     ("GMT", 0.0212), ("MASK", 0.653), ("ENS", 11.2), ("SUSHI", 0.321), ("QTUM", 1.42),
 )  # fmt: skip
 
+# Listed where pairs in USDC are: its own price, about which it moves by a fraction of a bps.
+USDC = Coin(4, "USDC", 1.0002)  # of a rank that is always traded, and in small steps
+
 # Listing by binance-spot alone; symbols there may hold any letter since 2025-12.
 NON_ASCII = "币安人生"
 

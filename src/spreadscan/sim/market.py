@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from spreadscan.catalogue import built_in
 from spreadscan.errors import ConfigError
+from spreadscan.sim.coins import USDC
 from spreadscan.sim.dislocations import CHANCE, Dislocation, Schedule
 from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.ticks import CYCLE_NS, FEWEST, Cycle, share_out
@@ -34,6 +35,9 @@ _BASIS_BPS = 2.5
 _OWN_DRIFT_BPS = 1.2  # of one coin within the longest gap of its quotes
 _COMMON = ((60.0, 2_400.0), (6.0, 300.0))  # amplitude bps, period s: all coins together
 _LARGEST_SWING_BPS = 120.0
+# USDC against USDT: amplitude bps, radians per s, phase; and how much less pairs in it are traded
+_PEG = (0.5, _TAU / 900.0, 0.0)
+_SHARE = {"USDT": 1.0, "USDC": 0.3}
 
 # Funding: a rate of -2 to +4 bps that moves a little every minute, paid every 8 h, by some every 4.
 _FUNDING_H = (8, 8, 8, 4)
@@ -57,8 +61,8 @@ class Series:
     """One (source, listing) and its constants; made and read by Market and the servers."""
 
     __slots__ = (
-        "basis", "drift", "half_spread", "id_base", "id_step", "index", "level_bps", "listing",
-        "noise_at", "notional", "number", "schedule", "scale", "source_id", "symbol",
+        "basis", "common", "drift", "half_spread", "id_base", "id_step", "index", "level_bps",
+        "listing", "noise_at", "notional", "number", "schedule", "scale", "source_id", "symbol",
     )  # fmt: skip
 
     def __init__(self, number: int, source_id: int, index: int, listing: SimListing) -> None:
@@ -68,11 +72,12 @@ class Series:
         self.listing = listing
         self.symbol = listing.instrument.venue_symbol
         self.scale = listing.coin.px * listing.instrument.multiplier
+        self.common: tuple[Wave, ...] = ()
         self.drift: tuple[Wave, ...] = ()
         self.basis: Wave = (0.0, 0.0, 0.0)
         self.level_bps = 0.0
         self.half_spread = 0.0  # as a fraction of the price
-        self.notional = 0.0  # usual size at the touch, USDT
+        self.notional = 0.0  # usual size at the touch, quote currency
         self.noise_at = 0
         self.id_base = 0
         self.id_step = PROTOCOLS[built_in().source_at[source_id].name].id_step
@@ -86,7 +91,8 @@ class Market:
     (a rate too low to keep every live series ticking within 6 s is raised). freeze_after_s:
     nothing ticks after that time. dislocation_chance: per series and 90 s; 0 for none. shape: of
     the universe. also: sources that are not scanned by default; the market of the others is
-    another one with them.
+    another one with them. usdc: pairs in USDC, too, at the price in USDT over that of USDC; so is
+    that market another one.
     """
 
     def __init__(
@@ -97,6 +103,7 @@ class Market:
         dislocation_chance: float = CHANCE,
         shape: Shape = SMALL,
         also: Collection[str] = (),
+        usdc: bool = False,
     ) -> None:
         if not 0.0 < rate < math.inf:
             raise ConfigError(f"sim: rate is {rate}, expected more than 0 quotes/s")
@@ -104,7 +111,7 @@ class Market:
             raise ConfigError(f"sim: freeze-after is {freeze_after_s}, expected 0 s or more")
         self.seed = seed
         self.shape = shape
-        self.listings = universe(seed, shape, also)
+        self.listings = universe(seed, shape, also, usdc)
         self.instruments: tuple[tuple[Instrument, ...], ...] = tuple(
             tuple(row.instrument for row in rows) for rows in self.listings
         )
@@ -121,7 +128,9 @@ class Market:
         self.dead: frozenset[tuple[int, int]] = frozenset((s.source_id, s.index) for s in dead)
         quiet = {s.number for s in dead}
         weights = [
-            0.0 if s.number in quiet else 1.0 / (1.0 + s.listing.coin.rank / 20.0)
+            0.0
+            if s.number in quiet
+            else _SHARE[s.listing.instrument.quote] / (1.0 + s.listing.coin.rank / 20.0)
             for s in self.series
         ]
         counts = share_out(weights, rate)
@@ -133,8 +142,10 @@ class Market:
         self._set_prices(rng, counts)
         for s in self.series:
             sign = 1 if built_in().source_at[s.source_id].kind == "perpetual" else -1
-            key = f"{seed}/dislocations/{s.source_id}/{s.listing.coin.name}"
-            s.schedule = Schedule(key, sign, dislocation_chance)
+            unit = s.listing.instrument
+            name = unit.base if unit.quote == "USDT" else unit.symbol
+            key = f"{seed}/dislocations/{s.source_id}/{name}"
+            s.schedule = Schedule(key, sign, 0.0 if unit.base == "USDC" else dislocation_chance)
         self.suspects = self._set_strangers(rng, quiet)
 
     def quote(self, source_id: int, index: int, t_ns: int) -> Book | None:
@@ -205,7 +216,7 @@ class Market:
         at = tick_ns * 1e-9
         noise, sin = self._noise, math.sin
         bps = s.level_bps + noise[(s.noise_at + k) & _NOISE_MASK] * _NOISE_BPS
-        for amplitude, speed, phase in self._common:
+        for amplitude, speed, phase in s.common:
             bps += amplitude * sin(speed * at + phase)
         for amplitude, speed, phase in s.drift:
             bps += amplitude * sin(speed * at + phase)
@@ -242,7 +253,12 @@ class Market:
         basis = {rank: _wave(rng, _BASIS_BPS, 400.0, 1_500.0) for rank in gap_s}
         for s in self.series:
             rank, unit = s.listing.coin.rank, s.listing.instrument
-            s.drift = drift.get(rank, ())
+            s.common, s.drift = self._common, drift.get(rank, ())
+            if unit.base == USDC.name:
+                s.common, s.drift = (_PEG,), ()
+            elif unit.quote == USDC.name:
+                s.common = (*self._common, (-_PEG[0], *_PEG[1:]))
+                s.scale /= USDC.px
             if built_in().source_at[s.source_id].kind == "perpetual":
                 s.basis = basis.get(rank, s.basis)
             s.level_bps = rng.uniform(-_LEVEL_BPS, _LEVEL_BPS)
@@ -254,8 +270,9 @@ class Market:
             s.notional = usdt / unit.contract_size / s.listing.lot.at(1)
 
     def _set_strangers(self, rng: random.Random, quiet: set[int]) -> tuple[tuple[int, int], ...]:
+        in_usdt = [s for s in self.series if s.listing.instrument.quote == "USDT"]
         n_listed: dict[str, int] = {}
-        for s in self.series:
+        for s in in_usdt:
             name = s.listing.coin.name
             n_listed[name] = n_listed.get(name, 0) + (s.number not in quiet)
         taken: set[str] = set()
@@ -264,7 +281,7 @@ class Market:
         for source_name, factor in strangers:
             able = [
                 s
-                for s in self.series
+                for s in in_usdt
                 if built_in().source_at[s.source_id].name == source_name
                 and s.number not in quiet
                 and s.listing.coin.rank >= 100

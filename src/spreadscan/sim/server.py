@@ -43,12 +43,13 @@ _LONGEST_CATCH_UP_S = 1.0
 class SimOptions:
     """What `spreadscan sim` can be told. port_base 0: any free ports, else base + source id.
 
-    universe: one of UNIVERSES. tls_ca: serve https and wss, and write the authority to trust to
-    this file.
+    universe: one of UNIVERSES. usdc: pairs in USDC, too. tls_ca: serve https and wss, and write the
+    authority to trust to this file.
     """
 
     seed: int = 1
     universe: str = "small"
+    usdc: bool = False
     rate: float = DEFAULT_RATE
     speed: float = 1.0
     freeze_after_s: float | None = None
@@ -175,7 +176,12 @@ def run_sim(options: SimOptions, ready: Callable[[SimServer], None]) -> None:
     """
     shape = UNIVERSES[options.universe]
     market = Market(
-        options.seed, options.rate, options.freeze_after_s, shape=shape, also=options.sources
+        options.seed,
+        options.rate,
+        options.freeze_after_s,
+        shape=shape,
+        also=options.sources,
+        usdc=options.usdc,
     )
     if market.rate_raised:
         log.warning("rate raised", extra=facts(asked=options.rate, rate=market.rate))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from spreadscan.catalogue import built_in
-from spreadscan.sim.coins import MAJORS, N_COINS, NON_ASCII, ODD, Coin, coins
+from spreadscan.sim.coins import MAJORS, N_COINS, NON_ASCII, ODD, USDC, Coin, coins
 from spreadscan.sim.grid import Grid, power_of_ten
 from spreadscan.sim.pages.base import Units
 from spreadscan.sim.pages.sources import PAGES
@@ -62,6 +62,9 @@ REAL = Shape(
 UNIVERSES: dict[str, Shape] = {"small": SMALL, "real": REAL}
 
 _NO_API_SHARE = 0.05
+_IN_USDC_ALL = 8  # so many most traded coins stand against USDC wherever they are listed,
+_IN_USDC_SHARE = 0.08  # of the others this share,
+_IN_USDC_EACH = 0.7  # each at this share of its sources
 
 
 class SimListing(NamedTuple):
@@ -74,20 +77,47 @@ class SimListing(NamedTuple):
 
 
 def universe(
-    seed: int, shape: Shape = SMALL, also: Collection[str] = ()
+    seed: int, shape: Shape = SMALL, also: Collection[str] = (), usdc: bool = False
 ) -> tuple[tuple[SimListing, ...], ...]:
     """Return the listings of every source, by source id, most traded coin first.
 
-    Those of the sources that are scanned by default, and of `also`; others list nothing.
+    Those of the sources that are scanned by default, and of `also`; others list nothing. usdc: the
+    pairs in USDC after those in USDT, which are the same without them.
     """
     table = coins(seed, shape.n_coins, shape.odd)
     names = [s.name for s in built_in().sources if s.default or s.name in also]
     chosen = _choose(random.Random(f"{seed}/listings"), table, shape, names)
     rng = random.Random(f"{seed}/units")
-    return tuple(
+    listed = tuple(
         tuple(_listing(rng, s.name, table[rank]) for rank in sorted(chosen.get(s.name, ())))
         for s in built_in().sources
     )
+    return _with_usdc(random.Random(f"{seed}/usdc"), listed) if usdc else listed
+
+
+def _with_usdc(
+    rng: random.Random, listed: tuple[tuple[SimListing, ...], ...]
+) -> tuple[tuple[SimListing, ...], ...]:
+    """Return the listings with a share of each source's coins against USDC, too.
+
+    Every spot source has USDC against USDT besides.
+    """
+    ranks = {row.coin.rank for rows in listed for row in rows}
+    coins_too = {rank for rank in ranks if rank < _IN_USDC_ALL or rng.random() < _IN_USDC_SHARE}
+    found = []
+    for source, rows in zip(built_in().sources, listed, strict=True):
+        more = []
+        if rows and source.kind == "spot":
+            more.append(_listing(rng, source.name, USDC))
+        if rows and PAGES[source.name].units.symbol_usdc:
+            more += [
+                _listing(rng, source.name, row.coin, "USDC")
+                for row in rows
+                if row.coin.rank in coins_too
+                and (row.coin.rank < _IN_USDC_ALL or rng.random() < _IN_USDC_EACH)
+            ]
+        found.append(rows + tuple(more))
+    return tuple(found)
 
 
 def _choose(
@@ -120,7 +150,7 @@ def _list_everyone(rng: random.Random, rest: list[int], chosen: dict[str, set[in
         listed[rank] = 1
 
 
-def _listing(rng: random.Random, source: str, coin: Coin) -> SimListing:
+def _listing(rng: random.Random, source: str, coin: Coin, quote: str = "USDT") -> SimListing:
     units = PAGES[source].units
     listed_base, multiplier = units.names.get(coin.name, (coin.name, 1.0))
     wire_px = coin.px * multiplier
@@ -129,10 +159,10 @@ def _listing(rng: random.Random, source: str, coin: Coin) -> SimListing:
     lot = _lot(source, units, coin, wire_px)
     unit_usdt = wire_px * contract_size * lot.at(1)
     instrument = Instrument(
-        venue_symbol=units.symbol.format(listed_base),
+        venue_symbol=(units.symbol if quote == "USDT" else units.symbol_usdc).format(listed_base),
         base=coin.name,
         listed_base=listed_base,
-        quote="USDT",
+        quote=quote,
         contract_size=contract_size,
         multiplier=multiplier,
         tick=tick.at(1),

@@ -81,7 +81,8 @@ class Units:
 
     small, real: USDT pairs in these universes; rows: of the whole list in the real one, with all
     that is no USDT pair. names: listed base and multiplier of coins that have another than their
-    own. contract_usdt: usual worth of one contract, 0 where sizes are coins; contract_size: of
+    own. symbol, symbol_usdc: of a pair in USDT and in USDC, by its listed base; '': it lists none.
+    contract_usdt: usual worth of one contract, 0 where sizes are coins; contract_size: of
     some coins. lot_exponent: of a power of ten, by coin; None: by what a size is worth.
     decimals: most of a price. no_api: coins that cannot be traded by API, and some more; None: all
     can.
@@ -91,6 +92,7 @@ class Units:
     real: int
     rows: int
     symbol: str = "{}USDT"
+    symbol_usdc: str = "{}USDC"
     names: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     contract_usdt: float = 0.0
     contract_size: Mapping[str, float] = field(default_factory=dict)
@@ -148,12 +150,19 @@ def list_rows(
     others: Callable[[Row], list[Row]],
     order: Callable[[Row], str] | None = None,
 ) -> Callable[[Sequence[Instrument], bool, More | None], list[Row]]:
-    """Return SourcePages.rows. row: of the n-th instrument; others: made of the first."""
+    """Return SourcePages.rows. row: of the n-th instrument; others: made of the first.
+
+    What else the list holds are no pairs in currencies that the instruments have, but for USDT.
+    """
 
     def rows(instruments: Sequence[Instrument], with_others: bool, more: More | None) -> list[Row]:
+        quotes = {i.quote for i in instruments} - {"USDT"}
         found = [row(n, i) for n, i in enumerate(instruments)]
+        n_own = len(found)
         found += others(found[0]) if with_others else []
         found += more(found) if more else []
+        if quotes:
+            found[n_own:] = [r for r in found[n_own:] if not any(q in r.values() for q in quotes)]
         return sorted(found, key=order) if order else found
 
     return rows

@@ -302,6 +302,7 @@ PAGES = {
             small=394,
             real=600,
             rows=692,
+            symbol_usdc="{}PERP",
             min_notional=5.0,
             names=listed_by("1000", "PEPE", "BONK", "FLOKI", "CAT", "LUNC", "XEC", "RATS")
             | {"SHIB": ("SHIB1000", 1000.0)}

@@ -75,7 +75,7 @@ def _spot_row(n: int, i: Instrument) -> Row:
         "base": i.listed_base,
         "base_name": i.listed_base.title(),
         "quote": i.quote,
-        "quote_name": "Tether",
+        "quote_name": "Tether" if i.quote == "USDT" else i.quote,
         "trade_quotes": [],
         "fee": "0.2",
         "min_base_amount": decimal_text(i.min_qty),
@@ -379,6 +379,7 @@ PAGES = {
             real=1_500,
             rows=2_238,
             symbol="{}_USDT",
+            symbol_usdc="{}_USDC",
             min_notional=3.0,
             coarse_ticks=False,  # ticks and lots are numbers of decimals
         ),
@@ -404,6 +405,7 @@ PAGES = {
             real=560,
             rows=983,
             symbol="{}_USDT",
+            symbol_usdc="",  # its perpetuals are settled in USDT or coins
             names={"BABYDOGE": ("MBABYDOGE", 1e6)},
             contract_usdt=5.0,
             contract_size={

@@ -309,6 +309,7 @@ PAGES = {
             real=620,
             rows=1_174,
             symbol="{}_USDT",
+            symbol_usdc="{}_USDC",
             contract_usdt=2.0,
             contract_size={
                 "BTC": 1e-4,

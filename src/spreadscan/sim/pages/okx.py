@@ -116,7 +116,7 @@ def _body(rows: list[Row]) -> bytes:
 
 
 def _spot_row(n: int, i: Instrument) -> Row:
-    return _row(n, i) | {"baseCcy": i.base, "quoteCcy": i.quote, "tradeQuoteCcyList": ["USDT"]}
+    return _row(n, i) | {"baseCcy": i.base, "quoteCcy": i.quote, "tradeQuoteCcyList": [i.quote]}
 
 
 def _swap_row(n: int, i: Instrument) -> Row:
@@ -276,7 +276,7 @@ def _swap_lot(coin: Coin) -> int:
 
 
 _SPOT = SourcePages(
-    units=Units(small=278, real=290, rows=700, symbol="{}-USDT"),
+    units=Units(small=278, real=290, rows=700, symbol="{}-USDT", symbol_usdc="{}-USDC"),
     limits=Limits(
         pool=(20, 2.0),
         paths={
@@ -321,6 +321,7 @@ PAGES = {
             real=280,
             rows=370,
             symbol="{}-USDT-SWAP",
+            symbol_usdc="{}-USDC-SWAP",
             contract_usdt=10.0,
             contract_size={
                 "BTC": 0.01, "ETH": 0.1, "SOL": 1.0, "DOGE": 1e3, "PEPE": 1e7, "SHIB": 1e6,
