@@ -77,7 +77,7 @@ def test_whoever_reads_takes_an_earlier_version(version, tmp_path):
 
     history = load(data, None, lambda n: None)
     assert (["USDT"] * 2, [301.2, 301.35], []) == (
-        list(history.tracks.quote), list(history.tracks.size_usdt), history.faults,
+        list(history.tracks.quote), list(history.tracks.notional), history.faults,
     )  # fmt: skip
     assert [("okx->mexc", "BTC-USDT", 30.0), ("okx->mexc", "ETH-USDT", 35.0)] == [
         (*signal.pair, signal.net_bps) for signal in live_signals(data, "2026-11-20T11")

@@ -253,7 +253,8 @@ def healthy(found: Mapping[str, Any]) -> bool:
 def live_spreads(
     instance: Instance, config: Config, names: Sequence[str], edges: Mapping[int, Edge]
 ) -> list[dict[str, Any]]:
-    """Return the edges being tracked now, best net first; sizes in USDT at the touch.
+    """Return the edges being tracked now, best net first; notional: at the touch, in the quote
+    currency of the pair.
 
     names, edges: by number, of the lists in use.
 
@@ -293,7 +294,7 @@ def live_spreads(
                 "gross_bps": pair.gross_bps,
                 "net_bps": pair.gross_bps - fees_bps(edge),
                 "funding_bps": None if math.isnan(funding_bps) else funding_bps,
-                "size_usdt": min(sizes) if whole else math.nan,
+                "notional": min(sizes) if whole else math.nan,
                 "quote_age_ms": max(ages_ns) / 1e6 if whole else None,
                 "tradable": pair.tradable,
                 "age_s": (now - track.opened_ns) / 1e9,

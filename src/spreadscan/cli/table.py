@@ -176,7 +176,7 @@ _SPREAD: dict[str, Callable[[Mapping[str, Any]], str]] = {  # columns of the tab
     "gross bps": lambda row: _bps(row["gross_bps"]),
     "net bps": lambda row: _bps(row["net_bps"]),
     "funding bps": lambda row: "-" if row["funding_bps"] is None else f"{row['funding_bps']:+.1f}",
-    "size USDT": lambda row: "-" if math.isnan(row["size_usdt"]) else f"{row['size_usdt']:,.0f}",
+    "notional": lambda row: "-" if math.isnan(row["notional"]) else f"{row['notional']:,.0f}",
     "age s": lambda row: f"{row['age_s']:.0f}",
     "quote ms": lambda row: "-" if row["quote_age_ms"] is None else f"{row['quote_age_ms']:,.0f}",
 }

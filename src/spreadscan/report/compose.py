@@ -45,9 +45,10 @@ class Made(msgspec.Struct):
     gap_s: float
     peak_net_bps: float  # median
     duration_s: float  # median
-    size_usdt: float  # median, at OPEN
+    currency: str  # of amounts; 'USDC/USDT' where both are added up as they are
+    notional: float  # median, at OPEN
     opportunities: int  # signals that are one of their own, with an exit price
-    kept_usdt: float  # by them together, after the fees of both ends
+    kept: float  # by them together, after the fees of both ends
     open_age_ms: float  # median, of the older quote at OPEN
     worst_age_ms: float  # median, of the oldest quote while a spread was followed
     simulated: int  # signals of a simulated market
@@ -153,9 +154,10 @@ def _numbers(history: History, out: Path) -> Made:
         gap_s=sum(outages.values()),
         peak_net_bps=figures.median(tracks.peak_net_bps),
         duration_s=figures.median(tracks.duration_s),
-        size_usdt=figures.median(tracks.size_usdt),
+        currency=tracks.currency,
+        notional=figures.median(tracks.notional),
         opportunities=len(own),
-        kept_usdt=float(np.sum(tracks.kept_usdt[own])),
+        kept=float(np.sum(tracks.kept[own])),
         open_age_ms=figures.median(tracks.open_age_ms),
         worst_age_ms=figures.median(tracks.worst_age_ms),
         simulated=int(np.sum(tracks.simulated == 1)),
@@ -187,16 +189,16 @@ def _minute(unix_s: float) -> str:
 def _tiles(made: Made, history: History) -> list[tuple[str, str]]:
     agreed = floored(made.agreement_pct, 2)
     gaps = f"{made.gaps:,} gaps" + (f", {figures.span(made.gap_s)} in all" if made.gaps else "")
-    sizes = history.counted.size_usdt
+    sizes = history.counted.notional
     known = np.sort(sizes[~np.isnan(sizes)])
     at_100 = figures.share_at(known, np.array([100.0]))[0] if len(known) else float("nan")
     return [
         ("signals", f"{made.signals:,}"),
         ("median peak, net", number(made.peak_net_bps, 1, " bps")),
-        ("kept after all fees, USDT", number(made.kept_usdt, 0)),
+        (f"kept after all fees, {made.currency}", number(made.kept, 0)),
         ("median life", figures.span(made.duration_s)),
-        ("USDT at the touch, median", number(made.size_usdt, 0)),
-        ("had 100 USDT or more", number(100 * at_100, 0, " %")),
+        (f"{made.currency} at the touch, median", number(made.notional, 0)),
+        (f"had 100 {made.currency} or more", number(100 * at_100, 0, " %")),
         (f"hours with snapshots; {gaps}", f"{made.hours:,}"),
         *([("of the quotes agreed with their venue", f"{agreed} %")] if made.audit else []),
     ]
@@ -209,7 +211,7 @@ def _pictures(history: History) -> dict[str, Any]:
         "heat-peaks": figures.heat_peaks(tracks),
         "durations": figures.durations(tracks),
         "peaks": figures.peaks(tracks),
-        "pairs": figures.bars(figures.best_pairs(tracks, figures.BARS)),
+        "pairs": figures.bars(figures.best_pairs(tracks, figures.BARS), tracks.currency),
         "sizes": figures.sizes(tracks),
         "ages": figures.ages(tracks),
         **({"truth": truth.heat(history.audited)} if history.audited else {}),
@@ -244,7 +246,7 @@ def _charts(pictures: dict[str, Any], history: History) -> list[Chart]:
         found[-1] = found[-1]._replace(
             svg=f"{found[-1].svg}\n{truth_table(truth.totals(history.audited))}"
         )
-    table = pairs_table(figures.best_pairs(history.counted, _LISTED))
+    table = pairs_table(figures.best_pairs(history.counted, _LISTED), history.counted.currency)
     says = "By what their opportunities kept; the other columns are medians over them."
     return [*found, Chart("table", f"Best {_LISTED} pairs", says, table, wide=True)]
 
@@ -262,7 +264,7 @@ def _shown(
     axes = figure.axes[0]
     box, scale = axes.get_position(), timeline.scale(line.age_s[-1])[0]
     peak = number(tracks.peak_net_bps[row], 1, " bps")
-    size = number(tracks.size_usdt[row], 0, f" {tracks.quote[row]}")
+    size = number(tracks.notional[row], 0, f" {tracks.quote[row]}")
     began = f"{datetime.fromtimestamp(tracks.opened_s[row], UTC):%Y-%m-%d %H:%M:%S}"
     return Shown(
         id=str(tracks.id[row]),

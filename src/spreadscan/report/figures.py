@@ -34,10 +34,10 @@ class Pair(NamedTuple):
     pair: str
     direction: int
     times: int
-    kept_usdt: float  # together
+    kept: float  # together, in its quote currency
     peak_net_bps: float
     duration_s: float
-    size_usdt: float
+    notional: float
     trip_bps: float
 
 
@@ -48,7 +48,7 @@ def opportunities(tracks: Tracks) -> NDArray[np.int64]:
     out of line is the same. Of those the one counts that kept most. Tracks without an exit price
     are none.
     """
-    kept = tracks.kept_usdt
+    kept = tracks.kept
     order = np.argsort(-kept, kind="stable")
     taken: dict[tuple[str, str, int], list[tuple[float, float]]] = {}  # by leg, never overlapping
     found = []
@@ -77,7 +77,7 @@ def best_pairs(tracks: Tracks, n: int) -> list[Pair]:
     tracks = tracks.where(opportunities(tracks))
     keys = np.char.add(np.char.add(tracks.pair.astype(str), " "), tracks.direction.astype(str))
     _, first, of_track = np.unique(keys, return_index=True, return_inverse=True)
-    kept_of = np.bincount(of_track, tracks.kept_usdt, len(first))
+    kept_of = np.bincount(of_track, tracks.kept, len(first))
     best = np.argsort(-kept_of, kind="stable")[:n]
     found = []
     for key in best:
@@ -93,7 +93,7 @@ def best_pairs(tracks: Tracks, n: int) -> list[Pair]:
                     for column in (
                         tracks.peak_net_bps,
                         tracks.duration_s,
-                        tracks.size_usdt,
+                        tracks.notional,
                         tracks.trip_bps,
                     )
                 ),
@@ -251,22 +251,22 @@ def span(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h"
 
 
-def bars(pairs: list[Pair]) -> Figure:
-    """The best pairs, up to BARS of them, by what their opportunities kept."""
+def bars(pairs: list[Pair], currency: str) -> Figure:
+    """The best pairs, up to BARS of them, by what their opportunities kept in quote currency."""
     found, axes = figure(5.4, 3.9)
     places = np.arange(len(pairs))
-    kept = [pair.kept_usdt for pair in pairs]
+    kept = [pair.kept for pair in pairs]
     drawn = axes.barh(places, kept, 0.72, color=COLOURS["accent"])
     for bar, pair in zip(drawn, pairs, strict=True):
         hint(bar, f"{pair.pair} {direction_name(pair.direction)}: {pair.times:,} times, "
-                  f"{pair.kept_usdt:,.2f} USDT")  # fmt: skip
+                  f"{pair.kept:,.2f} {pair.pair.rpartition('-')[2]}")  # fmt: skip
     axes.bar_label(drawn, [f"{value:,.2f}" for value in kept], padding=3, fontsize=8)
     axes.set_yticks(places, [f"{p.pair}  {direction_name(p.direction)}" for p in pairs])
     axes.set_ylim(BARS - 0.4, -0.6)
     low, high = min([*kept, 0.0]), max([*kept, 0.0])
     room = 0.2 * (high - low)  # for the numbers beside the bars
     axes.set_xlim(low - room * (low < 0), (high + room * (high > 0)) if room else 1.0)
-    axes.set_xlabel("USDT kept, all times together")
+    axes.set_xlabel(f"{currency} kept, all times together")
     axes.grid(axis="y", visible=False)
     return found
 
@@ -307,10 +307,10 @@ def ages(tracks: Tracks) -> Figure:
 def sizes(tracks: Tracks) -> Figure:
     """Which share of the spreads could have been taken at a size."""
     found, axes = figure(5.4, 3.9)
-    known = np.sort(tracks.size_usdt[~np.isnan(tracks.size_usdt)])
+    known = np.sort(tracks.notional[~np.isnan(tracks.notional)])
     axes.set(
         xscale="log", xlim=(_SIZES[0], _SIZES[-1]), ylim=(0, 1.04), ylabel="share of signals",
-        xlabel="USDT available at OPEN, at the touch of both legs",
+        xlabel=f"{tracks.currency} available at OPEN, at the touch of both legs",
     )  # fmt: skip
     axes.set_xticks(list(_SIZES), [_money(size) for size in _SIZES])
     axes.set_xticks([], minor=True)
@@ -323,7 +323,9 @@ def sizes(tracks: Tracks) -> Figure:
         for size in (100, 1_000, 10_000):
             value = float(share_at(known, np.array([float(size)]))[0])
             (dot,) = axes.plot(size, value, "o", color=COLOURS["accent"], markersize=5)
-            hint(dot, f"{value:.1%} of signals had at least {size:,} USDT on both legs")
+            hint(
+                dot, f"{value:.1%} of signals had at least {size:,} {tracks.currency} on both legs"
+            )
             axes.annotate(f"{value:.0%} ≥ {_money(size)}", (size, value), (7, 4),
                           textcoords="offset points", fontsize=8.5)  # fmt: skip
     return found
@@ -335,5 +337,5 @@ def share_at(known: Floats, at: Floats) -> Floats:
     return 1.0 - below / max(1, len(known))
 
 
-def _money(usdt: float) -> str:
-    return f"{usdt:,.0f}" if usdt < 1e4 else f"{usdt / 1e3:,.0f}k" if usdt < 1e6 else "1M"
+def _money(amount: float) -> str:
+    return f"{amount:,.0f}" if amount < 1e4 else f"{amount / 1e3:,.0f}k" if amount < 1e6 else "1M"

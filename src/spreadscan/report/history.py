@@ -39,7 +39,7 @@ class Tracks:
     duration_s: Floats
     open_net_bps: Floats
     peak_net_bps: Floats
-    size_usdt: Floats  # at the touch at OPEN, the smaller leg's
+    notional: Floats  # at the touch at OPEN, the smaller leg's, in its quote currency
     trip_bps: Floats  # entered at OPEN and left at CLOSE, fees of both ways
     open_age_ms: Floats  # of the older leg's quote
     worst_age_ms: Floats  # of either leg's, from OPEN to CLOSE
@@ -49,9 +49,14 @@ class Tracks:
         return len(self.opened_s)
 
     @property
-    def kept_usdt(self) -> Floats:
+    def kept(self) -> Floats:
         """Return what was left of the size at OPEN after the round trip; NaN: no exit price."""
-        return self.size_usdt * self.trip_bps / 1e4
+        return self.notional * self.trip_bps / 1e4
+
+    @property
+    def currency(self) -> str:
+        """Return the currency of their sums: "USDT"; "USDC/USDT" where one counts as the other."""
+        return "/".join(sorted(set(map(str, self.quote)))) or "USDT"
 
     @property
     def proven(self) -> NDArray[np.bool_]:
@@ -173,7 +178,7 @@ def _arrays(table: pa.Table) -> Tracks:
         duration_s=floats("duration_s"),
         open_net_bps=open_net,
         peak_net_bps=np.fmax(floats("peak_net_bps"), open_net),  # without a CLOSE: of OPEN
-        size_usdt=np.fmin(floats("open_buy_notional"), floats("open_sell_notional")),
+        notional=np.fmin(floats("open_buy_notional"), floats("open_sell_notional")),
         trip_bps=floats("open_gross_bps") - floats("exit_bps") - 2 * floats("fees_bps"),
         open_age_ms=np.fmax(floats("open_buy_age_ms"), floats("open_sell_age_ms")),
         worst_age_ms=np.fmax(floats("worst_buy_age_ms"), floats("worst_sell_age_ms")),

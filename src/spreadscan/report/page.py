@@ -147,10 +147,10 @@ def _tracks(tracks: Sequence[Shown], note: str) -> str:
     return f'{text}\n<select hidden aria-label="spread">\n{options}\n</select>\n{shown}'
 
 
-def pairs_table(pairs: Sequence[Pair]) -> str:
-    """Return the best pairs as a table."""
-    names = ("pair", "direction", "times", "kept,\nUSDT", "peak net,\nbps", "lived",
-             "size,\nUSDT", "held to the\nend, bps")  # fmt: skip
+def pairs_table(pairs: Sequence[Pair], currency: str) -> str:
+    """Return the best pairs as a table; currency: of their amounts."""
+    names = ("pair", "direction", "times", f"kept,\n{currency}", "peak net,\nbps", "lived",
+             f"size,\n{currency}", "held to the\nend, bps")  # fmt: skip
     head = "".join(f"<th>{escape(name).replace(chr(10), '<br>')}</th>" for name in names)
     rows = "\n".join(f"<tr>{_cells(pair)}</tr>" for pair in pairs)
     return (
@@ -188,8 +188,8 @@ def truth_table(totals: Sequence[Total]) -> str:
 
 def _cells(pair: Pair) -> str:
     texts = (
-        pair.pair, direction_name(pair.direction), f"{pair.times:,}", f"{pair.kept_usdt:,.2f}",
-        number(pair.peak_net_bps, 1), span(pair.duration_s), number(pair.size_usdt, 0),
+        pair.pair, direction_name(pair.direction), f"{pair.times:,}", f"{pair.kept:,.2f}",
+        number(pair.peak_net_bps, 1), span(pair.duration_s), number(pair.notional, 0),
         number(pair.trip_bps, 1),
     )  # fmt: skip
     minus = ' class="minus"' if pair.trip_bps < 0 else ""

@@ -315,7 +315,7 @@ def test_a_leg_without_a_quote_has_no_age_and_no_number(instance, config):
     assert {None} == {row["quote_age_ms"] for row in rows}
     shown = LiveTable(instance, config)._spreads_table(rows)
     cells = {column.header: set(column.cells) for column in shown.columns}
-    for name in ("gross bps", "net bps", "size USDT", "quote ms"):
+    for name in ("gross bps", "net bps", "notional", "quote ms"):
         assert {"-"} == cells[name]
 
 

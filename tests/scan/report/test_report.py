@@ -114,7 +114,7 @@ def test_numbers_are_those_of_the_market(data, page, monkeypatch):
     assert median(s.duration_s for s in ended) == pytest.approx(result.duration_s, abs=1e-5)
     peaks = [s.peak_bps if s.reason else s.net_bps(0.0) for s in spreads]
     assert median(peaks) == pytest.approx(result.peak_net_bps, abs=1e-3)
-    assert median(s.size_usdt for s in spreads) == pytest.approx(result.size_usdt, abs=0.01)
+    assert median(s.size_usdt for s in spreads) == pytest.approx(result.notional, abs=0.01)
     gaps = [s for s in spreads if s.gap_s and s.gap_s < 0.5 * s.duration_s]
     assert (len(gaps), sum(s.gap_s for s in gaps)) == (
         result.gaps, pytest.approx(result.gap_s, abs=1e-4))  # fmt: skip
@@ -176,7 +176,7 @@ def test_best_pairs_and_cells_are_those_of_a_loop(data):
     assert [key for key, _ in expected] == [(pair.pair, pair.direction) for pair in got]
     assert [len(values) for _, values in expected] == [pair.times for pair in got]
     assert [sum(values) for _, values in expected] == pytest.approx(
-        [pair.kept_usdt for pair in got], rel=1e-3, abs=1e-3
+        [pair.kept for pair in got], rel=1e-3, abs=1e-3
     )
     directions = figures._directions(tracks)
     found = figures._by_hour(tracks, directions, np.ones(len(tracks)))
@@ -215,7 +215,7 @@ def test_three_directions_that_see_one_leg_are_one_opportunity(data, page):
     assert expected == set(tracks.id[figures.opportunities(tracks)])
     result = make(data, page)
     assert (6, 3) == (result.signals, result.opportunities)
-    assert sum(kept(spreads[n]) for n in (1, 3, 4)) == pytest.approx(result.kept_usdt, rel=1e-3)
+    assert sum(kept(spreads[n]) for n in (1, 3, 4)) == pytest.approx(result.kept, rel=1e-3)
 
 
 def test_a_pair_that_looked_good_and_kept_nothing_is_not_the_best(data):
@@ -227,7 +227,23 @@ def test_a_pair_that_looked_good_and_kept_nothing_is_not_the_best(data):
     tracks = history.load(data, None, lambda n: None).tracks
     best = figures.best_pairs(tracks, 2)
     assert ["C2-USDT", "C1-USDT"] == [pair.pair for pair in best]
-    assert best[0].kept_usdt > 0 > best[1].kept_usdt
+    assert best[0].kept > 0 > best[1].kept
+
+
+@pytest.mark.parametrize(
+    ("usdc", "currency"), [((), "USDT"), ((0,), "USDC/USDT"), ((0, 1), "USDC")]
+)
+def test_amounts_are_told_in_the_quote_currency(data, page, usdc, currency):
+    made.write(data, [spread_of(n, 0, 0.0, 50.0, symbol_id=n) for n in (0, 1)], grid_s=None)
+    for path in data.glob("signals-*"):
+        text = path.read_text()
+        for n in usdc:
+            text = text.replace(f"C{n}-USDT,{n},USDT", f"C{n}-USDC,{n},USDC")
+        path.write_text(text)
+    assert currency == make(data, page).currency
+    _, found = read(page)
+    assert f"kept after all fees, {currency}" in found.text
+    assert ("USDT" in found.text) == (currency != "USDC")
 
 
 def test_ages_are_those_of_the_older_quote(data, page):
