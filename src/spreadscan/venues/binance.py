@@ -19,6 +19,8 @@ rest-api.md) and developers.binance.com/docs/derivatives/usds-margined-futures.
 9. "!contractInfo" comes from the host path /market; a push may be of brackets alone, with the
    status that was. Spot has no such channel. The system's status is a flag for all markets, and
    only api.binance.com tells it.
+10. USD-M lists perpetuals in USDC beside those in USDT: BTCUSDC, its margin asset the same (lists
+   of 2025-08 and 2026). Streams, paths and units are alike.
 """
 
 from collections.abc import Sequence

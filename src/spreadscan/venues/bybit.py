@@ -16,6 +16,8 @@ ws/connect, market/instrument).
 9. Tickers have a time for the whole answer only, and other trailing zeros than the stream. Of a
    contract or pair that does not trade the instrument lists have no row; nothing is pushed.
 10. system/status lists completed maintenance, too, and that of the demo (env 2).
+11. A perpetual settled in USDC is BTCPERP (list of 2026-10-08), in the category and on the sockets
+   of the linear ones; BTC-25DEC26 is a dated one.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Gate spot and USDT perpetuals: book_ticker, the whole top of book in every message.
+"""Gate spot and perpetuals in USDT: book_ticker, the whole top of book in every message.
 
 Docs (checked 2026-11-29, in copies: the site answers no program): www.gate.com/docs/developers,
 apiv4/ws and futures/ws (2025-09, 2026-05), apiv4 4.106 (SDK of 2026-10-20); the venue's own clients

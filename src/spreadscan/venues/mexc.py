@@ -1,4 +1,4 @@
-"""MEXC spot (protobuf aggre.bookTicker) and USDT perpetuals (depth.full, five levels).
+"""MEXC spot (protobuf aggre.bookTicker) and linear perpetuals (depth.full, five levels).
 
 Docs (checked 2026-11-20): www.mexc.com/api-docs/spot-v3, github.com/mexcdevelop/websocket-proto,
 mexcdevelop.github.io/apidocs/contract_v1_en.

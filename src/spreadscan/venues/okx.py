@@ -1,10 +1,12 @@
-"""OKX v5 spot and USDT swaps: bbo-tbt, the whole top of book in every message.
+"""OKX v5 spot and linear swaps: bbo-tbt, the whole top of book in every message.
 
 Docs (checked 2026-11-20): www.okx.com/docs-v5/en (public data, order book channels).
 
 1. Spot and swap share one socket address, without a port: 8443 was switched off on 2026-10-31.
    One acknowledgement per argument.
 2. Swap sizes are contracts of ctVal * ctMult coins; swap rows leave baseCcy and quoteCcy empty.
+   uly names the currency, settleCcy the same: BTC-USD_UM is settled in several dollars and is
+   none of ours (families as of 2025-08).
 3. The heartbeat is the bare text "ping"/"pong", no JSON and no protocol frame; without it
    the server closes after 30 s (close code 4004).
 4. seqId may be missing, and falls after maintenance: then a later ts says that it restarted.

@@ -94,17 +94,23 @@ def write_generated(folder: Path, instruments: Mapping[str, Sequence[Instrument]
             )
             for source, rows in instruments.items()
         },
-        n_listed={source: {"USDT": len(rows)} for source, rows in instruments.items()},
+        n_listed={},
         report="", unix_ns=0,
     )  # fmt: skip
     return folder
 
 
 def market_recording(
-    folder: Path, seconds: float, *, rate: float = 2000.0, seed: int = 7, settings: str = ""
+    folder: Path,
+    seconds: float,
+    *,
+    rate: float = 2000.0,
+    seed: int = 7,
+    settings: str = "",
+    usdc: bool = False,
 ) -> Path:
     """Record the simulated market: a link per source, frames as its venue sends them."""
-    market = Market(seed, rate)
+    market = Market(seed, rate, usdc=usdc)
     instruments = {s.name: _one_each(market.instruments[s.id]) for s in EIGHT}
     known = {name: {i.venue_symbol for i in rows} for name, rows in instruments.items()}
     frames: dict[str, list[Row]] = {

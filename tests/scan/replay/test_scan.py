@@ -28,6 +28,7 @@ from scan.replay.tapes import (
     OFFSET_NS,
     START_NS,
     S,
+    market_recording,
     write_run,
 )
 from spreadscan.cli.replay import replay
@@ -49,6 +50,20 @@ def test_two_replays_write_the_same_bytes(market, tmp_path):
     assert first.played == second.played
     assert (first.ended, first.best) == (second.ended, second.best)
     assert first.config_hash == settings_of(market, (), {}).hash()
+
+
+def test_pairs_in_usdc_are_played_like_the_others(tmp_path):
+    settings = "[engine]\nthreshold_bps = -60\nconverge_bps = -500\n"
+    folder = market_recording(tmp_path / "recording", 3.0, settings=settings, usdc=True)
+    replayed(folder, tmp_path / "a")
+    opened = [row for row in signals(tmp_path / "a") if row["event"] == "OPEN"]
+    assert {"USDC", "USDT"} == {row["quote"] for row in opened}
+    assert all(row["symbol"].endswith(f"-{row['quote']}") for row in opened)
+    btc = {row["direction"]: row for row in opened if row["symbol"] == "BTC-USDC"}
+    assert 12 == len(btc)
+    assert ("BTC-USDC", "BTCPERP") == (
+        btc["okx->bybit"]["buy_listing"], btc["okx->bybit"]["sell_listing"],
+    )  # fmt: skip
 
 
 def test_another_setting_gives_other_files(market, tmp_path):

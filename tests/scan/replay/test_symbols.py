@@ -49,6 +49,22 @@ def test_shared_names(venue_symbol, name):
     assert name == shared_name(venue_symbol)
 
 
+def test_pairs_in_usdc_share_a_slot_however_they_are_spelled():
+    symbols = Symbols(8)
+    placed = [
+        symbols.place(source, name, None)
+        for source, name in [
+            ("bybit-futures", "BTCPERP"),
+            ("okx-spot", "BTC-USDC"),
+            ("binance-spot", "BTCUSDC"),
+            ("mexc-futures", "BTC_USDC"),
+            ("bybit-futures", "BTCUSDT"),
+        ]
+    ]
+    assert [0, 0, 0, 0, 1] == [listing.symbol_id for listing in placed]
+    assert ["BTC-USDC", "BTC-USDT"] == symbols.names
+
+
 def test_ids_in_order_of_appearance_and_one_slot_per_venue_symbol():
     symbols = Symbols(4)
     placed = [
