@@ -140,6 +140,38 @@ def test_the_client_reads_our_markets(freezing: Market, name: str) -> None:
     run(main())
 
 
+@pytest.fixture(scope="module")
+def in_both() -> Market:
+    return Market(seed=1, freeze_after_s=0.0, also=LATER, usdc=True)
+
+
+@pytest.mark.parametrize("name", READS)
+def test_the_client_reads_our_pairs_in_usdc(in_both: Market, name: str) -> None:
+    """By its own tables: BTCPERP of Bybit is quoted and settled in USDC."""
+    rows = in_both.instruments[SOURCE_BY_NAME[name].id]
+    ours = {row.venue_symbol: row for row in rows if row.quote == "USDC"}
+    assert bool(ours) == (name != "gate-futures")
+
+    async def main() -> None:
+        async with serving(in_both, name) as server, aimed(name, server) as client:
+            markets = await client.load_markets()
+            kind = "spot" if name.endswith("spot") else "swap"
+            theirs = {
+                m["id"]: m for m in markets.values() if m["quote"] == "USDC" and m["type"] == kind
+            }
+            assert ours.keys() == theirs.keys()
+            for symbol, found in ours.items():
+                read = theirs[symbol]
+                assert found.listed_base == read["base"]
+                assert read["precision"]["price"] == pytest.approx(found.tick)
+                if kind == "swap":
+                    assert ("USDC", True) == (read["settle"], read["linear"])
+                    size = read["contractSize"] * float(read["info"].get("ctMult", 1))
+                    assert size == pytest.approx(found.contract_size)
+
+    run(main())
+
+
 @pytest.mark.parametrize("name", [name for name, reads in READS.items() if reads])
 def test_the_client_and_our_feed_read_the_same_prices(
     make_instance: Callable[..., Instance], freezing: Market, still: Market, name: str
