@@ -158,6 +158,7 @@ def _incomplete(source: str, found: Fetched, majors: Sequence[str]) -> str:
     if not missing:
         return ""
     return (
-        f"{source}: lists {len(found.instruments)} pairs, but not {', '.join(missing)}: expected "
-        "every one of discovery.majors; a page or more is missing, or trading in them is halted"
+        f"{source}: lists {len(found.instruments)} pairs, but not {', '.join(missing)} in "
+        f"{MAJORS_IN}: expected every one of discovery.majors; a page or more is missing, or "
+        "trading in them is halted"
     )

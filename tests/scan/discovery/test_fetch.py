@@ -308,8 +308,8 @@ def test_a_list_without_a_major_is_an_error_that_names_it() -> None:
     found, _ = fetched("okx-spot", page, majors=majors, tries=1)
     assert [] == found.instruments
     assert (
-        "okx-spot: lists 3 pairs, but not SOL, XRP: expected every one of discovery.majors; "
-        "a page or more is missing, or trading in them is halted"
+        "okx-spot: lists 3 pairs, but not SOL, XRP in USDT: expected every one of "
+        "discovery.majors; a page or more is missing, or trading in them is halted"
     ) == found.error
     found, _ = fetched("okx-spot", page, majors=("BTC", "ETH"))
     assert (3, "") == (len(found.instruments), found.error)

@@ -153,7 +153,7 @@ def test_the_file_of_the_house_holds_no_exception_yet() -> None:
         ("same = 3", "same: 3, expected a section [same]"),
         ('[same]\nXUSDT = ["okx-spot"]', "pair 'XUSDT', expected one such as 'NEIRO-USDT'"),
         ('[same]\n"-USDT" = ["okx-spot"]', "pair '-USDT', expected one such as"),
-        ('[same]\n"X-USDC" = ["okx-spot"]', "pair 'X-USDC', expected one such as"),
+        ('[same]\n"X-EUR" = ["okx-spot"]', "pair 'X-EUR', expected one such as"),
         ('[same]\n"X-USDT" = "okx-spot"', "same.X-USDT: 'okx-spot', expected a list of sources"),
         ('[same]\n"X-USDT" = []', "same.X-USDT: [], expected a list of sources"),
         ('[same]\n"X-USDT" = ["okx"]', "unknown source 'okx', did you mean 'okx-spot'?"),
