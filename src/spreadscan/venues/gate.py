@@ -73,8 +73,8 @@ from spreadscan.venues.values import (
     page_rows,
     positive_float,
     positive_text,
-    step_text,
     quote_in,
+    step_text,
     unix_s,
 )
 

@@ -42,8 +42,8 @@ from spreadscan.venues.values import (
     page_rows,
     positive_float,
     positive_text,
-    step_text,
     quote_in,
+    step_text,
 )
 
 # "Blocked!" is said of channels that are no more, of topics too many, and of the moment: a few
