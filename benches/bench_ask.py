@@ -165,7 +165,7 @@ def _simulate(told: Path) -> None:
 
 def _audit(name: str, config: Config, lists: Lists) -> None:
     instance = Instance(name, writable=SECTIONS)
-    worker = AuditWorker(config, lists, instance)
+    worker = AuditWorker(config, instance, lambda: lists)
     asyncio.run(worker.run(lambda: bool(instance.control.stop)))
 
 

@@ -33,12 +33,13 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Config, load
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.feeds.shards import requests
-from spreadscan.feeds.worker import FeedWorker
+from spreadscan.feeds.websocket import WebSocketFeed
 from spreadscan.lists import load as load_lists
 from spreadscan.net import picows_socket
 from spreadscan.net.transport import connect
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
+from spreadscan.workers.source import SourceWorker
 
 LOOK_S = 0.05
 QUIET_S = 0.2  # nothing more may come after the last frame
@@ -70,10 +71,12 @@ class Reader:
 
     async def worker(self) -> None:
         """The feed as `run` has it."""
-        worker = FeedWorker(self.venue, self.config, self.lists, self.instance)
+        feed = WebSocketFeed(self.venue, self.config, self.instance)
+        source = self.config.catalogue.source[self.venue.name]
+        worker = SourceWorker(source, feed, self.config, self.instance, lambda: self.lists)
         task = asyncio.create_task(worker.run(lambda: self.done))
         await _until(lambda: self.frames > 0)
-        (session,) = next(iter(worker._keepers)).sessions
+        (session,) = next(iter(feed._keepers)).sessions
         transport = getattr(session._socket, "_transport", None)
         if transport is not None and transport.is_secure:
             self.tls = f"{type(transport.underlying_transport).__name__}, {ssl.OPENSSL_VERSION}"

@@ -17,9 +17,9 @@ from spreadscan.config import Config, Discovery, Paths, VenueSettings
 from spreadscan.discovery.fetch import fetch
 from spreadscan.errors import SpreadError
 from spreadscan.feeds.session import Session
-from spreadscan.feeds.worker import connects_of
 from spreadscan.net import rest
 from spreadscan.venues import VENUES
+from spreadscan.workers.connects import connects_of
 
 NAME = "okx-spot"
 VALUE = "yes, please"

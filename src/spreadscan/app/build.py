@@ -11,7 +11,7 @@ from spreadcore.edges import RECORD, EdgeIndex
 from spreadcore.engine import Engine
 from spreadcore.errors import LayoutMismatch, RegionMissing
 from spreadcore.layout import LIMITS, TRACKER_COUNTERS
-from spreadcore.lease import lease_held
+from spreadcore.lease import TRY_FOR_S, lease_held
 from spreadcore.region import create, exists, instance_dir
 
 from spreadscan.app.fees import edge_fees_bps
@@ -21,13 +21,14 @@ from spreadscan.disk.archive import Archive
 from spreadscan.disk.format import Simulated
 from spreadscan.disk.linefile import LineFile
 from spreadscan.errors import ConfigError
-from spreadscan.feeds.worker import FeedWorker
+from spreadscan.feeds.websocket import WebSocketFeed
 from spreadscan.inuse import held_roles
 from spreadscan.lists import Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT, Tracker
 from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
+from spreadscan.workers.source import Feed, SourceWorker
 
 WRITABLE = {
     "feed": ("quotes", "dirty", "health", "acts"),
@@ -237,12 +238,40 @@ def confirm_within_s(config: Config) -> dict[int, float]:
     }
 
 
-def make_feed(config: Config, reload: Reload, source: str, instance: Instance) -> FeedWorker:
-    return FeedWorker(VENUES[source], config, reload.lists, instance, reload.newest)
+def _websocket_feed(source: str, config: Config, instance: Instance) -> Feed:
+    return WebSocketFeed(VENUES[source], config, instance)
+
+
+# what brings the prices of a source, by its kind in the catalogue
+_FEEDS: Mapping[str, Callable[[str, Config, Instance], Feed]] = {
+    "spot": _websocket_feed,
+    "perpetual": _websocket_feed,
+}
+
+
+def make_source(
+    config: Config,
+    newest: Callable[[], Lists],
+    name: str,
+    instance: Instance,
+    lease_within_s: float = TRY_FOR_S,
+) -> SourceWorker:
+    """Return the worker of a source, which holds its lease.
+
+    ConfigError for a source of a kind that nobody brings prices of; LeaseHeld as SourceWorker.
+    """
+    source = config.catalogue.source[name]
+    make = _FEEDS.get(source.kind)
+    if make is None:
+        raise ConfigError(
+            f"{name}: a source of the kind {source.kind!r}, expected one of {', '.join(_FEEDS)}"
+        )
+    feed = make(name, config, instance)
+    return SourceWorker(source, feed, config, instance, newest, lease_within_s)
 
 
 async def run_audit(
-    config: Config, reload: Reload, instance: Instance, stop: Callable[[], bool]
+    config: Config, newest: Callable[[], Lists], instance: Instance, stop: Callable[[], bool]
 ) -> None:
     """Run the audit, with its history in the data folder. The caller holds that for it."""
     # with an HTTP client of some 10 MB, which no other role needs
@@ -258,7 +287,7 @@ async def run_audit(
 
     archive.start()
     try:
-        await AuditWorker(config, reload.lists, instance, reload.newest, write).run(stop)
+        await AuditWorker(config, instance, newest, write).run(stop)
     finally:
         archive.stop()
         rows.close()

@@ -25,6 +25,7 @@ from spreadscan.lists import Lists
 from spreadscan.locks import AUDIT, TRACKER, FolderLock
 from spreadscan.logs import facts, start_logging
 from spreadscan.reload import Reload
+from spreadscan.workers.source import SourceWorker
 
 log = logging.getLogger(__name__)
 
@@ -115,20 +116,24 @@ def run_async(config: Config, main: Coroutine[Any, Any, None]) -> None:
 Alone = Mapping[str, str] | None
 
 
+def _within_s(alone: Alone) -> float:
+    """Return how long to wait for a lease: a supervisor may start a role whose last worker is
+    still ending."""
+    return TRY_FOR_S if alone is not None else build.HANDOVER_S
+
+
 def _lease(instance: Instance, role: str, alone: Alone) -> Lease:
-    """Take the lease of a role; a supervisor may start it while the last one's is still ending."""
-    return instance.lease(role, TRY_FOR_S if alone is not None else build.HANDOVER_S)
+    return instance.lease(role, _within_s(alone))
 
 
-def _feed(source: str, config: Config, lists: Lists, alone: Alone) -> None:
+def _source(source: str, config: Config, lists: Lists, alone: Alone) -> None:
     if source not in lists.sources:
         raise Halt(f"{source}: not in the generated set, expected a source that was discovered")
     instance = build.open_instance(config, "feed")
-    lease = _lease(instance, source, alone)
-    build.begin_run(instance, [config.catalogue.source[source].id])
-    stop, reload = StopFlag(instance), Reload(config, lists, instance)
-    run_async(config, build.make_feed(config, reload, source, instance).run(stop))
-    lease.close()
+    newest = Reload(config, lists, instance).newest
+    worker = build.make_source(config, newest, source, instance, _within_s(alone))
+    build.begin_run(instance, [worker.source.id])
+    run_async(config, worker.run(StopFlag(instance)))
 
 
 def _engine(role: str, config: Config, lists: Lists, alone: Alone) -> None:
@@ -165,8 +170,8 @@ def _audit(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     folder = FolderLock(config.paths.data, AUDIT, config.instance)
     folder.take(build.HANDOVER_S)
     try:
-        stop, reload = StopFlag(instance), Reload(config, lists, instance)
-        run_async(config, build.run_audit(config, reload, instance, stop))
+        stop, newest = StopFlag(instance), Reload(config, lists, instance).newest
+        run_async(config, build.run_audit(config, newest, instance, stop))
     finally:
         folder.close()
     lease.close()
@@ -182,14 +187,18 @@ async def _track(tracker: tracker_room.Tracker, stop: Stop, look: Callable[[], N
 def _single(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     """Every worker in this one process: the engine in a thread, the others on one loop."""
     instance = build.open_instance(config, "single")
-    sources = build.active_sources(config, lists)
     audit = ("audit",) if config.audit.enabled else ()
-    leases = [_lease(instance, name, alone) for name in ("tracker", "engine", *audit, *sources)]
+    leases = [_lease(instance, name, alone) for name in ("tracker", "engine", *audit)]
+    reload = Reload(config, lists, instance)
+    sources = [
+        build.make_source(config, reload.newest, name, instance, _within_s(alone))
+        for name in build.active_sources(config, lists)
+    ]
     folder = FolderLock(config.paths.data, AUDIT, config.instance)
     if audit:
         folder.take(build.HANDOVER_S)
     try:
-        run_async(config, _single_main(config, lists, instance, sources, StopFlag(instance)))
+        run_async(config, _single_main(config, reload, instance, sources, StopFlag(instance)))
     finally:
         folder.close()
     for lease in leases:
@@ -197,23 +206,22 @@ def _single(role: str, config: Config, lists: Lists, alone: Alone) -> None:
 
 
 async def _single_main(
-    config: Config, lists: Lists, instance: Instance, sources: tuple[str, ...], stop: Stop
+    config: Config, reload: Reload, instance: Instance, sources: list[SourceWorker], stop: Stop
 ) -> None:
     ended = threading.Event()
 
     def stop_all() -> bool:
         return stop() or ended.is_set()
 
-    tracker = build.make_tracker(config, lists, instance)
-    reload = Reload(config, lists, instance)
+    tracker = build.make_tracker(config, reload.lists, instance)
     engine = build.EngineRunner(config, reload, instance)
     workers: list[Coroutine[Any, Any, None]] = [
         tracker_room.run(tracker, stop_all, build.relisting(tracker, config, reload)),
         asyncio.to_thread(engine.run, stop_all),
-        *(build.make_feed(config, reload, s, instance).run(stop_all) for s in sources),
+        *(source.run(stop_all) for source in sources),
     ]
     if config.audit.enabled:
-        workers.append(build.run_audit(config, reload, instance, stop_all))
+        workers.append(build.run_audit(config, reload.newest, instance, stop_all))
     try:
         tasks = [asyncio.create_task(worker) for worker in workers]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -235,7 +243,7 @@ _MAINS: dict[str, _Main] = {
 
 def _main_of(role: str, config: Config) -> _Main:
     """Return what a role runs. ConfigError for one that nobody knows."""
-    main = _MAINS.get(role) or (_feed if role in config.catalogue.source else None)
+    main = _MAINS.get(role) or (_source if role in config.catalogue.source else None)
     if main is None:
         known = ", ".join([*_MAINS, *config.catalogue.source])
         raise ConfigError(f"role {role!r}: unknown, expected one of {known}")

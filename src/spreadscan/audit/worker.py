@@ -1,14 +1,13 @@
 """The audit of all sources, in one process: rounds, questions, statuses, maintenance, funding.
 
 What fails on one source's side costs that source its confirmations, never another's, and never a
-quote. A task that falls is told and started again.
+quote. A job that falls is told and started again.
 """
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from spreadcore import Instance
 
@@ -22,88 +21,79 @@ from spreadscan.audit.source import Source
 from spreadscan.audit.status import StatusRead, StatusSocket
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Config
-from spreadscan.errors import Halt
 from spreadscan.inuse import Announced, leave_maintenance
 from spreadscan.lists import Listing, Lists
 from spreadscan.logs import facts
 from spreadscan.net import rest
-from spreadscan.net.connects import shared_connects
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import Maintenance, Venue
+from spreadscan.workers.connects import connects_of
+from spreadscan.workers.jobs import Jobs
+from spreadscan.workers.role import Role
 
 log = logging.getLogger(__name__)
 
 _NOTE_S = 1.0
-_START_AGAIN_S = 30.0  # a task that fell, by an error of ours
-
-Work = Callable[[], Coroutine[Any, Any, None]]
+_START_AGAIN_S = 30.0  # a job that fell, by an error of ours
 
 
 class AuditWorker:
     """The audit. run() until stop() says so; the caller holds the lease.
 
-    newest: gives the lists to use, asked at every beat; without it they stay as they are. write:
-    takes the rows of the history; without it there is none.
+    newest: gives the lists to use, asked at every beat. write: takes the rows of the history;
+    without it there is none.
     """
 
     def __init__(
         self,
         config: Config,
-        lists: Lists,
         instance: Instance,
-        newest: Callable[[], Lists] | None = None,
+        newest: Callable[[], Lists],
         write: Write | None = None,
     ) -> None:
         self._config = config
         self._instance = instance
-        self._newest = newest or (lambda: lists)
-        self._lists = lists
+        self._newest = newest
+        self._generation = 0
         self._utc = UtcClock()
-        self._role = instance.health.role("audit")
+        self._role = Role(instance, instance.health.role("audit"), "audit")
         self._sources: dict[str, Source] = {}
         self._rounds: dict[str, Rounds] = {}
         self._asked: dict[int, Asked] = {}
         self._degraded: set[str] = set()
         self._polls: dict[object, MaintenancePoll] = {}  # by what is asked, and how it is read
         self._announced: dict[str, Sequence[Maintenance]] = {}
-        self._tasks: dict[asyncio.Task[None], tuple[str, Work]] = {}
+        self._jobs = Jobs()
         self._history = History(write, self._tallies, self._unix_ns()) if write else None
 
     async def run(self, stop: Callable[[], bool]) -> None:
         """Audit until stop() is true."""
-        health = self._instance.health
-        health.start(self._role, now_ns())
+        self._role.begin()
         async with rest.client() as session:
             self._session = session
             leave_maintenance(self._instance, [])
-            self._take(self._lists)
-            self._start("audit", self._observe)
+            self._take(self._newest())
+            self._jobs.start("witnesses", self._observe)
             questions = Questions(self._instance, self._asked)
             questions.start()
             try:
                 await self._beat(stop)
             finally:
-                for task in self._tasks:
-                    task.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await self._jobs.stop()
                 await questions.stop()
                 if self._history:
                     self._history.close(self._unix_ns())
-                health.beat(self._role, now_ns(), "off")
+                self._role.end()
 
     async def _beat(self, stop: Callable[[], bool]) -> None:
-        health = self._instance.health
         while not stop():
-            now = now_ns()
-            health.beat(self._role, now, "degraded" if self._is_degraded(now) else "running")
-            if self._instance.superseded:
-                raise Halt("audit: the instance was replaced, expected to own it")
-            if (lists := self._newest()).generation > self._lists.generation:
+            self._role.beat("degraded" if self._is_degraded(now_ns()) else "running")
+            if (lists := self._newest()).generation > self._generation:
                 self._take(lists)
             if self._history:
                 self._history.end_hour(self._unix_ns())
-            self._restart()
-            await asyncio.sleep(self._config.feeds.beat_ms / 1e3)
+            await self._jobs.wait(self._config.feeds.beat_ms / 1e3)
+            self._jobs.restart(_START_AGAIN_S)
 
     def _is_degraded(self, now: int) -> bool:
         """Return whether any source is not well, and tell of those for which that is news."""
@@ -126,8 +116,8 @@ class AuditWorker:
                 self._sources[name].take(rows)
             elif rows:
                 self._begin(name, rows)
-        self._lists = lists
-        self._instance.health.acknowledge(self._role, lists.generation)
+        self._generation = lists.generation
+        self._role.took(lists.generation)
 
     def _begin(self, name: str, rows: Sequence[Listing]) -> None:
         config, venue = self._config, VENUES[name]
@@ -152,20 +142,19 @@ class AuditWorker:
         self._asked[source.id] = Asked(
             source, requests, rounds, config.audit.answer_within_s,
         )  # fmt: skip
-        self._start(name, lambda: rounds.run(first_s))
-        self._start(name, statuses.run)
+        start = self._jobs.start
+        start(f"{name} rounds", lambda: rounds.run(first_s))
+        start(f"{name} statuses", statuses.run)
         if venue.audit.ask_at_once == 1 and config.audit.ask_after_s:
-            self._start(name, self._asked[source.id].measure)
+            start(f"{name} age of answers", self._asked[source.id].measure)
         if venue.audit.push:
-            spec = venue.spec
-            windows = (1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0)
-            connects = shared_connects(name, venue.ws_urls(config), windows, config)
-            self._start(name, StatusSocket(source, venue.audit.push, connects, config).run)
+            pushes = StatusSocket(source, venue.audit.push, connects_of(venue, config), config)
+            start(f"{name} pushes", pushes.run)
         if venue.funding and config.audit.funding_every_s:
             funding = FundingPoll(
                 venue, config, requests.ask, source.ids, self._instance.funding, source.count
             )
-            self._start(name, funding.run)
+            start(f"{name} funding", funding.run)
 
     def _maintenance(self, venue: Venue, requests: Requests) -> MaintenancePoll | None:
         """Return the poll of what a venue announces, started; sources of one page share it."""
@@ -177,7 +166,7 @@ class AuditWorker:
             self._polls[page] = poll = MaintenancePoll(
                 venue, requests, lambda rows: self._announce(venue.name, rows)
             )
-            self._start(venue.name, poll.run)
+            self._jobs.start(f"{venue.name} maintenance", poll.run)
         return self._polls[page]
 
     def _announce(self, name: str, rows: Sequence[Maintenance]) -> None:
@@ -195,23 +184,6 @@ class AuditWorker:
             await asyncio.sleep(_NOTE_S)
             for rounds in self._rounds.values():
                 rounds.observe()
-
-    # -- tasks
-
-    def _start(self, source: str, work: Work, after_s: float = 0.0) -> None:
-        async def run() -> None:
-            await asyncio.sleep(after_s)
-            await work()
-
-        self._tasks[asyncio.create_task(run())] = source, work
-
-    def _restart(self) -> None:
-        """Start again, after a pause, what fell by an error of ours; none ends by itself."""
-        for task in [task for task in self._tasks if task.done()]:
-            source, work = self._tasks.pop(task)
-            told = facts(source=source, again_s=_START_AGAIN_S)
-            log.error("a task of the audit fell", extra=told, exc_info=task.exception())
-            self._start(source, work, _START_AGAIN_S)
 
     # -- history
 

@@ -9,13 +9,13 @@ from spreadscan.config import Config
 from spreadscan.errors import Refused, Retry
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.shards import batches
-from spreadscan.feeds.worker import connects_of
 from spreadscan.lists import State
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.bans import bans_of
 from spreadscan.net.connects import Connects
 from spreadscan.types import Book
 from spreadscan.venues.base import Venue
+from spreadscan.workers.connects import connects_of
 
 _LOOK_S = 0.1
 _MANY = 10  # pairs whose common silence is that of their source

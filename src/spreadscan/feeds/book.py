@@ -1,6 +1,6 @@
 """The one-level book: makes whole tops of book out of snapshots and deltas.
 
-For venues whose schema has deltas (Bybit). One instance per socket, used by the feed worker
+For venues whose schema has deltas (Bybit). One instance per socket, used by the feed
 and by replay; what it returns goes through the gate like any decoded book.
 """
 

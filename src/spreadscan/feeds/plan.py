@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import msgspec
 
 from spreadscan.feeds.shards import requests
-from spreadscan.feeds.worker import connect_windows
 from spreadscan.net.ratelimit import RateLimit, per_second
 from spreadscan.venues.base import Venue
+from spreadscan.workers.connects import connect_windows
 
 
 class SocketPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """One socket's life: open, subscribe, keep alive, until it closes.
 
-Used by the feed workers and by validation in discovery. It obeys the limits of the venue's spec
+Used by feeds and by validation in discovery. It obeys the limits of the venue's spec
 and knows nothing of the table: books go to a sink.
 """
 

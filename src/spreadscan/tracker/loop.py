@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from spreadscan.clock import now_ns
-from spreadscan.errors import Halt
 from spreadscan.tracker.tracker import Tracker
+from spreadscan.workers.role import Role
 
 _POLL_NS = 20_000_000
 _BEAT_NS = 200_000_000
@@ -30,8 +30,8 @@ async def run(
 
 
 async def _loop(tracker: Tracker, stop: Callable[[], bool], on_beat: Callable[[], None]) -> None:
-    health, role = tracker.instance.health, tracker.role
-    health.start(role, now_ns())
+    role = Role(tracker.instance, tracker.role, "tracker")
+    role.begin()
     due_ns = tracker.next_tick_ns(now_ns())
     beat_ns = 0
     syncing: asyncio.Task[None] | None = None
@@ -44,9 +44,7 @@ async def _loop(tracker: Tracker, stop: Callable[[], bool], on_beat: Callable[[]
             tracker.poll(now)
         if now - beat_ns >= _BEAT_NS:
             beat_ns = now
-            health.beat(role, now, "degraded" if tracker.failing else "running")
-            if tracker.instance.superseded:
-                raise Halt("tracker: the instance was replaced, expected to own it")
+            role.beat("degraded" if tracker.failing else "running")
             on_beat()
         if syncing and syncing.done():
             syncing.result()  # an error that is not the disk's ends the tracker
@@ -57,4 +55,4 @@ async def _loop(tracker: Tracker, stop: Callable[[], bool], on_beat: Callable[[]
         await asyncio.sleep(max((wake_ns - now_ns()) / 1e9, _SHORTEST_S))
     if syncing:
         await syncing
-    health.beat(role, now_ns(), "off")
+    role.end()

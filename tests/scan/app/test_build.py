@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from types import SimpleNamespace
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -12,9 +12,11 @@ from spreadcore.active import FREE, REARM
 
 from known import EIGHT, SOURCE_BY_NAME, TWELVE
 from spreadscan.app import build
+from spreadscan.catalogue import Catalogue
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, DirectionSettings, Engine, Paths
 from spreadscan.disk import archive, files
+from spreadscan.errors import ConfigError
 from spreadscan.lists import Edge, Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT
@@ -126,6 +128,22 @@ def test_confirm_ms_reaches_the_engine(instance) -> None:
     assert {"okx->mexc", "okx->bybit", "okx->binance"} == set(market.signals())
 
 
+def test_a_source_of_a_kind_that_nobody_brings_prices_of_is_refused(
+    make_instance: Callable[..., Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a sentence and before it writes anything; it gets no feed of another kind."""
+    instance = make_instance(n_sources=8, n_symbols=64)
+    known = Config().catalogue
+    pools = [source._replace(kind="pool") for source in known.sources]
+    monkeypatch.setattr(Config, "catalogue", Catalogue(pools, known.directions))
+    with pytest.raises(ConfigError) as refused:
+        build.make_source(Config(), Lists, "okx-spot", instance)
+    assert str(refused.value) == (
+        "okx-spot: a source of the kind 'pool', expected one of spot, perpetual"
+    )
+    assert not instance.lease_held("okx-spot")
+
+
 def test_the_audit_compresses_days_of_its_history_that_are_over(
     make_instance, tmp_path, monkeypatch
 ):
@@ -141,9 +159,8 @@ def test_the_audit_compresses_days_of_its_history_that_are_over(
     def stop():
         return not old.exists() or time.monotonic() > ends_s
 
-    reload = SimpleNamespace(lists=lists, newest=lambda: lists)
     writable = Instance(instance.name, build.WRITABLE["audit"])
-    asyncio.run(build.run_audit(config, reload, writable, stop))
+    asyncio.run(build.run_audit(config, lambda: lists, writable, stop))
     assert ["audit-20201120.csv.zst"] == [path.name for path in tmp_path.iterdir()]
     with files.open_text(tmp_path / "audit-20201120.csv.zst") as file:
         assert text == file.read()

@@ -252,7 +252,7 @@ async def auditing(
 ) -> AsyncIterator[AuditWorker]:
     """Run an audit; it is told to stop at the end of the block, and must."""
     stop = Stop()
-    worker = AuditWorker(config, lists, instance, newest, write)
+    worker = AuditWorker(config, instance, newest or (lambda: lists), write)
     task = asyncio.create_task(worker.run(stop))
     try:
         yield worker

@@ -350,12 +350,12 @@ def test_a_task_that_falls_is_told_and_the_others_go_on(
             desk = Desk(instance, side)
             desk.fill()
             async with auditing(config_for(side), desk.lists(), instance):
-                await until(lambda: messages(caplog, "a task of the audit fell"))
+                await until(lambda: messages(caplog, "job fell"))
                 await until(rounds(desk, 2))
                 assert {"confirmed"} == desk.kinds()
 
     run(main())
-    assert 1 == len(messages(caplog, "a task of the audit fell"))
+    assert 1 == len(messages(caplog, "job fell"))
 
 
 def test_it_ends_where_its_instance_was_replaced(

@@ -17,10 +17,11 @@ from known import SOURCE_BY_NAME
 from scan.net.raw_server import CLOSE, TEXT, Peer, RawServer, frame
 from spreadscan.config import Config, Feeds, VenueSettings
 from spreadscan.feeds.session import Session
-from spreadscan.feeds.worker import FeedWorker
+from spreadscan.feeds.websocket import WebSocketFeed
 from spreadscan.lists import Listing, Lists, SourceList, State
 from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES, Venue
+from spreadscan.workers.source import SourceWorker
 
 TRANSPORTS = ("picows", "aiohttp")
 
@@ -310,6 +311,13 @@ class Stop:
         return self.now
 
 
+def worker_of(
+    feed: WebSocketFeed, config: Config, instance: Instance, newest: Callable[[], Lists]
+) -> SourceWorker:
+    """Return the worker that runs a feed."""
+    return SourceWorker(config.catalogue.source[feed.venue.name], feed, config, instance, newest)
+
+
 @asynccontextmanager
 async def working(
     venue: Venue,
@@ -317,13 +325,14 @@ async def working(
     lists: Lists,
     instance: Instance,
     newest: Callable[[], Lists] | None = None,
-) -> AsyncIterator[FeedWorker]:
-    """Run a worker; it is told to stop at the end of the block, and must."""
+) -> AsyncIterator[WebSocketFeed]:
+    """Run a source's worker; it is told to stop at the end of the block, and must."""
     stop = Stop()
-    worker = FeedWorker(venue, config, lists, instance, newest)
+    feed = WebSocketFeed(venue, config, instance)
+    worker = worker_of(feed, config, instance, newest or (lambda: lists))
     task = asyncio.create_task(worker.run(stop))
     try:
-        yield worker
+        yield feed
         stop.now = True
         await task
     finally:

@@ -12,7 +12,7 @@ from spreadcore import Instance
 from known import SOURCE_BY_NAME, SOURCES
 from scan.feeds.kit import config_of, counter, lists_of, quick, quote, run, until, working
 from spreadscan.feeds import session as session_module
-from spreadscan.feeds import worker as worker_module
+from spreadscan.feeds import websocket as websocket_module
 from spreadscan.lists import Listing
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim import faults as script
@@ -26,7 +26,7 @@ OKX = "okx-spot"
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "_TICK_S", 0.02)
-    monkeypatch.setattr(worker_module, "_SILENCE_LOOK_S", 0.02)
+    monkeypatch.setattr(websocket_module, "_SILENCE_LOOK_S", 0.02)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from spreadcore import Instance
 
 from scan.feeds.kit import Exchange, Guest, book, quick, run, until
-from scan.feeds.test_worker import (
+from scan.feeds.test_websocket import (
     Waits,
     config_of,
     counter,
@@ -23,7 +23,7 @@ from scan.feeds.test_worker import (
 )
 from spreadscan.feeds import keeper as keeper_module
 from spreadscan.feeds import session as session_module
-from spreadscan.feeds import worker as worker_module
+from spreadscan.feeds import websocket as websocket_module
 from spreadscan.venues import VENUES
 
 SHUTDOWN = '{"e":"serverShutdown","E":1770000000000}'
@@ -32,7 +32,7 @@ SHUTDOWN = '{"e":"serverShutdown","E":1770000000000}'
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "_TICK_S", 0.02)
-    monkeypatch.setattr(worker_module, "_SILENCE_LOOK_S", 0.02)
+    monkeypatch.setattr(websocket_module, "_SILENCE_LOOK_S", 0.02)
 
 
 @pytest.fixture
@@ -211,10 +211,10 @@ def test_a_shard_never_keeps_two_sockets_whatever_becomes_of_the_successor(
             await asyncio.sleep(0.02)
 
     async def main() -> None:
-        async with venue.exchange, start(venue, instance, transport, take_over_s=0.2) as worker:
+        async with venue.exchange, start(venue, instance, transport, take_over_s=0.2) as feed:
             most = 0
             while len(venue.exchange.guests) < 6:
-                most = max([most, *(len(shard.sessions) for shard in worker._keepers)])
+                most = max([most, *(len(shard.sessions) for shard in feed._keepers)])
                 living = [g for g in venue.exchange.guests if not g.gone.is_set()]
                 assert len(living) <= 3  # the server hears of an end a moment later
                 await asyncio.sleep(0.002)
@@ -250,9 +250,9 @@ def test_a_successor_that_is_still_shaking_hands_is_dropped_after_the_overlap(
 
         session_module.connect = slow  # type: ignore[assignment]
         try:
-            async with venue.exchange, start(venue, instance, transport, take_over_s=0.2) as worker:
+            async with venue.exchange, start(venue, instance, transport, take_over_s=0.2) as feed:
                 await until(lambda: counter(instance, "binance-spot", "takeovers") == 1)
-                (shard,) = worker._keepers
+                (shard,) = feed._keepers
                 assert len(shard.sessions) <= 2
                 assert 3 == opened
         finally:
@@ -309,7 +309,7 @@ def test_lives_are_staggered(
     instance: Instance, monkeypatch: pytest.MonkeyPatch, waits: Waits
 ) -> None:
     lives: list[float] = []
-    real = worker_module.FeedWorker.open_session
+    real = websocket_module.WebSocketFeed.open_session
 
     def noting(self: Any, symbols: Any, url: str, life_s: float) -> Any:
         lives.append(life_s)
@@ -326,7 +326,7 @@ def test_lives_are_staggered(
     async def talk(n: int, guest: Guest) -> None: ...
 
     venue = Venue(talk)
-    monkeypatch.setattr(worker_module.FeedWorker, "open_session", noting)
+    monkeypatch.setattr(websocket_module.WebSocketFeed, "open_session", noting)
     run(main())
     low, high = (share * 86_400.0 for share in keeper_module._LIFE_SHARE)
     assert all(low <= life_s <= high for life_s in lives)

@@ -28,10 +28,10 @@ from scan.feeds.kit import (
     until,
     working,
 )
-from scan.feeds.test_worker import empty
+from scan.feeds.test_websocket import empty
 from spreadscan.feeds import session as session_module
 from spreadscan.feeds.session import Session
-from spreadscan.feeds.worker import FeedWorker
+from spreadscan.feeds.websocket import WebSocketFeed
 from spreadscan.lists import Listing
 from spreadscan.sim import Market, SimServer
 from spreadscan.sim.exchange import Exchange as SimExchange
@@ -71,12 +71,12 @@ class Feed:
         self._config = config_of(SOURCE, exchange.url, transport)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[FeedWorker]:
+    async def running(self) -> AsyncIterator[WebSocketFeed]:
         async with working(
             self._venue, self._config, self.lists, self.instance, lambda: self.lists
-        ) as worker:
+        ) as sockets:
             await until(lambda: self.asked and len(self.asked[0]) == 2)
-            yield worker
+            yield sockets
 
     async def take(self, *rows: Listing) -> None:
         generation = self.lists.generation + 1
@@ -184,8 +184,8 @@ def test_both_sockets_of_an_overlap_take_the_change(instance: Instance, transpor
     async def main() -> None:
         async with Exchange(SOURCE) as exchange:
             feed = Feed(instance, exchange, transport)
-            async with feed.running() as worker:
-                (shard,) = worker._keepers
+            async with feed.running() as sockets:
+                (shard,) = sockets._keepers
                 await feed.quotes(0, A, B)
                 shard.sessions[0].expiring.set()
                 await until(lambda: len(feed.asked) == 2 and len(feed.asked[1]) == 2)

@@ -31,13 +31,13 @@ from spreadscan.discovery.guards import MAJORS_IN
 from spreadscan.discovery.validate import price_fault
 from spreadscan.errors import BadFrame, NoAddress, RateLimited, Refused, Retry, Skip
 from spreadscan.feeds.session import Session
-from spreadscan.feeds.worker import connects_of
 from spreadscan.net import rest
 from spreadscan.net.bans import bans_of, state_folder
 from spreadscan.net.budget import Budget
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import ListPages, RestRequest, Venue, time_ms
+from spreadscan.workers.connects import connects_of
 
 NAMES = (
     "facts", "dns", "time", "instruments", "tickers", "funding", "maintenance", "websocket",

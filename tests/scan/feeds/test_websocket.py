@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import uvloop
-from spreadcore import Instance, region
+from spreadcore import Instance
 from spreadcore.layout import DECLINED
 
 from known import SOURCE_BY_NAME
@@ -30,21 +30,23 @@ from scan.feeds.kit import (
     row,
     run,
     until,
+    worker_of,
     working,
 )  # fmt: skip
 from spreadscan.app import processes
 from spreadscan.clock import now_ns
 from spreadscan.config import Capacity, Config, Paths
-from spreadscan.errors import ConnectionLost, Halt
+from spreadscan.errors import ConnectionLost
 from spreadscan.feeds import session as session_module
-from spreadscan.feeds import worker as worker_module
-from spreadscan.feeds.worker import FeedWorker, connect_windows, connects_of
+from spreadscan.feeds import websocket as websocket_module
+from spreadscan.feeds.websocket import WebSocketFeed
 from spreadscan.lists import Listing
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.bans import bans_of
 from spreadscan.net.ratelimit import RateLimit
 from spreadscan.sim import Market, SimServer
 from spreadscan.venues import VENUES
+from spreadscan.workers.connects import connect_windows, connects_of
 
 MakeInstance = Callable[..., Instance]
 
@@ -52,7 +54,7 @@ MakeInstance = Callable[..., Instance]
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "_TICK_S", 0.02)
-    monkeypatch.setattr(worker_module, "_SILENCE_LOOK_S", 0.02)
+    monkeypatch.setattr(websocket_module, "_SILENCE_LOOK_S", 0.02)
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ class Waits:
                 super().next_s(weight)
                 return wait_s
 
-        monkeypatch.setattr(worker_module, "Backoff", Recorded)
+        monkeypatch.setattr(websocket_module, "Backoff", Recorded)
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def test_quotes_are_stored_per_coin(
         on_open = sender(name, *frames_of(name, listed.instrument.venue_symbol))
         async with Exchange(name, None, on_open) as exchange:
             config = config_of(name, exchange.url, transport)
-            async with working(VENUES[name], config, lists_of(name, listed), instance) as worker:
+            async with working(VENUES[name], config, lists_of(name, listed), instance) as feed:
                 await until(lambda: not empty(quote(instance, name, 5)))
                 found = quote(instance, name, 5)
                 assert expected == tuple(found[:4])
@@ -137,10 +139,10 @@ def test_quotes_are_stored_per_coin(
                 stamped = bool(VENUES[name].schema.venue_ms)
                 assert (1_700_000_000_000_000_000 if stamped else 0) == found.venue_ns
                 assert 1 == found.link  # the first socket of the feed
-                assert [5] == list(instance.dirty.take(worker.source_id))
+                assert [5] == list(instance.dirty.take(feed.source_id))
                 assert 1 == counter(instance, name, "quotes")
                 # the end of the socket read wakes the engine and dates the latency
-                await until(lambda: instance.health.quantiles([worker.source_id])[0] is not None)
+                await until(lambda: instance.health.quantiles([feed.source_id])[0] is not None)
 
     run(main())
 
@@ -885,9 +887,9 @@ def test_a_pair_that_falls_silent_is_asked_for_anew_and_its_ids_forgotten(
             config = config_of(name, exchange.url, transport, stale_after_s=0.3)
             rows = row(0, "QUIETUSDT"), row(1, "LOUDUSDT")
             venue = quick(name, frames_per_s=1_000.0)
-            async with working(venue, config, lists_of(name, *rows), instance) as worker:
+            async with working(venue, config, lists_of(name, *rows), instance) as feed:
                 await revived.wait()
-                await until(lambda: worker.intake.written(0)[0] == 5)
+                await until(lambda: feed.intake.written(0)[0] == 5)
                 asked = exchange.guests[0].requests[1:]
                 assert all("QUIET" in json.dumps(r) or "quiet" in json.dumps(r) for r in asked)
                 # at once, though its ids had been higher; and not as what was found out
@@ -931,22 +933,6 @@ def test_a_refused_pair_is_logged_and_its_neighbours_quote(
 # -- ownership
 
 
-def test_a_replaced_instance_ends_the_worker(
-    instance: Instance, instance_name: str, waits: Waits
-) -> None:
-    async def main() -> None:
-        config = config_of("okx-spot", "ws://127.0.0.1:1/")
-        lists = lists_of("okx-spot", row(0, "A-USDT"))
-        worker = FeedWorker(VENUES["okx-spot"], config, lists, instance)
-        running = asyncio.create_task(worker.run(lambda: False))
-        await until(lambda: waits.failures)
-        region.create(instance_name, n_symbols=64, force=True)
-        with pytest.raises(Halt, match="okx-spot: the instance was replaced"):
-            await running
-
-    run(main())
-
-
 def test_an_error_of_our_own_is_not_swallowed(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -958,8 +944,9 @@ def test_an_error_of_our_own_is_not_swallowed(
     async def main() -> None:
         config = config_of("okx-spot", "ws://127.0.0.1:1/")
         lists = lists_of("okx-spot", row(0, "A-USDT"))
+        feed = WebSocketFeed(VENUES["okx-spot"], config, instance)
         with pytest.raises(ZeroDivisionError):
-            await FeedWorker(VENUES["okx-spot"], config, lists, instance).run(lambda: False)
+            await worker_of(feed, config, instance, lambda: lists).run(lambda: False)
 
     run(main())
     assert "off" == instance.health.info(SOURCE_BY_NAME["okx-spot"].id)["state"]

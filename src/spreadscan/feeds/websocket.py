@@ -1,16 +1,14 @@
-"""The feed of one source: sockets for all of its pairs, quotes into the shared table.
+"""The feed of one exchange's source: sockets for all of its pairs, quotes into the shared table.
 
-Holds the source's lease, empties its slots before the first socket opens, and keeps each socket
-open for ever: reconnects with a back-off that resets after minutes of quotes, within the venue's
-connect limits. What a closed socket still owned is emptied.
+Keeps each socket open for ever: reconnects with a back-off that resets after minutes of quotes,
+within the venue's connect limits. What a closed socket still owned is emptied. A SourceWorker runs
+it (workers/source.py).
 """
 
 import asyncio
-import contextlib
 import logging
 import math
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 from spreadcore import Instance
@@ -21,21 +19,21 @@ from spreadcore.wire.decoder import FrameDecoder
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
-from spreadscan.errors import Halt
 from spreadscan.feeds.acts import Acts
 from spreadscan.feeds.keeper import SocketKeeper
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.shards import rooms, shards
 from spreadscan.feeds.silence import Silence
-from spreadscan.lists import Listing, Lists, changes
+from spreadscan.lists import Listing
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.bans import bans_of
-from spreadscan.net.connects import Connects, shared_connects
 from spreadscan.recordings import Opcode, Verdicts, took_over
 from spreadscan.recordings.recorder import Recorder
 from spreadscan.types import Book
-from spreadscan.venues.base import Venue, VenueSpec
+from spreadscan.venues.base import Venue
+from spreadscan.workers.connects import connects_of
+from spreadscan.workers.jobs import Jobs
 
 log = logging.getLogger(__name__)
 
@@ -45,44 +43,20 @@ _SILENCE_LOOK_S = 1.0
 _ACT_EVERY_S = 0.1  # looks at verdicts of the audit
 
 
-def connects_of(venue: Venue, config: Config) -> Connects:
-    """Return the leave to open sockets of a venue."""
-    windows = connect_windows(venue.spec)
-    return shared_connects(venue.name, venue.ws_urls(config), windows, config)
+class WebSocketFeed:
+    """The feed of a venue's pairs. Sections are mapped writable."""
 
-
-def connect_windows(spec: VenueSpec) -> tuple[tuple[int, float], tuple[int, float]]:
-    """Return the venue's limits on new sockets, for a RateLimit."""
-    return (1, 1.0 / spec.connects_per_s), (spec.connects_per_5min, 300.0)
-
-
-class FeedWorker:
-    """The feed of one source. run() until stop() says so; sections are mapped writable.
-
-    newest: gives the lists to use, asked at every beat; without it they stay as they are.
-    """
-
-    def __init__(
-        self,
-        venue: Venue,
-        config: Config,
-        lists: Lists,
-        instance: Instance,
-        newest: Callable[[], Lists] | None = None,
-    ) -> None:
+    def __init__(self, venue: Venue, config: Config, instance: Instance) -> None:
         self.venue = venue
         self.source_id = config.catalogue.source[venue.name].id
         self._config = config
-        self._instance = instance
-        self._newest = newest or (lambda: lists)
-        self._generation = lists.generation
+        self._health = instance.health
         self._final: set[str] = set()  # refusals for good that were told
-        self._listed = lists.sources[venue.name].subscribed
+        self._rows: Sequence[Listing] = ()
         self._ids: dict[str, int] = {}
         self._connects = connects_of(venue, config)
         self._next_link = 1
         self._keepers: dict[SocketKeeper, asyncio.Task[None]] = {}
-        self._ended = asyncio.Event()  # a task has
         self.intake = SourceIntake(
             instance.region("quotes"),
             instance.region("dirty"),
@@ -99,78 +73,47 @@ class FeedWorker:
             else None
         )
         self._decoder = FrameDecoder(venue.schema)
-        self._recorder = Recorder(instance, venue.name, self.intake, config)
 
-    async def run(self, stop: Callable[[], bool]) -> None:
-        """Feed the table until stop() is true. The caller holds the lease of the source."""
+    @property
+    def n_sockets(self) -> int:
+        """Return how many sockets are open."""
+        return sum(keeper.n_open for keeper in self._keepers)
+
+    @property
+    def connected(self) -> bool:
+        """Return whether every pair has a socket that is open."""
+        return all(keeper.n_open for keeper in self._keepers)
+
+    def open(self, rows: Sequence[Listing], jobs: Jobs, recorder: Recorder) -> None:
+        """Open sockets for all pairs; they, and looks at what comes, are jobs."""
+        self._jobs, self._recorder = jobs, recorder
         for url in self.venue.ws_urls(self._config):
             bans_of(self._config).lift_block(url)
-        health = self._instance.health
-        health.start(self.source_id, now_ns())
-        health.acknowledge(self.source_id, self._generation)
-        self.intake.empty_all()
-        for row in self._listed:
+        self._rows = rows
+        for row in rows:
             self._accept(row)
         for group in shards(list(self._ids), self.venue.spec.topics_per_socket):
             self._open_shard(group)
-        watchers = [self._start(self._look_for_silence())]
-        if self._acts:
-            watchers.append(self._start(self._act(self._acts)))
-            watchers.append(self._start(self._renew(self._acts)))
-        try:
-            await self._beat(stop, watchers)
-        finally:
-            await _cancel(*self._keepers.values(), *watchers)
-            self.intake.empty_all()
-            self._recorder.stop()
-            health.set(self.source_id, _COUNTER["sockets"], 0)
-            health.beat(self.source_id, now_ns(), "off")
+        jobs.start(f"{self.venue.name} silence", self._look_for_silence)
+        if acts := self._acts:
+            jobs.start(f"{self.venue.name} acts", lambda: self._act(acts))
+            jobs.start(f"{self.venue.name} renewal", lambda: self._renew(acts))
 
-    async def _beat(self, stop: Callable[[], bool], watchers: Sequence[asyncio.Task[None]]) -> None:
-        health, sockets = self._instance.health, _COUNTER["sockets"]
-        while not stop():
-            health.set(self.source_id, sockets, sum(shard.n_open for shard in self._keepers))
-            state = "running" if all(shard.n_open for shard in self._keepers) else "degraded"
-            health.beat(self.source_id, now_ns(), state)
-            if self._instance.superseded:
-                raise Halt(f"{self.venue.name}: the instance was replaced, expected to own it")
-            await self._take(self._newest())
-            self._recorder.follow_request()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._config.feeds.beat_ms / 1e3):
-                    await self._ended.wait()
-            self._ended.clear()
-            for task in (*self._keepers.values(), *watchers):
-                if task.done():
-                    task.result()  # none ends by itself: this raises what ended it
-
-    async def _take(self, lists: Lists) -> None:
-        """Subscribe and unsubscribe what newer lists change; what stays is not touched."""
-        if lists.generation <= self._generation:
-            return
-        rows = lists.sources[self.venue.name].subscribed
-        gone, come = changes(self._listed, rows)
+    async def take(
+        self, rows: Sequence[Listing], added: Sequence[Listing], gone: Sequence[Listing]
+    ) -> None:
+        """Subscribe and unsubscribe what changed; what stays is not touched."""
         for row in gone:
             self.intake.remove_symbol(row.symbol_id)
             del self._ids[row.instrument.venue_symbol]
-        for row in come:
+        for row in added:
             self._accept(row)
-        self._listed, self._generation = rows, lists.generation
+        self._rows = rows
         dropped = {row.instrument.venue_symbol for row in gone}
-        for shard in self._keepers:
-            shard.drop(dropped)
-        self._share_out([row.instrument.venue_symbol for row in come])
+        for keeper in self._keepers:
+            keeper.drop(dropped)
+        self._share_out([row.instrument.venue_symbol for row in added])
         await self._close_empty()
-        self._instance.health.acknowledge(self.source_id, lists.generation)
-        log.info(
-            "lists taken",
-            extra=facts(
-                source=self.venue.name,
-                generation=lists.generation,
-                subscribed=len(come),
-                unsubscribed=len(gone),
-            ),
-        )
 
     def _accept(self, row: Listing) -> None:
         """Let quotes of a pair into the table."""
@@ -191,17 +134,11 @@ class FeedWorker:
 
     async def _close_empty(self) -> None:
         empty = [shard for shard in self._keepers if not shard.symbols]
-        await _cancel(*(self._keepers.pop(shard) for shard in empty))
+        await self._jobs.end(*(self._keepers.pop(shard) for shard in empty))
 
     def _open_shard(self, symbols: Sequence[str]) -> None:
-        shard = self._keeper(symbols)
-        self._keepers[shard] = self._start(shard.run())
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start what never ends by itself; where it does, the next beat comes at once."""
-        task = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self._ended.set())
-        return task
+        keeper = self._keeper(symbols)
+        self._keepers[keeper] = self._jobs.start(f"{self.venue.name} socket", keeper.run)
 
     def _keeper(self, symbols: Sequence[str]) -> SocketKeeper:
         settings = self._config.feeds
@@ -254,12 +191,12 @@ class FeedWorker:
         silence = Silence(self.venue, self._config, self.intake, self._ids, self.count)
         while True:
             await asyncio.sleep(_SILENCE_LOOK_S)
-            silence.check(self._listed, self._newest_sessions(), now_ns())
+            silence.check(self._rows, self._newest_sessions(), now_ns())
 
     async def _act(self, acts: Acts) -> None:
         while True:
             await asyncio.sleep(_ACT_EVERY_S)
-            names = {row.symbol_id: row.symbol for row in self._listed}
+            names = {row.symbol_id: row.symbol for row in self._rows}
             acts.act_on_new(self._ids, names, self._newest_sessions(), now_ns())
 
     async def _renew(self, acts: Acts) -> None:
@@ -300,7 +237,7 @@ class FeedWorker:
         )
 
     def count(self, name: str) -> None:
-        self._instance.health.add(self.source_id, _COUNTER[name])
+        self._health.add(self.source_id, _COUNTER[name])
 
     def declined(self, reason: str) -> None:
         self.intake.decline(_REASON[reason])
@@ -341,31 +278,25 @@ class FeedWorker:
         return {s for s in symbols if s in self._ids and last_ns(self._ids[s]) >= since_ns}
 
 
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
 class _Sink:
-    """What one session tells its worker, with the session's link."""
+    """What one session tells its feed, with the session's link."""
 
-    def __init__(self, worker: FeedWorker, link: int) -> None:
-        self._worker = worker
+    def __init__(self, feed: WebSocketFeed, link: int) -> None:
+        self._feed = feed
         self._link = link
-        self.control = worker.count
-        self.declined = worker.declined
-        self.refused = worker.refused
-        self.final = worker.final
-        self.unanswered = worker.unanswered
-        self.paused = worker.paused
-        self.heard = worker.heard
+        self.control = feed.count
+        self.declined = feed.declined
+        self.refused = feed.refused
+        self.final = feed.final
+        self.unanswered = feed.unanswered
+        self.paused = feed.paused
+        self.heard = feed.heard
 
     def book(self, book: Book, recv_ns: int) -> bool:
-        return self._worker.accept(self._link, book, recv_ns)
+        return self._feed.accept(self._link, book, recv_ns)
 
     def acknowledged(self, symbols: Sequence[str]) -> None:
-        self._worker.acknowledged(self._link, symbols)
+        self._feed.acknowledged(self._link, symbols)
 
     def flush(self) -> None:
-        self._worker.intake.flush(now_ns())
+        self._feed.intake.flush(now_ns())

@@ -1,0 +1,1 @@
+"""Workers: what those that write into an instance have in common, whatever they do there."""
