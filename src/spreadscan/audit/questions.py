@@ -216,30 +216,29 @@ class Asked:
 
 
 class Questions:
-    """The thread that takes the questions of all sources. start() and stop() on the loop."""
+    """Takes the questions of all sources, in a thread. run() until cancelled, on the loop."""
 
     def __init__(self, instance: Instance, asked: Mapping[int, Asked]) -> None:
         self._questions = instance.questions
         self._asked = asked  # may get more while the thread runs
         self._n_sources = instance.region("questions").n_sources
-        self._loop = asyncio.get_running_loop()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._take, name="questions", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
+    async def run(self) -> None:
+        """Take them; at the end nothing is under way any more. Raises what the thread fell by."""
+        loop, stopping = asyncio.get_running_loop(), threading.Event()
+        thread = loop.run_in_executor(None, self._take, loop, stopping)
+        try:
+            await asyncio.shield(thread)
+        finally:
+            stopping.set()
+            await asyncio.wait([thread])
+            for asked in self._asked.values():
+                await asked.stop()
 
-    async def stop(self) -> None:
-        """End the thread and whatever is under way."""
-        self._stopping.set()
-        await asyncio.to_thread(self._thread.join)
-        for asked in self._asked.values():
-            await asked.stop()
-
-    def _take(self) -> None:
-        while not self._stopping.is_set():
+    def _take(self, loop: asyncio.AbstractEventLoop, stopping: threading.Event) -> None:
+        while not stopping.is_set():
             self._questions.park(_PARK_NS)
             for source_id in range(self._n_sources):
                 ids, asked = self._questions.take(source_id), self._asked.get(source_id)
                 if ids and asked:
-                    self._loop.call_soon_threadsafe(asked.take, ids)
+                    loop.call_soon_threadsafe(asked.take, ids)

@@ -74,13 +74,11 @@ class AuditWorker:
             leave_maintenance(self._instance, [])
             self._take(self._newest())
             self._jobs.start("witnesses", self._observe)
-            questions = Questions(self._instance, self._asked)
-            questions.start()
+            self._jobs.start("questions", Questions(self._instance, self._asked).run)
             try:
                 await self._beat(stop)
             finally:
                 await self._jobs.stop()
-                await questions.stop()
                 if self._history:
                     self._history.close(self._unix_ns())
                 self._role.end()
