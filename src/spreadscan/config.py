@@ -123,6 +123,7 @@ class DirectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     threshold_bps: float | None = None
     converge_bps: float | None = None
     enabled: bool | None = None  # false: not compared
+    convert: bool | None = None  # true: pairs in other quote currencies, too, by what these cost
 
 
 class Tracker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -217,6 +218,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fits = [(-closeness, name) for name in self.directions
                 if (closeness := direction.closeness(name))]  # fmt: skip
         return tuple(name for _, name in sorted(fits))
+
+    def converts(self, direction: Direction) -> bool:
+        """Return whether a direction's legs may be in two quote currencies."""
+        return bool(self._of(self.classes_of(direction), "convert", False))
 
     def _of(self, classes: Sequence[str], key: str, default: Any) -> Any:
         """Return the value of the first class that has one."""

@@ -156,6 +156,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     majors: tuple[str, ...]
     identity: str  # hash of what a human has confirmed; "" = nothing
     directions: tuple[str, ...] = ()  # that were compared
+    converts: tuple[str, ...] = ()  # of these, those whose legs may be in two quote currencies
 
     def same_market(self, source: str, other: "Origin") -> bool:
         """Return True where both have the source from the same hosts: addresses in common."""
@@ -197,8 +198,10 @@ def differences(found: Origin | None, wanted: Origin) -> list[Difference]:
         told.append(Difference(f"it is without {', '.join(missing)}", not both))
     if beyond := [source for source in found.hosts if source not in wanted.hosts]:
         told.append(Difference(f"it has {', '.join(beyond)} besides", False))
-    if lacks := _not_compared(found, wanted):
+    if lacks := _without(found, wanted.directions, found.directions):
         told.append(Difference(f"it does not compare {lacks}", False))
+    if lacks := _without(found, wanted.converts, found.converts):
+        told.append(Difference(f"it does not convert in {lacks}", False))
     if set(found.majors) != set(wanted.majors):
         was, now = (", ".join(o.majors) or "none" for o in (found, wanted))
         told.append(Difference(f"its lists had to have {was}, not {now}", False))
@@ -213,12 +216,12 @@ def _moved(old: Hosts, new: Hosts) -> tuple[str, str]:
     return old.ws[0], new.ws[0]
 
 
-def _not_compared(found: Origin, wanted: Origin) -> str:
-    """Return the directions between sources of both that the set is without, in words."""
+def _without(found: Origin, wanted: Collection[str], there: Collection[str]) -> str:
+    """Return the directions between sources of the set that are not there, in words."""
     missing = [
         direction.name
-        for direction in map(built_in().direction.__getitem__, wanted.directions)
-        if direction.name not in found.directions
+        for direction in map(built_in().direction.__getitem__, wanted)
+        if direction.name not in there
         and {direction.buy.name, direction.sell.name} <= set(found.hosts)
     ]
     more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -569,6 +572,6 @@ def _decode_edges(content: bytes) -> tuple[dict[int, tuple[int, ...]], tuple[Edg
         last = number
         legs = buy, buy_row, sell, sell_row
         edges.append(Edge(number, direction, *legs, since, _CONVERTED[leg], *rate))
-        if not since:
+        if not since and buy_row == sell_row:
             pairs.setdefault(direction, []).append(buy_row)
     return {d: tuple(sorted(ids)) for d, ids in pairs.items()}, tuple(edges)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import spreadcore
@@ -11,7 +12,7 @@ from e2e import oracle
 from e2e.conftest import SEED, Scanner, Simulators, spreadscan, until
 from known import EIGHT_BY_NAME
 from spreadscan.clock import now_ns
-from spreadscan.lists import load
+from spreadscan.lists import Edge, load
 from spreadscan.sim.market import Market
 
 pytestmark = pytest.mark.e2e
@@ -22,7 +23,8 @@ NAMES = ("binance-spot", "bybit-futures", "mexc-futures", "okx-spot")
 BOTH = {"BTC-USDT", "BTC-USDC", "PEPE-USDT", "PEPE-USDC"}
 SETTINGS = (
     'universe.quotes=["USDT", "USDC"]',
-    'universe.include=["BTC-*", "PEPE-*"]',
+    'universe.include=["BTC-*", "PEPE-*", "USDC-*"]',
+    "directions.spot->perpetual.convert=true",
     "engine.threshold_bps=-60",  # so that every edge signals
     "engine.converge_bps=-500",
     "audit.every_s=1",
@@ -40,18 +42,21 @@ def test_pairs_in_usdc_go_all_the_way(
     assert 0 == done.returncode, done.stderr
     scan = scanner(sim, *ARGUMENTS, layout="single")
     lists = load(scan.folder / "generated")
-    assert set(lists.names) == BOTH
-    n_edges = len([edge for edge in lists.edges if edge.in_use])
-    assert 4 * len(BOTH) == n_edges  # two spot sources, two perpetual ones
+    assert set(lists.names) == BOTH | {"USDC-USDT"}
+    edges = {str(edge.id): edge for edge in lists.edges if edge.in_use}
+    # two spot sources, two perpetual ones; two coins in two currencies, each bought for each
+    assert 4 * 2 * 4 == len(edges)
+    assert 4 * 2 * 2 == len([edge for edge in edges.values() if edge.converted])
 
-    def opened() -> dict[tuple[str, str], dict[str, str]]:
+    def opened() -> dict[str, dict[str, str]]:
         rows = oracle.event_rows(scan.folder / "data")
-        return {
-            (row["symbol"], row["direction"]): row for row in rows if row["event"] == "OPEN"
-        }  # fmt: skip
+        return {row["edge_id"]: row for row in rows if row["event"] == "OPEN"}
 
-    until(lambda: len(opened()) == n_edges, "a signal of every edge")
-    btc = opened()["BTC-USDC", "okx->bybit"]
+    until(lambda: opened().keys() == edges.keys(), "a signal of every edge")
+    (btc,) = (
+        row for row in opened().values()
+        if ("BTC-USDC", "okx->bybit", "") == (row["symbol"], row["direction"], row["converted"])
+    )  # fmt: skip
     assert ("USDC", "BTC-USDC", "BTCPERP") == (
         btc["quote"],
         btc["buy_listing"],
@@ -74,5 +79,34 @@ def test_pairs_in_usdc_go_all_the_way(
             known = not math.isnan(funding[row.symbol_id, source.id]["rate"])
             assert known == (source.kind == "perpetual"), (name, row.symbol)
     audit = scan.status()["audit"]["sources"]
-    assert {name: len(BOTH) for name in NAMES} == {name: audit[name]["agreed"] for name in NAMES}
+    n_pairs = {name: len(BOTH) + name.endswith("-spot") for name in NAMES}  # and USDC-USDT
+    assert n_pairs == {name: audit[name]["agreed"] for name in NAMES}
+    check_conversions(scan, opened(), edges, quotes)
     assert 0 == scan.stop()
+
+
+def check_conversions(
+    scan: Scanner, opened: dict[str, dict[str, str]], edges: dict[str, Edge], quotes: Any
+) -> None:
+    """Hold the last snapshot of every track against the market, which does not move any more."""
+    last = {}
+    for path in sorted((scan.folder / "data").glob("snapshots-*.csv")):
+        for row in oracle.read_csv(path):
+            last[row["track_id"]] = row
+    rates = []
+    for number, row in opened.items():
+        edge, seen = edges[number], last[row["track_id"]]
+        sides = {}
+        for leg, slot in (("buy", edge.buy), ("sell", edge.sell)):
+            own = quotes[slot[1], slot[0]]
+            rate = quotes[edge.rate_row, edge.rate_source]
+            factors = (rate["bid_px"], rate["ask_px"]) if leg == edge.converted else (1.0, 1.0)
+            sides[leg] = own["bid_px"] * factors[0], own["ask_px"] * factors[1]
+        assert sides["buy"] == (float(seen["buy_bid"]), float(seen["buy_ask"]))
+        assert sides["sell"] == (float(seen["sell_bid"]), float(seen["sell_ask"]))
+        gross = (sides["sell"][0] / sides["buy"][1] - 1) * 1e4
+        assert gross == pytest.approx(float(seen["gross_bps"]), abs=0.006)
+        if edge.converted:
+            assert ("USDT", "BTC" in row["symbol"]) == (row["quote"], "BTC" in row["sell_listing"])
+            rates.append((row["rate_source"], row["rate_listing"]))
+    assert {("binance-spot", "USDCUSDT"), ("okx-spot", "USDC-USDT")} == set(rates)

@@ -232,6 +232,7 @@ LOCAL = Hosts(("https://okx.test",), ("ws://127.0.0.1:1",))
         ),
         ({"hosts": {"okx-futures": OTHER}}, "it is without okx-futures", True),
         ({"hosts": {"okx-spot": ORIGIN.hosts["okx-spot"]}}, "it has mexc-futures besides", False),
+        ({"converts": ("okx->mexc",)}, "it does not convert in okx->mexc", False),
         ({"majors": ("BTC",)}, "its lists had to have BTC, ETH, not BTC", False),
         ({"majors": ()}, "its lists had to have BTC, ETH, not none", False),
         ({"identity": "0a"}, "other identities were confirmed then", False),

@@ -23,6 +23,7 @@ from spreadscan.config import Config
 from spreadscan.discovery import Result, outcome
 from spreadscan.discovery import discover as run_discovery
 from spreadscan.discovery.discover import Progress
+from spreadscan.discovery.report import remarks
 from spreadscan.errors import SpreadError
 from spreadscan.lists import Failure
 from spreadscan.logs import facts, start_logging
@@ -134,7 +135,7 @@ def echo_result(result: Result) -> None:
     console = Console()
     table = Table(
         title=f"{result.symbols} pairs, generation {result.generation}, {result.took_s:.1f} s"
-        + (f"; {n} more in no direction" if (n := result.in_no_direction) else ""),
+        + remarks(result),
     )
     table.add_column("source", min_width=15)
     for name in ("total", "valid", "quiet", "quarantined", "invalid", "took s"):

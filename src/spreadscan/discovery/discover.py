@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from spreadcore.region import exists
 from spreadscan.clock import iso_utc
 from spreadscan.config import Config
 from spreadscan.discovery.confirmed import read_confirmed
+from spreadscan.discovery.conversions import Crossing, crossings, proven_crossings
 from spreadscan.discovery.fetch import Fetched, fetch
 from spreadscan.discovery.guards import (
     refuse_shrunk,
@@ -159,7 +161,8 @@ async def _discover(
     edges_before = numbered.edges if numbered else ()
     # before the sockets, too: running out of numbers must not cost the validation
     ids = assign_ids(usable.names, before, unix_s).in_use
-    _number(config, direction_pairs(config, usable.kept), ids, edges_before, unix_s)
+    crossed = crossings(config, usable.kept)
+    _number(config, direction_pairs(config, usable.kept), crossed, ids, edges_before, unix_s)
     asked = {
         s: {n: i for n, i in rows.items() if i.venue_symbol not in halted[s]}
         for s, rows in usable.kept.items()
@@ -183,9 +186,10 @@ async def _discover(
     found = judge(kept, validations, confirmed, previous, held, failed, halted, too_soon)
     since = _traded(standing, as_before, halted)
     sources = {s: _source_list(s, kept[s], found[s], ids, since.get(s, {})) for s in kept}
-    final = direction_pairs(
-        config, {s: _compared(source_list, held) for s, source_list in sources.items()}
-    )
+    compared = {s: _compared(source_list, held) for s, source_list in sources.items()}
+    final = direction_pairs(config, compared)
+    crossed, n_lacking = proven_crossings(config, compared)
+    n_crossed = Counter(c.direction.id for c in crossed)
     now_unix_ns = time.time_ns()
     from_lists = {s: iso_utc(now_unix_ns) for s in asked} | {
         s: listed_at(previous, s) for s in as_before if previous
@@ -194,15 +198,16 @@ async def _discover(
         # those who run take only what is newer than what they have
         generation=max(generation, in_use.generation if in_use else 0) + 1,
         symbols=len(ids),
-        directions={d.name: len(final[d.id]) for d in config.enabled_directions},
+        directions={d.name: len(final[d.id]) + n_crossed[d.id] for d in config.enabled_directions},
         sources=_source_results(
             config, fetched, dropped, usable, validations, sources, failed, from_lists
         ),
         in_no_direction=usable.n_left_out,
+        without_rate=n_lacking,
         took_s=time.monotonic() - started,
         folder=config.paths.generated,
     )
-    by_direction, edges = _number(config, final, ids, edges_before, unix_s)
+    by_direction, edges = _number(config, final, crossed, ids, edges_before, unix_s)
     write_set(
         config.paths.generated,
         generation=result.generation,
@@ -226,13 +231,15 @@ async def _discover(
 def _number(
     config: Config,
     pairs: Mapping[int, Sequence[str]],
+    crossed: Sequence[Crossing],
     ids: Mapping[str, int],
     before: Iterable[Edge],
     unix_s: int,
 ) -> tuple[dict[int, list[int]], tuple[Edge, ...]]:
     """Return the symbol ids by direction, and their edges; ConfigError where they are too many."""
     by_direction = {d: [ids[name] for name in names] for d, names in pairs.items()}
-    return by_direction, assign_edges(config.catalogue, by_direction, before, unix_s)
+    edges = assign_edges(config.catalogue, by_direction, before, unix_s, crossed, ids)
+    return by_direction, edges
 
 
 def _previous(config: Config, fresh: bool) -> tuple[Lists | None, int]:

@@ -11,6 +11,7 @@ from spreadcore.layout import LIMITS
 
 from spreadscan.catalogue import Catalogue
 from spreadscan.config import Config
+from spreadscan.discovery.conversions import Crossing, crossings
 from spreadscan.discovery.normalise import direction_pairs
 from spreadscan.discovery.units import Kept
 from spreadscan.errors import ConfigError
@@ -41,9 +42,12 @@ class Comparable(NamedTuple):
 def comparable(config: Config, listed: Kept) -> Comparable:
     """Leave out what stands on no buy source and sell source of an enabled direction.
 
-    A pair that does stays on every source that lists it: the others are witnesses.
+    A pair that does stays on every source that lists it: the others are witnesses. So does one that
+    converts between the currencies of others.
     """
+    crossed = crossings(config, listed)
     usable = set().union(*direction_pairs(config, listed).values())
+    usable.update(*((c.buy, c.sell, c.rate) for c in crossed))
     kept = {s: {n: i for n, i in rows.items() if n in usable} for s, rows in listed.items()}
     return Comparable(
         kept=kept,
@@ -65,6 +69,7 @@ class Ids(NamedTuple):
 
 
 NONE = Ids((), {})
+NO_IDS: Mapping[str, int] = {}
 
 
 def assign_ids(symbols: Collection[str], before: Ids, unix_s: int) -> Ids:
@@ -107,8 +112,12 @@ def assign_edges(
     pairs: Mapping[int, Collection[int]],
     before: Iterable[Edge],
     unix_s: int,
+    crossed: Iterable[Crossing] = (),
+    ids: Mapping[str, int] = NO_IDS,
 ) -> tuple[Edge, ...]:
     """Return the edges of symbol ids by direction id: known ones keep their numbers.
+
+    crossed: edges between quote currencies, beside; ids: of their pairs.
 
     A new one takes the lowest number that is free: of no edge, or of one that has been in no
     direction for REUSE_AFTER_S. Edges of one pair get numbers side by side. ConfigError where the
@@ -120,11 +129,17 @@ def assign_edges(
         for row in rows:
             key = (direction_id, direction.buy.id, row, direction.sell.id, row)
             wanted[key] = (row, direction_id)
+    converted = {}
+    for c in crossed:
+        legs = c.direction.buy.id, ids[c.buy], c.direction.sell.id, ids[c.sell]
+        key = (c.direction.id, *legs)
+        wanted[key] = (ids[c.buy], c.direction.id)
+        converted[key] = c.converted, c.rate_source.id, ids[c.rate]
     found: dict[int, Edge] = {}
     for edge in before:
         key = edge[1:6]
         if key in wanted:
-            found[edge.id] = edge._replace(retired_unix_s=0)
+            found[edge.id] = Edge(edge.id, *key, 0, *converted.get(key, ()))
             del wanted[key]
         elif unix_s - (since := edge.retired_unix_s or unix_s) < REUSE_AFTER_S:
             found[edge.id] = edge._replace(retired_unix_s=since)
@@ -132,7 +147,7 @@ def assign_edges(
     for key in sorted(wanted, key=wanted.__getitem__):
         while number in found:
             number += 1
-        found[number] = Edge(number, *key)
+        found[number] = Edge(number, *key, 0, *converted.get(key, ()))
     if len(found) and max(found) >= EDGES_MAX:
         raise ConfigError(
             f"discovery: {len(found)} edges, expected at most {EDGES_MAX}: narrow "

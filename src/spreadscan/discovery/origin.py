@@ -24,6 +24,7 @@ def origin_of(config: Config) -> Origin:
         majors=config.discovery.majors,
         identity=_hash(confirmed),
         directions=tuple(direction.name for direction in config.enabled_directions),
+        converts=tuple(d.name for d in config.enabled_directions if config.converts(d)),
     )
 
 

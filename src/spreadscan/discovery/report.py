@@ -31,9 +31,10 @@ class SourceResult(msgspec.Struct, kw_only=True):
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """What a discovery run found and wrote. directions: name -> pairs.
+    """What a discovery run found and wrote. directions: name -> edges.
 
-    in_no_direction: pairs that are listed, but that no enabled direction can use.
+    in_no_direction: pairs that are listed, but that no enabled direction can use. without_rate:
+    edges between quote currencies that were left out, since nobody quotes now what converts them.
     """
 
     generation: int
@@ -43,6 +44,7 @@ class Result(msgspec.Struct, kw_only=True):
     took_s: float
     folder: str
     in_no_direction: int = 0
+    without_rate: int = 0
 
     @property
     def failed(self) -> dict[str, Failure]:
@@ -54,11 +56,17 @@ class Result(msgspec.Struct, kw_only=True):
         }
 
 
+def remarks(result: Result) -> str:
+    """Return what was left out of all directions, as the end of a line; "" where nothing was."""
+    more = f"; {n} more in no direction" if (n := result.in_no_direction) else ""
+    return more + (f"; {n} edges without a rate" if (n := result.without_rate) else "")
+
+
 def report_text(result: Result) -> str:
     """Return validation_report.txt: totals per source, then every pair that is not valid."""
     lines = [
         f"generation {result.generation}, {result.symbols} pairs, {result.took_s:.1f} s"
-        + (f"; {n} more in no direction" if (n := result.in_no_direction) else ""),
+        + remarks(result),
         "",
         "source            total  valid  quiet  quarantined  invalid  timeout_sec  took_sec",
     ]

@@ -16,7 +16,10 @@ from spreadscan.disk.linefile import Count, repair_file
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
 from spreadscan.tracker.track import REASONS, track_id
 
-Pair = tuple[int, int]  # direction id, symbol id
+# direction id, symbol id; number of the edge where a leg is converted, else UNCONVERTED: the pair
+# tells it, whatever it was numbered
+Pair = tuple[int, int, int]
+UNCONVERTED = -1
 
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -88,7 +91,11 @@ class _Reader:
         if event == "EVENT":  # a remark, of no track
             return
         key = ring_id, sequence = _whole(row["ring_id"]), _whole(row["sequence"])
-        pair = _whole(row["direction_id"]), _whole(row["symbol_id"])
+        pair = (
+            _whole(row["direction_id"]),
+            _whole(row["symbol_id"]),
+            _whole(row["edge_id"]) if row.get("converted") else UNCONVERTED,
+        )
         unix, at_ns = _unix_ns(row["time"]), _whole(row["at_ns"], 60)
         if row["track_id"] != track_id(ring_id, sequence):
             raise ValueError(f"track_id: {row['track_id']!r}, expected that of {key}")

@@ -32,7 +32,7 @@ from spreadscan.tracker import announce
 from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.tracker.events import FIXED, Event, EventRows, Instruments, Utc, day_of, hour_of
 from spreadscan.tracker.orphans import Orphans
-from spreadscan.tracker.recovery import OpenRow, read_journal
+from spreadscan.tracker.recovery import UNCONVERTED, OpenRow, Pair, read_journal
 from spreadscan.tracker.track import Late, Tracks, is_delisted, is_proven
 
 log = logging.getLogger(__name__)
@@ -137,11 +137,19 @@ class Tracker:
             self._grid_ns,
             self._count,
         )
-        edges = {(edge.direction, edge.buy_row): edge for edge in self._edges.values()}
+        of_pair = {
+            (edge.direction, edge.buy_row): edge
+            for edge in self._edges.values()
+            if not edge.converted
+        }
         self._journalled = found.sequences
-        self._ended = {edges[p].id: reason for p, reason in found.ended.items() if p in edges}
+        self._ended = {
+            edge.id: reason
+            for pair, reason in found.ended.items()
+            if (edge := self._edge_that_was(pair, of_pair))
+        }
         for row in found.open:
-            edge = edges.get(row.pair)
+            edge = self._edge_that_was(row.pair, of_pair)
             if edge and row.ring_id == self._ring.ring_id and self._rows.is_named(row):
                 self._resume(edge, row, now_ns, now_unix_ns)
             else:
@@ -153,6 +161,14 @@ class Tracker:
             )
         self._flush()
         self._set_levels()
+
+    def _edge_that_was(self, pair: Pair, of_pair: Mapping[tuple[int, int], Edge]) -> Edge | None:
+        """Return the edge that a row is of."""
+        *legs, number = pair
+        if number == UNCONVERTED:
+            return of_pair.get((legs[0], legs[1]))
+        edge = self._edges.get(number)
+        return edge if edge and [edge.direction, edge.buy_row] == legs else None
 
     def relist(
         self,
