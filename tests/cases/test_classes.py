@@ -16,7 +16,7 @@ from spreadcore import Instance
 from spreadcore.region import exists
 
 from cases.kit import Case, Fake, case, until
-from spreadscan.lists import load
+from spreadscan.lists import FORMAT, load
 
 QUICK = """discovery.no_new_s = 0.3
 discovery.after_ack_s = 1.0
@@ -195,7 +195,7 @@ def test_sets_and_folders_that_cannot_be_taken(tmp_path: Path) -> None:
         metadata = tmp_path / "generated" / "metadata.json"
         metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"format": 3}))
         told = sentence(it.run("run", "--no-discover"))
-        assert "format 3, expected 4: of another version of the program" in told
+        assert f"format 3, expected {FORMAT}: of another version of the program" in told
 
         metadata.write_bytes(whole["metadata.json"])
         (tmp_path / "data").mkdir(exist_ok=True)
