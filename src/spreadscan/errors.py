@@ -21,8 +21,11 @@ Messages read "subject: what was found, what was expected".
 """
 
 
-def printable(text: str, n: int) -> str:
-    """Return the first n characters of others' words, fit for a terminal or a log line."""
+def printable(text: str, n: int | None = None) -> str:
+    """Return the first n characters of others' words, fit for a terminal or a log line.
+
+    What moves a cursor, ends a line or turns the direction of writing becomes a blank.
+    """
     return "".join(c if c.isprintable() else " " for c in text[:n])
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from spreadscan.clock import iso_utc
-from spreadscan.errors import ConfigError
+from spreadscan.errors import ConfigError, printable
 
 
 def facts(**values: object) -> dict[str, object]:
@@ -46,7 +46,7 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, object] = getattr(record, "facts", {})
-        text = ", ".join(f"{key} {value}" for key, value in told.items())
+        text = ", ".join(f"{key} {printable(str(value))}" for key, value in told.items())
         return super().format(record) + (f": {text}" if text else "")
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import click
 from spreadcore.errors import CoreError
 
 from spreadscan.app import attach as room
 from spreadscan.cli.options import loaded
+from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded
 
 
@@ -17,7 +17,7 @@ def attach(files: Any, settings: Any, name: Any, role: str) -> room.Attached:
 
 def attach_as(own: Loaded, role: str) -> room.Attached:
     """Attach by settings that are read already."""
-    return room.attach(own, role, lambda line: click.echo(line, err=True))
+    return room.attach(own, role, lambda line: say(line, err=True))
 
 
 def settings_at(files: Any, settings: Any, name: Any) -> Config:

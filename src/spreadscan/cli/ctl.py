@@ -21,6 +21,7 @@ from spreadscan.cli.options import (
     print_json,
     read_config,
 )
+from spreadscan.cli.screen import new_console, say
 from spreadscan.config import Config
 
 _STOP_WITHIN_S = 6.0
@@ -51,11 +52,9 @@ def ctl_status(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        from rich.console import Console
-
         from spreadscan.cli.table import status_tables
 
-        console = Console()
+        console = new_console()
         for table in status_tables(found, console.width):
             console.print(table)
     sys.exit(0 if healthy(found) else EXIT_DEGRADED)
@@ -70,7 +69,7 @@ def _attach(files: Any, settings: Any, instance: Any) -> Instance:
 def pause(files: Any, settings: Any, instance: Any) -> None:
     """Signal nothing new; open tracks go on."""
     _attach(files, settings, instance).control.pause = True
-    click.echo("paused")
+    say("paused")
 
 
 @ctl.command()
@@ -78,7 +77,7 @@ def pause(files: Any, settings: Any, instance: Any) -> None:
 def resume(files: Any, settings: Any, instance: Any) -> None:
     """Take up signalling again."""
     _attach(files, settings, instance).control.pause = False
-    click.echo("resumed")
+    say("resumed")
 
 
 @ctl.command()
@@ -129,16 +128,14 @@ def reload(
         }
         print_json(told)
     else:
-        click.echo(f"generation {generation}: {len(taken)} of {len(roles)} took it in {took_s} s")
+        say(f"generation {generation}: {len(taken)} of {len(roles)} took it in {took_s} s")
     for role, in_use in late.items():
-        click.echo(
-            f"late: {role} is at generation {in_use}; see {config.paths.logs}/{role}.log", err=True
-        )
+        say(f"late: {role} is at generation {in_use}; see {config.paths.logs}/{role}.log", err=True)
     for line in failed_lines(lists.failed):
-        click.echo(line, err=True)
+        say(line, err=True)
     if lists.failed and config.discovery.reload_h:
         again_s = config.discovery.again_s
-        click.echo(f"`run` discovers again in about {again_s:g} s, unless --no-discover", err=True)
+        say(f"`run` discovers again in about {again_s:g} s, unless --no-discover", err=True)
     sys.exit(EXIT_DEGRADED if late or lists.failed else 0)
 
 
@@ -152,10 +149,10 @@ def stop(files: Any, settings: Any, instance: Any) -> None:
     deadline = time.monotonic() + _STOP_WITHIN_S
     while left := [role for role in roles if attached.lease_held(role)]:
         if time.monotonic() > deadline:
-            click.echo(f"still running: {', '.join(left)}", err=True)
+            say(f"still running: {', '.join(left)}", err=True)
             sys.exit(EXIT_FAILED)
         time.sleep(0.05)
-    click.echo("stopped")
+    say("stopped")
 
 
 @click.command()

@@ -9,6 +9,7 @@ import click
 
 from spreadscan.app.demo import Demo
 from spreadscan.cli.options import EXIT_DEGRADED, loaded, print_json
+from spreadscan.cli.screen import say
 from spreadscan.errors import ConfigError
 
 
@@ -70,7 +71,7 @@ def demo(
     config = loaded(files, settings, None).config
     run = Demo(config, files, settings)
     run.refuse_another()
-    click.echo("starting the simulated exchanges", err=True)
+    say("starting the simulated exchanges", err=True)
     with run.simulators(seed, rate):
         run.discover()
         with run.scanner(layout) as scanner:
@@ -84,7 +85,7 @@ def demo(
     silent = [name for name, s in summary["sources"].items() if not s["quotes"]]
     down = [name for name, role in summary["roles"].items() if not role["alive"]]
     if silent or down:
-        click.echo(
+        say(
             "degraded: "
             + "; ".join(
                 f"{what}: {', '.join(names)}"
@@ -124,13 +125,13 @@ def _say(summary: dict[str, Any]) -> None:
         if tracks[key]
     )
     delivering = sum(bool(s["quotes"]) for s in sources.values())
-    click.echo(
+    say(
         f"\n{delivering} of {len(sources)} sources delivered {quotes:,} quotes; "
         f"{signals['produced']} signals{left}, of which {tracks['converged']} converged, "
         f"{tracks['expired']} expired, {tracks['lost']} were lost{by_audit} and {tracks['open']} "
         f"were open at the end; {summary['pss_mb']:.0f} MB, {summary['cpu_pct']:.0f} % of one core "
         "(simulators and table apart)"
     )
-    click.echo("files:")
+    say("files:")
     for path in summary["files"]:
-        click.echo(f"  {path}  {Path(path).stat().st_size:,} bytes")
+        say(f"  {path}  {Path(path).stat().st_size:,} bytes")

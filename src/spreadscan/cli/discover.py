@@ -19,6 +19,7 @@ from spreadscan.cli.options import (
     print_json,
     read_config,
 )
+from spreadscan.cli.screen import new_console, say, text_column
 from spreadscan.config import Config
 from spreadscan.discovery import Result, outcome
 from spreadscan.discovery import discover as run_discovery
@@ -129,10 +130,9 @@ def _logging(config: Config) -> Iterator[None]:
 
 def echo_result(result: Result) -> None:
     """Print what was found, as a table."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = new_console()
     table = Table(
         title=f"{result.symbols} pairs, generation {result.generation}, {result.took_s:.1f} s"
         + remarks(result),
@@ -154,18 +154,17 @@ def echo_result(result: Result) -> None:
     pairs = ", ".join(f"{name} {n}" for name, n in result.directions.items())
     console.print(f"pairs per direction: {pairs}", soft_wrap=True)
     for line in failed_lines(result.failed):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     for name, source in result.sources.items():
         for pair, reason in source.quarantined_pairs.items():
-            console.print(f"quarantined: {name} {pair}: {reason}", soft_wrap=True, markup=False)
+            console.print(f"quarantined: {name} {pair}: {reason}", soft_wrap=True)
     console.print(f"written to {result.folder}/", soft_wrap=True)
 
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    from rich.console import Console
 
-    console = Console(stderr=True)
+    console = new_console(stderr=True)
     if console.is_terminal:
         bars = _Bars(console)
         with bars.live:
@@ -187,13 +186,13 @@ class _Lines:
         self._told: dict[str, tuple[float, int]] = {}
 
     def waiting(self, holder: str) -> None:
-        click.echo(f"waiting for the discovery of {holder}", err=True)
+        say(f"waiting for the discovery of {holder}", err=True)
 
     def fetched(self, source: str, pairs: int, error: str) -> None:
-        click.echo(f"{source}: {error or f'{pairs} pairs listed'}", err=True)
+        say(f"{source}: {error or f'{pairs} pairs listed'}", err=True)
 
     def matched(self, symbols: int, directions: Mapping[str, int], left_out: int) -> None:
-        click.echo(_matched(symbols, directions, left_out), err=True)
+        say(_matched(symbols, directions, left_out), err=True)
 
     def validating(self, source: str, done: int, total: int) -> None:
         now = time.monotonic()
@@ -201,7 +200,7 @@ class _Lines:
         if done == last_done or (now - last < 2.0 and done < total):
             return
         self._told[source] = now, done
-        click.echo(f"{source}: {done} of {total} pairs proven", err=True)
+        say(f"{source}: {done} of {total} pairs proven", err=True)
 
 
 class _Bars:
@@ -212,29 +211,28 @@ class _Bars:
             BarColumn,
             MofNCompleteColumn,
             Progress,
-            TextColumn,
             TimeElapsedColumn,
         )
 
         self._console = console
         self.live = Progress(
-            TextColumn("{task.description:<16}"),
+            text_column("{task.description:<16}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("pairs proven"),
+            text_column("pairs proven"),
             TimeElapsedColumn(),
             console=console,
         )
         self._tasks: dict[str, Any] = {}
 
     def waiting(self, holder: str) -> None:
-        self._console.print(f"waiting for the discovery of {holder}", highlight=False, markup=False)
+        self._console.print(f"waiting for the discovery of {holder}")
 
     def fetched(self, source: str, pairs: int, error: str) -> None:
-        self._console.print(f"{source}: {error or f'{pairs} pairs listed'}", highlight=False)
+        self._console.print(f"{source}: {error or f'{pairs} pairs listed'}")
 
     def matched(self, symbols: int, directions: Mapping[str, int], left_out: int) -> None:
-        self._console.print(_matched(symbols, directions, left_out), highlight=False)
+        self._console.print(_matched(symbols, directions, left_out))
 
     def validating(self, source: str, done: int, total: int) -> None:
         if source not in self._tasks:

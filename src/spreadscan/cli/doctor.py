@@ -15,6 +15,7 @@ from spreadscan.app.doctor.reach import NAMES
 from spreadscan.catalogue import built_in
 from spreadscan.cli.attach import settings_at
 from spreadscan.cli.options import EXIT_DEGRADED, config_options, print_json
+from spreadscan.cli.screen import new_console, say, text_column
 from spreadscan.config import Config
 from spreadscan.venues import VENUES
 
@@ -50,15 +51,14 @@ def doctor(files: Any, settings: Any, instance: Any, all_addresses: bool, as_jso
 @contextmanager
 def _progress(total: int | None) -> Iterator[Callable[[Check], None]]:
     """Give what to tell each check to: a bar on a terminal, else a line per finding."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress
 
-    console = Console(stderr=True)
+    console = new_console(stderr=True)
     if not console.is_terminal:
-        yield lambda check: click.echo(f"{_what(check)}: {_mark(check)}", err=True)
+        yield lambda check: say(f"{_what(check)}: {_mark(check)}", err=True)
         return
-    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=console) as bar:
+    columns = (text_column("checking"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, text_column(), console=console) as bar:
         task = bar.add_task("", total=total)
         yield lambda check: bar.update(
             task, advance=1, description=f"{_what(check)}: {_mark(check)}"
@@ -74,10 +74,9 @@ def _mark(check: Check) -> str:
 
 
 def _show(report: Report, tables: tuple[Any, ...]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
+    console = new_console()
     for table in tables:
         console.print(table)
     findings = [check for check in report.checks if not check.ok]
@@ -85,7 +84,7 @@ def _show(report: Report, tables: tuple[Any, ...]) -> None:
         found = Text(f"{_what(check)}: {check.found}", style="bold yellow")
         console.print(found, Text(f"  -> {check.advice}"), sep="\n", soft_wrap=True)
     done = f"{len(report.checks)} checks in {report.took_s:.1f} s"
-    console.print(f"{done}, {len(findings) or 'nothing'} to mend", highlight=False)
+    console.print(f"{done}, {len(findings) or 'nothing'} to mend")
 
 
 def _here(report: Report) -> Any:

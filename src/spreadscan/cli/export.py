@@ -11,6 +11,7 @@ import msgspec
 
 from spreadscan.cli.options import EXIT_USAGE, data_options, need, print_json, read_config
 from spreadscan.cli.progress import bar
+from spreadscan.cli.screen import say
 from spreadscan.errors import BadData
 
 if TYPE_CHECKING:  # it needs pyarrow, which may not be there
@@ -44,14 +45,14 @@ def export(data: Path | None, since: str | None, as_json: bool, out: Path | None
         with bar("exporting") as progress:
             result = run(data, out or data / "parquet", begin, progress)
     except BadData as error:
-        click.echo(f"spreadscan: {error}", err=True)
+        say(f"spreadscan: {error}", err=True)
         sys.exit(EXIT_USAGE)
     if as_json:
         print_json({**msgspec.to_builtins(result), "elapsed_s": time.monotonic() - started})
     else:
         _show(result, time.monotonic() - started)
     for fault in result.faults:
-        click.echo(f"spreadscan: {fault}", err=True)
+        say(f"spreadscan: {fault}", err=True)
     sys.exit(EXIT_USAGE if result.faults else 0)
 
 
@@ -59,15 +60,15 @@ def _show(result: "Result", elapsed_s: float) -> None:
     for output in (*result.outputs, result.tracks):
         if output.state == "written":
             came_from = f" from {output.bytes_in / 1e6:,.1f} MB" if output.bytes_in else ""
-            click.echo(
+            say(
                 f"{output.file}: {output.rows:,} rows, {output.bytes_out / 1e6:,.1f} MB{came_from}"
                 + _left_out(output.torn_lines, output.broken_lines)
             )
         elif output.state != "unchanged":
-            click.echo(f"{output.file}: {output.state}")
+            say(f"{output.file}: {output.state}")
     states = [output.state for output in result.outputs]
     written = sum(output.rows for output in result.outputs if output.state == "written")
-    click.echo(
+    say(
         f"{result.out}: {states.count('written')} files written, {states.count('unchanged')} "
         f"unchanged; {written:,} rows in {elapsed_s:.1f} s; {result.tracks.rows:,} tracks, "
         f"{result.open_tracks:,} without an end"

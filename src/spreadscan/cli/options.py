@@ -11,6 +11,7 @@ import click
 import orjson
 from spreadcore.errors import CoreError
 
+from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded, load
 from spreadscan.errors import ConfigError, SpreadError
 
@@ -139,7 +140,7 @@ def print_json(value: Any, *, indent: bool = False) -> None:
 
 def stop_with(error: Exception) -> NoReturn:
     """Print the error as a sentence and exit: 2 for what config or usage mends, else 1."""
-    click.echo(f"spreadscan: {error}", err=True)
+    say(f"spreadscan: {error}", err=True)
     sys.exit(EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED)
 
 

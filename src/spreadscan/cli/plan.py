@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from spreadscan.cli.options import EXIT_DEGRADED, print_json
+from spreadscan.cli.screen import new_console
 from spreadscan.config import Config
 from spreadscan.discovery.discover import Progress
 from spreadscan.discovery.plan import Plan, SourcePlan, make_plan
@@ -29,15 +30,14 @@ def show_plan(made: Plan, *, as_json: bool) -> None:
 
 
 def _table(made: Plan) -> None:
-    from rich.console import Console
 
-    console = Console()
+    console = new_console()
     of = "the venues' lists" if made.generation is None else f"generation {made.generation}"
     console.print(_sockets(f"feeds, of {of}", made, lambda source: source.feed))
     console.print(_sockets("validation in discovery", made, lambda source: source.validation))
     for name, source in made.sources.items():
         if source.error:
-            console.print(f"{name}: {source.error}", soft_wrap=True, highlight=False)
+            console.print(f"{name}: {source.error}", soft_wrap=True)
     console.print("seconds: at least, by the venues' own limits; their answers come on top")
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn
+
+from spreadscan.cli.screen import new_console, text_column
 
 _LONG_BYTES = 256 * 1024  # a bar for less is gone before it is seen
 
@@ -19,10 +20,10 @@ class Report(Protocol):
 @contextmanager
 def bar(doing: str, *, long: bool = False) -> Iterator[Report]:
     """Give what to call as work goes on; it draws on stderr. long: worth a bar at any size."""
-    console = Console(stderr=True)
+    console = new_console(stderr=True)
     columns = (
-        TextColumn(doing), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        text_column(doing), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+        text_column("{task.fields[note]}"),
     )  # fmt: skip
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from spreadscan.app.record import Progress, RecordingRun
 from spreadscan.cli.attach import attach_as
 from spreadscan.cli.options import EXIT_DEGRADED, EXIT_USAGE, config_options, loaded, print_json
 from spreadscan.cli.progress import bar
+from spreadscan.cli.screen import new_console, say
 from spreadscan.clock import parse_span
 from spreadscan.errors import BadData, ConfigError
 from spreadscan.replay.importing import import_frames
@@ -77,7 +77,7 @@ def _record(run: RecordingRun, seconds: float | None, as_json: bool) -> None:
         signal.signal(number, lambda number, _: stopped.append(number))
     begun_s = time.monotonic()
     run.begin()
-    console = Console(stderr=True)
+    console = new_console(stderr=True)
     with console.status("recording") if console.is_terminal else _Silent() as shown:
         while not stopped and run.instance_lives:
             elapsed_s = time.monotonic() - begun_s
@@ -125,12 +125,12 @@ def _tell(
             }
         )  # fmt: skip
     else:
-        click.echo(f"{run.folder}  {_line(elapsed_s, done)}")
+        say(f"{run.folder}  {_line(elapsed_s, done)}")
         for source in run.sources:
             dropped = f", {done.dropped[source]:,} dropped" if done.dropped[source] else ""
-            click.echo(f"  {source:<16}{done.frames[source]:>12,} frames{dropped}")
+            say(f"  {source:<16}{done.frames[source]:>12,} frames{dropped}")
     for source in late:
-        click.echo(f"late: {source} has not closed its files; its log says why", err=True)
+        say(f"late: {source} has not closed its files; its log says why", err=True)
     sys.exit(EXIT_DEGRADED if late or any(done.dropped.values()) else 0)
 
 
@@ -139,13 +139,13 @@ def _import(file: Path, folder: Path, as_json: bool) -> None:
         with bar("importing") as report:
             done = import_frames(file, folder, report)
     except BadData as error:
-        click.echo(f"spreadscan: {error}", err=True)
+        say(f"spreadscan: {error}", err=True)
         sys.exit(EXIT_USAGE)
     if as_json:
         print_json({"folder": str(folder.resolve()), **done._asdict()})
         return
-    click.echo(f"{folder.resolve()}: {sum(done.frames.values()):,} frames")
+    say(f"{folder.resolve()}: {sum(done.frames.values()):,} frames")
     for line in done.remarks:
-        click.echo(line)
+        say(line)
     for source, n in done.frames.items():
-        click.echo(f"  {source:<16}{n:>12,} frames")
+        say(f"  {source:<16}{n:>12,} frames")

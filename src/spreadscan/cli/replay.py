@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import click
 import msgspec
-from rich.console import Console
 
 from spreadscan.cli.options import (
     EXIT_DEGRADED,
@@ -23,6 +22,7 @@ from spreadscan.cli.options import (
     serve_options,
 )
 from spreadscan.cli.progress import bar
+from spreadscan.cli.screen import new_console, say
 from spreadscan.errors import BadData, BadGenerated, ConfigError
 from spreadscan.replay import Run, parse_limits, parse_pairs, play, play_runs, runs_of
 from spreadscan.replay.comparison import show_outcomes
@@ -134,7 +134,7 @@ def replay(
 
 
 def _refuse(error: Exception) -> NoReturn:
-    click.echo(f"spreadscan: {error}", err=True)
+    say(f"spreadscan: {error}", err=True)
     sys.exit(EXIT_USAGE)
 
 
@@ -150,8 +150,8 @@ def _account(folder: Path, directions: str, edges: str, as_json: bool) -> None:
     if as_json:
         print_json({**result.plain(), "elapsed_s": elapsed_s, "frames_per_s": rate})
         return
-    show(result, pairs, Console())
-    click.echo(f"{result.frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
+    show(result, pairs, new_console())
+    say(f"{result.frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
 
 
 def _scan(jobs: list[Run], speed: float, parquet: Path | None, as_json: bool) -> None:
@@ -167,9 +167,9 @@ def _scan(jobs: list[Run], speed: float, parquet: Path | None, as_json: bool) ->
     if as_json:
         print_json({"replays": msgspec.to_builtins(outcomes), "elapsed_s": elapsed_s})
     else:
-        show_outcomes(outcomes, Console())
+        show_outcomes(outcomes, new_console())
         frames = sum(outcome.played.frames for outcome in outcomes)
         rate = frames / elapsed_s
-        click.echo(f"{frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
+        say(f"{frames:,} frames in {elapsed_s:.2f} s ({rate:,.0f} frames/s)")
     if any(outcome.against and outcome.against.missing for outcome in outcomes):
         sys.exit(EXIT_DEGRADED)

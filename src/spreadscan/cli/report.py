@@ -11,6 +11,7 @@ import msgspec
 
 from spreadscan.cli.options import EXIT_USAGE, data_options, need, print_json, read_config
 from spreadscan.cli.progress import bar
+from spreadscan.cli.screen import say
 from spreadscan.errors import BadData
 
 if TYPE_CHECKING:  # it needs pyarrow and matplotlib, which may not be there
@@ -49,14 +50,14 @@ def report(
         with bar("reading") as progress:
             made = make(data, out, begin, tracks, progress)
     except BadData as error:
-        click.echo(f"spreadscan: {error}", err=True)
+        say(f"spreadscan: {error}", err=True)
         sys.exit(EXIT_USAGE)
     if as_json:
         print_json(msgspec.to_builtins(made))
     else:
         _say(made)
     for fault in made.faults:
-        click.echo(f"spreadscan: {fault}", err=True)
+        say(f"spreadscan: {fault}", err=True)
     if look:
         webbrowser.open(out.resolve().as_uri())
     sys.exit(EXIT_USAGE if made.faults else 0)
@@ -64,7 +65,7 @@ def report(
 
 def _say(made: "Made") -> None:
     ends = ", ".join(f"{n:,} {reason.lower()}" for reason, n in made.ends.items() if n)
-    click.echo(f"{made.signals:,} signals in {made.hours:,} hours, {made.gaps:,} gaps"
+    say(f"{made.signals:,} signals in {made.hours:,} hours, {made.gaps:,} gaps"
                + (f"; {ends}" if ends else ""))  # fmt: skip
-    click.echo(f"{made.page}: {Path(made.page).stat().st_size / 1e6:.1f} MB, and "
+    say(f"{made.page}: {Path(made.page).stat().st_size / 1e6:.1f} MB, and "
                f"{len(made.pictures)} pictures beside it")  # fmt: skip

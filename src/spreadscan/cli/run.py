@@ -14,6 +14,7 @@ from spreadscan.app import build, processes
 from spreadscan.app.supervisor import Supervisor, in_child
 from spreadscan.catalogue import built_in
 from spreadscan.cli.options import EXIT_USAGE, config_options, loaded, print_json
+from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded
 from spreadscan.discovery.origin import origin_of
 from spreadscan.disk.files import refuse_strangers
@@ -75,7 +76,7 @@ def run(
     else:
         from spreadscan.cli.table import run_line
 
-        click.echo(run_line(ended), err=True)
+        say(run_line(ended), err=True)
     sys.exit(code)
 
 
@@ -123,7 +124,7 @@ def _lists(config: Config, *, tell: bool) -> Lists:
     lists = load(config.paths.generated)
     for text in refuse_foreign(lists, origin_of(config), f"{config.paths.generated}/"):
         if tell:
-            click.echo(f"{config.paths.generated}/: {text}; used as it is", err=True)
+            say(f"{config.paths.generated}/: {text}; used as it is", err=True)
     return lists
 
 
@@ -132,11 +133,11 @@ def _warn_of_old_facts(config: Config) -> None:
     today = datetime.now(UTC).date()
     for source in config.sources:
         if old := old_facts(VENUES[source].spec, today):
-            click.echo(f"warning: {old}", err=True)
+            say(f"warning: {old}", err=True)
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    say(line, err=True)
 
 
 def _say_running(config: Config, lists: Lists, layout: str, no_timer: bool) -> None:
@@ -144,18 +145,18 @@ def _say_running(config: Config, lists: Lists, layout: str, no_timer: bool) -> N
     directions = config.enabled_directions
     pairs = sum(len(lists.pairs.get(direction.id, ())) for direction in directions)
     plural = "" if len(directions) == 1 else "s"
-    click.echo(
+    say(
         f"running ({layout}): {len(sources)} sources, {pairs} pairs in "
         f"{len(directions)} direction{plural}; data in {config.paths.data}/, logs in "
         f"{config.paths.logs}/; Ctrl-C ends it",
         err=True,
     )
     if build.open_instance(config, "reader").control.pause:
-        click.echo("paused since before: no new signals until `spreadscan ctl resume`", err=True)
+        say("paused since before: no new signals until `spreadscan ctl resume`", err=True)
     for source in config.sources:
         if source in lists.failed:
             again = "" if no_timer else f"; asked again in about {config.discovery.again_s:g} s"
-            click.echo(f"degraded: {source} failed: {lists.failed[source]}{again}", err=True)
+            say(f"degraded: {source} failed: {lists.failed[source]}{again}", err=True)
 
 
 def _refresh(config: Config, folder: FolderLock) -> None:
@@ -167,7 +168,7 @@ def _refresh(config: Config, folder: FolderLock) -> None:
     metadata = _metadata(config)
     found = differences(metadata.origin, origin_of(config)) if metadata else []
     for difference in found:
-        click.echo(f"{config.paths.generated}/: {difference.text}; discovering anew", err=True)
+        say(f"{config.paths.generated}/: {difference.text}; discovering anew", err=True)
     age_h = _age_h(metadata) if metadata else 0.0
     if metadata and not found and age_h < _fresh_h(config, metadata):
         return
@@ -186,7 +187,7 @@ def _refresh(config: Config, folder: FolderLock) -> None:
             sys.exit(code)
         what = "an earlier set" if metadata is None else "a set of these hosts and this universe"
         raise BadGenerated(f"discovery failed and there is no earlier set, expected {what}")
-    click.echo(f"discovery failed; going on with the set of {age_h:.0f} h ago", err=True)
+    say(f"discovery failed; going on with the set of {age_h:.0f} h ago", err=True)
 
 
 def _metadata(config: Config) -> Metadata | None:

@@ -4,12 +4,12 @@ import math
 import os
 from pathlib import Path
 
-import click
 from rich.console import Console
-from rich.progress import Progress, TextColumn
+from rich.progress import Progress
 
 from spreadscan.cli.options import print_json
 from spreadscan.cli.progress import bar
+from spreadscan.cli.screen import new_console, say, text_column
 from spreadscan.cli.sim import show_addresses, write_addresses
 from spreadscan.clock import iso_utc
 from spreadscan.recordings import Recording
@@ -30,7 +30,7 @@ def serve(
     recording = Recording(folder)
     with bar("reading names") as report:
         listed = offers_in(recording, report)
-    screen = _Screen(Console(stderr=True))
+    screen = _Screen(new_console(stderr=True))
     server = RecordingServer(recording, listed, options, screen.show)
 
     def ready() -> None:
@@ -52,27 +52,25 @@ def serve(
             return
         show_addresses(told)
         _show_what_lacks(listed)
-        click.echo(f"from {told['from']}, speed {told['speed']}; waits for clients; Ctrl-C ends it")
+        say(f"from {told['from']}, speed {told['speed']}; waits for clients; Ctrl-C ends it")
 
     with screen.drawing:
         serve_recording(server, ready)
     exchanges = server.exchanges.values()
-    click.echo(
+    say(
         f"{server.n_frames:,} frames up to {iso_utc(server.unix_ns())}; for nobody: "
         f"{sum(e.n_other for e in exchanges):,} that are no quotes, "
         f"{sum(e.n_twice for e in exchanges):,} that another socket had brought",
         err=True,
     )
     for problem in recording.problems:
-        click.echo(f"not whole: {problem}", err=True)
+        say(f"not whole: {problem}", err=True)
 
 
 def _show_what_lacks(listed: dict[str, Offer]) -> None:
     bare = [name for name, of_source in listed.items() if not of_source.instruments]
     if bare:
-        click.echo(
-            f"no instrument lists in the recording: only frames are served of {', '.join(bare)}"
-        )
+        say(f"no instrument lists in the recording: only frames are served of {', '.join(bare)}")
 
 
 class _Screen:
@@ -80,7 +78,7 @@ class _Screen:
 
     def __init__(self, console: Console) -> None:
         self.drawing = Progress(
-            TextColumn("{task.description}"),
+            text_column(),
             console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         self._task = self.drawing.add_task("waiting for clients")

@@ -8,6 +8,7 @@ from spreadcore.region import instance_dir
 from spreadscan.app.build import create_instance
 from spreadscan.app.fees import taker_fee
 from spreadscan.cli.options import config_options, loaded, print_json, read_config
+from spreadscan.cli.screen import say
 from spreadscan.config import Config, flat
 from spreadscan.venues import VENUES
 
@@ -29,7 +30,7 @@ def init(files: Any, settings: Any, instance: Any, force: bool, as_json: bool) -
     if as_json:
         print_json({"instance": config.instance, "created": created, "path": place})
     else:
-        click.echo(f"{place}: {'created' if created else 'is there already'}")
+        say(f"{place}: {'created' if created else 'is there already'}")
 
 
 def _addresses(config: Config, source: str) -> dict[str, dict[str, Any]]:
@@ -84,5 +85,5 @@ def config_show(files: Any, settings: Any, instance: Any, as_json: bool) -> None
             rows[f"{key} in force, {source}"] = told
     width = max(map(len, rows))
     for key, row in rows.items():
-        click.echo(f"{key:<{width}}  {row['value']!s:<40}  {row['origin']}")
-    click.echo(f"{'config hash':<{width}}  {found.config.hash()}")
+        say(f"{key:<{width}}  {row['value']!s:<40}  {row['origin']}")
+    say(f"{'config hash':<{width}}  {found.config.hash()}")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from spreadscan.cli.options import need, print_json
+from spreadscan.cli.screen import say
 from spreadscan.config import BY_DEFAULT
 from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
@@ -150,14 +151,14 @@ def sim(
             return
         show_addresses(told)
         pace = _pace(options.flood) if options.flood else f"{told['rate']:g} quotes/s"
-        click.echo(f"seed {seed}, {universe} universe, {pace}, speed {speed:g}; Ctrl-C ends it")
+        say(f"seed {seed}, {universe} universe, {pace}, speed {speed:g}; Ctrl-C ends it")
         if tls_ca:
-            click.echo(f"start clients with SSL_CERT_FILE={tls_ca}")
+            say(f"start clients with SSL_CERT_FILE={tls_ca}")
 
     run_sim(options, ready)
     if flood:
         for name, counters in servers[0].counters().items():
-            click.echo(f"{name:<16} {counters.frames} frames", err=True)
+            say(f"{name:<16} {counters.frames} frames", err=True)
 
 
 def _pace(flood: Flood) -> str:
@@ -168,7 +169,7 @@ def _pace(flood: Flood) -> str:
 def show_addresses(told: dict[str, Any]) -> None:
     """Print a line per source; told["sources"]: rest_url and ws_url by name."""
     for name, urls in told["sources"].items():
-        click.echo(f"{name:<16} {urls['rest_url']:<24} {urls['ws_url']}")
+        say(f"{name:<16} {urls['rest_url']:<24} {urls['ws_url']}")
 
 
 def write_addresses(path: Path, comments: list[str], told: dict[str, Any]) -> None:

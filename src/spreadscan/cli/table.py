@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import click
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from spreadcore import Instance
 
 from spreadscan.app.status import best_spread, live_spreads, status
 from spreadscan.app.truth import floored, maintenance_lines
+from spreadscan.cli.screen import new_console, say
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
@@ -55,7 +55,7 @@ class LiveTable:
         self._named = -1  # generation that they are of
         self._last = now_ns(), {name: 0 for name in config.sources}
         self._rates(status(instance, config))
-        self._console = Console()
+        self._console = new_console()
         self._plain = plain or not self._console.is_terminal
 
     def show(self, seconds: float | None = None, alive: Any = lambda: True) -> None:
@@ -109,7 +109,7 @@ class LiveTable:
         rates = self._rates(found)
         spreads = self._spreads()
         best = filter(None, [best_spread(spreads)])
-        click.echo(
+        say(
             f"{sum(rates.values()):.0f} quotes/s from "
             f"{sum(s['sockets'] for s in found['sources'].values())} sockets; "
             + "; ".join((*_count_lines(found), *_audit_lines(found)))

@@ -8,9 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spreadscan.errors import printable
 from spreadscan.replay.counts import Edge, FrameCounts, Result
 from spreadscan.replay.requests import Pair
 from spreadscan.venues.base import decimal_text
+
+_NAME_SHOWN = 80  # characters of a symbol
 
 
 class Sheet(NamedTuple):
@@ -53,7 +56,7 @@ def remarks(result: Result, pairs: Sequence[Pair]) -> list[str]:
     lines = []
     for name, account in result.sources.items():
         if account.without_contract_size:
-            symbols = ", ".join(_printable(s) for s in account.without_contract_size)
+            symbols = ", ".join(printable(s, _NAME_SHOWN) for s in account.without_contract_size)
             lines.append(f"{name}: no instrument file tells the contract size of {symbols}")
         if account.odd_times:
             lines.append(
@@ -105,9 +108,9 @@ def _last_quotes(result: Result) -> Sheet:
                 prices = (last.bid_px, last.bid_qty, last.ask_px, last.ask_qty)
                 rows.append(
                     (
-                        *([_printable(file.file)] if several else []),
+                        *([printable(file.file, _NAME_SHOWN)] if several else []),
                         source,
-                        _printable(venue_symbol),
+                        printable(venue_symbol, _NAME_SHOWN),
                         f"{last.quotes:,}",
                         *(_number(value) for value in prices),
                         str(last.venue_ns // 1_000_000) if last.venue_ns else "-",
@@ -152,17 +155,12 @@ def _above(edges: Sequence[Edge]) -> Sheet:
 
 
 def _edge_name(edge: Edge) -> tuple[str, str]:
-    return f"{edge.buy}:{edge.sell}", _printable(edge.symbol)
+    return f"{edge.buy}:{edge.sell}", printable(edge.symbol, _NAME_SHOWN)
 
 
 def _number(value: float) -> str:
     """Twelve digits: the product of a size and a contract size ends in noise after that."""
     return decimal_text(float(f"{value:.12g}")) or "-"
-
-
-def _printable(text: str) -> str:
-    """Symbols come from the wire: nothing that moves a cursor, and no line of its own."""
-    return "".join(c if c.isprintable() else "?" for c in text[:80])
 
 
 def _widths(sheet: Sheet) -> list[int]:

@@ -3,8 +3,6 @@
 No I/O. docs/data-files.md shows the same tables; a test compares.
 """
 
-import re
-
 from spreadscan.disk.format import Column, Format
 
 _UNITS = (
@@ -147,13 +145,15 @@ SIGNALS = Format("signals", 4, _SIGNALS, _UNITS, oldest=2)
 SNAPSHOTS = Format("snapshots", 4, _SNAPSHOTS, _UNITS, oldest=2)
 AUDIT = Format("audit", 1, _AUDIT, _AUDIT_UNITS, oldest=1)
 
-# what a reader of CSV, of comments or of lines would stumble over
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f",#\u0085\u2028\u2029]')
+# what a reader of CSV, of comments or of lines would stumble over; and a first character that makes
+# a spreadsheet compute what follows
+_UNSAFE, _FORMULA = frozenset('",#'), frozenset("=+@-")
 
 
 def safe_text(name: str) -> str:
-    """Return a name as it may stand in a field: what would break a line becomes '_'."""
-    return _UNSAFE.sub("_", name)
+    """Return a name as it may stand in a field: what would break a line or a reader becomes '_'."""
+    safe = "".join("_" if c in _UNSAFE or not c.isprintable() else c for c in name)
+    return f"_{safe[1:]}" if safe[:1] in _FORMULA else safe
 
 
 def number(value: float) -> str:

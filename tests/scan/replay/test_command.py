@@ -50,7 +50,7 @@ def test_tables(folder):
     assert [*edge, "25", "1", "1"] in [row[:5] for row in rows]
     assert "binance-spot: 1 frame(s) stamped earlier than the one before" in got.stdout
     assert "okx-spot:mexc-futures: no symbol had quotes of both sources" in got.stdout
-    assert "tells the contract size of A?[31m-USDT-SWAP" in got.stdout
+    assert "tells the contract size of A [31m-USDT-SWAP" in got.stdout
     assert "\x1b" not in got.stdout
     assert re.fullmatch(r"6 frames in [\d.]+ s \([\d,]+ frames/s\)", got.stdout.splitlines()[-1])
 

@@ -35,9 +35,16 @@ def test_bps_have_four_decimals():
     assert "12.3457" == bps(12.34567)
 
 
-@pytest.mark.parametrize("hostile", ["A,B", 'A"B', "A\nB", "A\rB", "A#B", "A\x00B", "A\u2028B"])
+@pytest.mark.parametrize(
+    "hostile", ["A,B", 'A"B', "A\nB", "A\rB", "A#B", "A\x00B", "A\u2028B", "A\x1bB", "A\u202eB"]
+)
 def test_no_name_breaks_a_line(hostile):
     assert "A_B" == safe_text(hostile)
+
+
+@pytest.mark.parametrize("first", "=+-@")
+def test_no_name_is_a_formula(first):
+    assert "_HYPERLINK(1)-USDT" == safe_text(f"{first}HYPERLINK(1)-USDT")
 
 
 def test_other_names_stay_as_they_are():
