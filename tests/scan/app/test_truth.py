@@ -301,7 +301,7 @@ def test_no_trouble_is_cut_off_a_small_screen(
     leave_maintenance(instance, rows)
     settings = {
         "directions": {"a": {"threshold_bps": 15.0, "fees_bps": 10.0}}, "sources": config.sources,
-        "universe": {"include": ["*"], "exclude": []}, "in_use": True,
+        "universe": {"include": ["*"], "exclude": [], "quotes": ["USDT"]}, "in_use": True,
         "since": "2026-11-29T18:00:00", "paths": {"data": "data"},
     }  # fmt: skip
     live = LiveTable(instance, config, settings=settings)

@@ -211,9 +211,13 @@ def test_client_pings_keep_a_quiet_socket_open(still: Market, transport: str) ->
             settings(transport),
         )
         async with living(session) as task:
-            await asyncio.wait({task}, timeout=1.2 if ping_every_s < 1.0 else 8.0)
-            pongs = heard.controls["control"] >= 4
-            return task.result() if task.done() else f"open, pongs: {pongs}"
+            if ping_every_s > 1.0:
+                await asyncio.wait({task}, timeout=8.0)
+                return task.result() if task.done() else "open"
+            # longer than the venue waits for a ping; and four of them, however busy the machine is
+            await asyncio.wait({task}, timeout=1.2)
+            await until(lambda: task.done() or heard.controls["control"] >= 4)
+            return task.result() if task.done() else "open"
 
     async def main() -> None:
         rules = {
@@ -229,7 +233,7 @@ def test_client_pings_keep_a_quiet_socket_open(still: Market, transport: str) ->
         finally:
             await server.stop()
         kept, ended = found[: len(CLIENT_PINGS)], found[len(CLIENT_PINGS) :]
-        assert ["open, pongs: True"] * len(CLIENT_PINGS) == kept
+        assert ["open"] * len(CLIENT_PINGS) == kept
         # Gate cuts a socket without a word
         ends = ("closed by the venue", "connection lost")
         assert all(text.startswith(ends) for text in ended)

@@ -2,11 +2,10 @@
 
 from urllib.parse import parse_qsl
 
-import msgspec
 import orjson
 import pytest
 
-from known import LATER, SOURCE_BY_NAME, SOURCES
+from known import LATER, SOURCE_BY_NAME, SOURCES, without_texts
 from spreadscan.errors import VenueDown
 from spreadscan.sim.market import Market
 from spreadscan.sim.pages import PAGES, Pages, time_page, with_funding
@@ -46,11 +45,8 @@ def test_a_parser_finds_exactly_the_universe(market: Market, pages: Pages, name:
         cursor, n_pages = page.cursor, n_pages + 1
     by_symbol = {i.venue_symbol: i for i in found}
     assert len(found) == len(by_symbol)
-    without_texts = {  # the universe has numbers, which pages spell as the venue does
-        symbol: msgspec.structs.replace(i, tick_text="", lot_text="", min_notional_text="")
-        for symbol, i in by_symbol.items()
-    }
-    assert {i.venue_symbol: i for i in market.instruments[SOURCE_BY_NAME[name].id]} == without_texts
+    ours = market.instruments[SOURCE_BY_NAME[name].id]
+    assert {i.venue_symbol: i for i in ours} == {i.venue_symbol: i for i in without_texts(found)}
     assert all(float(i.tick_text) == i.tick and float(i.lot_text) == i.lot_step for i in found)
     assert sum(skipped.values()) >= 3
     # what replay goes by, where no list says how large a contract is

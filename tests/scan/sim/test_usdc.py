@@ -2,10 +2,9 @@
 
 from urllib.parse import parse_qsl
 
-import msgspec
 import pytest
 
-from known import LATER, SOURCE_BY_NAME, SOURCES
+from known import LATER, SOURCE_BY_NAME, SOURCES, without_texts
 from spreadscan.sim import Market
 from spreadscan.sim.pages import MOST_ROWS, Pages
 from spreadscan.types import Instrument
@@ -58,11 +57,7 @@ def test_a_parser_finds_exactly_the_pairs_of_both_currencies(market: Market, nam
     found = listed(Pages(market.instruments, 1_795_132_800_000, MOST_ROWS), name)
     ours = market.instruments[SOURCE_BY_NAME[name].id]
     assert len(ours) == len(found)
-    without_texts = {  # as in test_pages
-        i.venue_symbol: msgspec.structs.replace(i, tick_text="", lot_text="", min_notional_text="")
-        for i in found
-    }
-    assert {i.venue_symbol: i for i in ours} == without_texts
+    assert {i.venue_symbol: i for i in ours} == {i.venue_symbol: i for i in without_texts(found)}
 
 
 def mid(market: Market, source: str, symbol: str, t_ns: int) -> float:
