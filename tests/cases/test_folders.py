@@ -344,7 +344,9 @@ def test_whoever_attaches_goes_by_the_settings_in_use(tmp_path: Path, layout: st
             assert told["in_use"]
             assert "--set engine.threshold_bps=41.5" in told["command"]
             assert sources == told["sources"]
-            assert {"include": ["BTC-*", "ETH-*"], "exclude": []} == told["universe"]
+            assert {"include": ["BTC-*", "ETH-*"], "exclude": [], "quotes": ["USDT"]} == told[
+                "universe"
+            ]
             assert {"okx-spot": 10.0, "okx-futures": 0.5, "bybit-spot": 7.25} == told["taker_bps"]
             assert {"bybit->okx": {"threshold_bps": 41.5, "fees_bps": 7.75}} == told["directions"]
             assert {
@@ -359,7 +361,7 @@ def test_whoever_attaches_goes_by_the_settings_in_use(tmp_path: Path, layout: st
             assert 7.75 == pytest.approx(float(cells[2]) - float(cells[3]), abs=0.11)
             assert float(cells[-1]) > 0  # its age is from the data files
             assert "threshold 41.5 bps, fees of both legs 7.75 bps" in done.stdout
-            assert "pairs BTC-*, ETH-* of 3 sources\n" in done.stdout
+            assert "pairs BTC-*, ETH-* in USDT of 3 sources\n" in done.stdout
             assert f"data in {home}/data; settings in use since 20" in done.stdout
 
             done = it.run(
