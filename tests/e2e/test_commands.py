@@ -14,7 +14,7 @@ from e2e.conftest import ROOT, Scanner, Simulators, adopt, spreadscan, until
 from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from known import TWELVE as DIRECTIONS
 from spreadscan.app.build import WRITABLE
-from spreadscan.lists import load
+from spreadscan.lists import FORMAT, load
 
 pytestmark = pytest.mark.e2e
 
@@ -227,11 +227,13 @@ def test_a_set_of_another_version_is_refused_and_stays(
 ) -> None:
     shutil.copytree(discovered, folder / "generated")
     path = folder / "generated" / "metadata.json"
-    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
+    path.write_text(path.read_text().replace(f'"format": {FORMAT}', '"format": 2'))
     before = path.read_bytes()
     for command in (["run"], ["run", "--no-discover"], ["discover"], ["feed", "okx-spot"]):
         done = spreadscan(*command, "--instance", name, cwd=folder)
-        sentence(done, 2, "metadata.json: format 2, expected 3", "`spreadscan discover --fresh`")
+        sentence(
+            done, 2, f"metadata.json: format 2, expected {FORMAT}", "`spreadscan discover --fresh`"
+        )
         assert before == path.read_bytes()
 
 
@@ -252,7 +254,7 @@ def test_a_run_on_data_of_a_newer_version_begins_nothing(
     kind = file.partition("-")[0]
     (folder / "data" / file).write_text(f"# spreadscan {kind} v5; newer\ntime\n")
     done = spreadscan("run", "--instance", name, "--seconds", "1", cwd=folder)
-    sentence(done, 1, f"{file}: begins '# spreadscan {kind} v5', expected", "another paths.data")
+    sentence(done, 2, f"{file}: begins '# spreadscan {kind} v5', expected", "another paths.data")
     assert 1 == len(done.stderr.splitlines())
     assert not exists(name)
 
