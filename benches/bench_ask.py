@@ -26,13 +26,12 @@ from urllib.parse import urlsplit
 
 from spreadcore import Instance, region
 from spreadcore.active import FREE, SIGNALLED
+from spreadcore.edges import EdgeIndex
 from spreadcore.engine import Engine
-from spreadcore.index import SourceSymbolIndex
 from spreadcore.layout import SECTIONS
 
 from known import EIGHT as SOURCES
 from known import SOURCE_BY_NAME
-from known import TWELVE as DIRECTIONS
 from measure import quantile
 from spreadscan.audit.worker import AuditWorker
 from spreadscan.clock import now_ns
@@ -56,9 +55,7 @@ def bench_ask(
     children: Any,
     tmp_path: Path,
 ) -> None:
-    region.create(
-        instance_name, n_sources=len(SOURCES), n_symbols=N_SYMBOLS, n_directions=len(DIRECTIONS)
-    )
+    region.create(instance_name, n_sources=len(SOURCES), n_symbols=N_SYMBOLS, n_edges=N_SYMBOLS)
     instance, market = Instance(instance_name, writable=SECTIONS), Market(freeze_after_s=0.0)
     children.start("sim", _simulate, tmp_path / "url")
     url = _when(lambda: (tmp_path / "url").exists() and (tmp_path / "url").read_text())
@@ -94,7 +91,7 @@ def bench_ask(
 
 def _ask(instance: Instance, market: Market, symbol: int) -> int:
     """Return how many ns a spread on an old leg took to signal; take it back."""
-    direction, spot, perp = _direction(), SOURCE_BY_NAME[SPOT].id, SOURCE_BY_NAME[PERP].id
+    spot, perp = SOURCE_BY_NAME[SPOT].id, SOURCE_BY_NAME[PERP].id
     touch = market.touch(spot, symbol, 0)
     assert touch is not None
     quotes, dirty = instance.quotes, instance.dirty
@@ -114,7 +111,7 @@ def _ask(instance: Instance, market: Market, symbol: int) -> int:
     took_ns = now_ns() - begin_ns
     instance.ring.advance()
     put_perp(0.5 * touch.ask_px)
-    instance.active.move(direction, symbol, SIGNALLED, FREE)
+    instance.active.move(symbol, SIGNALLED, FREE)  # a pair has one edge, with its number
     return took_ns
 
 
@@ -134,10 +131,6 @@ def _when(holds: Callable[[], Any]) -> Any:
         assert time.monotonic() < end
         time.sleep(50e-6)
     return found
-
-
-def _direction() -> int:
-    return next(d.id for d in DIRECTIONS if (d.buy.name, d.sell.name) == (SPOT, PERP))
 
 
 def _lists(market: Market) -> Lists:
@@ -171,15 +164,15 @@ def _audit(name: str, config: Config, lists: Lists) -> None:
 
 def _run_engine(name: str) -> None:
     i = Instance(name, writable=SECTIONS)
-    directions = [(d.id, d.buy.id, d.sell.id) for d in DIRECTIONS]
-    index = SourceSymbolIndex(len(SOURCES), N_SYMBOLS, directions)
+    index = EdgeIndex(len(SOURCES), N_SYMBOLS, N_SYMBOLS)
+    legs = SOURCE_BY_NAME[SPOT].id, SOURCE_BY_NAME[PERP].id
     for symbol in range(N_SYMBOLS):
-        index.add(_direction(), symbol)
+        index.add(symbol, legs[0], symbol, legs[1], symbol)
     engine = Engine(
         i.quotes, i.dirty, i.ring, i.active, i.health, i.control, index,
         audit=i.audit, questions=i.questions, answers=i.answers,
     )  # fmt: skip
-    engine.set_rule(_direction(), 0.0, 15.0, 2.0)
+    engine.set_rule(0, 0.0, 15.0, 2.0)
     for source in (SPOT, PERP):
         engine.set_stale(SOURCE_BY_NAME[source].id, 600.0)
         engine.set_audit(SOURCE_BY_NAME[source].id, 60.0, 5.0)

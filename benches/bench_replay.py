@@ -27,7 +27,7 @@ import numpy as np
 from scan.replay.plain import plainly
 from scan.replay.tapes import market_recording
 from spreadscan.recordings import Block, Recording
-from spreadscan.replay import Job, run_job
+from spreadscan.replay import Run, play_run
 from spreadscan.replay.inputs import lists_of, settings_of
 from spreadscan.replay.scan import Scan
 
@@ -44,11 +44,11 @@ def bench_replay(
     for name, rate, seconds in ROWS:
         folder = market_recording(tmp_path / name, count(int(seconds * 10)) / 10, rate=rate)
         config = settings_of(folder, (), {})
-        job = Job(folder=str(folder), config=config, settings={})
+        job = Run(folder=str(folder), config=config, settings={})
         best = 0.0
         for _ in range(RUNS):
             started = time.process_time()
-            outcome = run_job(job)
+            outcome = play_run(job)
             best = max(best, outcome.played.frames / (time.process_time() - started))
         started = time.process_time()
         plainly(folder, tmp_path / f"{name} plain")
