@@ -120,6 +120,12 @@ class Edge(NamedTuple):
         return self.sell_source, self.sell_row
 
     @property
+    def slots(self) -> tuple[tuple[int, int], ...]:
+        """Return all that it stands on: the slots of both legs, and that of what converts one."""
+        rate = ((self.rate_source, self.rate_row),) if self.converted else ()
+        return self.buy, self.sell, *rate
+
+    @property
     def conversion(self) -> tuple[str, int, int] | None:
         """Return the leg that is converted and the slot that does it, None where neither is."""
         return (self.converted, self.rate_source, self.rate_row) if self.converted else None

@@ -7,6 +7,9 @@ from spreadcore.active import FREE
 from spreadcore.edges import EdgeIndex
 from spreadcore.engine import Engine
 from spreadcore.errors import CoreError, TableFull
+from spreadcore.funding import FundingRates
+from spreadcore.tracks import LOST, NOT_TRADING, UNPROVEN, TrackTable
+from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairWatch
 
 S = 10**9
@@ -177,6 +180,41 @@ def test_the_reader_converts_as_the_engine_does(rig):
     assert pair.tradable
     rig.put(*RATE, 0.997, 1.003, at=T - 601 * S)
     assert not watch.read(SPOT, ROW, PERP, ROW, T, (rig.leg, *RATE)).tradable
+
+
+@pytest.mark.parametrize(
+    ("fate", "reason"),
+    [
+        (lambda audit: audit.halt(*RATE, T), NOT_TRADING),
+        (lambda audit: audit.find_wrong(*RATE, T, T + S), UNPROVEN),
+        (None, LOST),  # the rate is old
+    ],
+)
+def test_a_track_ends_with_what_converts_it(rig, fate, reason):
+    watch = PairWatch(
+        rig.instance.quotes, rig.instance.health, stale_after_s={RATES: 5.0},
+        audit=rig.instance.audit,
+    )  # fmt: skip
+    tracks = TrackTable(
+        watch, FundingRates(rig.instance.region("funding"), 1 << PERP), grid_ns=S // 5,
+        gap_ns=5 * S, expire_after_ns=600 * S, lost_after_ns=2 * S,
+    )  # fmt: skip
+    rig.put(*RATE, 0.999, 1.001)
+    rig.legs()
+    slot = tracks.add(
+        b"one", (SPOT, ROW, PERP, ROW), fees_bps=0.0, converge_bps=-1e3, opened_ns=T, looked_ns=T,
+        stats=StatsTuple(30.0, T, 300.0), conversion=(rig.leg, *RATE),
+    )  # fmt: skip
+    assert [] == tracks.sample(T, b"2026-11-20T12:00:00.000000Z").ended
+    if fate:
+        fate(rig.instance.audit)
+    ended = []
+    for second in range(1, 10):
+        for source in (SPOT, PERP, RATES):
+            rig.instance.health.beat(source, T + second * S)
+        rig.legs(at=T + second * S)
+        ended += tracks.sample(T + second * S, b"2026-11-20T12:00:00.000000Z").ended
+    assert [(slot, reason)] == [(s, why) for s, why, _ in ended]
 
 
 def test_what_is_no_conversion_is_refused(instance):

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from spreadcore.edges import RECORD, EdgeIndex, LegsTuple
 from spreadcore.errors import CoreError, TableFull
@@ -32,6 +32,7 @@ graphs = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(graphs, st.booleans())
 def test_any_graph_is_walked_as_it_was_given(graph, at_once):
     index = EdgeIndex(6, 9, 40)

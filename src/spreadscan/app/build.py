@@ -367,7 +367,8 @@ def make_index(
     pack = struct.Struct(RECORD).pack
     records = []
     for e in lists.edges:
-        if e.in_use and e.direction in enabled:
+        direction = enabled.get(e.direction)
+        if direction and e.in_use and (not e.converted or config.converts(direction)):
             rule = numbers.setdefault((e.direction, fees_bps(e), e.conversion), len(numbers))
             records.append(pack(e.id, e.buy_row, e.sell_row, rule, e.buy_source, e.sell_source))
     rules = []

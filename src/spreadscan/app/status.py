@@ -215,6 +215,12 @@ def pair_watch(instance: Instance, config: Config, now: int) -> PairWatch:
     return watch
 
 
+def _named(names: Sequence[str], edge: Edge) -> str:
+    """Return the pair of an edge; where a leg is converted, also the currency that it sells for."""
+    buy, sell = (names[r] if r < len(names) else str(r) for r in (edge.buy_row, edge.sell_row))
+    return f"{buy}/{sell.rpartition('-')[2]}" if edge.converted else buy
+
+
 def late_roles(
     instance: Instance, config: Config, roles: Iterable[str], generation: int
 ) -> dict[str, int]:
@@ -290,7 +296,8 @@ def live_spreads(
                 "direction_id": direction.id,
                 "edge_id": edge.id,
                 "symbol_id": symbol_id,
-                "symbol": names[symbol_id] if symbol_id < len(names) else str(symbol_id),
+                "symbol": _named(names, edge),
+                "converted": edge.converted,
                 "gross_bps": pair.gross_bps,
                 "net_bps": pair.gross_bps - fees_bps(edge),
                 "funding_bps": None if math.isnan(funding_bps) else funding_bps,

@@ -40,12 +40,12 @@ from spreadscan.replay.report import show
 )  # fmt: skip
 @click.option(
     "--directions", metavar="BUY:SELL,...", default="",
-    help="FrameCounts: pairs of sources whose edge is watched, e.g. binance-futures:binance-spot. "
+    help="Account: pairs of sources whose edge is watched, e.g. binance-futures:binance-spot. "
     "Gross: no fees, no age limits.",
 )  # fmt: skip
 @click.option(
     "--edges", metavar="BPS,...", default="",
-    help="FrameCounts: limits in bps: updates, episodes and seconds strictly above each.",
+    help="Account: limits in bps: updates, episodes and seconds strictly above each.",
 )  # fmt: skip
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path),

@@ -29,15 +29,19 @@ class Crossing(NamedTuple):
 def crossings(config: Config, symbols: Symbols) -> list[Crossing]:
     """Return the edges between quote currencies of the directions that convert.
 
-    ConfigError where a direction has such edges, and no spot source lists what would convert them.
+    ConfigError where a direction has such edges and nothing that would convert them is listed by
+    any spot source, although all of them have answered.
     """
     found, lacking = _look(config, symbols)
-    if lacking:
+    spots = {name for name in config.sources if config.catalogue.source[name].kind == "spot"}
+    if lacking and spots <= symbols.keys():
         direction, buy, sell = lacking[0]
         a, b = _quote(buy), _quote(sell)
         raise ConfigError(
             f"directions: {direction.name} converts between {a} and {b} ({buy}, {sell}), expected "
-            f"{a}-{b} or {b}-{a} on a spot source that is scanned"
+            f"{a}-{b} or {b}-{a} on a spot source that is scanned, and in the universe "
+            f"(include {', '.join(config.universe.include)}; "
+            f"exclude {', '.join(config.universe.exclude) or 'nothing'})"
         )
     return found
 

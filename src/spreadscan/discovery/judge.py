@@ -173,7 +173,7 @@ def listed_before(previous: Lists | None) -> dict[Leg, Listing]:
 
 
 def open_legs(config: Config, names: Sequence[str], edges: Iterable[Edge]) -> frozenset[Leg]:
-    """Return both legs of every spread that is open in the instance of this name, if there is one.
+    """Return the pairs that every open spread stands on, in the instance of this name.
 
     names, edges: of the lists that the instance has.
     """
@@ -189,5 +189,5 @@ def open_legs(config: Config, names: Sequence[str], edges: Iterable[Edge]) -> fr
         (sources[source].name, names[row])
         for number, state in active.not_free()
         if state in (SIGNALLED, TRACKED) and (edge := by_id.get(number))
-        for source, row in (edge.buy, edge.sell)
+        for source, row in edge.slots
     )

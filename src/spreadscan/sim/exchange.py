@@ -154,12 +154,12 @@ class Exchange(Generic[_T]):
         """Let every conversation do what is due by time: server pings, closes."""
         for connection in list(self.connections):
             if not connection.closing:
-                self._harmed(connection)
+                self._apply_faults(connection)
                 answer = connection.conversation.timers(now_s)
                 if answer.ping is not None or answer.close is not None:
                     self._later(self._react(connection, answer))
 
-    def _harmed(self, connection: Connection) -> None:
+    def _apply_faults(self, connection: Connection) -> None:
         effects = connection.effects
         if effects is None:
             return
@@ -273,7 +273,7 @@ class Exchange(Generic[_T]):
         self.counters.sockets += 1
         self.counters.opened += 1
         self._opened(connection)
-        self._harmed(connection)
+        self._apply_faults(connection)
         query = {**request.query, **request.match_info}
         self._apply(connection, conversation.opened(request.path, query, request.headers))
         return connection

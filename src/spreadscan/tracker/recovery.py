@@ -16,10 +16,9 @@ from spreadscan.disk.linefile import Count, repair_file
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
 from spreadscan.tracker.track import REASONS, track_id
 
-# direction id, symbol id; number of the edge where a leg is converted, else UNCONVERTED: the pair
-# tells it, whatever it was numbered
-Pair = tuple[int, int, int]
-UNCONVERTED = -1
+# what a row says of its edge, whatever its number: direction id, symbol id of the pair that is
+# bought; the leg that is converted, and by which source
+Pair = tuple[int, int, str, str]
 
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -94,7 +93,8 @@ class _Reader:
         pair = (
             _whole(row["direction_id"]),
             _whole(row["symbol_id"]),
-            _whole(row["edge_id"]) if row.get("converted") else UNCONVERTED,
+            row.get("converted", ""),
+            row.get("rate_source", ""),
         )
         unix, at_ns = _unix_ns(row["time"]), _whole(row["at_ns"], 60)
         if row["track_id"] != track_id(ring_id, sequence):

@@ -45,9 +45,8 @@ def ends_shown(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def is_delisted(edge: Edge, listed: Mapping[int, Container[int]]) -> bool:
-    """Return whether a leg's source lists it no more; listed: rows by source id."""
-    slots = (edge.buy, edge.sell)
-    return any(source in listed and row not in listed[source] for source, row in slots)
+    """Return whether a source lists no more what the edge stands on; listed: rows by source id."""
+    return any(source in listed and row not in listed[source] for source, row in edge.slots)
 
 
 def track_id(ring_id: int, sequence: int) -> str:

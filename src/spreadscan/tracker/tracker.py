@@ -32,7 +32,7 @@ from spreadscan.tracker import announce
 from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.tracker.events import FIXED, Event, EventRows, Instruments, Utc, day_of, hour_of
 from spreadscan.tracker.orphans import Orphans
-from spreadscan.tracker.recovery import UNCONVERTED, OpenRow, Pair, read_journal
+from spreadscan.tracker.recovery import OpenRow, Pair, read_journal
 from spreadscan.tracker.track import Late, Tracks, is_delisted, is_proven
 
 log = logging.getLogger(__name__)
@@ -137,19 +137,11 @@ class Tracker:
             self._grid_ns,
             self._count,
         )
-        of_pair = {
-            (edge.direction, edge.buy_row): edge
-            for edge in self._edges.values()
-            if not edge.converted
-        }
+        edges = self._edges_by_pair()
         self._journalled = found.sequences
-        self._ended = {
-            edge.id: reason
-            for pair, reason in found.ended.items()
-            if (edge := self._edge_that_was(pair, of_pair))
-        }
+        self._ended = {edges[p].id: reason for p, reason in found.ended.items() if p in edges}
         for row in found.open:
-            edge = self._edge_that_was(row.pair, of_pair)
+            edge = edges.get(row.pair)
             if edge and row.ring_id == self._ring.ring_id and self._rows.is_named(row):
                 self._resume(edge, row, now_ns, now_unix_ns)
             else:
@@ -162,13 +154,18 @@ class Tracker:
         self._flush()
         self._set_levels()
 
-    def _edge_that_was(self, pair: Pair, of_pair: Mapping[tuple[int, int], Edge]) -> Edge | None:
-        """Return the edge that a row is of."""
-        *legs, number = pair
-        if number == UNCONVERTED:
-            return of_pair.get((legs[0], legs[1]))
-        edge = self._edges.get(number)
-        return edge if edge and [edge.direction, edge.buy_row] == legs else None
+    def _edges_by_pair(self) -> dict[Pair, Edge]:
+        """Return the edges by what rows say of them; one that is in use before one that is not."""
+        sources = self._catalogue.source_at
+        return {
+            (
+                edge.direction,
+                edge.buy_row,
+                edge.converted,
+                sources[edge.rate_source].name if edge.converted else "",
+            ): edge
+            for edge in sorted(self._edges.values(), key=lambda edge: edge.in_use)
+        }
 
     def relist(
         self,

@@ -164,3 +164,27 @@ def test_the_audit_compresses_days_of_its_history_that_are_over(
     assert ["audit-20201120.csv.zst"] == [path.name for path in tmp_path.iterdir()]
     with files.open_text(tmp_path / "audit-20201120.csv.zst") as file:
         assert text == file.read()
+
+
+def test_edges_of_one_direction_differ_by_what_converts_them(make_instance) -> None:
+    """Buy and sell legs converted by one rate are two rules; settings may convert nothing."""
+    instance = make_instance(n_sources=10, n_symbols=64, n_edges=64)
+    spot, perp = SOURCE_BY_NAME["okx-spot"].id, SOURCE_BY_NAME["mexc-futures"].id
+    edges = (
+        Edge(0, 0, spot, 0, perp, 0),
+        Edge(1, 0, spot, 0, perp, 1, 0, "sell", spot, 2),
+        Edge(2, 0, spot, 1, perp, 0, 0, "buy", spot, 2),
+        Edge(3, 0, spot, 1, perp, 0, 7, "buy", spot, 2),
+    )
+    lists = Lists(
+        generation=1, names=("BTC-USDT", "BTC-USDC", "USDC-USDT"), retired=frozenset(), pairs={},
+        sources={}, edges=edges,
+    )  # fmt: skip
+    sources = ("okx-spot", "mexc-futures")
+    converting = Config(sources=sources, directions={"okx->mexc": DirectionSettings(convert=True)})
+    index, rules = build.make_index(converting, lists, instance)
+    assert [0, 1, 2] == index.edges_of(spot, 0) + [n for n in index.edges_of(spot, 1)]
+    assert [1, 2] == index.edges_of(spot, 2)  # moved by what converts them
+    assert 3 == len({index.legs(n).rule for n in range(3)}) == len(rules)
+    index, rules = build.make_index(Config(sources=sources), lists, instance)
+    assert ([0], 1) == ([n for n in range(4) if index.legs(n)], len(rules))

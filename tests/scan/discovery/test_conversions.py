@@ -79,11 +79,15 @@ def test_without_anybody_who_converts_it_is_refused_and_said_between_which() -> 
     pairs = EVERYTHING | listed(binance_spot="BTC-USDT")
     said = (
         "okx->mexc converts between USDT and USDC (BTC-USDT, BTC-USDC), expected USDT-USDC or "
-        "USDC-USDT on a spot source that is scanned"
+        "USDC-USDT on a spot source that is scanned, and in the universe (include *; exclude nothing)"
     )
     with pytest.raises(ConfigError) as caught:
         crossings(config(**CONVERT), pairs)
     assert f"directions: {said}" == str(caught.value)
+    # a spot source that did not answer may list it: nothing is refused for good
+    del pairs["okx-spot"]
+    assert [] == crossings(config(**CONVERT), pairs)
+    pairs = EVERYTHING | listed(binance_spot="BTC-USDT")
     # once a set stands, one that quotes no more takes its edges with it, and nothing else
     assert ([], 3) == proven_crossings(config(**CONVERT), pairs)
 

@@ -8,9 +8,20 @@ from tempfile import TemporaryDirectory
 import pytest
 from spreadcore import active
 
-from scan.tracker.conftest import EDGES, MS, START_NS, SYMBOLS, Market, S, compressed
+from scan.tracker.conftest import (
+    EDGES,
+    MEXC_FUTURES,
+    MS,
+    OKX_SPOT,
+    START_NS,
+    SYMBOLS,
+    Market,
+    S,
+    compressed,
+)
 from spreadscan.errors import BadData
-from spreadscan.tracker import SIGNALS, SNAPSHOTS, recovery
+from spreadscan.lists import Edge
+from spreadscan.tracker import SIGNALS, SNAPSHOTS, Tracker, recovery
 
 FIVE_LOOKS = {
     "peak_net_bps": "30.0000", "peak_time": "2026-11-20T12:00:00.000000Z",
@@ -83,6 +94,51 @@ def test_a_track_of_another_pair_under_the_same_id_is_lost_not_resumed(market):
     assert "BTC-USDT" == market.events()[2]["symbol"]
     market.step(tracker, 12)  # two looks for bytes that belong to nobody
     assert (active.FREE, active.TRACKED) == (market.state(0), market.state(3))
+
+
+def test_a_converted_track_is_resumed_on_its_own_edge_whatever_that_is_numbered(market):
+    """One pair in one direction: as it is, and bought for what another pair is sold for."""
+    rate = ("buy", OKX_SPOT, 9)
+
+    def numbered(plain: int, converted: int) -> list[Edge]:
+        others = [edge for edge in EDGES if edge.id not in (plain, converted, 0, 1)]
+        return [
+            *others,
+            Edge(plain, 0, OKX_SPOT, 0, MEXC_FUTURES, 0),
+            Edge(converted, 0, OKX_SPOT, 0, MEXC_FUTURES, 5, 0, *rate),
+        ]
+
+    def tracker(edges: list[Edge]) -> Tracker:
+        found = market.tracker()
+        found.relist(SYMBOLS, edges, {}, market.now)
+        found.recover(market.now)
+        return found
+
+    first = tracker(numbered(0, 1))
+    for edge in (0, 1):
+        market.signal(edge, 40.0)
+    market.step(first, 3)
+    rows = {row["converted"]: row["track_id"] for row in market.events()}
+    assert {"", "buy"} == set(rows)
+    first.close(market.now)
+    for edge in (0, 1):  # numbered anew: `discover --fresh`
+        assert market.instance.active.move(edge, active.TRACKED, active.FREE)
+    again = tracker(numbered(7, 3))
+    assert {7, 3} == {
+        n for n, state in market.instance.active.not_free() if state == active.TRACKED
+    }
+    market.step(again, 2)
+    assert {("GAP", "", rows[""]), ("GAP", "buy", rows["buy"])} == {
+        (row["event"], row["converted"], row["track_id"]) for row in market.events()[2:]
+    }
+    again.close(market.now)
+    # by another rate it is another spread
+    other = [e._replace(rate_source=0) if e.converted else e for e in numbered(7, 3)]
+    tracker(other)
+    assert [("CLOSE", "buy", "LOST")] == [
+        (row["event"], row["converted"], row["reason"])
+        for row in market.events()[4:] if row["event"] == "CLOSE"
+    ]  # fmt: skip
 
 
 def test_statistics_survive_restarts(market):

@@ -1,4 +1,4 @@
-"""Yesterday's exchanges: a recording served by the venues' own protocols, for any client.
+"""Recorded exchanges: a recording served by the venues' own protocols, for any client.
 
 `offers_in` says what can be subscribed, `RecordingServer` serves it, `serve_recording` blocks.
 """
