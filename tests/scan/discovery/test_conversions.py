@@ -79,7 +79,8 @@ def test_without_anybody_who_converts_it_is_refused_and_said_between_which() -> 
     pairs = EVERYTHING | listed(binance_spot="BTC-USDT")
     said = (
         "okx->mexc converts between USDT and USDC (BTC-USDT, BTC-USDC), expected USDT-USDC or "
-        "USDC-USDT on a spot source that is scanned, and in the universe (include *; exclude nothing)"
+        "USDC-USDT on a spot source that is scanned, and in the universe (include *; exclude "
+        "nothing)"
     )
     with pytest.raises(ConfigError) as caught:
         crossings(config(**CONVERT), pairs)

@@ -124,9 +124,8 @@ def test_a_converted_track_is_resumed_on_its_own_edge_whatever_that_is_numbered(
     for edge in (0, 1):  # numbered anew: `discover --fresh`
         assert market.instance.active.move(edge, active.TRACKED, active.FREE)
     again = tracker(numbered(7, 3))
-    assert {7, 3} == {
-        n for n, state in market.instance.active.not_free() if state == active.TRACKED
-    }
+    states = market.instance.active.not_free()
+    assert {7, 3} == {n for n, state in states if state == active.TRACKED}
     market.step(again, 2)
     assert {("GAP", "", rows[""]), ("GAP", "buy", rows["buy"])} == {
         (row["event"], row["converted"], row["track_id"]) for row in market.events()[2:]
