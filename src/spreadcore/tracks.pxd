@@ -30,5 +30,6 @@ cdef struct Track:
     Conversion conversion
     Limit converge              # bps on net
     int64_t opened_ns
+    bint[3] proven              # the quotes of the opening: its buy, its sell, what converts
     int64_t rowed_ns            # the last look that left a row
     int64_t bad_since_ns        # of the looks that did not find both legs tradable; -1: none

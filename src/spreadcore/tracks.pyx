@@ -11,6 +11,7 @@ from libc.string cimport memset
 
 from spreadcore.ages cimport age_in
 from spreadcore.audit cimport (
+    VERDICT_CONFIRMED,
     VERDICT_NOT_TRADING,
     VERDICT_WRONG,
     Verdicts,
@@ -80,28 +81,35 @@ cdef int end_of(Track* t, const Pair* pair, int64_t now_ns, int64_t expire_after
 
 
 # why the audit ends a track, or END_NONE: a leg is halted, or the quote that it was opened on was
-# wrong. That one was in the slot before it opened, and still when the venue was asked.
-cdef int audited_end(const Verdicts* v, size_t source, size_t symbol,
-                     int64_t opened_ns) noexcept nogil:
+# wrong. That one was in the slot before it opened, and still when the venue was asked. Once it is
+# confirmed as of then or later it is proven: it opened well, whatever it becomes after that.
+cdef int audited_end(const Verdicts* v, size_t source, size_t symbol, int64_t opened_ns,
+                     bint* proven) noexcept nogil:
     cdef Verdict found = verdict_read(v, source, symbol)
     cdef int kind = verdict_kind(&found)
+    cdef bint of_opening = found.recv_ns <= opened_ns <= found.at_ns
     if kind == VERDICT_NOT_TRADING:
         return END_NOT_TRADING
-    if kind == VERDICT_WRONG and found.recv_ns <= opened_ns <= found.at_ns:
+    if kind == VERDICT_CONFIRMED and of_opening:
+        proven[0] = True
+    if kind == VERDICT_WRONG and of_opening and not proven[0]:
         return END_UNPROVEN
     return END_NONE
 
 
-cdef int audited(const Tradable* rule, const Track* t, bint stands, int64_t now_ns) noexcept nogil:
+cdef int audited(const Tradable* rule, Track* t, bint stands, int64_t now_ns) noexcept nogil:
     cdef int reason
     if rule.verdicts.figures == NULL or (
             stands and now_ns - t.opened_ns > <int64_t>PROVEN_AFTER_S * 1_000_000_000):
         return END_NONE
-    reason = audited_end(&rule.verdicts, t.legs.buy_source, t.legs.buy_row, t.opened_ns)
+    reason = audited_end(&rule.verdicts, t.legs.buy_source, t.legs.buy_row, t.opened_ns,
+                         &t.proven[0])
     if reason == END_NONE:
-        reason = audited_end(&rule.verdicts, t.legs.sell_source, t.legs.sell_row, t.opened_ns)
+        reason = audited_end(&rule.verdicts, t.legs.sell_source, t.legs.sell_row, t.opened_ns,
+                             &t.proven[1])
     if reason == END_NONE and t.conversion.leg != NO_LEG:
-        reason = audited_end(&rule.verdicts, t.conversion.source, t.conversion.row, t.opened_ns)
+        reason = audited_end(&rule.verdicts, t.conversion.source, t.conversion.row,
+                             t.opened_ns, &t.proven[2])
     return reason
 
 

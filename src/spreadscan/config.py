@@ -518,6 +518,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 _FEE_MOST_BPS = 10_000.0  # the whole notional
 _FUNDING_AT_LEAST_S = 5  # a list of every perpetual is a heavy question
+_ROUNDS_WITHIN = 2  # of the audit, within the time for which a confirmation counts: one may fail
 _SILENT_AT_MOST_S = 600.0  # as in spreadcore.tradable
 _RELOAD_AT_LEAST_H = 0.1  # discovery asks every venue for everything
 _INSTANCE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
@@ -557,6 +558,7 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
             "audit.funding_every_s",
             f"{config.audit.funding_every_s}, expected 0 or at least {_FUNDING_AT_LEAST_S}",
         )
+    _check_confirmations(config, origins, refuse)
     if 0 < config.discovery.reload_h < _RELOAD_AT_LEAST_H:
         refuse(
             "discovery.reload_h",
@@ -568,6 +570,26 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
     _check_tiers(config, refuse)
     _check_directions(config, origins, refuse)
     _check_numbers(config, refuse)
+
+
+def _check_confirmations(
+    config: Config, origins: Mapping[str, str], refuse: Callable[[str, str], None]
+) -> None:
+    """Refuse a time within which no round comes, or none if one fails: what is quiet for longer
+    would be tradable now and then."""
+    if not config.audit.enabled:
+        return
+    every_s = config.audit.every_s
+    own = {f"venues.{name}": venue.confirm_within_s for name, venue in config.venues.items()}
+    for section, seconds in {"audit": config.audit.confirm_within_s, **own}.items():
+        if seconds is None or seconds >= _ROUNDS_WITHIN * every_s:
+            continue
+        key = f"{section}.confirm_within_s"
+        if key in origins:
+            least = f"at least {_ROUNDS_WITHIN} times audit.every_s ({every_s} s)"
+            refuse(key, f"{seconds}, expected {least}")
+        most = f"at most {seconds / _ROUNDS_WITHIN} s, for {key} is {seconds} s"
+        refuse("audit.every_s", f"{every_s}, expected {most}")
 
 
 def _check_numbers(config: Config, refuse: Callable[[str, str], None]) -> None:

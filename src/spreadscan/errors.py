@@ -8,10 +8,12 @@ SpreadError
 │  │  └─ NotTrusted   no TLS: the certificate is not one that we trust
 │  ├─ RateLimited     carries after_s
 │  └─ VenueDown
+│     └─ Moved        the answer leads elsewhere; it is not followed
 ├─ Skip           drop this datum and count it
 │  ├─ BadFrame        matched a quote channel, but is not what the schema says
 │  └─ UnknownSymbol
 ├─ Refused        they said no: do not repeat
+│  ├─ RequestRefused  the venue knows what was asked, and says no in its own words, at any address
 │  └─ RegionBlocked   the venue refuses this address; another host, or without it
 └─ Halt           state not trusted: stop this process, a human looks
    ├─ BadGenerated    generated/ is missing, mixed or of another version
@@ -73,6 +75,14 @@ class VenueDown(Retry):
     """The venue answers with a server error or an answer that is no answer."""
 
 
+class Moved(VenueDown):
+    """The answer is a redirect; to: where it leads."""
+
+    def __init__(self, message: str, to: str) -> None:
+        super().__init__(message)
+        self.to = to
+
+
 class Skip(SpreadError):
     """One datum is unusable; drop it and count it."""
 
@@ -87,6 +97,10 @@ class UnknownSymbol(Skip):
 
 class Refused(SpreadError):
     """The venue said no; asking again gives the same answer."""
+
+
+class RequestRefused(Refused):
+    """The venue's own error about what was asked: another address knows no better."""
 
 
 class RegionBlocked(Refused):

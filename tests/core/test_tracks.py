@@ -445,6 +445,22 @@ def test_the_audit_ends_a_track(make_instance, leg, verdict, reason):
     assert ([reason] if reason else []) == [why for _, why, _ in found]
 
 
+@pytest.mark.parametrize("leg", [SPOT, PERP])
+@pytest.mark.parametrize(
+    ("confirmed_ns", "proven"), [(T, True), (T + 45 * S, True), (T - 1, False)]
+)
+def test_an_opening_that_was_confirmed_is_not_unproven_by_what_froze_later(
+    make_instance, leg, confirmed_ns, proven
+):
+    market = audited(make_instance(n_sources=3, n_symbols=128, n_edges=128))
+    market.spread(7, 40.0, T)
+    market.add(7, T)
+    market.instance.audit.confirm(leg, 7, T - S, confirmed_ns)
+    assert [] == market.sample(T + 46 * S).ended
+    market.instance.audit.find_wrong(leg, 7, T - S, T + 55 * S)
+    assert proven != (UNPROVEN in [why for _, why, _ in market.sample(T + 55 * S).ended])
+
+
 def test_a_track_that_has_stood_for_minutes_is_ended_by_a_halt_once_its_leg_is_gone(make_instance):
     market = audited(make_instance(n_sources=3, n_symbols=128, n_edges=128))
     market.spread(7, 40.0, T)

@@ -453,6 +453,16 @@ def test_what_is_no_toml_is_refused(toml: Callable[..., str], tmp_path: Path) ->
         ({"cpu.audit": [-1]}, "cpu.audit", "[-1], expected numbers from 0"),
         ({"discovery.reload_h": 0.05}, "discovery.reload_h", "0.05, expected 0 or at least 0.1"),
         ({"discovery.reload_h": "inf"}, "discovery.reload_h", "inf, expected 0 to 8760"),
+        (
+            {"audit.every_s": 31},
+            "audit.every_s",
+            "31.0, expected at most 30.0 s, for audit.confirm_within_s is 60.0 s",
+        ),
+        (
+            {"venues.okx-spot.confirm_within_s": 29},
+            "venues.okx-spot.confirm_within_s",
+            "29.0, expected at least 2 times audit.every_s (15.0 s)",
+        ),
         ({"audit.funding_every_s": -1}, "audit.funding_every_s", "expected 0 to 3600"),
         ({"engine.confirm_ms": -1}, "engine.confirm_ms", "expected 0 to 3600000"),
         ({"instance": "../etc"}, "instance", "'../etc', expected up to 63 letters"),
@@ -548,7 +558,8 @@ def test_no_worker_gets_a_number_that_it_cannot_reckon_with(number: str) -> None
 
 def test_the_largest_numbers_are_good_for_the_workers_arithmetic() -> None:
     for key, form in float_keys():
-        for number in (1e9, 8e8, 3600.0, 1000.0, 100.0, 50.0, 0.5):  # the largest that is taken
+        # the largest that is taken
+        for number in (1e9, 8e8, 3600.0, 1000.0, 100.0, 50.0, 30.0, 0.5):
             try:
                 config = load((), {key: form.format(number)}, {}).config
             except ConfigError:

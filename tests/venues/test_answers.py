@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from spreadscan.errors import RateLimited, Refused, VenueDown
+from spreadscan.errors import RateLimited, Refused, RequestRefused, VenueDown
 from spreadscan.venues import VENUES, binance, bybit, mexc, okx
 from spreadscan.venues.answers import UNSURE, Meaning, meaning
 
@@ -153,7 +153,8 @@ EACH_BODY = [
 @pytest.mark.parametrize(("source", "code", "kind"), EACH_BODY)
 def test_a_rest_body_raises_what_its_code_asks_for(source: str, code: str, kind: str) -> None:
     pace = PACE.get(source) or PACE[source.partition("-")[0]]
-    expected = VenueDown if kind != "final" else Refused
+    about_it = {"final": Refused, "topics": RequestRefused, "request": RequestRefused}
+    expected = about_it.get(kind, VenueDown)
     venue = VENUES[source]
     parsers = (venue.instruments, venue.funding, venue.audit.tickers, venue.audit.maintenance)
     for parse in filter(None, parsers):

@@ -1040,7 +1040,7 @@ SKIPS = [
     ("gate-futures", {"in_delisting": True}, "delisted"),
     ("gate-futures", {"status": "delisting"}, "delisted"),
     ("gate-futures", {"status": "circuit_breaker"}, "not_trading"),
-    ("gate-futures", {"status": "something new"}, "not_trading"),
+    ("gate-futures", {"status": "something new"}, "unknown_status"),
     ("gate-futures", {"is_pre_market": True}, "pre_market"),
     ("gate-futures", {"contract_type": "stocks"}, "tradfi"),
     ("gate-futures", {"quanto_multiplier": "0"}, "missing_field"),

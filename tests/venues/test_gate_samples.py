@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from fuzz.judge import Judge
-from spreadscan.errors import BadFrame, SpreadError, VenueDown
+from spreadscan.errors import BadFrame, RequestRefused, SpreadError, VenueDown
 from spreadscan.venues import VENUES, gate
 from spreadscan.venues.base import time_ms
 from spreadscan.venues.reference import ReferenceDecoder, decline_reason
@@ -256,7 +256,7 @@ def test_small_answers(source):
         if b"server_time" in body:
             clock = time_ms(VENUES[source].spec, body)
             continue
-        with pytest.raises(VenueDown, match=json.loads(body)["label"]) as caught:
+        with pytest.raises((VenueDown, RequestRefused), match=json.loads(body)["label"]) as caught:
             VENUES[source].instruments(body)
         errors.append(str(caught.value))
     assert (1790133344115 if source == "gate-spot" else 0) == clock

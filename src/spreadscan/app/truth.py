@@ -13,16 +13,14 @@ import msgspec
 from spreadcore import Instance
 from spreadcore.layout import AUDIT_FIGURES
 
+from spreadscan.audit.agreement import AGREE_PCT, DEGRADED_NS, agreement_pct
 from spreadscan.clock import UtcClock, iso_utc
 from spreadscan.config import Config
 from spreadscan.inuse import Announced, maintenance_announced
 from spreadscan.venues import VENUES
 
-AGREE_PCT = 99.0  # of the quotes judged; fewer for a minute: degraded
-_DEGRADED_NS = 60_000_000_000  # as the audit has it for its own state
-
 COUNTED: tuple[str, ...] = AUDIT_FIGURES[AUDIT_FIGURES.index("rounds") :]
-_PAIRS = ("audited", "agreed", "not_judged", "accused", "halted")
+_PAIRS = ("audited", "agreed", "not_judged", "accused")  # of a round
 Figures = Mapping[str, int]  # of layout.AUDIT_FIGURES
 
 
@@ -37,8 +35,9 @@ class Trouble(NamedTuple):
 def truth(instance: Instance, config: Config, now_ns: int) -> dict[str, Any] | None:
     """Return what the audit says, None where it is not enabled.
 
-    sources: as of the last round of each. all: their sums, the oldest confirmation, the longest lag
-    and of how many sources it is unknown. troubles: see Trouble. maintenance: what venues announce
+    sources: as of the last round of each. all: the sums of those whose last round judged any quote,
+    how many others are left out, all that are halted, the oldest confirmation, the longest lag and
+    of how many sources it is unknown. troubles: see Trouble. maintenance: what venues announce
     that is not over, as inuse.Announced. Seconds are None where there is nothing to tell.
     """
     if not config.audit.enabled:
@@ -72,7 +71,7 @@ def troubles(instance: Instance, config: Config, now_ns: int) -> list[Trouble]:
     health = instance.health
     started_ns = health.info(health.role("audit"))["start_ns"]
     # a round may be under way, and the next one late
-    longest_ns = _DEGRADED_NS + int(2e9 * config.audit.every_s)
+    longest_ns = DEGRADED_NS + int(2e9 * config.audit.every_s)
     found = []
     for name, figures in _figures(instance, config).items():
         if not instance.lease_held(name):
@@ -81,11 +80,11 @@ def troubles(instance: Instance, config: Config, now_ns: int) -> list[Trouble]:
         failing_ns = max(figures["failing_ns"], started_ns) if figures["failing_ns"] else now_ns
         silent_ns = now_ns - max(figures["round_ns"], started_ns)
         below_ns, pct = figures["below_ns"], agreement_pct(figures)
-        if now_ns - failing_ns > _DEGRADED_NS or silent_ns > longest_ns:
+        if now_ns - failing_ns > DEGRADED_NS or silent_ns > longest_ns:
             since_ns = figures["round_ns"] or started_ns
             words = f"{name}: the audit confirms nothing since {_utc(since_ns)}"
             found.append(Trouble(name, "confirms_nothing", words))
-        elif pct is not None and below_ns and now_ns - below_ns > _DEGRADED_NS:
+        elif pct is not None and below_ns and now_ns - below_ns > DEGRADED_NS:
             words = (
                 f"{name}: {floored(pct, 1)} % of the quotes judged agree with their venue, below "
                 f"{AGREE_PCT:g} % since {_utc(below_ns)}"
@@ -130,7 +129,7 @@ def _levels(figures: Figures, now_ns: int) -> dict[str, Any]:
         return round((now_ns - figures[name]) / 1e9, 1) if figures[name] else None
 
     return {
-        **{name: figures[name] for name in _PAIRS},
+        **{name: figures[name] for name in (*_PAIRS, "halted")},
         "agreement_pct": agreement_pct(figures),
         "oldest_s": seconds_since("oldest_ns"),
         "lag_s": round(figures["lag_ns"] / 1e9, 3) if figures["lag_ns"] else None,
@@ -142,23 +141,20 @@ def _levels(figures: Figures, now_ns: int) -> dict[str, Any]:
 
 def _together(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     found = list(sources)
-    sums = {name: sum(source[name] for source in found) for name in _PAIRS}
+    said = [source for source in found if source["agreement_pct"] is not None]
+    sums = {name: sum(source[name] for source in said) for name in _PAIRS}
     known = {
         name: [source[name] for source in found if source[name] is not None]
         for name in ("oldest_s", "lag_s")
     }
     return {
         **sums,
+        "halted": sum(source["halted"] for source in found),
+        "left_out": len(found) - len(said),
         "agreement_pct": agreement_pct(sums),
         **{name: max(values, default=None) for name, values in known.items()},
         "lag_unknown": len(found) - len(known["lag_s"]),
     }
-
-
-def agreement_pct(counts: Mapping[str, int]) -> float | None:
-    """Return how much of what was judged agreed, None where nothing was."""
-    judged = counts["agreed"] + counts["accused"]
-    return 100.0 * counts["agreed"] / judged if judged else None
 
 
 def floored(pct: float | None, digits: int) -> str:

@@ -10,7 +10,6 @@ along; elsewhere one that moves is asked about now and then, and the last few an
 """
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections import deque
@@ -24,7 +23,7 @@ from spreadscan.audit.rounds import Rounds
 from spreadscan.audit.source import Source
 from spreadscan.audit.witnesses import AT_LEAST, lag_of
 from spreadscan.clock import now_ns
-from spreadscan.errors import Refused, Retry, Skip
+from spreadscan.errors import Refused, RequestRefused, Retry, Skip
 from spreadscan.logs import facts
 from spreadscan.venues.base import Ticker
 
@@ -60,6 +59,7 @@ class Asked:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._failing = False
+        self._refused: set[int] = set()  # told
         self._measured: deque[tuple[int, int | None]] = deque(maxlen=_MEASURED)  # when, how old
         self._old = False  # they are too old to be used
 
@@ -133,15 +133,25 @@ class Asked:
             self._failing = False
 
     async def _each(self, ids: Sequence[int]) -> None:
-        """Ask about all; where one of several is refused, and all with it, about each alone."""
+        """Ask about all; where one of several is refused, and all with it, about each alone.
+
+        A pair that is refused by itself stays without an answer; the page is well.
+        """
         try:
             await self._answer(ids)
-        except Refused:
+        except RequestRefused as error:
+            for symbol_id in ids if len(ids) > 1 else ():
+                await self._each([symbol_id])
             if len(ids) == 1:
-                raise
-            for symbol_id in ids:
-                with contextlib.suppress(Refused):
-                    await self._answer([symbol_id])
+                self._refuse(ids[0], error)
+        else:
+            self._refused.difference_update(ids)
+
+    def _refuse(self, symbol_id: int, error: RequestRefused) -> None:
+        if symbol_id not in self._refused:
+            told = facts(source=self._source.name, reason=str(error))
+            log.warning("audit question refused", extra=told)
+        self._refused.add(symbol_id)
 
     async def _answer(self, ids: Sequence[int]) -> None:
         source = self._source

@@ -65,4 +65,5 @@ class Requests:
             self._budget,
             request.cost,
             self._headers,
+            request.most_bytes,
         )

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Callable
 
+from spreadscan.audit.agreement import AGREE_PCT, DEGRADED_NS, agreement_pct, is_too_little
 from spreadscan.audit.judge import Answer, Judgement, Lag, Table
 from spreadscan.audit.requests import Requests
 from spreadscan.audit.source import Source
@@ -20,8 +21,6 @@ _LONGEST_WAIT_S = 300.0  # after refusals; a shorter one is what the venue itsel
 _FROZEN_ROUNDS = 2  # in a row that contradict too much, until the feed is asked for new sockets
 _RENEW_AGAIN_NS = 300_000_000_000  # not sooner; what new sockets did not cure, others will not
 _WELL_ROUNDS = 4  # in a row, until it is told: a cache makes every other answer old
-_AGREE_SHARE = 0.99
-_DEGRADED_NS = 60_000_000_000
 
 Rows = dict[str, Ticker]
 
@@ -60,9 +59,9 @@ class Rounds:
         """Return what has been wrong with the source for a minute, '' for nothing."""
         for since_ns, what in (
             (self._failing_ns, "no round could be judged"),
-            (self._below_ns, f"less than {_AGREE_SHARE:.0%} agrees"),
+            (self._below_ns, f"less than {AGREE_PCT:g} % agrees"),
         ):
-            if since_ns and now_ns - since_ns > _DEGRADED_NS:
+            if since_ns and now_ns - since_ns > DEGRADED_NS:
                 return what
         return ""
 
@@ -134,6 +133,8 @@ class Rounds:
 
     def _failed(self, error: Retry | Refused | Skip) -> float:
         self._source.count("failed")
+        # what the round before said is no longer how it is
+        self._source.set(agreed=0, accused=0, not_judged=self._source.figure("audited"))
         self._since(now_ns())
         self._tell("audit got no answer", reason=str(error))
         if isinstance(error, Refused):
@@ -153,14 +154,15 @@ class Rounds:
             if so:
                 source.count(name)
         self._had_answer = True
-        judged = found.agreed + found.accused
-        if not found.lagging:
-            below = found.agreed < _AGREE_SHARE * judged
-            self._below_ns = (self._below_ns or sent_ns) if below else 0
+        # an answer that is too old says nothing, also not of what was heard meanwhile
+        agreed, accused = (0, 0) if found.lagging else (found.agreed, found.accused)
         pairs = {
-            "audited": found.audited, "agreed": found.agreed, "not_judged": found.not_judged,
-            "accused": found.accused,
+            "audited": found.audited, "agreed": agreed, "accused": accused,
+            "not_judged": found.audited - agreed - accused,
         }  # fmt: skip
+        if not found.lagging:
+            below = is_too_little(agreement_pct(pairs))
+            self._below_ns = (self._below_ns or sent_ns) if below else 0
         source.sum_up(**pairs)
         source.set(
             **pairs,

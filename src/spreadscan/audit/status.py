@@ -8,10 +8,11 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from spreadscan.audit.requests import Requests
 from spreadscan.audit.source import Source
+from spreadscan.audit.trouble import Trouble
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import Refused, Retry, Skip
@@ -19,12 +20,14 @@ from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.connects import Connects
 from spreadscan.net.transport import Socket, connect
-from spreadscan.venues.base import ListPages, StatusPush, Venue
+from spreadscan.venues.base import ListPages, StatusChange, StatusPush, Venue
+from spreadscan.venues.values import UNKNOWN_STATUS
 
 log = logging.getLogger(__name__)
 
-# why the list leaves a pair out that is listed, but does not trade
-_HALTS = ("not_trading", "delisted", "spot_not_allowed", "hidden")
+# Why a list leaves out a pair that does not trade. Only a word for that says so: an unknown one, or
+# whatever else a row lacks, says nothing of it.
+_HALTS = ("not_trading", "delisted")
 _WHOLE_SHARE = 0.9  # of the rows of the list before
 _SHRUNK_LISTS = 10  # so many short ones in a row: the venue has become smaller
 _MASS_SHARE, _MASS_OVER = 0.5, 3  # more than both halted by one read: read again before it is taken
@@ -43,13 +46,19 @@ class StatusRead:
     def __init__(self, source: Source, requests: Requests) -> None:
         self._source = source
         self._requests = requests
-        self._failing = False
+        self._unread = Trouble(log, source.name, "statuses unknown", "statuses known again")
+        self._doubted = Trouble(
+            log, source.name, "statuses contradicted by quotes, not taken", "statuses taken again"
+        )
+        self._strange = Trouble(
+            log, source.name, "list with unknown statuses", "list without unknown statuses"
+        )
+        self._again = False  # a list was read out of turn since the last that was taken as it is
         self._mass = False  # the read before would have halted most
         self._n_rows = 0  # of the last list that had enough of them
         self._n_short = 0  # lists since that had not
         self._newly_absent = False  # in the last list
         self._absent: dict[str, int] = {}  # since when, of those that were not in the list before
-        self._doubted = False  # quotes contradicted the last list
         self._left_out: set[str] = set()  # of the last list: those quoting, though it halts them
         self._wanted = asyncio.Event()
         self._asked_s = 0.0  # for so long the venue asked to be left alone
@@ -76,26 +85,38 @@ class StatusRead:
         try:
             rows = await self._read(source.venue)
         except (Retry, Refused, Skip) as error:
-            if not self._failing:
-                told = facts(source=source.name, reason=str(error))
-                log.warning("statuses unknown", extra=told)
-            self._failing = True
+            self._unread.on(reason=str(error))
             if wanted:  # still
                 self._wanted.set()
             self._asked_s = error.after_s if isinstance(error, Retry) else 0.0
             return max(source.pages.status_every_s, self._asked_s)
-        self._failing = False
+        self._unread.off()
         source.count("status_reads")
         ours = {symbol: why for symbol, why in rows.items() if symbol in source.ids}
         halted = {symbol for symbol, why in ours.items() if why in _HALTS}
         if not source.venue.spec.lists_halted:
             halted |= self._gone(rows)
         if self._is_contradicted(halted, sent_ns) or self._is_mass(halted):
-            return _AGAIN_S
+            return self._soon_once(_AGAIN_S)
+        if strange := [symbol for symbol, why in ours.items() if why == UNKNOWN_STATUS]:
+            self._strange.on(symbols=len(strange), one=strange[0])
+        else:
+            self._strange.off()
         trading = [symbol for symbol, why in ours.items() if not why]
         said = [(symbol, symbol not in halted) for symbol in {*trading, *halted}]
-        take_statuses(source, said, sent_ns, _OLDER_BY_NS)
-        return _AGAIN_S if self._newly_absent else source.pages.status_every_s
+        if take_statuses(source, said, sent_ns, _OLDER_BY_NS):
+            # either this list is old, or what was heard before it is no longer so
+            return self._soon_once(_OLDER_BY_NS / 1e9)
+        if self._newly_absent:
+            return self._soon_once(_AGAIN_S)
+        self._again = False
+        return source.pages.status_every_s
+
+    def _soon_once(self, wait_s: float) -> float:
+        """Wait so long, but once until a list is taken as it is: lists are large."""
+        every_s = self._source.pages.status_every_s
+        self._again, again = True, self._again
+        return every_s if again else min(wait_s, every_s)
 
     async def _read(self, venue: Venue) -> dict[str, str]:
         """Return the symbols of the whole list and why they do not trade, '' for those that do."""
@@ -154,12 +175,9 @@ class StatusRead:
             if heard - self._left_out:  # else they quote although the list halts them
                 self._wanted.set()
             self._left_out = heard
-            self._doubted = False
+            self._doubted.off()
             return False
-        if not self._doubted:
-            told = facts(source=source.name, halted=len(new), quoting=len(heard))
-            log.warning("statuses contradicted by quotes, not taken", extra=told)
-        self._doubted = True
+        self._doubted.on(halted=len(new), quoting=len(heard))
         return True
 
     def _is_mass(self, halted: set[str]) -> bool:
@@ -178,29 +196,42 @@ class StatusRead:
 
 def take_statuses(
     source: Source, changes: Iterable[tuple[str, bool]], at_ns: int, older_by_ns: int = 0
-) -> None:
-    """Take what the venue says of its symbols: whether they trade. Times as in Judge.status()."""
-    verdicts = (
-        source.judge.status(source.ids[symbol], trading, at_ns, older_by_ns)
-        for symbol, trading in changes
-        if symbol in source.ids
-    )
+) -> int:
+    """Take what the venue says of its symbols: whether they trade. Times as in Judge.status().
+
+    Return of how many symbols it was not taken, since what was heard later says otherwise.
+    """
+    judge = source.judge
+    known = [(source.ids[symbol], trading) for symbol, trading in changes if symbol in source.ids]
+    verdicts = [judge.status(i, trading, at_ns, older_by_ns) for i, trading in known]
     source.write([verdict for verdict in verdicts if verdict])
-    source.set(halted=source.judge.halted)
+    source.set(halted=judge.halted)
+    return sum(judge.is_halted(i) == trading for i, trading in known)
 
 
 class StatusSocket:
-    """Listens to a source's pushes, on one socket after the other. run() until cancelled."""
+    """Listens to a source's pushes, on one socket after the other. run() until cancelled.
+
+    look: called when the list has to tell: what was pushed meanwhile is missed where a socket was
+    lost, and of a word that is not known only the list may know what it means.
+    """
 
     def __init__(
-        self, source: Source, push: StatusPush, connects: Connects, config: Config
+        self,
+        source: Source,
+        push: StatusPush,
+        connects: Connects,
+        config: Config,
+        look: Callable[[], None],
     ) -> None:
         self._source = source
         self._push = push
+        self._look = look
         self._connects = connects
         self._settings = config.feeds
         self._backoff = Backoff(config.feeds.backoff_base_s, config.feeds.backoff_cap_s)
-        self._failing = False
+        self._lost = Trouble(log, source.name, "status socket lost", "status socket is back")
+        self._unknown: dict[str, str] = {}  # by symbol, the last word
         self._heard_ns = 0
 
     async def run(self) -> None:
@@ -214,10 +245,7 @@ class StatusSocket:
                 reason = str(error)
             if now_ns() - begin_ns > _HEALTHY_S * 1e9:
                 self._backoff.reset()
-            if not self._failing:
-                told = facts(source=self._source.name, reason=reason)
-                log.warning("status socket lost", extra=told)
-            self._failing = True
+            self._lost.on(reason=reason)
             await asyncio.sleep(self._backoff.next_s())
 
     async def _listen(self, url: str) -> str:
@@ -261,7 +289,9 @@ class StatusSocket:
         changes = self._push.read(payload)
         if changes:
             self._source.count("status_pushes", len(changes))
-            take_statuses(self._source, [(c.symbol, c.trading) for c in changes], now_ns())
+            known = [(c.symbol, c.trading) for c in changes if c.trading is not None]
+            take_statuses(self._source, known, now_ns())
+            self._hear_unknown([c for c in changes if c.trading is None])
 
     def on_ping(self, recv_ns: int) -> None:
         self._heard(recv_ns)
@@ -271,6 +301,17 @@ class StatusSocket:
 
     def _heard(self, recv_ns: int) -> None:
         self._heard_ns = recv_ns
-        if self._failing:
-            self._failing = False
-            log.info("status socket is back", extra=facts(source=self._source.name))
+        if self._lost.off():
+            self._look()
+
+    def _hear_unknown(self, changes: Sequence[StatusChange]) -> None:
+        """Ask the list where a word is news of one of our symbols; tell of each word once."""
+        for change in changes:
+            symbol, word = change.symbol, change.word
+            if symbol not in self._source.ids or self._unknown.get(symbol) == word:
+                continue
+            if word not in self._unknown.values():
+                told = facts(source=self._source.name, symbol=symbol, word=word)
+                log.warning("unknown status pushed, nothing is halted by it", extra=told)
+            self._unknown[symbol] = word
+            self._look()

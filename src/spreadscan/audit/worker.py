@@ -146,7 +146,8 @@ class AuditWorker:
         if venue.audit.ask_at_once == 1 and config.audit.ask_after_s:
             start(f"{name} age of answers", self._asked[source.id].measure)
         if venue.audit.push:
-            pushes = StatusSocket(source, venue.audit.push, connects_of(venue, config), config)
+            connects, look = connects_of(venue, config), statuses.look_soon
+            pushes = StatusSocket(source, venue.audit.push, connects, config, look)
             start(f"{name} pushes", pushes.run)
         if venue.funding and config.audit.funding_every_s:
             funding = FundingPoll(

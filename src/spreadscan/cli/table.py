@@ -272,7 +272,7 @@ def _seconds(value: float | None, digits: int = 0) -> str:
 def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
     """Return what the audit says of all sources, and what became of the engine's questions.
 
-    A line each, also on 80 columns; the second where the engine asked anything in this run.
+    A line each, also on 80 columns; the last where the engine asked anything in this run.
     """
     if not found["audit"]:
         return []
@@ -282,13 +282,15 @@ def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
     asked = ", ".join(f"{name} {minute[name]:,} / {found['engine'][name]:,}" for name in names)
     audited, agreed = of_all["audited"], of_all["agreed"]
     wide = width >= _WIDE
-    unknown = of_all["lag_unknown"]
+    unknown, left_out = of_all["lag_unknown"], of_all["left_out"]
+    silent = f"left out: {left_out} of {len(found['audit']['sources'])} sources, whose last round "
     return [
         (f"audited {audited:,}, agreed {agreed:,}" if wide else f"agreed {agreed:,} of {audited:,}")
         + f", not judged {of_all['not_judged']:,}, wrong {wrong:,}, halted {of_all['halted']:,}, "
         f"oldest {'confirmation ' if wide else ''}{_seconds(of_all['oldest_s'])} s, "
         f"lag {_seconds(of_all['lag_s'], 1)} s"
         + (f", unknown of {unknown}" if unknown and wide else ""),
+        *([f"{silent}judged nothing: it failed or lagged"] if left_out else []),
         *([f"{_minute(found)} / this run: {asked}"] if found["engine"]["asked"] else []),
     ]
 

@@ -14,7 +14,7 @@ import aiohttp
 from spreadscan.config import Config
 from spreadscan.discovery.guards import MAJORS_IN, Counts
 from spreadscan.discovery.keep import absent, halted
-from spreadscan.errors import RateLimited, Refused, Retry, Skip
+from spreadscan.errors import RateLimited, Refused, RequestRefused, Retry, Skip
 from spreadscan.net import rest
 from spreadscan.net.bans import Bans, bans_of, state_folder
 from spreadscan.net.budget import Budget
@@ -92,7 +92,7 @@ async def fetch(
         except RateLimited as error:
             found = _failed(str(error))
             wait_s = max(wait_s, error.after_s + _PAST_S)
-        except (Retry, Skip) as error:
+        except (Retry, Skip, RequestRefused) as error:  # a list is always there
             found = _failed(str(error))
         except Refused as error:
             return _failed(str(error))

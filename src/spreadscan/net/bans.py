@@ -25,11 +25,11 @@ from spreadscan.config import Config
 from spreadscan.disk import whole
 from spreadscan.errors import RateLimited, RegionBlocked, SpreadError
 from spreadscan.logs import facts
+from spreadscan.net.refusals import LONGEST_WAIT_S
 
 log = logging.getLogger(__name__)
 
 _PREFIX = "ban-"
-_LONGEST_S = 4 * 86_400.0  # Binance's longest ban is three days; a typing error may say 300 years
 _SAME = timedelta(seconds=1)
 _LONGEST_GROWN_S = 1_800.0
 _REMEMBERED_S = 900.0  # after its end: a limit within this long is the next of a row
@@ -105,7 +105,7 @@ class Bans:
                 in_row = _next_in_row(last, standing, now_s)
                 error.after_s = _grown_s(error, in_row)
             if isinstance(error, RateLimited) and (error.after_s > 0 or in_row):
-                end_s = now_s + min(error.after_s, _LONGEST_S)
+                end_s = now_s + min(error.after_s, LONGEST_WAIT_S)
                 until = datetime.fromtimestamp(end_s, UTC)
             elif isinstance(error, RegionBlocked):
                 until = None

@@ -3,7 +3,8 @@
 429 and 418 say until when to stay away. A 451, or a 403 that speaks of a country or region, is a
 block of the region: final, with advice. Any other 403 is a limit of a firewall or CDN, waited out
 for a minute or more, growing; so is a socket that is closed for "too many requests" again. 5xx
-pass. Nothing here reads or writes; callers give what came.
+pass. A redirect leads to where no ban, no limit and no certificate of this host holds, and what it
+gives may be anybody's: it is not followed. Nothing here reads or writes; callers give what came.
 """
 
 import email.utils
@@ -14,6 +15,7 @@ from typing import Literal, overload
 
 from spreadscan.errors import (
     ConnectionLost,
+    Moved,
     RateLimited,
     Refused,
     RegionBlocked,
@@ -25,6 +27,7 @@ from spreadscan.errors import (
 Asked = Literal["rest_url", "ws_url"]  # the key under [venues.*] that changes the host
 
 _WORDS_SHOWN = 200
+LONGEST_WAIT_S = 4 * 86_400.0  # Binance's longest ban is three days; an error may say 300 years
 LOOK_BYTES = 12 * 1024  # of a body; pages of CDNs begin with kilobytes of style
 
 # A 403 or a close names no time. Bybit (docs v5 rate-limit, 2026-09): after "403, access too
@@ -94,9 +97,11 @@ def refusal(
         return _limited(url, status, after_s, grows=True)
     if status >= 500:
         return VenueDown(f"{url}: HTTP {status}{_words(headers, body)}")
+    to = printable(headers.get("Location", ""), _WORDS_SHOWN)
     if asked == "ws_url":
-        to = f" to {headers['Location']}" if "Location" in headers else ""
-        return ConnectionLost(f"{url}: HTTP {status}{to}, expected 101")
+        return ConnectionLost(f"{url}: HTTP {status}{f' to {to}' * bool(to)}, expected 101")
+    if to and 300 <= status < 400:
+        return Moved(f"{url}: HTTP {status} to {to}, which is not followed; expected 200", to)
     if status != 200:
         return Refused(f"{url}: HTTP {status}{_words(headers, body)}, expected 200")
     if is_html(headers, body):
@@ -123,19 +128,23 @@ def raise_limit(code: int, text: str) -> None:
 
 
 def retry_after_s(text: str | None, date: str | None = None, default_s: float = 60.0) -> float:
-    """Return the seconds of a Retry-After header: a number or an HTTP date.
+    """Return the seconds of a Retry-After header: a number or an HTTP date; LONGEST_WAIT_S at most.
 
     date: the answer's Date header; the end is counted from it, so that a clock of ours that is
     wrong neither cuts a ban short nor draws it out.
     """
     text = (text or "").strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return _bounded(float(text))
     at_s = _unix_s(text)
     if at_s is None:
         return default_s
     asked_s = _unix_s(date or "")
-    return max(0.0, at_s - (time.time() if asked_s is None else asked_s))
+    return _bounded(at_s - (time.time() if asked_s is None else asked_s))
+
+
+def _bounded(wait_s: float) -> float:
+    return max(0.0, min(wait_s, LONGEST_WAIT_S))
 
 
 def _unix_s(text: str) -> float | None:
@@ -146,7 +155,8 @@ def _unix_s(text: str) -> float | None:
 
 
 def asked_wait_s(headers: Mapping[str, str], body: bytes) -> float:
-    """Return for how long an answer says to stay away, whatever its status; 0.0 = not told."""
+    """Return for how long an answer says to stay away, whatever its status; 0.0 = not told,
+    LONGEST_WAIT_S at most."""
     waits = [0.0]
     if text := headers.get("Retry-After"):
         waits.append(retry_after_s(text, headers.get("Date"), 0.0))
@@ -157,7 +167,7 @@ def asked_wait_s(headers: Mapping[str, str], body: bytes) -> float:
             reset_s = int(reset[0]) / (1e3 if len(reset[0]) == 13 else 1.0)
             asked_s = _unix_s(headers.get("Date", ""))
             waits.append(reset_s - (time.time() if asked_s is None else asked_s))
-    return max(waits)
+    return _bounded(max(waits))
 
 
 def is_html(headers: Mapping[str, str], body: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,11 @@ from spreadscan.errors import (
     NotTrusted,
     RateLimited,
     Refused,
+    RequestRefused,
     Retry,
     SpreadError,
     VenueDown,
+    printable,
 )
 from spreadscan.net.bans import Bans
 from spreadscan.net.budget import Budget
@@ -26,14 +29,13 @@ from spreadscan.net.endpoints import Endpoints
 from spreadscan.net.refusals import LOOK_BYTES, asked_wait_s, refusal
 from spreadscan.net.resolver import LastGoodResolver
 from spreadscan.net.transport import Headers
-from spreadscan.types import ONE_REQUEST, Cost
+from spreadscan.types import LIST_BYTES_MAX, ONE_REQUEST, Cost
 
 T = TypeVar("T")
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
 USER_AGENT = "spreadscan"
 _BAN_FROM_S = 60.0
-_REDIRECTS_MAX = 2
+_WORDS_SHOWN = 300  # of an error
 _BESIDE_FROM_BYTES = 32 * 1024  # larger bodies are parsed in a thread: others wait for the loop
 # one after the other: what a list is parsed to is ten times as large, for a moment
 _beside = ThreadPoolExecutor(1, "parse")
@@ -42,11 +44,11 @@ _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 _KEEP_S = 30.0  # longer than from one round of the audit to the next: a handshake costs CPU
 
 
-def client(*traces: aiohttp.TraceConfig) -> aiohttp.ClientSession:
+def client() -> aiohttp.ClientSession:
     """Return a session for get(); the caller closes it."""
     connector = aiohttp.TCPConnector(resolver=LastGoodResolver(), keepalive_timeout=_KEEP_S)
     headers = {"User-Agent": USER_AGENT}
-    return aiohttp.ClientSession(connector=connector, headers=headers, trace_configs=[*traces])
+    return aiohttp.ClientSession(connector=connector, headers=headers)
 
 
 async def get(
@@ -55,15 +57,17 @@ async def get(
     timeout_s: float,
     bans: Bans | None = None,
     headers: Headers = (),
+    most_bytes: int = LIST_BYTES_MAX,
 ) -> bytes:
     """Return the body of a 200 answer that is no HTML page.
 
     Raises RateLimited (429, 418: after_s from Retry-After), VenueDown (5xx, HTML, over-long),
-    RegionBlocked, Refused (other 4xx), NoAddress (DNS), NotTrusted (TLS), ConnectionLost (no
-    connection, time-out). bans: nothing is sent within one, and a new one is kept there. headers:
-    those of the venue, beside our own.
+    Moved (a redirect, which is not followed), RegionBlocked, Refused (other 4xx), NoAddress (DNS),
+    NotTrusted (TLS), ConnectionLost (no connection, time-out). bans: nothing is sent within one,
+    and a new one is kept there. headers: those of the venue, beside our own. most_bytes: of the
+    body, unpacked.
     """
-    body, _ = await _answer(session, url, timeout_s, bans, headers)
+    body, _ = await _answer(session, url, timeout_s, bans, headers, most_bytes)
     return body
 
 
@@ -74,15 +78,17 @@ async def ask(
     parse: Callable[[bytes], T],
     bans: Bans | None = None,
     headers: Headers = (),
+    most_bytes: int = LIST_BYTES_MAX,
 ) -> T:
     """GET and return what `parse` makes of the body; raises what either does.
 
     Where parse raises RateLimited (a 200 answer may say "too many", too), the wait is the longer
     of its own and what the answer tells. Seconds are a limit of that path alone; a minute or more
     is kept as a ban of the host, like that of a 429. A 429 that tells no time waits for what parse
-    makes of its body, where it knows the words. parse gets large bodies in a thread.
+    makes of its body, where it knows the words; a 400 or the like is RequestRefused by such. parse
+    gets large bodies in a thread.
     """
-    body, told = await _answer(session, url, timeout_s, bans, headers, parse)
+    body, told = await _answer(session, url, timeout_s, bans, headers, most_bytes, parse)
     try:
         if len(body) >= _BESIDE_FROM_BYTES:
             return await asyncio.get_running_loop().run_in_executor(_beside, _tidily, parse, body)
@@ -109,6 +115,7 @@ async def _answer(
     timeout_s: float,
     bans: Bans | None,
     headers: Headers,
+    most_bytes: int,
     parse: Callable[[bytes], object] | None = None,
 ) -> tuple[bytes, Mapping[str, str]]:
     if bans:
@@ -117,24 +124,24 @@ async def _answer(
     body = bytearray()
     try:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
-        # each redirect is a request that no budget knows of
         async with session.get(
-            whole, headers=headers, timeout=timeout, max_redirects=_REDIRECTS_MAX
+            whole, headers=headers, timeout=timeout, allow_redirects=False
         ) as answer:
             async for part in answer.content.iter_any():
                 body += part
-                if len(body) > MAX_BODY_BYTES:
+                if len(body) > most_bytes:
                     break
             look = bytes(body[:LOOK_BYTES])
             error = refusal(url, answer.status, answer.headers, look, "rest_url")
             if error:
-                if parse and answer.status == 429 and not asked_wait_s(answer.headers, look):
-                    error = _by_its_words(url, look, parse) or error
+                untimed = answer.status == 429 and not asked_wait_s(answer.headers, look)
+                if parse and (untimed or type(error) is Refused):
+                    error = _by_its_words(url, answer.status, look, parse) or error
                 if bans and isinstance(error, RateLimited):  # a block is for this run only
                     bans.record(url, error)
                 raise error
-            if len(body) > MAX_BODY_BYTES:
-                raise VenueDown(f"{url}: over {MAX_BODY_BYTES} bytes, expected an instrument list")
+            if len(body) > most_bytes:
+                raise VenueDown(f"{url}: more than {most_bytes:,} bytes, expected fewer")
             return bytes(body), answer.headers
     except TimeoutError:  # before OSError, which it is a kind of
         raise ConnectionLost(f"{url}: no answer within {timeout_s:g} s") from None
@@ -146,14 +153,19 @@ async def _answer(
         raise ConnectionLost(f"{url}: {_words(error)}") from None
 
 
-def _by_its_words(url: str, body: bytes, parse: Callable[[bytes], object]) -> RateLimited | None:
-    """Return the limit that the body of a 429 is in the venue's table, None for one unknown."""
+def _by_its_words(
+    url: str, status: int, body: bytes, parse: Callable[[bytes], object]
+) -> RateLimited | RequestRefused | None:
+    """Return the limit or the refusal that a body is in the venue's table, None for any other."""
+    said = f"{url}: HTTP {status}"
     try:
         parse(body)
     except RateLimited as error:
-        return RateLimited(f"{url}: HTTP 429 ({error})", error.after_s) if error.after_s else None
+        return RateLimited(f"{said} ({error})", error.after_s) if error.after_s else None
+    except RequestRefused as error:
+        return RequestRefused(f"{said} ({error})")
     except SpreadError:
-        pass  # no answer that the table knows: the 429 speaks for itself
+        pass  # no answer that the table knows: the status speaks for itself
     return None
 
 
@@ -167,12 +179,13 @@ async def ask_any(
     budget: Budget,
     cost: Cost = ONE_REQUEST,
     headers: Headers = (),
+    most_bytes: int = LIST_BYTES_MAX,
 ) -> T:
     """Return what ask() gives at the address in use; where that fails, at the next, each once.
 
     url_at: gives the whole URL on an address, called when its request leaves. budget: is waited
-    for, with the cost of each request. Where all fail, raises what asks for another try rather than
-    what refuses for good.
+    for, with the cost of each request. RequestRefused ends it at once.
+    Where all fail, raises what asks for another try rather than what refuses for good.
     """
     errors: list[Retry | Refused] = []
     for _ in endpoints.urls:
@@ -180,7 +193,10 @@ async def ask_any(
         try:
             if not bans.find(address):  # else nothing is sent
                 await budget.take(address, cost)
-            return await ask(session, url_at(address), timeout_s, parse, bans, headers)
+            url = url_at(address)
+            return await ask(session, url, timeout_s, parse, bans, headers, most_bytes)
+        except RequestRefused:
+            raise
         except (Retry, Refused) as error:
             errors.append(error)
             if isinstance(error, RateLimited):
@@ -191,5 +207,12 @@ async def ask_any(
     raise next((error for error in errors if isinstance(error, Retry)), errors[0])
 
 
+_PACKED = re.compile(r"decode content-encoding: (\S+)").search
+
+
 def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    """Return an error of aiohttp's in a line of ours."""
+    text = " ".join(str(error).split())
+    if packed := _PACKED(text):
+        return f"a body that cannot be unpacked as {packed[1]}, expected gzip, deflate or none"
+    return printable(text, _WORDS_SHOWN) or type(error).__name__

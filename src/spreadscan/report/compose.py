@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from spreadscan.app.truth import agreement_pct, floored
+from spreadscan.app.truth import floored
+from spreadscan.audit.agreement import agreement_pct
 from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 from spreadscan.export import find

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from spreadscan.app.truth import agreement_pct, floored
+from spreadscan.app.truth import floored
+from spreadscan.audit.agreement import agreement_pct
 from spreadscan.report.figures import Pair, direction_name, named, span
 from spreadscan.report.truth import Total
 from spreadscan.tracker.track import is_proven
@@ -172,7 +173,7 @@ def truth_table(totals: Sequence[Total]) -> str:
         + "".join(
             f"<td>{escape(text)}</td>"
             for text in (
-                total.source,
+                total.source + f", nothing judged of {total.left_out}" * bool(total.left_out),
                 floored(agreement_pct(total.counts), 2),
                 *(f"{total.counts[name]:,}" for name in columns),
             )

@@ -14,7 +14,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from spreadscan.app.truth import AGREE_PCT, agreement_pct, floored
+from spreadscan.app.truth import floored
+from spreadscan.audit.agreement import AGREE_PCT, agreement_pct
 from spreadscan.catalogue import built_in
 from spreadscan.disk.files import data_files, read_rows
 from spreadscan.errors import BadData
@@ -39,10 +40,11 @@ class Hour(NamedTuple):
 
 
 class Total(NamedTuple):
-    """All hours of a source together, or of all sources."""
+    """All hours of a source together, or of all sources. left_out: of which nothing was judged."""
 
     source: str
     counts: Mapping[str, int]
+    left_out: int = 0
 
 
 def read(folder: Path, since: datetime | None, faults: list[str]) -> list[Hour]:
@@ -90,7 +92,8 @@ def totals(hours: Sequence[Hour]) -> list[Total]:
         together = Counter[str]()
         for total in found:
             together.update(total.counts)
-        found.append(Total(_ALL, together))
+        silent = sum(agreement_pct(total.counts) is None for total in found)
+        found.append(Total(_ALL, together, silent))
     return found
 
 

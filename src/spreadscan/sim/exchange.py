@@ -216,7 +216,7 @@ class Exchange(Generic[_T]):
             status, more, body = weights.refusal(spent, self._unix_ns())
             return _answer(body, headers | more, status)
         effects = self.effects.page(*self._names_of(page, request.query))
-        refusal = await effects.answer(request.query.get("cursor"))
+        refusal = await effects.answer(request)
         if refusal is not None:
             return refusal
         self._as_of = effects.as_of()

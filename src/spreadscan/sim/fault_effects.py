@@ -20,6 +20,7 @@ from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.simtime import AsOf, SimTime
 from spreadscan.types import Book, Instrument
 
+_OTHER_HOST = "localhost"  # clients are told the address in numbers
 _HTML = "<!DOCTYPE html><html><head><title>Attention Required!</title></head></html>"
 _DEPTH = 100_000
 _F = TypeVar("_F", bound=Fault)
@@ -117,8 +118,9 @@ class PageEffects:
             isinstance(f, script.WrongShape) and f.how == "other_venue" for f in self._faults
         )
 
-    async def answer(self, cursor: str | None) -> web.Response | None:
+    async def answer(self, request: web.Request) -> web.Response | None:
         """Return the answer in place of the page, None for the page itself."""
+        cursor = request.query.get("cursor")
         for fault in self._faults:
             if isinstance(fault, script.Hang):
                 await asyncio.sleep(fault.hang_s)
@@ -128,8 +130,12 @@ class PageEffects:
                 return web.Response(status=404)
             elif isinstance(fault, script.WrongShape) and fault.how == "html":
                 return web.Response(text=_HTML, content_type="text/html")
-            elif isinstance(fault, script.WrongShape) and fault.how == "redirect":
-                return web.Response(status=302, headers={"Location": "/sorry.html"})
+            elif (
+                isinstance(fault, script.WrongShape)
+                and fault.how == "redirect"
+                and (to := _elsewhere(request))
+            ):
+                return web.Response(status=302, headers={"Location": to})
         return None
 
     def as_of(self) -> AsOf:
@@ -304,6 +310,12 @@ def _garble(how: str, payload: bytes) -> bytes:
     if how == "half":
         return payload[: len(payload) // 2]
     return b"[" * _DEPTH if how == "deep" else b"\xff\xfe" + payload
+
+
+def _elsewhere(request: web.Request) -> str:
+    """Return the URL of a page at another host, which serves it; "" where it is asked for there."""
+    host, _, port = request.host.partition(":")
+    return "" if host == _OTHER_HOST else f"http://{_OTHER_HOST}:{port}{request.path_qs}"
 
 
 def _refusal(fault: script.Status) -> web.Response:

@@ -230,7 +230,10 @@ class MissingRows(RestFault, frozen=True, kw_only=True):
 
 
 class WrongShape(RestFault, frozen=True, kw_only=True):
-    """Status 200 and something else. text: its numbers as text; numbers: its text as numbers."""
+    """Status 200 and something else. text: its numbers as text; numbers: its text as numbers.
+
+    redirect: status 302, to a host that has the page.
+    """
 
     page: _Page = "tickers"
     how: Literal[

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from spreadscan.errors import RateLimited, Refused, SpreadError, VenueDown
+from spreadscan.errors import RateLimited, Refused, RequestRefused, SpreadError, VenueDown
 
 # passing: of the moment (too many, busy, internal): wait, then the same again
 # topics: the topics that it names, or the only one of its request; the others are good
@@ -83,9 +83,11 @@ def rest_error(exchange: str, table: Sequence[Row], code: str, text: str) -> Spr
     """Return the error that an error body of a REST answer is.
 
     RateLimited for pause_s (`rest.ask` adds what the answer itself tells), Refused for what is
-    final, VenueDown for the rest: a list is asked for again.
+    final, RequestRefused for what is about the request, VenueDown for the rest.
     """
     found, said = meaning(table, code, text), f"{exchange}: {code[:40]} {text[:200]}".rstrip()
     if found.limited:
         return RateLimited(said, found.pause_s)
+    if found.kind in ("topics", "request"):
+        return RequestRefused(said)
     return Refused(said) if found.kind == "final" else VenueDown(said)

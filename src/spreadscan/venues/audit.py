@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from spreadscan.errors import BadFrame, printable
 from spreadscan.venues.base import Maintenance, RestRequest, StatusChange, Ticker
-from spreadscan.venues.values import label, name_in, positive_float, unix_ms
+from spreadscan.venues.values import Statuses, label, name_in, positive_float, unix_ms
 
 _STATES: dict[str, Literal["scheduled", "ongoing"]] = {
     "scheduled": "scheduled",
@@ -61,12 +61,12 @@ def read_statuses(
     rows: object,
     symbol_key: str,
     status_key: str,
-    trades: str,
+    statuses: Statuses,
     words: Mapping[str, str] = MappingProxyType({}),
 ) -> list[StatusChange]:
     """Return the status of each row (or of one) that has a symbol and one; [] for no rows.
 
-    trades: the one status in which a symbol trades. words: for statuses that are numbers.
+    words: for statuses that are numbers.
     """
     found = []
     for row in rows if type(rows) is list else [rows]:
@@ -75,7 +75,7 @@ def read_statuses(
         symbol, status = name_in(row, symbol_key), label(row.get(status_key))
         if symbol and status:
             word = printable(words.get(status, status), 40)
-            found.append(StatusChange(symbol, status == trades, word))
+            found.append(StatusChange(symbol, statuses.trading(status), word))
     return found
 
 

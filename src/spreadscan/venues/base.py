@@ -19,7 +19,15 @@ import msgspec
 from spreadscan.catalogue import Kind
 from spreadscan.config import Config, urls_of
 from spreadscan.errors import BadFrame, Refused, VenueDown
-from spreadscan.types import QUOTES, Book, Cost, FundingRate, Instrument
+from spreadscan.types import (
+    LIST_BYTES_MAX,
+    PAGE_BYTES_MAX,
+    QUOTES,
+    Book,
+    Cost,
+    FundingRate,
+    Instrument,
+)
 from spreadscan.venues.answers import UNSURE, Meaning
 from spreadscan.venues.values import MISSING_FIELD, name_in, page_object, small_number, unix_ms
 
@@ -240,12 +248,14 @@ class RestRequest(NamedTuple):
 
     weight: what it costs of the spec's rest_limit. apart_s: above 0 it costs nothing of that; the
         path has a limit of its own, one in so many seconds.
+    most_bytes: of an answer; what is larger is none.
     """
 
     path: str
     query: str = ""
     weight: int = 1
     apart_s: float = 0.0
+    most_bytes: int = PAGE_BYTES_MAX
 
     @property
     def cost(self) -> Cost:
@@ -270,10 +280,13 @@ class Ticker(NamedTuple):
 
 
 class StatusChange(NamedTuple):
-    """What a venue pushes of one symbol's status, changed or not; word: the venue's own for it."""
+    """What a venue pushes of one symbol's status, changed or not; word: the venue's own for it.
+
+    trading: None for a word that its table does not have.
+    """
 
     symbol: str
-    trading: bool
+    trading: bool | None
     word: str
 
 
@@ -437,7 +450,8 @@ class ListPages:
             raise StopIteration
         if len(self._cursors) > LIST_PAGES_MAX:  # again would be as many
             raise Refused(f"{self._venue.name}: more than {LIST_PAGES_MAX} pages")
-        return self._venue.instruments_request(self._next)
+        request = self._venue.instruments_request(self._next)
+        return request._replace(most_bytes=LIST_BYTES_MAX)
 
     def take(self, page: InstrumentPage) -> None:
         """Note the page that came. VenueDown: one asked for by offset has the rows before it."""

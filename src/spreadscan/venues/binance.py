@@ -68,6 +68,7 @@ from spreadscan.venues.base import (
 )
 from spreadscan.venues.values import (
     GOOD_CODES,
+    Statuses,
     json_object,
     label,
     lacks,
@@ -172,6 +173,16 @@ ANSWERS = (
     Row(FINAL, ("-1002", "-1011", "-1016", "-1099", "-2015", "403")),
 )
 
+SPOT_STATUSES = Statuses(
+    ("TRADING",),
+    ("HALT", "BREAK", "END_OF_DAY", "CANCEL_ONLY", "PRE_TRADING", "POST_TRADING", "AUCTION_MATCH"),
+)
+FUTURES_STATUSES = Statuses(
+    ("TRADING",),
+    ("PENDING_TRADING", "PRE_SETTLE", "SETTLING", "PRE_DELIVERING", "DELIVERING", "BREAK"),
+    ("DELIVERED", "CLOSE"),
+)
+
 FUNDING_REQUEST = RestRequest("/fapi/v1/premiumIndex", weight=10)
 _SPOT_TICKERS, _FUTURES_TICKERS = "/api/v3/ticker/bookTicker", "/fapi/v1/ticker/bookTicker"
 
@@ -242,7 +253,7 @@ def read_push(frame: bytes) -> list[StatusChange]:
         return []
     if label(event.get("st")) not in ("", "1"):  # COIN-M
         return []
-    return read_statuses(event, "s", "cs", "TRADING")
+    return read_statuses(event, "s", "cs", FUTURES_STATUSES)
 
 
 def _spot_quote(row: dict[str, Any]) -> str:
@@ -256,8 +267,8 @@ def _futures_quote(row: dict[str, Any]) -> str:
 def _spot_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     if missing := lacks(row, "symbol", "baseAsset", "quoteAsset", "status"):
         return missing
-    if row.get("status") != "TRADING":
-        return "not_trading"
+    if halt := SPOT_STATUSES.why_not(row.get("status")):
+        return halt
     if row.get("isSpotTradingAllowed") is not True:
         return "spot_not_allowed"
     return _instrument(row, quote)
@@ -266,8 +277,8 @@ def _spot_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
 def _futures_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     if missing := lacks(row, "symbol", "baseAsset", "quoteAsset", "status"):
         return missing
-    if row.get("status") != "TRADING":
-        return "delisted" if row.get("status") in ("CLOSE", "DELIVERED") else "not_trading"
+    if halt := FUTURES_STATUSES.why_not(row.get("status")):
+        return halt
     contract_type = row.get("contractType")
     if contract_type != "PERPETUAL":
         return "tradfi" if contract_type == "TRADIFI_PERPETUAL" else "not_perpetual"

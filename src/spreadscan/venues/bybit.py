@@ -63,6 +63,7 @@ from spreadscan.venues.base import (
     split_multiplier,
 )
 from spreadscan.venues.values import (
+    Statuses,
     json_object,
     label,
     lacks,
@@ -147,6 +148,7 @@ ANSWERS = (
 )
 
 # Symbol types that are plain coins; anything else is skipped by name until someone looks.
+_STATUSES = Statuses(("Trading",), ("Settling", "Delivering"), ("Closed",))  # PreLaunch: apart
 _COIN_TYPES = {"", "innovation", "adventure"}
 _OTHER_TYPES = {
     "xstocks": "tokenised_stock",
@@ -271,8 +273,8 @@ def _refused(row: dict[str, Any]) -> str:
         return missing
     if row.get("status") == "PreLaunch" or row.get("isPreListing") is True:
         return "pre_market"
-    if row.get("status") != "Trading":
-        return "delisted" if row.get("status") == "Closed" else "not_trading"
+    if halt := _STATUSES.why_not(row.get("status")):
+        return halt
     kind = label(row.get("symbolType"))
     return "" if kind in _COIN_TYPES else _OTHER_TYPES.get(kind, "unknown_symbol_type")
 

@@ -66,6 +66,7 @@ from spreadscan.venues.base import (
     split_multiplier,
 )
 from spreadscan.venues.values import (
+    Statuses,
     json_object,
     label,
     lacks,
@@ -153,6 +154,11 @@ ANSWERS = (
 _MADE_AT = 1_700_000_000  # stands for the time at which a frame is sent
 _MADE_AT_BEGIN = f'{{"time":{_MADE_AT},'
 _named_topics = re.compile(_UNKNOWN).findall
+# "sellable" is said before a pair opens and while one is removed
+SPOT_STATUSES = Statuses(("tradable",), ("untradable", "buyable", "sellable"))
+FUTURES_STATUSES = Statuses(
+    ("trading",), ("prelaunch", "circuit_breaker"), ("delisting", "delisted")
+)
 _LEVERAGED = re.compile(r"(.+)(?:[235][LS]|BULL|BEAR)").fullmatch
 _STOCK = re.compile(r"xStock|Tokenized", re.IGNORECASE).search  # "Apple xStock", "… Ondo Tokenized"
 _MILLIONS = {"MBABYDOGE": ("BABYDOGE", 1e6)}
@@ -229,9 +235,8 @@ def _spot_instrument(bases: set[str], row: dict[str, Any], quote: str) -> Instru
     if missing := lacks(row, "id", "base", "quote", "trade_status"):
         return missing
     listed_base = row["base"]
-    # "sellable" is said before a pair opens and while one is removed
-    if row["trade_status"] != "tradable":
-        return "not_trading"
+    if halt := SPOT_STATUSES.why_not(row["trade_status"]):
+        return halt
     if label(row.get("type")) == "premarket":
         return "pre_market"
     leveraged = _LEVERAGED(listed_base)
@@ -266,11 +271,11 @@ def _futures_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
     listed_base = row["name"].removesuffix(f"_{quote}")
     if not listed_base:
         return "missing_field: the coin in its name"
-    status = label(row.get("status", "trading"))  # lists of before 2025 lack it
-    if row.get("in_delisting") is True or status in ("delisting", "delisted"):
+    if row.get("in_delisting") is True:
         return "delisted"
-    if status != "trading":
-        return "not_trading"
+    # lists of before 2025 lack it
+    if halt := FUTURES_STATUSES.why_not(row.get("status", "trading")):
+        return halt
     if row.get("is_pre_market") is True:
         return "pre_market"
     if label(row.get("contract_type")):

@@ -223,7 +223,8 @@ def read_push(frame: bytes) -> list[StatusChange]:
     message = json_object(frame) or {}
     if message.get("channel") != "push.contract":
         return []
-    return read_statuses(message.get("data"), "symbol", "state", "0", _STATES)
+    statuses = mexc_rest.FUTURES_STATUSES
+    return read_statuses(message.get("data"), "symbol", "state", statuses, _STATES)
 
 
 def spot_render(book: Book) -> bytes:

@@ -35,6 +35,7 @@ from spreadscan.venues.base import (
     split_multiplier,
 )
 from spreadscan.venues.values import (
+    Statuses,
     label,
     lacks,
     name_in,
@@ -63,6 +64,10 @@ FUTURES_ANSWERS = (
     Row(REQUEST, ("513", "600")),
     Row(FINAL, ("401", "402", "403", "406", "511")),
 )
+
+# "ENABLED" is what lists of before 2025 say for "1"
+SPOT_STATUSES = Statuses(("1", "ENABLED"), ("2",), ("3",))
+FUTURES_STATUSES = Statuses(("0",), ("1", "4"), ("2", "3"))
 
 SPOT_TICKERS_REQUEST = RestRequest("/api/v3/ticker/bookTicker", weight=10)
 FUTURES_TICKERS_REQUEST = RestRequest("/api/v1/contract/ticker")
@@ -139,11 +144,11 @@ def _spot_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
         return lacks(row, "symbol", "baseAsset")
     if "status" not in row or not quote:
         return "missing_field: status or quoteAsset"
+    if halt := SPOT_STATUSES.why_not(row.get("status")):
+        return halt
     side_type = label(row.get("tradeSideType"))
-    # "ENABLED" is what lists of before 2025 say for "1"; side type 4 is closed.
-    status = label(row.get("status"))
-    if status not in ("1", "ENABLED") or side_type == "4":
-        return "delisted" if status == "3" else "not_trading"
+    if side_type == "4":  # closed
+        return "not_trading"
     if "xStock" in label(row.get("fullName")) or _in_plate(row.get("conceptPlates"), "stock"):
         return "tokenised_stock"
     base, multiplier = split_multiplier(listed_base)
@@ -174,8 +179,8 @@ def _futures_instrument(row: dict[str, Any], quote: str) -> Instrument | str:
         return lacks(row, "symbol", "baseCoin") or "missing_field: contractSize"
     if "state" not in row or not quote:
         return "missing_field: state or quoteCoin"
-    if (state := label(row.get("state"))) != "0":
-        return "delisted" if state in ("2", "3") else "not_trading"
+    if halt := FUTURES_STATUSES.why_not(row.get("state")):
+        return halt
     if row.get("isHidden") is True:
         return "hidden"
     if label(row.get("futureType", 1)) != "1":  # lists of before dated contracts lack it

@@ -67,6 +67,7 @@ from spreadscan.venues.base import (
     split_multiplier,
 )
 from spreadscan.venues.values import (
+    Statuses,
     json_object,
     label,
     lacks,
@@ -135,6 +136,10 @@ ANSWERS = (
     Row(FINAL, ("50110", "60008", "60011", "60028", "60029", "64001", "64003")),
 )
 
+# post_only: nobody can take. expired is pushed alone, of what leaves the list
+STATUSES = Statuses(
+    ("live",), ("suspend", "preopen", "test", "rebase", "settling", "post_only", "expired")
+)
 _RESTART_NOTICE = "64008"
 # "channel:ticker,instId:BTC-USDT doesn't exist", also after "Wrong URL or "
 _NAMED_TOPIC = re.compile(r"channel\s*:\s*([^\s,]+)\s*,\s*instId\s*:\s*([^\s,]+)")
@@ -201,7 +206,7 @@ def read_push(frame: bytes) -> list[StatusChange]:
     arg = message.get("arg")
     if type(arg) is not dict or arg.get("channel") != "instruments":
         return []
-    return read_statuses(message.get("data"), "instId", "state", "live")
+    return read_statuses(message.get("data"), "instId", "state", STATUSES)
 
 
 def _rows(payload: bytes, what: str = "instruments") -> list[Any]:
@@ -216,8 +221,8 @@ def _rows(payload: bytes, what: str = "instruments") -> list[Any]:
 
 
 def _refused(row: dict[str, Any]) -> str:
-    if row.get("state") != "live":
-        return "not_trading"
+    if halt := STATUSES.why_not(row.get("state")):
+        return halt
     rule = label(row.get("ruleType"))
     if rule not in ("", "normal"):
         return {"pre_market": "pre_market", "rebase_contract": "rebase"}.get(rule, "unknown_rule")

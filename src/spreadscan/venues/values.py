@@ -6,7 +6,7 @@ but our errors.
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,6 +14,7 @@ from spreadscan.errors import BadFrame
 from spreadscan.venues.answers import Row, rest_error
 
 MISSING_FIELD = "missing_field"
+UNKNOWN_STATUS = "unknown_status"
 
 _INF = float("inf")
 # What the sockets' decoders take for a number; float() takes "1_0", " 1", "nan" and more
@@ -69,6 +70,33 @@ def page_rows(
         if symbol_key in page:
             return [page]
     raise BadFrame(f"{exchange} {what}: found {payload[:60]!r}, expected a list of rows")
+
+
+class Statuses(NamedTuple):
+    """A venue's words for whether a symbol trades. What stands in neither is unknown, never no.
+
+    halted: those in which nobody can take what is quoted; over: those of them that are for good.
+    """
+
+    trades: tuple[str, ...]
+    halted: tuple[str, ...]
+    over: tuple[str, ...] = ()
+
+    def trading(self, word: object) -> bool | None:
+        """Return whether a symbol of that status trades, None for a word that is not known."""
+        said = label(word)
+        if said in self.trades:
+            return True
+        return False if said in self.halted or said in self.over else None
+
+    def why_not(self, word: object) -> str:
+        """Return why a row of an instrument list is left out, '' for one that trades."""
+        trades = self.trading(word)
+        if trades is None:
+            return UNKNOWN_STATUS
+        if trades:
+            return ""
+        return "delisted" if label(word) in self.over else "not_trading"
 
 
 def label(value: object) -> str:

@@ -12,7 +12,6 @@ from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
 from known import SOURCE_BY_NAME
 from spreadscan.app import truth
 from spreadscan.app.status import healthy, roles_of, status
-from spreadscan.audit import rounds
 from spreadscan.cli.table import LiveTable, sources_table, status_tables
 from spreadscan.clock import iso_utc, now_ns
 from spreadscan.config import Audit, Config, Paths
@@ -97,6 +96,25 @@ def test_the_figures_of_all_sources_are_one_line(
     assert "…" not in text_of(found, 80)  # no word is cut
 
 
+def test_totals_leave_out_sources_whose_last_round_said_nothing(
+    instance: Instance, config: Config, running: object
+) -> None:
+    for source in range(8):
+        figures(instance, source, audited=5, agreed=0, not_judged=5, accused=0, halted=0)
+    figures(instance, OKX, audited=100, agreed=90, not_judged=0, accused=10, halted=3)
+    figures(instance, MEXC, audited=430, agreed=0, not_judged=430, accused=0, halted=1)
+    found = status(instance, config)
+    of_all = found["audit"]["all"]
+    assert (100, 90, 0, 10) == tuple(
+        of_all[name] for name in ("audited", "agreed", "not_judged", "accused")
+    )
+    assert (90.0, 7, 4) == tuple(of_all[name] for name in ("agreement_pct", "left_out", "halted"))
+    told = "left out: 7 of 8 sources, whose last round judged nothing: it failed or lagged"
+    assert told in text_of(found)
+    assert told in text_of(found, 80)
+    assert found["audit"]["sources"]["mexc-futures"]["agreement_pct"] is None
+
+
 def test_an_age_that_nothing_tells_is_unknown_and_not_zero(
     instance: Instance, config: Config, running: object
 ) -> None:
@@ -132,10 +150,6 @@ def test_what_the_engine_asked_is_of_the_run_and_of_the_minute(
     told = text_of(found)
     assert "this run: asked 3 / 3, unproven 0 / 0, contradicted 0 / 0" in told
     assert "questions 15, answered 14" in told
-
-
-def test_the_audit_has_the_same_limits_for_its_own_state() -> None:
-    assert (truth.AGREE_PCT / 100, truth._DEGRADED_NS) == (rounds._AGREE_SHARE, rounds._DEGRADED_NS)
 
 
 def test_agreement_below_99_percent_for_a_minute_is_degraded(

@@ -42,7 +42,8 @@ class Side:
     """binance-spot or okx-futures over HTTP, and the socket on which OKX pushes statuses.
 
     books: bid and ask by symbol, None = no row. halted: symbols that the lists say do not trade;
-    unlisted: those that they do not have.
+    unlisted: those that they do not have. rows: what they say besides of a symbol, "missing" where
+    a row does not have that.
     fault(kind) -> an answer in place of the good one, None for that; kind is "tickers",
     "question", "instruments", "maintenance" or "funding". asked counts by kind.
     """
@@ -56,6 +57,7 @@ class Side:
         }
         self.halted: set[str] = set()
         self.unlisted: set[str] = set()
+        self.rows: dict[str, dict[str, Any]] = {}
         self.asked: Counter[str] = Counter()
         self.questions: list[list[str]] = []
         self.fault: Callable[[str], Any] = lambda kind: None
@@ -148,6 +150,10 @@ class Side:
                 one["status"] = "BREAK"
             if self.name == "okx-futures" and one["instId"] in self.halted:
                 one["state"] = "suspend"
+            for key, value in self.rows.get(one.get("symbol") or one.get("instId"), {}).items():
+                one[key] = value
+                if value == "missing":
+                    del one[key]
         return json.dumps(found).encode()
 
     def _maintenance(self, request: web.Request) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from spreadcore import Instance
@@ -11,6 +12,7 @@ from spreadcore import Instance
 from scan.audit.kit import Desk, S, Side, auditing, config_for
 from scan.feeds.kit import messages, run, until
 from spreadscan.clock import now_ns
+from spreadscan.config import VenueSettings
 
 pytestmark = pytest.mark.usefixtures("soon", "unweighed")
 RARELY = {"every_s": 300.0}  # no round comes in between
@@ -221,3 +223,42 @@ def test_a_pair_that_is_not_ours_is_not_asked_about(instance: Instance) -> None:
                 assert 0 == side.asked["question"]
 
     run(main())
+
+
+def test_a_pair_that_is_refused_is_that_pairs_matter(
+    instance: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No other address is asked or taken into use, and the other pairs are answered."""
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with Side("binance-spot") as side, Side("binance-spot") as other:
+            desk = Desk(instance, side)
+            desk.fill()
+            bad = side.symbols[3]
+            no = '{"code":-1121,"msg":"Invalid symbol."}'
+            good = side._question
+
+            def question(request: web.Request) -> bytes:
+                if bad in request.query["symbols"]:
+                    side.questions.append([bad])
+                    raise web.HTTPBadRequest(text=no, content_type="application/json")
+                return good(request)
+
+            side._question = question  # type: ignore[method-assign]
+            config = config_for(side, **RARELY)
+            both = {side.name: VenueSettings(rest_url=(side.url, other.url))}
+            config = msgspec.structs.replace(config, venues=both)
+            async with auditing(config, desk.lists(), instance):
+                await settled(desk)
+                for n in range(1, 4):
+                    ask(desk, 3)
+                    await until(lambda n=n: side.questions.count([bad]) == n)  # type: ignore[misc]
+                    ask(desk, 4)
+                    await until(lambda n=n: desk.figure("answers") == n)  # type: ignore[misc]
+            assert [] == other.questions
+
+    run(main())
+    assert 1 == len(messages(caplog, "audit question refused"))
+    for line in ("audit questions fail", "address given up, the next is tried"):
+        assert [] == messages(caplog, line)

@@ -34,6 +34,110 @@ def test_a_status_in_the_list_halts_at_once(instance: Instance, name: str) -> No
     run(main())
 
 
+@pytest.mark.parametrize("flag", [None, "true", 1, False, "missing"])
+def test_only_a_status_halts_whatever_else_a_row_of_the_list_says(
+    instance: Instance, flag: object
+) -> None:
+    async def main() -> None:
+        async with Side("binance-spot") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            side.rows[side.symbols[3]] = {"isSpotTradingAllowed": flag}
+            side.rows[side.symbols[4]] = {"status": "BREAK"}
+            side.rows[side.symbols[5]] = {"status": None if flag is None else "REOPENED"}
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.kind(4) == "not_trading")
+                assert 1 == desk.figure("halts")
+
+    run(main())
+
+
+def test_an_unknown_status_is_told_once_and_has_the_list_read(
+    instance: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: side.subscribed and desk.figure("status_reads"))
+                side.halted.add(side.symbols[5])
+                for i in (3, 3, 5):
+                    await side.push(side.symbols[i], "LIVE")
+                await side.push(side.symbols[4], "post_only")
+                await until(lambda: desk.kind(4) == "not_trading")
+                assert 1 == desk.figure("halts")
+                await until(lambda: desk.kind(5) == "not_trading")  # by the list
+                assert "not_trading" != desk.kind(3)
+
+    run(main())
+    (told,) = messages(caplog, "unknown status pushed, nothing is halted by it")
+    assert "LIVE" == told["word"]
+
+
+@pytest.mark.parametrize("again", ["the socket is back", "the audit is started again"])
+def test_what_resumed_while_nobody_listened_is_found_out_by_the_list(
+    instance: Instance, again: str
+) -> None:
+    """The first list may be older than the halt; the next one, a minute on, is not."""
+
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: side.subscribed and desk.figure("status_reads"))
+                await side.push(side.symbols[3], "suspend")
+                await until(lambda: desk.kind(3) == "not_trading")
+                if again == "the socket is back":
+                    await side.cut()
+                    await until(lambda: desk.kind(3) != "not_trading")
+                    return
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.kind(3) != "not_trading")
+
+    run(main())
+
+
+def test_a_list_that_stays_contradicted_is_read_once_more_and_then_in_its_turn(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "_AGAIN_S", 0.1)
+
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill(-60.0)
+            side.halted.update(side.symbols[3:9])
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: desk.figure("status_reads") == 2)
+                await asyncio.sleep(1.0)
+                assert 2 == desk.figure("status_reads")
+
+    run(main())
+
+
+def test_a_list_says_nothing_of_what_was_pushed_within_the_time_that_it_may_be_old(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "_OLDER_BY_NS", 60_000_000_000)
+
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(lambda: side.subscribed and desk.figure("status_reads"))
+                await side.push(side.symbols[3], "suspend")
+                await until(lambda: desk.kind(3) == "not_trading")
+                await side.push(side.symbols[4], "unheard_of")  # has the list read
+                await until(lambda: desk.figure("status_reads") == 2)
+                await asyncio.sleep(0.1)
+                assert "not_trading" == desk.kind(3)
+
+    run(main())
+
+
 @pytest.mark.parametrize(("age_s", "taken"), [(-5.0, False), (60.0, True)])
 def test_a_list_that_halts_pairs_which_quote_is_not_believed(
     instance: Instance, caplog: pytest.LogCaptureFixture, age_s: float, taken: bool

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from spreadscan.errors import ConnectionLost, NoAddress, RateLimited, RegionBlocked, VenueDown
+from spreadscan.errors import (
+    ConnectionLost,
+    NoAddress,
+    RateLimited,
+    RegionBlocked,
+    RequestRefused,
+    VenueDown,
+)
 from spreadscan.net import rest
 from spreadscan.net.bans import Bans
 from spreadscan.net.budget import Budget
@@ -128,6 +135,7 @@ class Answers:
         parse: Callable[[bytes], bytes],
         bans: Bans,
         headers: Headers,
+        most_bytes: int,
     ) -> bytes:
         self.asked.append(url)
         answer = self.by_host[url.split("/")[2].split(".")[0]]
@@ -186,6 +194,17 @@ def test_a_request_that_is_limited_for_a_moment_is_sent_nowhere_else(
     assert 1 == len(answers.asked)
     answers.by_host["a"] = RateLimited("HTTP 418", 3_600.0)
     assert b"yes" == asked(endpoints, bans)
+
+
+def test_what_the_venue_refuses_in_its_own_words_is_asked_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, bans: Bans
+) -> None:
+    answers = Answers(monkeypatch, a=RequestRefused("-1121 Invalid symbol."), b=b"yes")
+    endpoints = Endpoints("x", REST, bans)
+    for n in (1, 2):
+        with pytest.raises(RequestRefused):
+            asked(endpoints, bans)
+        assert ["a"] * n == [url[8] for url in answers.asked]
 
 
 def test_no_address_has_okxs_old_port() -> None:

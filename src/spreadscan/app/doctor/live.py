@@ -9,7 +9,6 @@ where it was. Everything side by side, with deadlines, within the venues' limits
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -29,11 +28,12 @@ from spreadscan.audit.judge import has_book
 from spreadscan.config import Config, VenueSettings
 from spreadscan.discovery.guards import MAJORS_IN
 from spreadscan.discovery.validate import price_fault
-from spreadscan.errors import BadFrame, NoAddress, RateLimited, Refused, Retry, Skip
+from spreadscan.errors import BadFrame, Moved, NoAddress, RateLimited, Refused, Retry, Skip
 from spreadscan.feeds.session import Session
 from spreadscan.net import rest
 from spreadscan.net.bans import bans_of, state_folder
 from spreadscan.net.budget import Budget
+from spreadscan.net.refusals import refusal
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import ListPages, RestRequest, Venue, time_ms
@@ -124,9 +124,11 @@ class _Visit:
     async def _page(self, url: str) -> None:
         async def visit(session: aiohttp.ClientSession, url: str) -> str:
             timeout = aiohttp.ClientTimeout(total=self._config.discovery.rest_timeout_s)
-            async with session.get(url, timeout=timeout) as answer:
+            async with session.get(url, timeout=timeout, allow_redirects=False) as answer:
                 if answer.status != 200:
-                    raise Refused(f"{url}: HTTP {answer.status}, expected 200")
+                    error = refusal(url, answer.status, answer.headers, b"", "rest_url")
+                    assert error, answer.status
+                    raise error
             return "is there"
 
         await self._check("documentation", url, visit)
@@ -135,23 +137,16 @@ class _Visit:
         self, name: str, url: str, visit: Callable[[aiohttp.ClientSession, str], Awaitable[str]]
     ) -> None:
         """Tell what a visit to an address gives; an answer from elsewhere is a finding, too."""
-        moved: list[str] = []
-
-        async def redirected(session: Any, context: Any, told: Any) -> None:
-            moved.append(told.response.headers.get("Location", "nowhere"))
-
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_redirect.append(redirected)
         try:
-            async with rest.client(tracing) as session:
+            async with rest.client() as session:
                 found, advice = await visit(session, url), ""
+        except Moved as error:
+            found = f"redirects to {error.to}"
+            advice = f"set [venues.{self._source}] to where it is now, or use a newer release"
         except (Retry, Refused, Skip) as error:
             found, advice = str(error), self._advice(error)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             found, advice = str(error) or type(error).__name__, "check network and firewall"
-        if moved:
-            found = f"redirects to {moved[0]}" + (f": {found}" if advice else "")
-            advice = f"set [venues.{self._source}] to where it is now, or use a newer release"
         if advice:
             self._tell(failed(self._source, name, found, advice, url))
         else:
@@ -200,6 +195,7 @@ class _Visit:
             timeout_s,
             bans if keep else None,
             self._venue.spec.headers,
+            request.most_bytes,
         )
 
     async def _instruments(self, session: aiohttp.ClientSession, url: str) -> str:

@@ -195,6 +195,8 @@ def _of_audit(name: str, kind: str, config: Config, advice: str) -> Check:
     assert said
     together = said["all"]
     words = f"agreed {together['agreed']:,} of {together['audited']:,}"
+    if together["left_out"]:
+        words += f", {together['left_out']} of {len(said['sources'])} sources left out"
     return _check(name, not found, "; ".join(found) or words, advice, subject="instance")
 
 
