@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from spreadcore.funding import FundingRates
 
+from spreadscan.audit.trouble import Trouble
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Config
-from spreadscan.errors import BadFrame, Refused, Retry, Skip
-from spreadscan.logs import facts
+from spreadscan.errors import BadFrame, Refused, Retry, Skip, SpreadError
 from spreadscan.types import FundingRate
 from spreadscan.venues.base import RestRequest, Venue
 
@@ -30,8 +30,11 @@ Ask = Callable[[RestRequest, Callable[[bytes], Rates]], Awaitable[Rates]]
 class FundingPoll:
     """Polls one venue that has funding. run() until cancelled.
 
-    ask: sends the request. ids: symbol id by the venue's symbol. rates: mapped for writing.
-    count: called with the names of figures.
+    with_list: it stands in the instrument list; who reads that calls read() and take(), or
+    failed().
+
+    ask: sends the request. ids: symbol id by the venue's symbol. rates: mapped for writing. count:
+    called with the names of figures.
     """
 
     def __init__(
@@ -54,8 +57,10 @@ class FundingPoll:
         self._rates = rates
         self._count = count
         self._utc = UtcClock()
-        self._every_s = max(config.audit.funding_every_s, venue.audit.funding_every_s)
-        self._failing = False
+        self.with_list = venue.funding_request == venue.instruments_request("")
+        pages, settings = venue.audit, config.audit
+        self._every_s = pages.status_every_s if self.with_list else settings.funding_every_s
+        self._unknown = Trouble(log, venue.name, "funding unknown", "funding known again")
 
     async def run(self) -> None:
         while True:
@@ -65,29 +70,31 @@ class FundingPoll:
     async def poll(self) -> float:
         """Ask once and keep the answer; return for how many seconds to leave the venue alone."""
         try:
-            rows = await self._ask(self._request, self._ours)
+            self.take(await self._ask(self._request, self.read))
         except (Retry, Refused, Skip) as error:
-            self._count("funding_failed")
-            if not self._failing:
-                text = facts(source=self._name, reason=str(error))
-                log.warning("funding unknown", extra=text)
-            self._failing = True
+            self.failed(error)
             asked_s = error.after_s if isinstance(error, Retry) else 0.0
             return max(self._every_s, asked_s, _REFUSED_WAIT_S * isinstance(error, Refused))
-        self._keep(rows, now_ns())
-        self._count("funding_polls")
-        if self._failing:
-            log.info("funding known again", extra=facts(source=self._name))
-        self._failing = False
         return self._every_s
 
-    def _ours(self, payload: bytes) -> Rates:
-        found = [row for row in self._parse(payload) if row.symbol in self._ids]
-        if not found:
+    def read(self, payload: bytes) -> Rates:
+        """Return what a page says of our pairs; raises as Venue.funding does."""
+        return [row for row in self._parse(payload) if row.symbol in self._ids]
+
+    def take(self, rows: Rates) -> None:
+        """Keep what the whole answer says. BadFrame where that is nothing of our pairs."""
+        if not rows:
             raise BadFrame(
                 f"{self._name} funding: found none of our {len(self._ids)} pairs, expected most"
             )
-        return found
+        self._keep(rows, now_ns())
+        self._count("funding_polls")
+        self._unknown.off()
+
+    def failed(self, error: SpreadError) -> None:
+        """Hear that there was no answer, or none of use."""
+        self._count("funding_failed")
+        self._unknown.on(reason=str(error))
 
     def _keep(self, rows: Rates, at_ns: int) -> None:
         """Write the rates, known until they are paid, or for some periods from at_ns."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from spreadscan.audit.requests import Requests
+from spreadscan.audit.trouble import Trouble
 from spreadscan.errors import Refused, Retry, Skip
 from spreadscan.logs import facts
 from spreadscan.venues.base import Maintenance, Venue
@@ -31,7 +32,7 @@ class MaintenancePoll:
         self._found = found
         self._soon = asyncio.Event()
         self._known: Sequence[Maintenance] = ()
-        self._failing = False
+        self._unread = Trouble(log, venue.name, "maintenance unknown", "maintenance known again")
 
     def look_soon(self) -> None:
         """Read them again before their time."""
@@ -54,12 +55,9 @@ class MaintenancePoll:
         try:
             found = await self._requests.ask(request, parse)
         except (Retry, Refused, Skip) as error:
-            if not self._failing:
-                told = facts(source=self._name, reason=str(error))
-                log.warning("maintenance unknown", extra=told)
-            self._failing = True
+            self._unread.on(reason=str(error))
             return max(_EVERY_S, error.after_s if isinstance(error, Retry) else 0.0)
-        self._failing = False
+        self._unread.off()
         for row in found:
             if row not in self._known:
                 told = facts(source=self._name, state=row.state, title=row.title, what=row.what)

@@ -10,17 +10,18 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from spreadscan.audit.funding import FundingPoll, Rates
 from spreadscan.audit.requests import Requests
 from spreadscan.audit.source import Source
 from spreadscan.audit.trouble import Trouble
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
-from spreadscan.errors import Refused, Retry, Skip
+from spreadscan.errors import BadFrame, Refused, Retry, Skip
 from spreadscan.logs import facts
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.connects import Connects
 from spreadscan.net.transport import Socket, connect
-from spreadscan.venues.base import ListPages, StatusChange, StatusPush, Venue
+from spreadscan.venues.base import InstrumentPage, ListPages, StatusChange, StatusPush, Venue
 from spreadscan.venues.values import UNKNOWN_STATUS
 
 log = logging.getLogger(__name__)
@@ -41,11 +42,17 @@ _FRAME_BYTES_MAX = 4 * 1024 * 1024  # a whole list may come as one message
 
 
 class StatusRead:
-    """Reads the statuses from a source's instrument list. run() until cancelled."""
+    """Reads the statuses from a source's instrument list. run() until cancelled.
 
-    def __init__(self, source: Source, requests: Requests) -> None:
+    funding: of a venue that has it in that list.
+    """
+
+    def __init__(
+        self, source: Source, requests: Requests, funding: FundingPoll | None = None
+    ) -> None:
         self._source = source
         self._requests = requests
+        self._funding = funding
         self._unread = Trouble(log, source.name, "statuses unknown", "statuses known again")
         self._doubted = Trouble(
             log, source.name, "statuses contradicted by quotes, not taken", "statuses taken again"
@@ -86,6 +93,8 @@ class StatusRead:
             rows = await self._read(source.venue)
         except (Retry, Refused, Skip) as error:
             self._unread.on(reason=str(error))
+            if self._funding:
+                self._funding.failed(error)
             if wanted:  # still
                 self._wanted.set()
             self._asked_s = error.after_s if isinstance(error, Retry) else 0.0
@@ -121,12 +130,23 @@ class StatusRead:
     async def _read(self, venue: Venue) -> dict[str, str]:
         """Return the symbols of the whole list and why they do not trade, '' for those that do."""
         found: dict[str, str] = {}
+        rates: Rates = []
         pages = ListPages(venue)
         for request in pages:
-            page = await self._requests.ask(request, venue.instruments)
+            page, paid = await self._requests.ask(request, self._both)
             found = page.left_out | found | {i.venue_symbol: "" for i in page.instruments}
+            rates += paid
             pages.take(page)
+        if self._funding:
+            try:
+                self._funding.take(rates)
+            except BadFrame as error:
+                self._funding.failed(error)
         return found
+
+    def _both(self, payload: bytes) -> tuple[InstrumentPage, Rates]:
+        page = self._source.venue.instruments(payload)
+        return page, self._funding.read(payload) if self._funding else []
 
     def _gone(self, rows: Mapping[str, str]) -> set[str]:
         """Return our symbols that two whole lists in a row lack, and that were not heard between.

@@ -127,7 +127,15 @@ class AuditWorker:
         requests = Requests(venue, config, self._session, count)
         # with addresses of its own: not every one of a venue has that page
         poll = self._maintenance(venue, Requests(venue, config, self._session, count))
-        statuses = StatusRead(source, requests)
+        funding = None
+        if venue.funding and config.audit.funding_every_s:
+            funding = FundingPoll(
+                venue, config, requests.ask, source.ids, self._instance.funding, source.count
+            )
+            if not funding.with_list:
+                self._jobs.start(f"{name} funding", funding.run)
+        with_list = funding if funding and funding.with_list else None
+        statuses = StatusRead(source, requests, with_list)
         rounds = Rounds(
             source,
             requests,
@@ -149,11 +157,6 @@ class AuditWorker:
             connects, look = connects_of(venue, config), statuses.look_soon
             pushes = StatusSocket(source, venue.audit.push, connects, config, look)
             start(f"{name} pushes", pushes.run)
-        if venue.funding and config.audit.funding_every_s:
-            funding = FundingPoll(
-                venue, config, requests.ask, source.ids, self._instance.funding, source.count
-            )
-            start(f"{name} funding", funding.run)
 
     def _maintenance(self, venue: Venue, requests: Requests) -> MaintenancePoll | None:
         """Return the poll of what a venue announces, started; sources of one page share it."""

@@ -342,7 +342,6 @@ class AuditPages:
     rows_tell_time: bool = False  # row_ns is when that touch stood, else it says nothing
     trading_only: bool = False  # whom a complete answer to tickers_request lacks does not trade
     status_every_s: float  # between reads of the instrument list for statuses
-    funding_every_s: float = 0.0  # between reads of Venue.funding_request at least: it is large
     push: StatusPush | None = None
     maintenance_request: RestRequest | None = None
     maintenance: Callable[[bytes], list[Maintenance]] | None = None
@@ -368,7 +367,8 @@ class Venue:
     render(book) -> the data frame that the venue would send (bytes; binary for protobuf).
     audit: what it is asked beside the sockets, and what its answers say.
     funding_request, funding(payload): one GET that lists every perpetual's next funding payment,
-        and what it says of each that has one; None on spot. Raises as instruments() does.
+        and what it says of each that has one; None on spot. Raises as instruments() does. Where it
+        is the first page of the instrument list, each page of that is read for both.
     """
 
     spec: VenueSpec

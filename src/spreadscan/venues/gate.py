@@ -390,7 +390,6 @@ FUTURES_AUDIT = AuditPages(
     ask_request=ask_one(_FUTURES_TICKERS, "contract"),
     older_by_s=30.0,  # nothing published
     status_every_s=300.0,
-    funding_every_s=300.0,  # the page is the list of contracts, 1.3 MB
 )
 
 SPOT = Venue(
