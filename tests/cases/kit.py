@@ -21,13 +21,18 @@ from aiohttp import WSMsgType, web
 from spreadcore.region import exists, unlink
 
 from known import SOURCES
+from spreadscan.catalogue import built_in
 from spreadscan.sim.connection import Connection
-from spreadscan.sim.exchange import Exchange, Topic
+from spreadscan.sim.exchange import Body, Exchange, Topic
 from spreadscan.sim.fault_effects import FaultEffects
+from spreadscan.sim.faults import Halt
 from spreadscan.sim.pages import Pages
+from spreadscan.sim.pages.refusal import Refusal
+from spreadscan.sim.pages.rows import Rows
+from spreadscan.sim.pages.tickers.view import View
 from spreadscan.sim.ports import Server
 from spreadscan.sim.protocols import PROTOCOLS, Answer
-from spreadscan.sim.simtime import SimTime
+from spreadscan.sim.simtime import Moment, SimTime
 from spreadscan.types import Book, Instrument
 from spreadscan.venues import VENUES
 
@@ -35,6 +40,7 @@ COINS: dict[str, float] = {
     "BTC": 60_000.0, "ETH": 3_000.0, "SOL": 150.0, "XRP": 0.5, "DOGE": 0.1, "ADA": 0.4,
     "LTC": 80.0, "LINK": 15.0, "AVAX": 30.0, "DOT": 6.0, "UNI": 7.0, "ATOM": 8.0,
 }  # fmt: skip
+AUDITED = "\naudit.enabled = true\naudit.every_s = 1.0\naudit.funding_every_s = 0.0"
 TRANSPORTS = ("picows", "aiohttp")
 _NUMBER = web.RequestKey("number", int)
 
@@ -81,6 +87,7 @@ class Fake(Exchange[Topic]):
         self.px = {venue_symbol(source, c): p for c, p in (coins or COINS).items()}
         self.listing = [instrument(source, coin) for coin in (coins or COINS)]
         self.mute: set[str] = set()  # venue symbols that say nothing more
+        self.halted: set[str] = set()  # of which its pages say that they do not trade
         self.update_id = 1_000_000
         self.heard: list[Heard] = []
         self.n_sockets = 0  # that asked to open, refused ones too
@@ -169,19 +176,30 @@ class Fake(Exchange[Topic]):
 
     def _instrument_page(self, query: Mapping[str, str]) -> bytes:
         lists = [self.listing if s.name == self.name else () for s in SOURCES]
-        return Pages(lists, time.time_ns() // 1_000_000, others=False).get(self.name, query)
+        pages = Pages(lists, time.time_ns() // 1_000_000, others=False)
+        return pages.with_halted(self.name, self.halted).get(self.name, query)
 
-    def _funding_page(self, query: Mapping[str, str]) -> bytes:
+    def _funding_page(self, query: Mapping[str, str]) -> Body:
+        path = self.pages.funding_path
+        if path in self.pages.tickers:
+            return self._ticker_page(path, query)
         raise web.HTTPNotFound(text="no funding here")
+
+    def _ticker_page(self, path: str, query: Mapping[str, str]) -> Body:
+        views = {source.name: Shown(self) for source in SOURCES}
+        return self.pages.tickers[path](query, views, dict, time.time_ns() // 1_000_000)
 
     async def _page(self, page: str, request: web.Request, render: Any) -> web.Response:
         self.note("page", page)
         answer = await self.rest(page, request)
         if answer is not None:
             return answer
-        return web.Response(
-            body=self.body(page, render(request.query)), content_type="application/json"
-        )
+        try:
+            found = render(request.query)
+        except Refusal as no:
+            return web.Response(body=no.body, status=no.status, content_type="application/json")
+        whole = await found.in_pieces() if isinstance(found, Rows) else found
+        return web.Response(body=self.body(page, whole), content_type="application/json")
 
     async def _socket(self, request: web.Request) -> Any:
         self.n_sockets += 1
@@ -215,6 +233,23 @@ class Fake(Exchange[Topic]):
 
     def _first_push(self, connection: Connection, topic: Topic, now_s: float) -> None:
         pass  # the next turn of quotes brings it
+
+
+class Shown(View):
+    """What the pages of a fake show: its books as of now."""
+
+    def __init__(self, fake: Fake) -> None:
+        self._fake = fake
+        self._source = built_in().source[fake.name]
+        self._time = SimTime()
+        self._index = {symbol: i for i, symbol in enumerate(fake.px)}
+        self._moment = Moment(0.0, 0, time.time_ns())
+        self._halts = {symbol: Halt(source=fake.name) for symbol in fake.halted}
+        absent = {symbol for symbol in fake.halted if self._shows(symbol) == "absent"}
+        self._hidden = absent
+
+    def _last(self, symbol: str) -> Book | None:
+        return self._fake.quote(symbol, 0)
 
 
 class Fakes(Server[Fake]):

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from cases.kit import Case, Fake, case, until, venue_symbol
+from cases.kit import AUDITED, Case, Fake, case, until, venue_symbol
 
-# the halted source, its counterpart, and where the counterpart's price makes a spread of it
+# the halted source, its counterpart, where the counterpart's price makes a spread of it, and
+# whether venues are asked, too
 HALTED = [
-    ("binance-spot", "bybit-futures", 1.02, "picows"),
-    ("binance-futures", "bybit-spot", 0.98, "aiohttp"),
-    ("mexc-spot", "bybit-futures", 1.02, "picows"),
-    ("okx-spot", "binance-futures", 1.02, "picows"),
+    ("binance-spot", "bybit-futures", 1.02, "picows", True),
+    ("binance-futures", "bybit-spot", 0.98, "aiohttp", True),
+    ("mexc-spot", "bybit-futures", 1.02, "picows", True),
+    ("okx-spot", "binance-futures", 1.02, "picows", True),
+    ("binance-spot", "bybit-futures", 1.02, "aiohttp", False),
 ]
 
 
@@ -39,27 +41,33 @@ def opened(it: Case, coin: str) -> bool:
     return any(f",{coin}-USDT," in row for row in it.opens())
 
 
-@pytest.mark.parametrize(("halted", "other", "factor", "transport"), HALTED)
+@pytest.mark.parametrize(("halted", "other", "factor", "transport", "audited"), HALTED)
 def test_no_signal_on_a_halted_pair(
-    tmp_path: Path, halted: str, other: str, factor: float, transport: str
+    tmp_path: Path, halted: str, other: str, factor: float, transport: str, audited: bool
 ) -> None:
     quiet, moving = Quick(halted), Quick(other)
     extra = f'feeds.transport = "{transport}"\ndiscovery.no_new_s = 0.5'
+    extra += AUDITED * audited
     with case(tmp_path, quiet, moving, extra=extra) as it:
         assert 0 == it.run("discover").returncode
         with it.scanning("--no-discover"):
             listening(it, [quiet, moving])
             quiet.mute.add(venue_symbol(halted, "DOGE"))
+            quiet.halted.add(venue_symbol(halted, "DOGE"))
             # a second later: longer than it is ever quiet
             later = moving.counters.frames + 10 * len(moving.px)
             until(lambda: moving.counters.frames > later, "a second of quotes")
             moving.px[venue_symbol(other, "DOGE")] *= factor
-            until(lambda: it.status()["signals"]["frozen"] > 20, "the spread is looked at")
+            if audited:
+                until(lambda: it.status()["engine"]["asked"] > 0, "the venue is asked")
+            else:
+                until(lambda: it.status()["signals"]["frozen"] > 20, "the spread is looked at")
             # what moves away from a pair that speaks is a signal
             moving.px[venue_symbol(other, "ADA")] *= factor
             until(lambda: opened(it, "ADA"), "a signal of a pair that speaks")
             assert not opened(it, "DOGE")
             # trading goes on where it stopped: then it is one, too
+            quiet.halted.clear()
             quiet.mute.clear()
             until(lambda: opened(it, "DOGE"), "a signal of the pair that speaks again")
 

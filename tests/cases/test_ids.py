@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from spreadcore import Instance
 
-from cases.kit import TRANSPORTS, Fake, case, until, venue_symbol
+from cases.kit import AUDITED, TRANSPORTS, Fake, case, until, venue_symbol
 from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from spreadscan.lists import load
 from spreadscan.types import Book
@@ -35,10 +35,12 @@ class Counting(Fake):
         return book
 
 
+@pytest.mark.parametrize("audited", [True, False])
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_ids_that_fall_on_a_socket(tmp_path: Path, transport: str) -> None:
+def test_ids_that_fall_on_a_socket(tmp_path: Path, transport: str, audited: bool) -> None:
     fakes = [Counting(name) for name in FALLING]
     extra = f'feeds.transport = "{transport}"\ndiscovery.no_new_s = 0.5'
+    extra += AUDITED * audited
     with case(tmp_path, *fakes, extra=extra) as it:
         assert 0 == it.run("discover").returncode
         names = load(str(it.folder / "generated")).names
@@ -74,6 +76,9 @@ def test_ids_that_fall_on_a_socket(tmp_path: Path, transport: str) -> None:
             declined = [s["declined_by"].get("old_id") for s in it.status()["sources"].values()]
             assert [2] * 4 == declined
             assert opened == [fake.n_sockets for fake in fakes]
+            assert [0] * 4 == [s["found_wrong"] for s in it.status()["sources"].values()]
+            if audited:
+                until(lambda: it.status()["audit"]["all"]["agreed"] == 4 * 12, "all agree")
             # moving one after the other, they may have stood apart for a tick or two
             until(lambda: it.status()["tracks"]["open"] == 0, "nothing that stands")
             for name, coin in FALLING.items():
