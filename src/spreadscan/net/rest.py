@@ -39,7 +39,7 @@ _WORDS_SHOWN = 300  # of an error
 _BESIDE_FROM_BYTES = 32 * 1024  # larger bodies are parsed in a thread: others wait for the loop
 # one after the other: what a list is parsed to is ten times as large, for a moment
 _beside = ThreadPoolExecutor(1, "parse")
-_TRIM_FROM_BYTES = 512 * 1024  # glibc keeps such moments for ever, 20 MB of a process of 30
+_TRIM_FROM_BYTES = 64 * 1024  # glibc keeps such moments for long, 4 MB of the audit's 30
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 _KEEP_S = 30.0  # longer than from one round of the audit to the next: a handshake costs CPU
 
