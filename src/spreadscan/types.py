@@ -107,7 +107,6 @@ class Cost(NamedTuple):
 ONE_REQUEST = Cost()
 
 # Of an answer of a REST host, unpacked. The largest lists of a venue are some MB, the largest pages
-# of all its tickers two thirds of one (2026-11). While a list of 8 MB is read others wait for
-# 0.2 s, and 60 MB are needed for a moment.
+# of all its tickers two thirds of one (2026-11).
 LIST_BYTES_MAX = 16 * 1024 * 1024
 PAGE_BYTES_MAX = 4 * 1024 * 1024

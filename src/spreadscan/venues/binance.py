@@ -198,7 +198,7 @@ def futures_instruments_request(cursor: str) -> RestRequest:
 def _rows(payload: bytes) -> list[Any]:
     page = page_object(payload)
     rows = page.get("symbols")
-    if type(rows) is list:
+    if isinstance(rows, list):
         return rows
     if (code := label(page.get("code"))) not in GOOD_CODES:
         raise rest_error("binance", ANSWERS, code, label(page.get("msg")))

@@ -255,7 +255,7 @@ def _result(payload: bytes, what: str) -> dict[str, Any]:
     if code not in ("", "0"):
         raise rest_error("bybit", ANSWERS, code, label(page.get("retMsg")))
     result = page.get("result")
-    if type(result) is not dict or type(result.get("list")) is not list:
+    if type(result) is not dict or not isinstance(result.get("list"), list):
         raise BadFrame(f"bybit {what}: found no list 'result.list', expected one")
     return result
 

@@ -88,7 +88,7 @@ def futures_instruments_request(cursor: str) -> RestRequest:
 def spot_instruments(payload: bytes) -> InstrumentPage:
     page = page_object(payload)
     rows = page.get("symbols")
-    if type(rows) is list:
+    if isinstance(rows, list):
         return read_rows(rows, _spot_quote, _spot_instrument)
     code = label(page.get("code"))
     if code not in ("", "0"):
@@ -125,7 +125,7 @@ def _futures_rows(payload: bytes, what: str) -> list[Any]:
     rows = page.get("data")
     if type(rows) is dict:  # one contract asked for by name, or pushed
         rows = [rows]
-    if type(rows) is not list:
+    if not isinstance(rows, list):
         raise BadFrame(f"mexc {what}: found no list 'data', expected one")
     return rows
 

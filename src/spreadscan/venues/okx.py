@@ -215,7 +215,7 @@ def _rows(payload: bytes, what: str = "instruments") -> list[Any]:
     if code not in ("", "0"):
         raise rest_error("okx", ANSWERS, code, label(page.get("msg")))
     rows = page.get("data")
-    if type(rows) is not list:
+    if not isinstance(rows, list):
         raise BadFrame(f"okx {what}: found no list 'data', expected one")
     return rows
 

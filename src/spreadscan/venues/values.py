@@ -5,9 +5,10 @@ but our errors.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 from spreadscan.errors import BadFrame
@@ -17,9 +18,43 @@ MISSING_FIELD = "missing_field"
 UNKNOWN_STATUS = "unknown_status"
 
 _INF = float("inf")
+_LONG_BYTES = 256 * 1024
+_DEEPEST = 2  # such lists stand no deeper in an answer
+_LOOK_BYTES = 64
 # What the sockets' decoders take for a number; float() takes "1_0", " 1", "nan" and more
 is_decimal = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _NAME = re.compile(r"""[^ "',\\]{1,64}""").fullmatch  # of printable text: no other blanks
+
+
+class _RowList(list[Any]):
+    """The values of a long list, each decoded when it is come to.
+
+    All at once they take ten times their text, and decoding them holds up whoever waits for the
+    interpreter.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            for raw in super().__iter__():
+                yield orjson.loads(memoryview(raw))
+        except ValueError as error:
+            raise BadFrame(
+                f"found a row that is no JSON ({error}), expected a list of rows"
+            ) from None
+
+
+def _decoded(text: bytes | memoryview, depth: int = 0) -> Any:
+    """Return a JSON value, the long lists at its top as _RowList. ValueError for what is none."""
+    begin = bytes(text[:_LOOK_BYTES]).lstrip()[:1]
+    if len(text) < _LONG_BYTES or depth > _DEEPEST or begin not in (b"[", b"{"):
+        return orjson.loads(text)
+    try:
+        if begin == b"[":
+            return _RowList(msgspec.json.decode(text, type=list[msgspec.Raw]))
+        values = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return {key: _decoded(memoryview(value), depth + 1) for key, value in values.items()}
 
 
 def json_object(frame: bytes | memoryview) -> dict[str, Any] | None:
@@ -33,8 +68,11 @@ def json_object(frame: bytes | memoryview) -> dict[str, Any] | None:
 
 def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
     """Return the JSON object of a REST answer; BadFrame shows only how the body begins."""
-    page = json_object(payload)
-    if page is None:
+    try:
+        page = _decoded(payload)
+    except ValueError:
+        page = None
+    if type(page) is not dict:
         raise BadFrame(f"{what}: found {payload[:60]!r}, expected a JSON object")
     return page
 
@@ -58,10 +96,10 @@ def page_rows(
     anything else.
     """
     try:
-        page = orjson.loads(payload)
+        page = _decoded(payload)
     except ValueError:
         page = None
-    if type(page) is list:
+    if isinstance(page, list):
         return page
     if type(page) is dict:
         code = label(page.get(code_key))
