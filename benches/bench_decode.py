@@ -18,6 +18,7 @@ from types import ModuleType
 import pytest
 from spreadcore.wire.decoder import FrameDecoder
 
+from known import LATER
 from plain_decoders import PLAIN
 from spreadscan.sim import Market
 from spreadscan.venues import VENUES
@@ -34,7 +35,7 @@ GEARS = [
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return Market()
+    return Market(also=LATER)
 
 
 @pytest.mark.parametrize(("source", "shapes"), GEARS)

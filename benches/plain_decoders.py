@@ -44,6 +44,11 @@ def okx(frame: bytes) -> Fields:
     return message["arg"]["instId"], *fields, d["seqId"]
 
 
+def gate(frame: bytes) -> Fields:
+    d = orjson.loads(frame)["result"]
+    return d["s"], float(d["b"]), float(d["B"]), float(d["a"]), float(d["A"]), d["u"]
+
+
 def _wrapper() -> Any:
     """The published messages of MEXC spot, as far as a ticker needs them."""
     file = descriptor_pb2.FileDescriptorProto(name="ticker.proto", package="t", syntax="proto3")
@@ -85,4 +90,6 @@ PLAIN: dict[str, Callable[[bytes], Fields]] = {
     "mexc-futures": mexc_futures,
     "okx-spot": okx,
     "okx-futures": okx,
+    "gate-spot": gate,
+    "gate-futures": gate,
 }

@@ -4,7 +4,7 @@ import re
 from array import array
 from collections.abc import Sequence
 
-from known import EIGHT_BY_NAME as SOURCE_BY_NAME
+from known import SOURCE_BY_NAME
 from spreadscan.sim import Market
 from spreadscan.types import Book
 from spreadscan.venues import VENUES
