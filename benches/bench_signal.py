@@ -52,7 +52,7 @@ def bench_signal(
     how: str,
 ) -> None:
     n, parked = count(SAMPLES), how == "parked"
-    region.create(instance_name)
+    region.create(instance_name, n_edges=len(DIRECTIONS) * N_SYMBOLS)
     _fill(Instance(instance_name, writable=SECTIONS))
     spin_us = 0.0 if parked else -1.0
     children.start("engine", _run_engine, instance_name, spin_us, cpus=two_cores[1])
@@ -110,13 +110,13 @@ def _feed(loops: ModuleType, name: str, parked: bool, n: int) -> tuple[list[int]
     """Return the samples, and how many of them woke the engine."""
     i, found, woken = Instance(name, writable=SECTIONS), [], 0
     rng = random.Random(7)
-    source = DIRECTIONS[SIGNALLING].buy.id
+    source, first_edge = DIRECTIONS[SIGNALLING].buy.id, SIGNALLING * N_SYMBOLS
     while len(found) < WARM_UP + n:
         _beat(i)
         out = times(CHUNK)
         symbols = array("H", rng.sample(range(N_SYMBOLS), CHUNK))
         woken_now = loops.signals(
-            i.quotes, i.dirty, i.ring, i.active, source, SIGNALLING, symbols, parked, PAUSE_NS, out
+            i.quotes, i.dirty, i.ring, i.active, source, first_edge, symbols, parked, PAUSE_NS, out
         )
         woken += woken_now if len(found) >= WARM_UP else 0
         found += out
