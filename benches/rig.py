@@ -23,12 +23,11 @@ from known import EIGHT as SOURCES
 from known import SOURCE_BY_NAME
 from spreadscan.config import Config
 from spreadscan.config import load as load_settings
-from spreadscan.discovery.ids import NONE, assign_ids, comparable
+from spreadscan.discovery.ids import NONE, assign_edges, assign_ids, comparable
 from spreadscan.discovery.normalise import direction_pairs, normalise
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import write_set
-from spreadscan.errors import BadGenerated
-from spreadscan.lists import Listing, Origin, SourceList, load, read_metadata
+from spreadscan.lists import Listing, SourceList, load
 from spreadscan.sim import Market
 
 _HERE = Path(__file__).parent
@@ -43,8 +42,9 @@ def write_lists(
     """Write generated/ as discovery would, of the pairs that trade, n of each source at most.
 
     without: pairs that have an id, but are not listed. all_of_use: none that no direction can
-    use. Returns how many a scanner subscribes to.
+    use. Edges keep the numbers of the set that is there. Returns how many a scanner subscribes to.
     """
+    before = load(folder / "generated") if (folder / "generated/metadata.json").exists() else None
     listed = {}
     for source in sources:
         rows = market.instruments[SOURCE_BY_NAME[source].id]
@@ -54,19 +54,21 @@ def write_lists(
     kept, _ = normalise(listed, config.universe)
     if all_of_use:
         kept = comparable(config, kept).kept
-    numbers = assign_ids(set().union(*kept.values()), NONE, int(time.time()))
+    unix_s = int(time.time())
+    numbers = assign_ids(set().union(*kept.values()), NONE, unix_s)
     ids = numbers.in_use
     kept = {
         source: {name: row for name, row in rows.items() if name not in without}
         for source, rows in kept.items()
     }
-    pairs = direction_pairs(config, kept)
+    pairs = {d: [ids[name] for name in found] for d, found in direction_pairs(config, kept).items()}
     write_set(
         folder / "generated",
         generation=generation,
         names=numbers.names,
         retired=frozenset(numbers.retired),
-        pairs={d: [ids[name] for name in found] for d, found in pairs.items()},
+        pairs=pairs,
+        edges=assign_edges(config.catalogue, pairs, before.edges if before else (), unix_s),
         sources={
             source: SourceList(
                 source=source,
@@ -80,16 +82,9 @@ def write_lists(
         n_listed={source: {"USDT": len(rows)} for source, rows in kept.items()},
         report="",
         unix_ns=time.time_ns(),
-        origin=_origin_there(folder),
+        origin=before.origin if before else None,
     )
     return sum(map(len, kept.values()))
-
-
-def _origin_there(folder: Path) -> Origin | None:
-    try:
-        return read_metadata(folder / "generated").origin
-    except BadGenerated:
-        return None
 
 
 def adopt(folder: Path, config: Config) -> None:
