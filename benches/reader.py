@@ -30,7 +30,7 @@ from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from plain_decoders import PLAIN
 from spreadscan.app.processes import run_async
 from spreadscan.clock import now_ns
-from spreadscan.config import Config, load
+from spreadscan.config import BY_DEFAULT, Config, load
 from spreadscan.feeds.reader import FrameReader
 from spreadscan.feeds.shards import requests
 from spreadscan.feeds.websocket import WebSocketFeed
@@ -53,7 +53,11 @@ class Reader:
         self.source = task["source"]
         self.source_id = SOURCE_BY_NAME[self.source].id
         self.venue = VENUES[self.source]
-        settings = {"paths.generated": f"{task['folder']}/generated", "instance": task["instance"]}
+        settings: dict[str, Any] = {
+            "paths.generated": f"{task['folder']}/generated",
+            "instance": task["instance"],
+            "sources": BY_DEFAULT,  # the one that is read makes no direction
+        }
         for key in ("transport", "loop"):
             if key in task:
                 settings[f"feeds.{key}"] = task[key]
