@@ -367,3 +367,19 @@ def test_the_best_spread_is_one_that_could_be_traded_and_is_proven(instance, con
     shown = LiveTable(instance, config)._spreads_table([rows[0] | {"proven": False}, rows[1]])
     cells = [str(cell) for cell in shown.columns[1].cells]
     assert [f"{rows[0]['symbol']} unproven", rows[1]["symbol"]] == cells
+
+
+def test_a_converted_spread_is_told_in_the_currency_that_it_sells_for(instance, config):
+    """Beside one that is not: net by the converted price, the name by both currencies."""
+    now = now_ns()
+    instance.quotes.write(0, 5, 0.98, 0.99, 1e6, 1e6, 0, now)
+    edge = EDGES[0]._replace(sell_row=1, converted="buy", rate_source=0, rate_row=5)
+    names = ["A-USDC", "A-USDT", *NAMES[2:]]
+    plain, converted = (
+        next(r for r in live_spreads(instance, config, names, edges) if r["edge_id"] == 0)
+        for edges in (EDGES, {**EDGES, 0: edge})
+    )
+    assert ("A-USDC", "") == (plain["symbol"], plain["converted"])
+    assert ("A-USDC/USDT", "buy") == (converted["symbol"], converted["converted"])
+    assert 1e4 * (101.0 / 100.0 - 1) == pytest.approx(plain["gross_bps"])
+    assert 1e4 * (101.0 / (100.0 * 0.99) - 1) == pytest.approx(converted["gross_bps"])

@@ -223,6 +223,8 @@ def test_both_legs_of_open_spreads_are_in_use(instance: Instance) -> None:
         ("bybit-futures", "C-USDT"),
     } == open_legs(config, names, EDGES)
     assert frozenset() == open_legs(config, (), ())
+    converted = [EDGES[1]._replace(converted="buy", rate_source=2, rate_row=0), *EDGES[2:]]
+    assert ("bybit-spot", "A-USDT") in open_legs(config, names, converted)
 
 
 def test_without_an_instance_nothing_is_in_use() -> None:

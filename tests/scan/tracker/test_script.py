@@ -216,6 +216,16 @@ def test_what_was_delisted_meanwhile_ends_at_the_next_start(market):
     assert active.FREE == market.state()
 
 
+def test_what_converts_an_open_spread_is_delisted_with_it(market):
+    tracker = market.started()
+    edges = [EDGES[0]._replace(converted="sell", rate_source=0, rate_row=9), *EDGES[1:]]
+    tracker.relist(SYMBOLS, edges, {0: listed(9)}, market.now)
+    market.signal(0, 40.0)
+    market.step(tracker)
+    tracker.relist(SYMBOLS, edges, {0: listed(8)}, market.now)
+    assert ["", "DELISTED"] == [e["reason"] for e in market.events()]
+
+
 def test_a_pair_that_expired_waits_no_more_once_it_is_delisted(market):
     """Its id may be another pair's one day, whose first spread must not be passed over."""
     tracker = market.started()
