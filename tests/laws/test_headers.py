@@ -88,7 +88,9 @@ def test_headers_of_a_spec_are_sent_by_every_room(
             assert [("socket", VALUE)] == host.taken()
             assert venue.audit.push
             source = Source(venue, config, instance, [])
-            pushes = StatusSocket(source, venue.audit.push, connects_of(venue, config), config)
+            pushes = StatusSocket(
+                source, venue.audit.push, connects_of(venue, config), config, lambda: None
+            )
             listening = asyncio.create_task(pushes.run())
             while not host.heads:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -148,7 +148,8 @@ ANSWERS = (
 )
 
 # Symbol types that are plain coins; anything else is skipped by name until someone looks.
-_STATUSES = Statuses(("Trading",), ("Settling", "Delivering"), ("Closed",))  # PreLaunch: apart
+# PreLaunch is judged apart; PendingOpen: listed, no orders until it trades
+_STATUSES = Statuses(("Trading",), ("PendingOpen", "Settling", "Delivering"), ("Closed",))
 _COIN_TYPES = {"", "innovation", "adventure"}
 _OTHER_TYPES = {
     "xstocks": "tokenised_stock",

@@ -157,7 +157,7 @@ _named_topics = re.compile(_UNKNOWN).findall
 # "sellable" is said before a pair opens and while one is removed
 SPOT_STATUSES = Statuses(("tradable",), ("untradable", "buyable", "sellable"))
 FUTURES_STATUSES = Statuses(
-    ("trading",), ("prelaunch", "circuit_breaker"), ("delisting", "delisted")
+    ("trading",), ("prelaunch", "circuit_breaker", "suspend"), ("delisting", "delisted")
 )
 _LEVERAGED = re.compile(r"(.+)(?:[235][LS]|BULL|BEAR)").fullmatch
 _STOCK = re.compile(r"xStock|Tokenized", re.IGNORECASE).search  # "Apple xStock", "… Ondo Tokenized"

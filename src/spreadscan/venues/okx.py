@@ -130,7 +130,8 @@ ANSWERS = (
     # 60016 the socket's buffer is full, 63999 and 64007 internal: "please try again later"
     Row(BUSY, ("50001", "50004", "50005", "50013", "50026", "60016", "63999", "64007")),
     Row(TOPICS, ("60018", "51001", "64000")),
-    Row(REQUEST, ("60012", "60013", "60019", "60027")),
+    # 50014 to 50016, 51000: a parameter of a page is missing or wrong
+    Row(REQUEST, ("50014", "50015", "50016", "51000", "60012", "60013", "60019", "60027")),
     # 60008, 60028, 64001: not at this address; 60011: after login; 60029, 64003: higher tiers;
     # 50110: not from this IP
     Row(FINAL, ("50110", "60008", "60011", "60028", "60029", "64001", "64003")),

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from known import LATER, SOURCE_BY_NAME, SOURCES, without_texts
-from spreadscan.errors import VenueDown
+from spreadscan.errors import RequestRefused
 from spreadscan.sim.market import Market
 from spreadscan.sim.pages import PAGES, Pages, time_page, with_funding
 from spreadscan.sim.pages.refusal import Refusal
@@ -64,7 +64,7 @@ def test_bybit_gives_the_pages_that_limit_and_cursor_ask_for(pages: Pages) -> No
     second = orjson.loads(pages.get("bybit-futures", once))["result"]
     assert first["list"][-1]["symbol"] < second["list"][0]["symbol"]
     escaped_again = ask | {"cursor": first["nextPageCursor"]}
-    with pytest.raises(VenueDown, match="10001"):
+    with pytest.raises(RequestRefused, match="10001"):
         VENUES["bybit-futures"].instruments(pages.get("bybit-futures", escaped_again))
 
 
@@ -80,7 +80,7 @@ def test_bybit_default_page_is_500_and_spot_is_one_page(market: Market) -> None:
 
 def test_unknown_kinds_are_errors_inside_http_200(pages: Pages) -> None:
     for name in ("bybit-spot", "okx-spot"):
-        with pytest.raises(VenueDown):
+        with pytest.raises(RequestRefused):
             VENUES[name].instruments(pages.get(name, {}))
 
 
@@ -118,11 +118,11 @@ def test_funding_of_another_kind_is_an_error_inside_http_200(market: Market) -> 
     okx, bybit = VENUES["okx-futures"], VENUES["bybit-futures"]
     assert okx.funding is not None
     assert bybit.funding is not None
-    with pytest.raises(VenueDown):
+    with pytest.raises(RequestRefused):
         okx.funding(funding(market, "okx-futures", {}, []))
     with pytest.raises(Refusal) as no:
         funding(market, "bybit-futures", {}, [])
-    with pytest.raises(VenueDown):
+    with pytest.raises(RequestRefused):
         bybit.funding(no.value.body)
 
 

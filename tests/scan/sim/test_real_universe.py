@@ -27,7 +27,7 @@ PAIRS = {
 ROWS = {"mexc-spot": 1_966, "mexc-futures": 1_174, "bybit-futures": 692, "binance-futures": 909}
 # kinds of rows that each list must have beside them
 KINDS = {
-    "binance-spot": {"other_quote", "not_trading", "spot_not_allowed"},
+    "binance-spot": {"other_quote", "not_trading", "unknown_status", "spot_not_allowed"},
     "binance-futures": {
         "other_quote", "not_trading", "not_perpetual", "tradfi", "index", "pre_market", "delisted",
     },
@@ -36,13 +36,16 @@ KINDS = {
         "other_quote", "not_trading", "pre_market", "tradfi", "not_perpetual", "delisted",
     },
     "mexc-spot": {"other_quote", "not_trading", "tokenised_stock", "delisted"},
-    "mexc-futures": {"other_quote", "not_trading", "tradfi", "hidden", "not_perpetual", "delisted"},
-    "okx-spot": {"other_quote", "not_trading", "missing_field"},
+    "mexc-futures": {
+        "other_quote", "not_trading", "unknown_status", "tradfi", "hidden", "not_perpetual",
+        "delisted",
+    },
+    "okx-spot": {"other_quote", "not_trading", "unknown_status", "missing_field"},
     "okx-futures": {
         "other_quote", "not_trading", "inverse", "tradfi", "pre_market", "rebase", "missing_field",
     },
     "gate-spot": {"other_quote", "not_trading", "pre_market", "leveraged_token", "tokenised_stock"},
-    "gate-futures": {"not_trading", "tradfi", "pre_market", "delisted"},
+    "gate-futures": {"not_trading", "unknown_status", "tradfi", "pre_market", "delisted"},
 }  # fmt: skip
 STATES = {
     "binance-spot": ("status", {"BREAK", "HALT", "CANCEL_ONLY", "END_OF_DAY"}),
