@@ -6,7 +6,8 @@ Emptying a good quote is the danger, since an answer can be older than the table
 2. Prices are compared as numbers, sizes and text are not. Only the same price confirms, and only
    one more than a tick away contradicts: a tick may be worth more than a spread.
 3. A price that differs accuses only a quote that had stood for longer than the venue's answers may
-   be old, and, where rows tell their time, only by a row that is newer than the quote.
+   be old, and, where rows tell their time, only by a row that is newer than the quote. Elsewhere
+   the price that the slot held before is that of an old row, until the quote has stood a minute.
 4. A quote is wrong once both pages of its venue contradict it (doubts.py).
 5. A row without a two-sided book contradicts a quote as another price does; it is never a price.
    Rows of one pair that contradict each other are no evidence, and no absence.
@@ -45,6 +46,7 @@ SUSPECT_SHARE, SUSPECT_OVER, SUSPECT_OF_FEW = 0.05, 3, 1 / 3
 WHOLE_SHARE = 0.9  # of the rows of the answer before
 LAGGING_AT_LEAST_NS = 5_000_000_000
 _SHRUNK_ANSWERS = 20  # so many short answers in a row: the venue has become smaller
+_ROW_KEPT_NS = 60_000_000_000  # for so long the row of one pair may be that of before its quote
 _SAME_NS = (
     200_000_000  # a row so near to a quote is dated by it: sockets and REST round differently
 )
@@ -107,6 +109,8 @@ class Judge:
         self._pairs: dict[int, Pair] = {}
         self._halted: dict[int, int] = {}  # by status, and when that was heard
         self._told_ns: dict[int, int] = {}  # as of when each pair's newest status is
+        self._last: dict[int, Held] = {}  # at the round before; each pair's price before that one:
+        self._earlier: dict[int, Held] = {}
         self._n_rows = 0  # of the last answer that was whole, or that stands for the venue now
         self._n_short = 0
 
@@ -126,6 +130,8 @@ class Judge:
             self.doubts.forget(symbol_id)
             self._halted.pop(symbol_id, None)
             self._told_ns.pop(symbol_id, None)
+            self._last.pop(symbol_id, None)
+            self._earlier.pop(symbol_id, None)
         return [Verdict(symbol_id, "none") for symbol_id in gone]
 
     def status(
@@ -181,6 +187,7 @@ class Judge:
         found.unlisted |= {i for i, finding in findings.items() if finding == _ABSENT}
         self._trading_again(answer, found)
         self.doubts.keep(after)
+        self._remember(after)
         return found
 
     def question(
@@ -225,11 +232,26 @@ class Judge:
             return _AGREES if agrees(now, row) else "near"
         if answer.sent_ns - now.recv_ns <= self.older_by_ns:
             return "young" if has_book(row) else "no_book"
-        if self._rows_tell_time and (
-            self._told_age_ns(row, answer) is None or row.row_ns <= _quoted_ns(now, answer)
-        ):
+        if self._rows_tell_time:
+            told_ns = self._told_age_ns(row, answer)
+            is_old = told_ns is None or row.row_ns <= _quoted_ns(now, answer)
+        else:
+            stood_ns = answer.sent_ns - now.recv_ns
+            is_old = stood_ns <= _ROW_KEPT_NS and agrees(self._before(pair.symbol_id, now), row)
+        if is_old:
             return "lagging"
         return _DIFFERS
+
+    def _before(self, symbol_id: int, now: Held) -> Held:
+        """Return what a slot held before its price became that of now, as far as rounds saw it."""
+        last = self._last.get(symbol_id, NOTHING)
+        return self._earlier.get(symbol_id, NOTHING) if _has_price_of(last, now) else last
+
+    def _remember(self, table: Table) -> None:
+        for symbol_id, held in table.items():
+            if held.recv_ns:
+                self._earlier[symbol_id] = self._before(symbol_id, held)
+                self._last[symbol_id] = held
 
     def _absence(self, pair: Pair, answer: Answer, before: Table, found: Judgement) -> str:
         """Return what the absence of a pair's row says, or why it says nothing."""
@@ -342,3 +364,7 @@ class Judge:
 def _quoted_ns(held: Held, answer: Answer) -> int:
     """Return when a quote came to be by Unix time, as its venue says where it does."""
     return held.venue_ns or held.recv_ns + answer.unix_offset_ns
+
+
+def _has_price_of(held: Held, other: Held) -> bool:
+    return (held.bid_px, held.ask_px) == (other.bid_px, other.ask_px)

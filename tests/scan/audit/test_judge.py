@@ -207,6 +207,25 @@ def test_where_rows_tell_time_only_a_newer_row_accuses(
     assert expected == of_p0(desk.answer(0, {0: row}))
 
 
+def test_a_row_with_the_price_before_is_an_old_one_until_the_quote_stood_a_minute() -> None:
+    """A row may be kept by itself on both pages: the pair moved once, and both show it before."""
+    desk, before = Desk(), ticker(0)
+    desk.answer(-10)
+    desk.table[0] = held(T0, 101.0, 101.5)
+    assert "lagging" == asked(desk, 8, before)
+    for at_s in (15, 30, 45, 60):
+        assert ("not_judged", "lagging") == of_p0(desk.answer(at_s, {0: before}))
+    assert "accused" == of_p0(desk.answer(61, {0: before}))[0]
+    assert "wrong" == asked(desk, 72, before)
+
+
+def test_a_row_that_tells_it_is_newer_may_show_the_price_before() -> None:
+    desk = Desk(rows_tell_time=True)
+    desk.answer(-10)
+    desk.table[0] = held(T0, 101.0, 101.5)
+    assert "accused" == asked(desk, 8, ticker(0, row_ns=UNIX0 + 8 * S))
+
+
 # -- 4: both pages about one and the same quote
 
 

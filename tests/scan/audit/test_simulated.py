@@ -31,12 +31,6 @@ def moving() -> Market:
     return Market(seed=1, rate=3_000.0, also=LATER)
 
 
-@pytest.fixture(scope="session")
-def walking() -> Market:
-    """One whose pairs are not back at a price as soon as they have left it."""
-    return Market(seed=1, rate=600.0, also=LATER)
-
-
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spreadscan.audit.worker._NOTE_S", 0.1)
@@ -293,7 +287,7 @@ def test_rows_that_stay_old_among_fresh_ones_empty_nobody(
                 n_accused += len(case.of("accused") & {20, 21})
                 assert not case.has_emptied()
             assert n_accused or VENUES[name].audit.rows_tell_time  # else they tell they are old
-            assert {10} & case.of("confirmed") == set()
+            assert 10 not in case.of("confirmed")  # its rows contradict each other
 
     run(main(), 60.0)
 
@@ -301,10 +295,10 @@ def test_rows_that_stay_old_among_fresh_ones_empty_nobody(
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize("name", ASKED)
 def test_an_honest_page_of_questions_confirms_the_present(
-    instance: Instance, walking: Market, name: str
+    instance: Instance, moving: Market, name: str
 ) -> None:
     async def main() -> None:
-        async with watching(instance, walking, name, every_s=60.0) as case:
+        async with watching(instance, moving, name, every_s=60.0) as case:
 
             async def confirmed() -> bool:
                 """Let a pair and its row stand still, and ask about it once they have."""
@@ -312,7 +306,7 @@ def test_an_honest_page_of_questions_confirms_the_present(
                 before = held(case, still)
                 await until(lambda: held(case, still) != before)
                 at_s = case.server.exchanges[name].effects.now_s()
-                stood = symbols(walking, name, still)
+                stood = symbols(moving, name, still)
                 case.faults += [
                     script.Freeze(source=name, symbols=stood, at_s=at_s),
                     script.KeptRows(source=name, page="ask", age_s=60.0, symbols=stood, at_s=at_s),
@@ -326,7 +320,7 @@ def test_an_honest_page_of_questions_confirms_the_present(
                 is_of_then = recv_ns < begin_ns - 2 * S and verdict.recv_ns == recv_ns
                 return is_of_then and verdict.kind == "confirmed" and verdict.at_ns > begin_ns - S
 
-            still = N - 1
+            still = 3
             while not await confirmed():
                 pass
 
