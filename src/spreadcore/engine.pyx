@@ -188,8 +188,6 @@ cdef void decide(EngineCore* e, size_t source, size_t row, const SlotEdge* x, co
                 prove(e, x.other_source, x.other_row, other, other_doubted, now_ns))
     if rate != NULL:
         proof = max(proof, prove(e, c.source, c.row, rate, False, now_ns))
-    if proof == CONTRADICTED and e.asking.asked_ns != NULL:
-        tally(e, C_CONTRADICTED)
     if proof > UNPROVEN or (proof == UNPROVEN and not e.asking.unproven_signals):
         return
     signal(e, x, buy, sell, now_ns, changed, proof,
@@ -298,6 +296,8 @@ cdef int prove(EngineCore* e, size_t source, size_t row, const Quote* leg, bint 
     cdef int64_t after_ns = e.asking.after_ns[source]
     cdef int64_t* asked_ns
     cdef int64_t since_ns
+    cdef int kind
+    cdef bint is_answered = False
     cdef Verdict v
     if after_ns == 0:
         return CONTRADICTED if doubted else PROVEN
@@ -305,18 +305,23 @@ cdef int prove(EngineCore* e, size_t source, size_t row, const Quote* leg, bint 
         after_ns = min(after_ns, <int64_t>DOUBTED_S * 1_000_000_000)
     elif now_ns - leg.recv_ns <= after_ns:
         return PROVEN
-    v = verdict_read(&e.rule.verdicts, source, row)
-    if verdict_kind(&v) == VERDICT_NOT_TRADING:
-        return CONTRADICTED
-    if is_about(&v, leg.recv_ns):
-        if verdict_kind(&v) == VERDICT_CONFIRMED and now_ns - v.at_ns <= after_ns:
-            return PROVEN
-        if verdict_kind(&v) == VERDICT_ACCUSED or verdict_kind(&v) == VERDICT_WRONG:
-            return CONTRADICTED
     asked_ns = e.asking.asked_ns + row * e.quotes.n_sources + source
     since_ns = asked_ns[0] if asked_ns[0] >= 0 else -asked_ns[0]
+    v = verdict_read(&e.rule.verdicts, source, row)
+    kind = verdict_kind(&v)
+    if kind == VERDICT_CONFIRMED and is_about(&v, leg.recv_ns):
+        if now_ns - v.at_ns <= after_ns:
+            return PROVEN
+        # one that would have done when it was asked was not there yet: it is what came of that
+        is_answered = since_ns - v.at_ns <= after_ns
+    elif kind == VERDICT_NOT_TRADING or (
+            is_about(&v, leg.recv_ns) and (kind == VERDICT_ACCUSED or kind == VERDICT_WRONG)):
+        if asked_ns[0] > leg.recv_ns:       # once a question, which is over
+            tally(e, C_CONTRADICTED)
+        asked_ns[0] = 0
+        return CONTRADICTED
     # what was asked about an earlier quote says nothing of this one
-    if (since_ns <= leg.recv_ns + (0 if doubted else after_ns)
+    if (is_answered or since_ns <= leg.recv_ns + (0 if doubted else after_ns)
             or now_ns - since_ns > <int64_t>ASK_AGAIN_S * 1_000_000_000):
         asked_ns[0] = now_ns
         dirty_mark(&e.asking.questions, source, row)
@@ -325,7 +330,7 @@ cdef int prove(EngineCore* e, size_t source, size_t row, const Quote* leg, bint 
         return WAITING
     if now_ns - since_ns < e.asking.answer_ns:
         return WAITING
-    if asked_ns[0] > 0:             # once a question
+    if asked_ns[0] > 0:                     # once a question
         asked_ns[0] = -since_ns
         tally(e, C_UNPROVEN)
     return WAITING if doubted else UNPROVEN     # that nobody says otherwise is not enough here

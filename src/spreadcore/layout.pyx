@@ -118,7 +118,7 @@ VERDICTS = (
     "none",
     "confirmed",         # it stood at the venue
     "accused",           # one answer of the venue differs
-    "wrong",             # two do
+    "wrong",             # both of its pages do, ten seconds apart
     "not_trading",       # the pair is halted, whatever its slot holds
 )
 # why a round could not judge a quote
@@ -131,6 +131,8 @@ NOT_JUDGED = (
     "lagging",           # the answer is too old
     "incomplete",        # the answer is not whole
     "too_many",          # it accuses too many pairs at once to be believed
+    "near",              # it shows another price, a tick away at most
+    "disputed",          # it shows this price, and the venue's other page another one
     "no_answer",         # the venue could not be asked
 )
 

@@ -205,8 +205,10 @@ def test_what_the_venue_contradicts_does_not_signal(asking, kind):
     named = () if kind == "halt" else (asking.old_ns,)
     getattr(asking.audit, kind)(SPOT, SYMBOL, *named, T)
     assert [] == asking.answer(T + MS)
-    assert [] == asking.tick(T + 30 * S)
-    assert (2, 0) == (asking.counted("contradicted"), asking.counted("unproven"))
+    for second in range(1, 31):  # looks are not counted
+        assert [] == asking.tick(T + second * S)
+    assert (1, 0) == (asking.counted("contradicted"), asking.counted("unproven"))
+    assert 1 == asking.counted("asked")
 
 
 @pytest.mark.parametrize("signals", [False, True])
@@ -224,6 +226,33 @@ def test_without_an_answer_in_time(make_instance, signals):
         assert ([SYMBOL], []) == asking.asked()
         asking.audit.confirm(SPOT, SYMBOL, asking.old_ns, T + 10 * S)
         assert 1 == len(asking.answer(T + 11 * S))
+
+
+@pytest.mark.parametrize("signals", [False, True])
+def test_an_answered_question_is_over_and_another_is_asked(make_instance, signals):
+    """The spread ended before it could signal; it is back when the answer is too old."""
+    asking = Asking(make_instance, signals)
+    asking.come(10.0)
+    asking.asked()
+    asking.audit.confirm(SPOT, SYMBOL, asking.old_ns, T + 50 * MS)
+    assert 1 == len(asking.answer(T + 60 * MS))
+    asking.active.move(SYMBOL, 1, 0)
+    assert [] == asking.tick(T + 6 * S)  # nobody has been asked about this one
+    assert ([SYMBOL], []) == asking.asked()
+    assert (2, 0) == (asking.counted("asked"), asking.counted("unproven"))
+
+
+@pytest.mark.parametrize("signals", [False, True])
+def test_after_a_contradiction_that_is_lifted_it_is_asked_anew(make_instance, signals):
+    asking = Asking(make_instance, signals)
+    asking.come(10.0)
+    asking.asked()
+    asking.audit.accuse(SPOT, SYMBOL, asking.old_ns, T)
+    assert [] == asking.tick(T + S)
+    asking.audit.clear(SPOT, SYMBOL)
+    assert [] == asking.tick(T + 3 * S)
+    assert ([SYMBOL], []) == asking.asked()
+    assert (2, 1, 0) == tuple(map(asking.counted, ("asked", "contradicted", "unproven")))
 
 
 def test_a_question_is_about_one_quote(asking):

@@ -6,18 +6,22 @@ engine looks again. Where nothing comes in time nothing is written: the engine c
 
 Such answers come from another page than those about all books, and from another cache. So their age
 is measured by themselves: where the venue takes several pairs, some that move are asked about
-along; elsewhere one that moves is asked about now and then, and the last few answers count.
+along; elsewhere one that moves is asked about now and then, twice, and the last few answers count.
+A pair that was asked about lately may be answered by the page of then (lately.py).
+
+What rounds contradict is asked about here, too, for it takes both pages to prove a quote wrong.
 """
 
 import asyncio
 import logging
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from spreadcore import Instance
 
-from spreadscan.audit.judge import Answer, Lag, Table
+from spreadscan.audit.evidence import Answer, Lag, Rows, Table, rows_of
+from spreadscan.audit.lately import Lately
 from spreadscan.audit.requests import Requests
 from spreadscan.audit.rounds import Rounds
 from spreadscan.audit.source import Source
@@ -25,7 +29,6 @@ from spreadscan.audit.witnesses import AT_LEAST, lag_of
 from spreadscan.clock import now_ns
 from spreadscan.errors import Refused, RequestRefused, Retry, Skip
 from spreadscan.logs import facts
-from spreadscan.venues.base import Ticker
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +36,13 @@ _GATHER_S = 0.005  # questions of one moment go out in one request, where the ve
 _IN_FLIGHT = 4  # requests of one source
 _WAITING_MAX = 64  # questions of one source; beyond it there is no answer in time anyway
 _ALONG = 4 * AT_LEAST  # pairs that move, in a request that asks about several
-_MEASURE_S, _MEASURE_SOON_S = 15.0, 2.0  # between answers about one; while there are too few
+_REPEAT_S = 2.0  # after an answer about one, the same pair is asked about again
+_MEASURE_S = 15.0  # and then another one, sooner while there are too few;
 _SOON_AT_MOST = 10  # not each tells
 _MEASURED, _MEASURED_LIFE_NS = 6, 100_000_000_000  # of them count, and for so long
 _NOTES, _NOTE_S = 5, 0.1  # after such an answer, which may be ahead of the sockets
+_PROVE_SHARE = 0.25  # of what the venue allows, for quotes that rounds contradict,
+_PROVE_S = 0.25  # and not more often
 _PARK_NS = 100_000_000  # a net under the wake-up, and how soon a stop is seen
 
 
@@ -61,11 +67,16 @@ class Asked:
         self._failing = False
         self._refused: set[int] = set()  # told
         self._measured: deque[tuple[int, int | None]] = deque(maxlen=_MEASURED)  # when, how old
+        self._lately = Lately()
         self._old = False  # they are too old to be used
 
     @property
     def _several(self) -> bool:
         return self._source.pages.ask_at_once > 1
+
+    @property
+    def _at_once(self) -> int:
+        return self._source.pages.ask_at_once - _ALONG * self._several
 
     def take(self, ids: Sequence[int]) -> None:
         """Ask about these, at once or with those that come within some milliseconds."""
@@ -85,9 +96,8 @@ class Asked:
 
     def _send(self) -> None:
         ids, self._waiting = list(self._waiting), {}
-        at_once = self._source.pages.ask_at_once - _ALONG * self._several
-        for first in range(0, len(ids), at_once):
-            group = ids[first : first + at_once]
+        for first in range(0, len(ids), self._at_once):
+            group = ids[first : first + self._at_once]
             self._in_flight.update(group)
             task = asyncio.create_task(self._question(group))
             self._tasks.add(task)
@@ -106,14 +116,29 @@ class Asked:
             log.error("audit question failed", extra=told, exc_info=error)
 
     async def measure(self) -> None:
-        """Keep known how old answers are where a request names one pair. Runs until cancelled."""
+        """Keep known how old answers are where a request names one pair, and whether they are made
+        anew. Runs until cancelled."""
         n_asked = 0
         while True:
-            soon = len(self._measured) < AT_LEAST and n_asked < _SOON_AT_MOST
-            await asyncio.sleep(_MEASURE_SOON_S if soon else _MEASURE_S)
             if ids := self._moving(1):
                 n_asked += 1
                 await self._ask(ids, self._measure)
+            await asyncio.sleep(_REPEAT_S)
+            if ids:
+                await self._ask(ids, self._repeat)
+            if len(self._measured) >= AT_LEAST or n_asked >= _SOON_AT_MOST:
+                await asyncio.sleep(_MEASURE_S)
+
+    async def prove(self) -> None:
+        """Ask about quotes that rounds contradict, some at a time. Runs until cancelled."""
+        source = self._source
+        limit, window_s = source.venue.spec.rest_limit
+        cost = source.pages.ask_request([""]).weight
+        every_s = max(_PROVE_S, cost * window_s / (_PROVE_SHARE * limit))
+        while True:
+            await asyncio.sleep(every_s)
+            if ids := source.judge.doubts.take_due(now_ns(), self._at_once):
+                await self._ask(ids, self._each)
 
     async def _ask(
         self, ids: Sequence[int], ask: Callable[[Sequence[int]], Awaitable[None]]
@@ -158,26 +183,39 @@ class Asked:
         ids = [i for i in ids if i in source.pairs]
         if not ids:  # newer lists have taken them
             return
-        along = [i for i in self._moving(_ALONG) if i not in ids] if self._several else []
+        moving = self._moving(_ALONG) if self._several else []
+        along = [i for i in moving if i not in ids]
         answer, before, after = await self._look_at([*ids, *along])
-        if self._several:
-            lag = lag_of(self._ages(along, answer))
-        else:
-            lag = self._lag_of_late(answer.sent_ns)
+        self._compare(along, answer, before)
+        lag = lag_of(self._ages(along, answer)) if self._several else self._lag_of_late(answer)
         self._tell_age(lag)
-        verdicts = source.judge.question(ids, answer._replace(lag=lag), before, after)
-        source.write(verdicts)
+        made: defaultdict[int, list[int]] = defaultdict(list)
+        for symbol_id in ids:
+            made[self._lately.made_ns(symbol_id, answer.sent_ns)].append(symbol_id)
+        for made_ns, group in made.items():  # a page of then says what was so then, at best
+            told = answer._replace(sent_ns=made_ns, lag=lag)
+            source.write(source.judge.question(group, told, before, after))
         source.answered(ids)
-        source.count("answers", len(ids))
+        source.count("answers", len(self._in_flight.intersection(ids)))
 
     async def _measure(self, ids: Sequence[int]) -> None:
         """Keep how old an answer about pairs that move is. Nobody waits for it."""
         source = self._source
-        answer, _, _ = await self._look_at(ids)
+        answer, before, _ = await self._look_at(ids)
+        self._compare(ids, answer, before)
         for _ in range(_NOTES):
             source.witnesses.observe(source.table(ids), now_ns())
             await asyncio.sleep(_NOTE_S)
         self._measured += ((answer.sent_ns, age) for age in self._ages(ids, answer))
+
+    async def _repeat(self, ids: Sequence[int]) -> None:
+        """Find out whether the page about a pair that moved is another one by now."""
+        answer, before, _ = await self._look_at(ids)
+        self._compare(ids, answer, before)
+
+    def _compare(self, ids: Sequence[int], answer: Answer, before: Table) -> None:
+        pairs = {i: self._source.pairs[i] for i in ids if i in self._source.pairs}
+        self._lately.compare(pairs, answer, before)
 
     def _ages(self, ids: Sequence[int], answer: Answer) -> list[int | None]:
         """Return how old an answer is by pairs that bear witness. A pair in question must not: it
@@ -196,6 +234,7 @@ class Asked:
             nonlocal before, sent_ns
             before, sent_ns = source.table(ids), now_ns()
             source.witnesses.observe(before, sent_ns)
+            self._lately.ask(ids, sent_ns)
 
         request = source.pages.ask_request([source.pairs[i].symbol for i in ids])
         rows = await self._requests.ask(request, self._rows, sending)
@@ -203,11 +242,16 @@ class Asked:
         return answer, before, source.table(ids)
 
     def _moving(self, at_most: int) -> list[int]:
-        return self._source.witnesses.moving(self._source.pairs, now_ns(), at_most)
+        """Return some pairs that move; those asked about lately first where several go along, for
+        only these show whether pages are made anew."""
+        witnesses, pairs = self._source.witnesses, self._source.pairs
+        if self._several:
+            return witnesses.moving(pairs, now_ns(), at_most, self._lately.of)
+        return witnesses.moving(pairs, now_ns(), at_most)
 
-    def _lag_of_late(self, sent_ns: int) -> Lag:
+    def _lag_of_late(self, answer: Answer) -> Lag:
         """Return how old answers about single pairs have been of late, at most."""
-        late = [age for at, age in self._measured if sent_ns - at <= _MEASURED_LIFE_NS]
+        late = [age for at, age in self._measured if answer.sent_ns - at <= _MEASURED_LIFE_NS]
         return lag_of(late, share=1.0)
 
     def _tell_age(self, lag: Lag) -> None:
@@ -221,8 +265,8 @@ class Asked:
             told = facts(source=self._source.name)
             log.info("audit answers to questions are fresh", extra=told)
 
-    def _rows(self, payload: bytes) -> dict[str, Ticker]:
-        return {row.symbol: row for row in self._source.pages.tickers(payload)}
+    def _rows(self, payload: bytes) -> Rows:
+        return rows_of(self._source.pages.tickers(payload))
 
 
 class Questions:

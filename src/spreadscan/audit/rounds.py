@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable
 
 from spreadscan.audit.agreement import AGREE_PCT, DEGRADED_NS, agreement_pct, is_too_little
-from spreadscan.audit.judge import Answer, Judgement, Lag, Table
+from spreadscan.audit.evidence import Answer, Lag, Rows, Table, row_age_ns, rows_of
+from spreadscan.audit.judge import Judgement
 from spreadscan.audit.requests import Requests
 from spreadscan.audit.source import Source
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.errors import BadFrame, Refused, Retry, Skip
 from spreadscan.logs import facts
-from spreadscan.venues.base import Ticker
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +22,16 @@ _LONGEST_WAIT_S = 300.0  # after refusals; a shorter one is what the venue itsel
 _FROZEN_ROUNDS = 2  # in a row that contradict too much, until the feed is asked for new sockets
 _RENEW_AGAIN_NS = 300_000_000_000  # not sooner; what new sockets did not cure, others will not
 _WELL_ROUNDS = 4  # in a row, until it is told: a cache makes every other answer old
-
-Rows = dict[str, Ticker]
+_NEWEST_SHARE = 0.02  # of the rows may be dated wrongly: the oldest of these goes for the answer
+# between looks at the list for the same pairs, doubled each time; it may be a minute old
+_LOOK_AGAIN_NS = 75_000_000_000
 
 
 class Rounds:
     """Makes the rounds of one source. run() until cancelled.
 
-    suspect: called when an answer contradicts too much at once. absent: when it lacks a pair that
-    the one before had, of which the list of statuses has to tell.
+    suspect: called when an answer contradicts too much at once. unlisted: when the list of statuses
+    has to tell of pairs: a row that was there before is missing, or back.
     """
 
     def __init__(
@@ -38,14 +40,16 @@ class Rounds:
         requests: Requests,
         every_s: float,
         suspect: Callable[[], None],
-        absent: Callable[[], None],
+        unlisted: Callable[[], None],
     ) -> None:
         self._source = source
         self._requests = requests
         self._every_s = every_s
         self._suspect = suspect
-        self._absent = absent
-        self._known_absent: set[int] = set()  # in the last round
+        self._unlisted = unlisted
+        self._known_unlisted: set[int] = set()  # in the last round
+        self._look_ns = 0  # for the same ones once more
+        self._look_wait_ns = 0
         self._utc = UtcClock()
         self._had_answer = False  # the first has nothing to be compared with
         self._refusals = 0
@@ -108,7 +112,7 @@ class Rounds:
         witnesses.observe(self._source.table(witnesses.ids), now_ns())
 
     def _ours(self, payload: bytes) -> Rows:
-        rows = {row.symbol: row for row in self._source.pages.tickers(payload)}
+        rows = rows_of(self._source.pages.tickers(payload))
         if self._source.ids and rows.keys().isdisjoint(self._source.ids):
             raise BadFrame(
                 f"{self._source.name} tickers: found {len(rows)} rows and none of our "
@@ -121,13 +125,15 @@ class Rounds:
         lag = source.witnesses.lag(source.pairs, rows, after, sent_ns)
         if not source.pages.rows_tell_time or lag.bad:
             return lag
-        newest_ns = max((row.row_ns for row in rows.values()), default=0)
-        if not newest_ns:
+        unix_ns = sent_ns + self._utc.offset_ns()
+        told = sorted(
+            age_ns
+            for row in rows.values()
+            if row and (age_ns := row_age_ns(row, unix_ns, source.judge.longest_ns)) is not None
+        )
+        if not told:  # a clock that is ahead tells no age
             return lag
-        told_ns = sent_ns + self._utc.offset_ns() - newest_ns
-        if told_ns < -source.judge.older_by_ns:
-            return lag  # a clock that is ahead tells no age
-        return Lag(max(0, told_ns, lag.ns or 0))
+        return Lag(max(told[math.ceil(_NEWEST_SHARE * len(told)) - 1], lag.ns or 0))
 
     # -- what is told
 
@@ -172,10 +178,8 @@ class Rounds:
             below_ns=self._below_ns,
         )
         if not found.too_many:
-            if found.absent - self._known_absent:  # else the page lacks them for ever
-                self._absent()
-            self._known_absent = found.absent
-        self._frozen = self._frozen + 1 if found.too_many and not found.lagging else 0
+            self._look(found.unlisted, sent_ns)
+        self._frozen = self._frozen + 1 if found.too_many else 0
         if found.used:
             self._failing_ns = 0
             source.set(round_ns=sent_ns, failing_ns=0)
@@ -192,6 +196,17 @@ class Rounds:
             self._suspect()
             if self._frozen >= _FROZEN_ROUNDS:
                 self._renew()
+
+    def _look(self, unlisted: set[int], now_ns: int) -> None:
+        """Have the list read for pairs that are new among these, and again where it does not tell;
+        a page may lack rows for ever."""
+        if unlisted - self._known_unlisted:
+            self._look_ns, self._look_wait_ns = now_ns, _LOOK_AGAIN_NS
+        self._known_unlisted = unlisted
+        if unlisted and now_ns >= self._look_ns:
+            self._look_ns = now_ns + self._look_wait_ns
+            self._look_wait_ns *= 2
+            self._unlisted()
 
     def _renew(self) -> None:
         """Ask the feed for new sockets, unless it was asked of late, by whichever audit."""

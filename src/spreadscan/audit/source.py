@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from spreadcore import Instance
 
-from spreadscan.audit.judge import Held, Judge, Pair, Table, Verdict
+from spreadscan.audit.evidence import Held, Pair, Table
+from spreadscan.audit.judge import Judge, Verdict
 from spreadscan.audit.witnesses import Witnesses
 from spreadscan.config import Config
 from spreadscan.lists import Listing

@@ -7,19 +7,11 @@ a price may have been anywhere between them. Pairs that have not moved lately be
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from spreadscan.audit.judge import (
-    LAGGING_AT_LEAST_NS,
-    NOTHING,
-    Held,
-    Lag,
-    Pair,
-    Table,
-    agrees,
-    has_book,
-)
+from spreadscan.audit.evidence import NOTHING, Held, Lag, Pair, Rows, Table, agrees, has_book
+from spreadscan.audit.judge import LAGGING_AT_LEAST_NS
 from spreadscan.venues.base import Ticker
 
 AT_MOST = 64
@@ -72,9 +64,15 @@ class Witnesses:
             while len(seen) > 1 and seen[1].since_ns < forget_ns:
                 del seen[0]
 
-    def moving(self, pairs: Mapping[int, Pair], at_ns: int, at_most: int) -> list[int]:
+    def moving(
+        self,
+        pairs: Mapping[int, Pair],
+        at_ns: int,
+        at_most: int,
+        first: Callable[[Iterable[int], int], set[int]] = lambda ids, at_ns: set(),
+    ) -> list[int]:
         """Return symbol ids of some that would bear witness of an answer that is fresh, by lot: the
-        busiest ones are soon back at a price that they had before."""
+        busiest ones are soon back at a price that they had before. first: picks those to prefer."""
         able = [
             i
             for i, seen in self._seen.items()
@@ -82,11 +80,11 @@ class Witnesses:
             and self._moves(seen, at_ns)
             and not _says_nothing(seen, _row_of(seen[-1].held), pairs[i].tick)
         ]
-        return random.sample(able, min(at_most, len(able)))
+        preferred = first(able, at_ns)
+        random.shuffle(able)
+        return sorted(able, key=lambda i: i not in preferred)[:at_most]
 
-    def lag(
-        self, pairs: Mapping[int, Pair], rows: Mapping[str, Ticker], after: Table, sent_ns: int
-    ) -> Lag:
+    def lag(self, pairs: Mapping[int, Pair], rows: Rows, after: Table, sent_ns: int) -> Lag:
         """Return how old the rows of an answer are that was asked for at sent_ns.
 
         after: the table when it came, for an answer may be newer than its request.
@@ -94,7 +92,7 @@ class Witnesses:
         return lag_of(self.ages(pairs, rows, after, sent_ns))
 
     def ages(
-        self, pairs: Mapping[int, Pair], rows: Mapping[str, Ticker], after: Table, sent_ns: int
+        self, pairs: Mapping[int, Pair], rows: Rows, after: Table, sent_ns: int
     ) -> list[int | None]:
         """Return how old each row is, in ns, of which somebody bears witness; None: too old."""
         ages = []
@@ -113,18 +111,17 @@ class Witnesses:
         return len(seen) > 1 and seen[-1].since_ns >= sent_ns - self._moved_within_ns
 
 
-def lag_of(ages: Sequence[int | None], share: float = 0.75) -> Lag:
-    """Return what ages of rows say of answers: that which a share of them is below; bad where most
-    are too old.
+def lag_of(ages: Sequence[int | None], share: float = 0.8) -> Lag:
+    """Return what ages of rows say of answers: that which a share of them is below; bad where that
+    is older than anything that is remembered.
 
     Each is the least that it can be: a price that comes back makes a row look younger.
     """
     if len(ages) < AT_LEAST:
         return Lag(None)
-    known = sorted(age for age in ages if age is not None)
-    if 2 * len(known) <= len(ages):
-        return Lag(None, bad=True)
-    return Lag(known[math.ceil(share * len(known)) - 1])
+    older = sorted(math.inf if age is None else age for age in ages)
+    age = older[math.ceil(share * len(older)) - 1]
+    return Lag(None, bad=True) if age == math.inf else Lag(int(age))
 
 
 def _moved(was: Held, held: Held) -> bool:

@@ -151,7 +151,8 @@ class AuditWorker:
         start = self._jobs.start
         start(f"{name} rounds", lambda: rounds.run(first_s))
         start(f"{name} statuses", statuses.run)
-        if venue.audit.ask_at_once == 1 and config.audit.ask_after_s:
+        start(f"{name} proofs", self._asked[source.id].prove)
+        if venue.audit.ask_at_once == 1:
             start(f"{name} age of answers", self._asked[source.id].measure)
         if venue.audit.push:
             connects, look = connects_of(venue, config), statuses.look_soon

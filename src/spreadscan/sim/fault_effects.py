@@ -8,6 +8,8 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from math import inf
 from typing import TypeVar
 
 from aiohttp import web
@@ -15,7 +17,8 @@ from aiohttp import web
 from spreadscan.clock import now_ns
 from spreadscan.sim import faults as script
 from spreadscan.sim.faults import Fault
-from spreadscan.sim.lies import misshapen, without_rows
+from spreadscan.sim.lies import dated, misshapen, with_other_rows, without_book, without_rows
+from spreadscan.sim.pages.rows import Row
 from spreadscan.sim.protocols import PROTOCOLS
 from spreadscan.sim.simtime import AsOf, SimTime
 from spreadscan.types import Book, Instrument
@@ -161,10 +164,20 @@ class PageEffects:
                 key = f"{self._effects.seed}/rows/{self._effects.name}"
                 rng = None if fault.same else random.Random(f"{key}/{self._n}")
                 body = without_rows(body, fault.share, rng, key, self._effects.name)
+            elif isinstance(fault, script.RowFault):
+                change = partial(self._rows_of, fault)
+                body = with_other_rows(body, fault.symbols, self._effects.name, change)
             elif isinstance(fault, script.WrongShape) and fault.how != "other_venue":
                 body = misshapen(body, fault.how, self._effects.name)
         cut = any(isinstance(fault, script.PartialPage) for fault in self._faults)
         return body[: len(body) // 2] if cut else body
+
+    def _rows_of(self, fault: script.RowFault, symbol: str, row: Row) -> list[Row]:
+        if isinstance(fault, script.KeptRows):
+            return [self._effects.kept(fault, symbol, row)]
+        if isinstance(fault, script.RowClock):
+            return [dated(row, fault.shift_s)]
+        return [row, without_book(row, self._effects.name)]
 
 
 class FaultEffects:
@@ -181,6 +194,7 @@ class FaultEffects:
         self._n_opened = 0
         self._n_books = 0
         self._asked: Counter[str] = Counter()
+        self._kept: dict[tuple[script.KeptRows, str], tuple[float, Row]] = {}
 
     def now_s(self) -> float:
         """Return real seconds since the server started."""
@@ -189,6 +203,15 @@ class FaultEffects:
     def since_ns(self, fault: Fault, boot_ns: int) -> int:
         """Return for how long a fault has been in force at a CLOCK_BOOTTIME stamp."""
         return boot_ns - self._time.t0_boot_ns - int(fault.at_s * 1e9)
+
+    def kept(self, fault: script.KeptRows, symbol: str, row: Row) -> Row:
+        """Return the row that is shown in place of this one."""
+        now_s = self.now_s()
+        since_s, kept = self._kept.get((fault, symbol), (-inf, row))
+        if now_s - since_s > fault.age_s:
+            self._kept[fault, symbol] = now_s, row
+            return row
+        return kept
 
     def active(self, kind: type[_F], at_s: float | None = None) -> list[_F]:
         """Return the faults of this kind that are in force, now or at another time."""

@@ -229,6 +229,29 @@ class MissingRows(RestFault, frozen=True, kw_only=True):
     same: bool = False
 
 
+class RowFault(RestFault, frozen=True, kw_only=True):
+    """Befalls some rows of an answer. symbols: as the venue writes them; none = all."""
+
+    page: _Page = "tickers"
+    symbols: tuple[str, ...] = ()
+
+
+class KeptRows(RowFault, frozen=True, kw_only=True):
+    """A row that was shown is shown so again for age_s, among others that are made anew."""
+
+    age_s: float
+
+
+class DoubleRows(RowFault, frozen=True, kw_only=True):
+    """A second row follows, which shows no book."""
+
+
+class RowClock(RowFault, frozen=True, kw_only=True):
+    """The rows' own times are off, those of the others are not."""
+
+    shift_s: float
+
+
 class WrongShape(RestFault, frozen=True, kw_only=True):
     """Status 200 and something else. text: its numbers as text; numbers: its text as numbers.
 
@@ -263,6 +286,7 @@ KINDS: dict[str, type[Fault]] = {
     "refuse": Refuse, "delist": Delist, "shrink": Shrink, "freeze": Freeze, "halt": Halt,
     "status": Status, "hang": Hang, "partial_page": PartialPage, "missing_page": MissingPage,
     "stale": Stale, "cached": Cached, "missing_rows": MissingRows, "wrong_shape": WrongShape,
+    "kept_rows": KeptRows, "double_rows": DoubleRows, "row_clock": RowClock,
     "page_clock": PageClock, "maintenance": Maintenance,
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Callable, Collection
 from functools import partial
 from math import isfinite
 from typing import Any
@@ -13,6 +14,7 @@ from spreadscan.sim.pages.rows import Row, edit_rows, symbol_of
 from spreadscan.sim.pages.sources import PAGES
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
+_TIMES = ("ts", "time", "timestamp")  # of rows, in ms
 _ENVELOPE = ("code", "retCode")  # what tells good from bad stays as it is
 
 
@@ -34,6 +36,37 @@ def without_rows(
         ]
 
     return edit_rows(body, fixed if rng is None else partial(drawn, rng=rng))
+
+
+def with_other_rows(
+    body: bytes, symbols: Collection[str], source: str, change: Callable[[str, Row], list[Row]]
+) -> bytes:
+    """Return a page whose rows of these symbols (none: all) are what change makes of them."""
+    keys = PAGES[source].symbol_keys
+
+    def of(row: Row) -> list[Row]:
+        symbol = symbol_of(row, keys)
+        return change(symbol, row) if not symbols or symbol in symbols else [row]
+
+    page = orjson.loads(body)
+    if isinstance(page, dict) and symbol_of(page, keys):  # of one pair, without a list
+        return orjson.dumps(of(page)[0])
+    if isinstance(page, dict) and isinstance(page.get("data"), dict):
+        return orjson.dumps(page | {"data": of(page["data"])[0]})
+    return edit_rows(body, lambda rows: [new for row in rows for new in of(row)])
+
+
+def without_book(row: Row, source: str) -> Row:
+    """Return a row of the same pair and time of which all else is zero."""
+    as_it_is = (*PAGES[source].symbol_keys, *_TIMES)
+    return {k: v if k in as_it_is else "0" if isinstance(v, str) else 0 for k, v in row.items()}
+
+
+def dated(row: Row, shift_s: float) -> Row:
+    """Return a row whose own time is off."""
+    return row | {
+        key: type(row[key])(int(row[key]) + int(shift_s * 1e3)) for key in _TIMES if row.get(key)
+    }
 
 
 def misshapen(body: bytes, how: str, source: str) -> bytes:

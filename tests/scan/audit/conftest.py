@@ -8,7 +8,7 @@ import pytest
 from spreadcore import Instance
 
 from known import LATER, SOURCES
-from spreadscan.audit import judge, status
+from spreadscan.audit import doubts, status
 from spreadscan.sim import Market
 from spreadscan.venues import VENUES
 
@@ -27,7 +27,7 @@ def instance(make_instance: Callable[..., Instance]) -> Instance:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second answer may follow after half a second, and a list that is wanted after one."""
-    monkeypatch.setattr(judge, "SECOND_AFTER_NS", 500_000_000)
+    monkeypatch.setattr(doubts, "SECOND_AFTER_NS", 500_000_000)
     monkeypatch.setattr(status, "_SOON_S", 1.0)
     monkeypatch.setattr(status, "_ALIVE_NS", 1_000_000_000)
     monkeypatch.setattr(status, "_OLDER_BY_NS", 500_000_000)

@@ -1,7 +1,11 @@
 """Questions of the engine and what becomes of them."""
 
 import asyncio
+import json
 import logging
+import random
+from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -11,6 +15,8 @@ from spreadcore import Instance
 
 from scan.audit.kit import Desk, S, Side, auditing, config_for
 from scan.feeds.kit import messages, run, until
+from spreadscan.audit.evidence import Answer, Lag
+from spreadscan.audit.questions import Asked
 from spreadscan.clock import now_ns
 from spreadscan.config import VenueSettings
 
@@ -193,6 +199,70 @@ def test_one_unknown_name_does_not_spoil_the_answers_about_others(instance: Inst
                 assert desk.verdict(4).recv_ns != fresh[1]
 
     run(main())
+
+
+def test_a_quote_that_comes_while_it_is_asked_about_is_not_judged(instance: Instance) -> None:
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+
+            async def meanwhile() -> None:
+                desk.quote(3, 0.0, (101.0, 101.5))
+
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await settled(desk)
+                desk.quote(3)
+                side.fault = lambda kind: meanwhile() if kind == "question" else None
+                ask(desk, 3)
+                await until(lambda: desk.figure("answers"))
+                assert "moved" == desk.verdict(3).reason
+
+    run(main())
+
+
+def test_rows_that_contradict_each_other_prove_nothing(instance: Instance) -> None:
+    """A good row and one of zeros, in either order."""
+
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            good = side._tickers
+
+            def double(request: web.Request, symbols: Sequence[str] = ()) -> bytes:
+                page = json.loads(good(request, symbols))
+                zeros = [row | {"bidPx": "0", "askPx": "0"} for row in page["data"][3:4]]
+                if symbols:
+                    zeros = [row | {"bidPx": "0", "askPx": "0"} for row in page["data"]]
+                page["data"] = [*page["data"], *zeros][:: rng.choice([-1, 1])]
+                return json.dumps(page).encode()
+
+            rng, side._tickers = random.Random(1), double  # type: ignore[method-assign]
+            async with auditing(config_for(side), desk.lists(), instance):
+                for n in range(1, 6):
+                    ask(desk, 3)
+                    await until(lambda n=n: desk.figure("answers") >= n)
+                await until(lambda: desk.figure("rounds") >= 5)
+                assert ("none", "no_row") == desk.verdict(3)[:2]
+                assert 0 == desk.figure("accused") == desk.figure("wrong")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("age_s", "oldest", "known"),
+    [(1, 0, True), (99, 0, True), (101, 0, False), (1, None, True)],
+)
+def test_ages_that_were_measured_lately_count_and_the_oldest_of_them(
+    age_s: int, oldest: int | None, known: bool
+) -> None:
+    source, nothing = SimpleNamespace(), SimpleNamespace()
+    asked = Asked(source, nothing, nothing, 1.0)  # type: ignore[arg-type]
+    sent_ns = 1_000 * S
+    asked._measured += [(sent_ns - age_s * S, age) for age in (0, 0, oldest, 0, 0, 0)]
+    lag = asked._lag_of_late(Answer(sent_ns, 0, {}, Lag(None)))
+    assert (known and oldest is not None, known and oldest is None) == (lag.ns == 0, lag.bad)
 
 
 def test_a_question_about_a_halted_pair_is_answered_by_what_is_known(instance: Instance) -> None:

@@ -41,7 +41,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch, impatient: None, unweighed: None) -> None:
+def measured(monkeypatch: pytest.MonkeyPatch, unweighed: None) -> None:
+    monkeypatch.setattr("spreadscan.audit.worker._NOTE_S", 0.1)
+    for name, seconds in (("_MEASURE_S", 0.2), ("_REPEAT_S", 0.2), ("_NOTE_S", 0.02)):
+        monkeypatch.setattr(f"spreadscan.audit.questions.{name}", seconds)
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch, impatient: None, measured: None) -> None:
     """Lists are read as often as rounds are made."""
     for name, venue in list(VENUES.items()):
         pages = replace(venue.audit, status_every_s=0.6)
@@ -96,11 +103,11 @@ async def watching(
     )
     lists = lists_of(name, *rows)
     try:
-        async with (
-            working(VENUES[name], config, lists, instance),
-            auditing(config, lists, instance),
-        ):
-            yield Case(instance, name, server)
+        async with working(VENUES[name], config, lists, instance):
+            # most of them are witnesses then from the beginning
+            await until(lambda: instance.quotes.survey(SOURCE_BY_NAME[name].id)[0] >= N - 2)
+            async with auditing(config, lists, instance):
+                yield Case(instance, name, server)
     finally:
         await server.stop()
 
@@ -211,13 +218,6 @@ def ask(case: Case, *ids: int) -> None:
     case.instance.questions.wake()
 
 
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch, unweighed: None) -> None:
-    monkeypatch.setattr("spreadscan.audit.worker._NOTE_S", 0.1)
-    for name, seconds in (("_MEASURE_S", 0.2), ("_MEASURE_SOON_S", 0.2), ("_NOTE_S", 0.02)):
-        monkeypatch.setattr(f"spreadscan.audit.questions.{name}", seconds)
-
-
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize("name", ASKED)
 def test_a_page_of_questions_that_is_cached_confirms_no_frozen_leg(
@@ -227,7 +227,6 @@ def test_a_page_of_questions_that_is_cached_confirms_no_frozen_leg(
 
     async def main() -> None:
         async with watching(instance, moving, name, every_s=60.0) as case:
-            await until(lambda: instance.quotes.survey(case.source)[0] >= N - 2)
             at_s = case.server.exchanges[name].effects.now_s()
             case.faults += [
                 script.Freeze(source=name, symbols=symbols(moving, name, 0), at_s=at_s),
@@ -246,21 +245,82 @@ def test_a_page_of_questions_that_is_cached_confirms_no_frozen_leg(
 
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize("name", ASKED)
+def test_a_leg_that_is_asked_about_again_is_not_confirmed_by_the_page_of_then(
+    instance: Instance, moving: Market, name: str
+) -> None:
+    """Each row is kept since it was shown first; all else is fresh."""
+
+    async def main() -> None:
+        kept = script.KeptRows(source=name, page="ask", age_s=300.0)
+        async with watching(instance, moving, name, kept, every_s=60.0) as case:
+            frozen = script.Freeze(source=name, symbols=symbols(moving, name, 0))
+            case.faults.append(frozen)
+            first_ns = now_ns()
+            ask(case, 0)
+            await until(lambda: case.figure("answers"))
+            await until(lambda: shown(case, moving, 0) != held(case, 0)[1:])
+            await asyncio.sleep(4.0)
+            ask(case, 0)
+            await until(lambda: case.figure("answers") == 2)
+            verdict = instance.audit.read(case.source, 0)
+            assert verdict.kind != "confirmed" or verdict.at_ns < first_ns + 2 * S
+
+    run(main(), 60.0)
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("name", ["binance-spot", "bybit-spot", "gate-spot", "okx-futures"])
+def test_rows_that_stay_old_among_fresh_ones_empty_nobody(
+    instance: Instance, moving: Market, name: str
+) -> None:
+    async def main() -> None:
+        old = symbols(moving, name, 20, 21)
+        faults = (
+            script.KeptRows(source=name, age_s=300.0, symbols=old),
+            script.DoubleRows(source=name, symbols=symbols(moving, name, 10)),
+            script.RowClock(source=name, shift_s=3_600.0, symbols=symbols(moving, name, 11)),
+        )
+        async with watching(instance, moving, name, *faults) as case:
+            n_accused, rounds = 0, case.rounds(12)
+            while not rounds():
+                await until(case.rounds(1))
+                n_accused += len(case.of("accused") & {20, 21})
+                assert not case.has_emptied()
+            assert n_accused or VENUES[name].audit.rows_tell_time  # else they tell they are old
+            assert 10 not in case.of("confirmed")  # its rows contradict each other
+
+    run(main(), 60.0)
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize("name", ASKED)
 def test_an_honest_page_of_questions_confirms_the_present(
     instance: Instance, moving: Market, name: str
 ) -> None:
     async def main() -> None:
         async with watching(instance, moving, name, every_s=60.0) as case:
-            await until(lambda: instance.quotes.survey(case.source)[0] >= N - 2)
 
             async def confirmed() -> bool:
-                quiet = [i for i in range(N) if now_ns() - held(case, i)[0] > S // 2]
-                ask(case, *quiet[:4])
-                begin_ns = now_ns()
-                await asyncio.sleep(0.2)
-                verdicts = [instance.audit.read(case.source, i) for i in quiet[:4]]
-                return any(v.kind == "confirmed" and v.at_ns > begin_ns - S for v in verdicts)
+                """Let a pair and its row stand still, and ask about it once they have."""
+                case.faults.clear()
+                before = held(case, still)
+                await until(lambda: held(case, still) != before)
+                at_s = case.server.exchanges[name].effects.now_s()
+                stood = symbols(moving, name, still)
+                case.faults += [
+                    script.Freeze(source=name, symbols=stood, at_s=at_s),
+                    script.KeptRows(source=name, page="ask", age_s=60.0, symbols=stood, at_s=at_s),
+                ]
+                ask(case, still)
+                await asyncio.sleep(2.5)
+                recv_ns, begin_ns, n = held(case, still)[0], now_ns(), case.figure("answers")
+                ask(case, still)
+                await until(lambda: case.figure("answers") > n)
+                verdict = instance.audit.read(case.source, still)
+                is_of_then = recv_ns < begin_ns - 2 * S and verdict.recv_ns == recv_ns
+                return is_of_then and verdict.kind == "confirmed" and verdict.at_ns > begin_ns - S
 
+            still = 3
             while not await confirmed():
                 pass
 
@@ -298,7 +358,6 @@ def test_answers_that_lie_empty_nothing(
 ) -> None:
     async def main() -> None:
         async with watching(instance, moving, name, LIES[lie](name)) as case:
-            await until(lambda: instance.quotes.survey(case.source)[0] >= N - 2)
             five = case.rounds(5)
             await until(lambda: five() or case.figure("failed") >= 3)
             if lie in ("stale", "stale, dated now"):

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from spreadscan.audit.judge import Held, Lag, Pair
-from spreadscan.audit.witnesses import AT_LEAST, Witnesses
+from spreadscan.audit.evidence import Held, Lag, Pair
+from spreadscan.audit.witnesses import AT_LEAST, Witnesses, lag_of
 from spreadscan.venues.base import Ticker
 
 S = 10**9
@@ -178,3 +178,46 @@ def test_those_who_are_asked_about_would_bear_witness() -> None:
     assert len(found) > 5
     assert set(found) <= set(range(15, 29))
     assert 3 == len(witnesses.moving(pairs, T0 + 60 * S, 3))
+
+
+@pytest.mark.parametrize(
+    ("ages", "share", "lag"),
+    [
+        ([0] * 12 + [40 * S] * 4, 0.8, Lag(40 * S)),  # a quarter comes from a cache
+        ([0] * 15 + [None], 0.8, Lag(0)),
+        ([0] * 12 + [None] * 4, 0.8, Lag(None, bad=True)),  # one of before all that is remembered
+        ([None, None, 0, 0, 0, 0], 1.0, Lag(None, bad=True)),
+        ([3, 1, 2, 0], 1.0, Lag(3)),
+        ([0, 0, 0], 1.0, Lag(None)),
+    ],
+)
+def test_the_age_of_an_answer_is_one_that_most_rows_are_below(
+    ages: list[int | None], share: float, lag: Lag
+) -> None:
+    assert lag == lag_of(ages, share)
+
+
+def test_between_two_notes_a_price_may_have_been_anywhere_between_them() -> None:
+    witnesses, pairs = Witnesses(5 * S), {0: Pair(0, "P0", 1.0, 0.01, False)}
+    for at, px in enumerate((100.0, 102.0, 104.0)):
+        table = {0: Held(T0 + at * S, px, px + 0.5, 0)}
+        if not at:
+            witnesses.choose(table)
+        witnesses.observe(table, T0 + at * S)
+
+    def age(px: float) -> list[int | None]:
+        row = {"P0": Ticker("P0", px, px + 0.5)}
+        return witnesses.ages(pairs, row, table, T0 + 3 * S)
+
+    assert ([S], [2 * S], [None]) == (age(103.0), age(101.0), age(99.0))
+
+
+def test_those_who_are_preferred_are_asked_about_first() -> None:
+    market = Market(30, 8)
+    witnesses = watched(market, 60)
+    able = set(witnesses.moving(market.pairs, T0 + 60 * S, 30))
+    for preferred in ({*list(able)[:4]}, {*list(able)[4:8]}):
+        found = witnesses.moving(
+            market.pairs, T0 + 60 * S, 4, lambda ids, at_ns, p=preferred: p.intersection(ids)
+        )
+        assert preferred == set(found)

@@ -481,6 +481,50 @@ def test_missing_rows_leave_a_whole_answer(lab: Lab, name: str, same: bool) -> N
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_a_row_that_is_kept_stays_old_among_others(lab: Lab, name: str) -> None:
+    async def main() -> None:
+        kept = lab.moving.at(SOURCE_BY_NAME[name].id, 0).symbol
+        fault = script.KeptRows(source=name, age_s=1.0, symbols=(kept,))
+        async with asked(lab, name, fault) as it:
+            first = await it.rows()
+            await asyncio.sleep(0.6)
+            second = await it.rows()
+            assert first[kept] == second[kept]
+            assert first != second
+            await asyncio.sleep(0.6)
+            assert first[kept] != (await it.rows())[kept]
+
+    lab.run(main())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_single_rows_are_doubled_and_dated_otherwise(lab: Lab, name: str) -> None:
+    ms = TOUCH[name][2]
+
+    async def main() -> None:
+        one = lab.still.at(SOURCE_BY_NAME[name].id, 0).symbol
+        faults = (
+            script.RowClock(source=name, shift_s=3_600.0, symbols=(one,), requests=(2,)),
+            script.DoubleRows(source=name, symbols=(one,), requests=(3,)),
+        )
+        async with asked(lab, name, *faults, market=lab.still) as it:
+            whole, dated = await it.rows(), await it.rows()
+            others = [symbol for symbol in whole if symbol != one]
+            assert [whole[symbol] for symbol in others] == [dated[symbol] for symbol in others]
+            assert it.touch(whole[one]) == it.touch(dated[one])
+            if ms:
+                assert 3_600_000 == int(dated[one][ms]) - int(whole[one][ms])
+            page = (await it.bulk()).json
+            double = page if isinstance(page, list) else page.get("data") or page["result"]["list"]
+            assert len(whole) + 1 == len(double)
+            (book, none) = [row for row in double if one in row.values()]
+            assert it.touch(whole[one]) == it.touch(book)
+            assert (0.0, 0.0) == tuple(map(float, it.touch(none)))
+
+    lab.run(main())
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_wrong_shapes(lab: Lab, name: str) -> None:
     shapes = (
         "other_venue", "html", "redirect", "half", "text", "numbers", "empty_list", "error_body",

@@ -24,7 +24,7 @@ from spreadscan.app.doctor.reach import (
     unresolved,
 )
 from spreadscan.app.doctor.reach import facts as facts_check
-from spreadscan.audit.judge import has_book
+from spreadscan.audit.evidence import has_book
 from spreadscan.config import Config, VenueSettings
 from spreadscan.discovery.guards import MAJORS_IN
 from spreadscan.discovery.validate import price_fault
