@@ -59,6 +59,7 @@ class RecordedFeed:
         self.source_id = config.catalogue.source[source].id
         self.position = 0  # bytes of its files read so far
         self.lived_ns = 0  # its feed, as far as was read
+        self.tells_end = False  # the last block says until when the feed lived
         venue = VENUES[source]
         self.intake = SourceIntake(
             instance.region("quotes"), instance.region("dirty"), instance.region("health"),
@@ -83,6 +84,7 @@ class RecordedFeed:
         for block in self._blocks:
             lived_ns, self.lived_ns = self.lived_ns, max(self.lived_ns, block.last_recv_ns)
             self.position = block.position
+            self.tells_end = not block.n_frames
             if not block.n_frames:
                 continue
             self._fresh, self._run = block.run != self._run, block.run

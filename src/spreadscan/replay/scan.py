@@ -126,11 +126,12 @@ class Scan:
     ) -> Played:  # fmt: skip
         """Play everything. speed: recorded seconds in one of ours, None = as fast as it goes.
 
-        moments: those at which a leg has no quote are in `without_quote` afterwards, those at which
-        one is older than it may be without an audit, where none is recorded, in `unconfirmed`.
+        moments: those at which a leg has no quote, or after the end of its recording, are in
+        `without_quote` afterwards, those at which one is older than it may be without an audit,
+        where none is recorded, in `unconfirmed`.
         """
-        known = (m for m in moments if m.symbol in self._ids)
-        self._moments = sorted(known, key=lambda moment: -moment.at_ns)
+        known = sorted((m for m in moments if m.symbol in self._ids), key=lambda m: -m.at_ns)
+        self._moments = known.copy()
         for feed in self._feeds.values():
             self._playback.add(feed.intake, feed.decoder)
             self._load(feed)
@@ -145,6 +146,7 @@ class Scan:
             self._play(pace, self._reporting(report, first_ns))
         finally:
             self._tracker.close(self._playback.now_ns)
+        self.without_quote.update(filter(self._is_after_a_leg, known))
         self._refuse_a_full_disk()
         if report:
             total = self._recording.n_bytes
@@ -202,6 +204,11 @@ class Scan:
                 age_s = (moment.at_ns - quote.recv_ns) / 1e9
                 if any(limit_s and age_s > limit_s for limit_s in limits_s):
                     self.unconfirmed.add(moment)
+
+    def _is_after_a_leg(self, moment: Moment) -> bool:
+        """Feeds end their recordings one after the other: what one received then is in none."""
+        legs = map(self._feeds.get, (moment.direction.buy.id, moment.direction.sell.id))
+        return any(leg and leg.tells_end and moment.at_ns > leg.lived_ns for leg in legs)
 
     def _load(self, feed: RecordedFeed) -> None:
         found = feed.load()

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from scan.replay.story import perp, replayed, signals, spot
+from scan.replay.story import PERP, perp, replayed, signals, spot
 from scan.replay.tapes import MS, OFFSET_NS, START_NS
 from spreadscan.cli.replay import replay
 from spreadscan.clock import iso_utc
@@ -132,3 +132,22 @@ def test_a_signal_on_a_quote_of_before_the_recording_is_told_apart(story, tmp_pa
     assert (2, 0, []) == (found["live"], found["found"], found["missing"])
     assert [1300, 2500] == [(s["at_ns"] - START_NS) // MS for s in found["unrecorded"]]
     assert [3000] == [(s["at_ns"] - START_NS) // MS for s in found["extra"]]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_signal_after_the_recording_of_a_leg_is_told_apart(story, tmp_path, told):
+    """Feeds of a busy machine end one after the other; where it is not told, it is missing."""
+    perps = [perp(1300, 40), perp(2050, 1), perp(2300, 60)]
+    whole = story(spots=[spot(1000), spot(3600)], perps=perps)
+    part = story(
+        spots=[spot(1000), spot(3600)], perps=perps[:2], lived_ms={PERP: [2200]} if told else {}
+    )
+    assert 2 == replayed(whole, tmp_path / "live").signals
+    args = ["--frames", str(part), "--against", str(tmp_path / "live"), "--json"]
+    got = CliRunner().invoke(replay, args)
+    assert (0 if told else 3) == got.exit_code, got.output
+    found = json.loads(got.stdout)["replays"][0]["against"]
+    assert (2, 1) == (found["live"], found["found"])
+    assert [2300] == [
+        (s["at_ns"] - START_NS) // MS for s in found["unrecorded" if told else "missing"]
+    ]
