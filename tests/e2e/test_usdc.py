@@ -18,13 +18,14 @@ from spreadscan.sim.market import Market
 pytestmark = pytest.mark.e2e
 
 RATE = 3_000.0
-FREEZE_S = 7.0
+FREEZE_S = 15.0  # a market that stands still confirms nothing: signals come before
 NAMES = ("binance-spot", "bybit-futures", "mexc-futures", "okx-spot")
 BOTH = {"BTC-USDT", "BTC-USDC", "PEPE-USDT", "PEPE-USDC"}
 SETTINGS = (
     'universe.quotes=["USDT", "USDC"]',
     'universe.include=["BTC-*", "PEPE-*", "USDC-*"]',
     "directions.spot->perpetual.convert=true",
+    "directions.bybit-futures->mexc-futures.convert=true",
     "engine.threshold_bps=-60",  # so that every edge signals
     "engine.converge_bps=-500",
     "audit.every_s=1",
@@ -44,9 +45,13 @@ def test_pairs_in_usdc_go_all_the_way(
     lists = load(scan.folder / "generated")
     assert set(lists.names) == BOTH | {"USDC-USDT"}
     edges = {str(edge.id): edge for edge in lists.edges if edge.in_use}
-    # two spot sources, two perpetual ones; two coins in two currencies, each bought for each
-    assert 4 * 2 * 4 == len(edges)
-    assert 4 * 2 * 2 == len([edge for edge in edges.values() if edge.converted])
+    # two spot sources, two perpetual ones, and one perpetual for another; two coins in two
+    # currencies, each bought for each
+    assert 5 * 2 * 4 == len(edges)
+    assert 5 * 2 * 2 == len([edge for edge in edges.values() if edge.converted])
+    perpetuals = EIGHT_BY_NAME["bybit-futures"].id, EIGHT_BY_NAME["mexc-futures"].id
+    between = [e for e in edges.values() if (e.buy[0], e.sell[0]) == perpetuals]
+    assert 2 * 4 == len(between)
 
     def opened() -> dict[str, dict[str, str]]:
         rows = oracle.event_rows(scan.folder / "data")
