@@ -70,7 +70,7 @@ def alone(folder: Path, *arguments: str) -> Any:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert 0 == done.returncode, done.stderr

@@ -25,13 +25,14 @@ QUICK = "discovery.no_new_s = 0.5\ndiscovery.after_ack_s = 2.0\naudit.funding_ev
 
 
 class Slow(Fake):
-    """Lists its pairs after a pause."""
+    """Lists its pairs when it is let go on."""
 
-    pause_s = 0.0
+    waits = False
 
     async def rest(self, page: str, request: web.Request) -> web.Response | None:
         if page == "instruments":
-            await asyncio.sleep(self.pause_s)
+            while self.waits:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         return None
 
 
@@ -228,7 +229,7 @@ def test_a_tracker_that_died_is_started_on_its_own_folder(tmp_path: Path) -> Non
 
 def test_two_discoveries_of_one_folder(tmp_path: Path) -> None:
     slow = Slow("okx-spot")
-    slow.pause_s = 3.0
+    slow.waits = True
     with market(tmp_path, slow, *(Fake(name) for name in SOURCES[1:])) as it:
         import subprocess
 
@@ -240,7 +241,7 @@ def test_two_discoveries_of_one_folder(tmp_path: Path) -> None:
         for part in (f"pid {first.pid} ", "discover -c", "expected it free within 0.5 s"):
             assert part in said
         assert first.poll() is None
-        slow.pause_s = 0.0
+        slow.waits = False
         discovered(it)  # waits
         assert 0 == first.wait(30)
         assert first.stderr

@@ -37,8 +37,9 @@ _IN_FLIGHT = 4  # requests of one source
 _WAITING_MAX = 64  # questions of one source; beyond it there is no answer in time anyway
 _ALONG = 4 * AT_LEAST  # pairs that move, in a request that asks about several
 _REPEAT_S = 2.0  # after an answer about one, the same pair is asked about again
-_MEASURE_S = 15.0  # and then another one, sooner while there are too few;
-_SOON_AT_MOST = 10  # not each tells
+_MEASURE_S = 15.0  # and then another one, sooner while there are too few, or one is too old: that
+# may be ours, for a price that sockets have yet to bring looks like one of before
+_SOON_AT_MOST = 10  # in a row: not each tells
 _MEASURED, _MEASURED_LIFE_NS = 6, 100_000_000_000  # of them count, and for so long
 _NOTES, _NOTE_S = 5, 0.1  # after such an answer, which may be ahead of the sockets
 _PROVE_SHARE = 0.25  # of what the venue allows, for quotes that rounds contradict,
@@ -118,15 +119,19 @@ class Asked:
     async def measure(self) -> None:
         """Keep known how old answers are where a request names one pair, and whether they are made
         anew. Runs until cancelled."""
-        n_asked = 0
+        n_soon = 0
         while True:
             if ids := self._moving(1):
-                n_asked += 1
+                n_soon += 1
                 await self._ask(ids, self._measure)
             await asyncio.sleep(_REPEAT_S)
             if ids:
                 await self._ask(ids, self._repeat)
-            if len(self._measured) >= AT_LEAST or n_asked >= _SOON_AT_MOST:
+            lag = self._lag_of_late(now_ns())
+            well = len(self._measured) >= AT_LEAST and not self._source.judge.is_too_old(lag)
+            if well:
+                n_soon = 0
+            if well or n_soon >= _SOON_AT_MOST:
                 await asyncio.sleep(_MEASURE_S)
 
     async def prove(self) -> None:
@@ -187,7 +192,11 @@ class Asked:
         along = [i for i in moving if i not in ids]
         answer, before, after = await self._look_at([*ids, *along])
         self._compare(along, answer, before)
-        lag = lag_of(self._ages(along, answer)) if self._several else self._lag_of_late(answer)
+        lag = (
+            lag_of(self._ages(along, answer))
+            if self._several
+            else self._lag_of_late(answer.sent_ns)
+        )
         self._tell_age(lag)
         made: defaultdict[int, list[int]] = defaultdict(list)
         for symbol_id in ids:
@@ -249,9 +258,9 @@ class Asked:
             return witnesses.moving(pairs, now_ns(), at_most, self._lately.of)
         return witnesses.moving(pairs, now_ns(), at_most)
 
-    def _lag_of_late(self, answer: Answer) -> Lag:
+    def _lag_of_late(self, at_ns: int) -> Lag:
         """Return how old answers about single pairs have been of late, at most."""
-        late = [age for at, age in self._measured if answer.sent_ns - at <= _MEASURED_LIFE_NS]
+        late = [age for at, age in self._measured if at_ns - at <= _MEASURED_LIFE_NS]
         return lag_of(late, share=1.0)
 
     def _tell_age(self, lag: Lag) -> None:

@@ -15,7 +15,7 @@ from spreadcore import Instance
 
 from scan.audit.kit import Desk, S, Side, auditing, config_for
 from scan.feeds.kit import messages, run, until
-from spreadscan.audit.evidence import Answer, Lag
+from spreadscan.audit import questions
 from spreadscan.audit.questions import Asked
 from spreadscan.clock import now_ns
 from spreadscan.config import VenueSettings
@@ -261,8 +261,41 @@ def test_ages_that_were_measured_lately_count_and_the_oldest_of_them(
     asked = Asked(source, nothing, nothing, 1.0)  # type: ignore[arg-type]
     sent_ns = 1_000 * S
     asked._measured += [(sent_ns - age_s * S, age) for age in (0, 0, oldest, 0, 0, 0)]
-    lag = asked._lag_of_late(Answer(sent_ns, 0, {}, Lag(None)))
+    lag = asked._lag_of_late(sent_ns)
     assert (known and oldest is not None, known and oldest is None) == (lag.ns == 0, lag.bad)
+
+
+@pytest.mark.parametrize(("old", "soon"), [(1, 7), (99, 10)])
+def test_an_age_that_is_too_old_is_measured_again_soon(
+    monkeypatch: pytest.MonkeyPatch, old: int, soon: int
+) -> None:
+    """One that was our own fault is soon forgotten; a page that is old is not pressed for it."""
+    sleep = asyncio.sleep
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    async def measure(ids: Sequence[int]) -> None:
+        n = waits.count(questions._REPEAT_S)
+        asked._measured.append((now_ns(), 60 * S if n < old else 0))
+
+    async def main() -> None:
+        task = asyncio.create_task(asked.measure())
+        while questions._MEASURE_S not in waits:
+            await sleep(0)
+        task.cancel()
+
+    judge = SimpleNamespace(is_too_old=lambda lag: lag.bad or (lag.ns or 0) > 5 * S)
+    nothing = SimpleNamespace()
+    asked = Asked(SimpleNamespace(judge=judge), nothing, nothing, 1.0)  # type: ignore[arg-type]
+    monkeypatch.setattr(asked, "_moving", lambda n: [3])
+    monkeypatch.setattr(asked, "_measure", measure)
+    monkeypatch.setattr(asked, "_repeat", lambda ids: sleep(0))
+    monkeypatch.setattr(questions.asyncio, "sleep", wait)
+    run(main())
+    assert soon == waits.count(questions._REPEAT_S)
 
 
 def test_a_question_about_a_halted_pair_is_answered_by_what_is_known(instance: Instance) -> None:
