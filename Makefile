@@ -10,7 +10,7 @@ SOURCES := $(wildcard $(foreach end,pyx pxd h,src/spreadcore/*.$(end) src/spread
 
 .PHONY: demo test soak fuzz lint format bench docs clean
 
-demo: .make/dev
+demo: .make/run
 	$(BIN)/spreadscan demo --seconds $(SECONDS) $(ARGS)
 
 # bad days are mostly waited for, the long ones first; what looks at time or at two processors alone
@@ -52,11 +52,20 @@ clean:
 	find src/spreadcore -name '*.so' -delete
 
 .make/venv: pyproject.toml
-	@echo "setting up $(VENV) and building the extensions: about a minute, once"
+	@echo "setting up $(VENV)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check 'pip>=25.1'
 	mkdir -p .make && touch $@
 
-.make/dev: .make/venv setup.py $(SOURCES)
-	$(BIN)/pip install -q --disable-pip-version-check --group dev -e .
+# what the program needs to run; two extensions are compiled at a time
+.make/run: .make/venv setup.py $(SOURCES)
+	$(BIN)/pip install --disable-pip-version-check --group build
+	@echo "compiling the extensions: the longest part, about a minute of two processors, once"
+	$(BIN)/python setup.py -q build_ext --inplace
+	SPREADCORE_BUILT=1 $(BIN)/pip install --disable-pip-version-check --no-build-isolation -e .
+	touch $@
+
+# and what tests, benches and checks need beyond that: 800 MB
+.make/dev: .make/run
+	$(BIN)/pip install -q --disable-pip-version-check --group dev
 	touch $@

@@ -26,8 +26,6 @@ from typing import Any
 
 import pytest
 
-from rows import ROOT
-
 SECONDS = 20
 PREPARE_S, END_S = 150.0, 15.0
 BARE = "import sys, aiohttp, uvloop, numpy; print(flush=True); sys.stdin.read()"
@@ -72,9 +70,6 @@ def _demo(
     folder: Path, instance: str, env: dict[str, str], seconds: int, rate: int, layout: str
 ) -> Any:
     """Run the demo and return the last line of its output, read."""
-    (folder / "config").mkdir()
-    settings = (ROOT / "config" / "demo.toml").read_text()
-    (folder / "config" / "demo.toml").write_text(settings)
     command = [sys.executable, "-m", "spreadscan", "demo", "--json", "--seconds", str(seconds)]
     command += ["--rate", str(rate), "--layout", layout, "--set", f"instance={instance}"]
     child = subprocess.Popen(

@@ -1,6 +1,6 @@
 """Settings: one frozen tree, read from TOML, environment and command line.
 
-Order, later wins: defaults below (config/default.toml says the same, with every unit) < files
+Order, later wins: defaults below (defaults/default.toml says the same, with every unit) < files
 given < SPREAD_<SECTION>_<KEY> in the environment < command-line flags. Unknown keys are refused
 with the nearest name. Every value remembers where it came from (`spreadscan config show`).
 """
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from spreadscan.catalogue import Catalogue, Direction, built_in
+from spreadscan.defaults import IDENTITY
 from spreadscan.environment import SETTINGS_PREFIX
 from spreadscan.errors import ConfigError
 from spreadscan.types import QUOTES
@@ -279,9 +280,23 @@ def load(
             _merge(tree, layer, f"environment {name}", origins, is_text=True)
     for key, value in (flags or {}).items():
         _merge(tree, _nest(key, value), "command line", origins, is_text=True)
+    if "paths.identity" not in origins:
+        _take_identity(tree, files, origins)
     config = msgspec.convert(tree, Config)  # every value was held to its type when merged
     _check(config, origins)
     return Loaded(config, origins)
+
+
+def _take_identity(
+    tree: dict[str, Any], files: Sequence[str | Path], origins: dict[str, str]
+) -> None:
+    """Take the file of confirmed identities that lies beside the first config that has one."""
+    for file in files:
+        path = Path(file).with_name(IDENTITY)
+        if path.exists():
+            layer = {"paths": {"identity": str(path)}}
+            _merge(tree, layer, f"beside {file}", origins)
+            return
 
 
 def urls_of(given: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from spreadcore.region import exists, unlink
 
 from e2e import bad_day
 from spreadscan.config import load as load_settings
+from spreadscan.defaults import default_file
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import write_set
 from spreadscan.lists import load
@@ -224,7 +225,7 @@ def scanner(tmp_path: Path, discovered: Path) -> Iterator[Callable[..., Scanner]
                 "--instance",
                 name,
                 "-c",
-                str(ROOT / "config" / "demo.toml"),
+                str(default_file("demo.toml")),
                 "-c",
                 str(sim.config),
                 "--layout",

@@ -10,10 +10,11 @@ import pytest
 from spreadcore import Instance
 from spreadcore.region import create, exists, unlink
 
-from e2e.conftest import ROOT, Scanner, Simulators, adopt, spreadscan, until
+from e2e.conftest import Scanner, Simulators, adopt, spreadscan, until
 from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from known import TWELVE as DIRECTIONS
 from spreadscan.app.build import WRITABLE
+from spreadscan.defaults import default_file
 from spreadscan.lists import FORMAT, load
 
 pytestmark = pytest.mark.e2e
@@ -60,7 +61,7 @@ def test_config_show_tells_where_a_value_comes_from(folder: Path) -> None:
         "show",
         "--json",
         "-c",
-        str(ROOT / "config" / "demo.toml"),
+        str(default_file("demo.toml")),
         "--set",
         "engine.spin_us=-1",
         cwd=folder,

@@ -1,13 +1,12 @@
 """The demo as a user starts it, for its JSON: the shape is a promise."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 from spreadcore.region import exists
 
-from e2e.conftest import ROOT, spreadscan
+from e2e.conftest import spreadscan
 from e2e.oracle import event_rows
 from known import EIGHT as SOURCES
 from spreadscan.cli.demo import _say
@@ -16,8 +15,6 @@ pytestmark = pytest.mark.e2e
 
 
 def test_demo_json(tmp_path: Path) -> None:
-    (tmp_path / "config").mkdir()
-    shutil.copy(ROOT / "config" / "demo.toml", tmp_path / "config")
     done = spreadscan("demo", "--seconds", "20", "--json", cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])

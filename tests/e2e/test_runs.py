@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from spreadcore.region import exists, unlink
 
+from spreadscan.defaults import default_file
 from spreadscan.disk.format import simulated_of
 
-from .conftest import ROOT, Simulators, adopt, spreadscan
+from .conftest import Simulators, adopt, spreadscan
 
 
 def ran(folder: Path, sim: Simulators, name: str, seconds: float) -> dict[str, Any]:
     done = spreadscan(
-        "run", "--no-discover", "--instance", name, "-c", str(ROOT / "config" / "demo.toml"),
+        "run", "--no-discover", "--instance", name, "-c", str(default_file("demo.toml")),
         "-c", str(sim.config), "--set", 'paths.data="data"', "--set", 'paths.generated="generated"',
         "--seconds", str(seconds), "--json", cwd=folder,
     )  # fmt: skip

@@ -23,6 +23,7 @@ from spreadscan.app.fees import direction_fees_bps
 from spreadscan.catalogue import built_in
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, load
+from spreadscan.defaults import default_file
 from spreadscan.discovery.ids import assign_edges
 from spreadscan.discovery.normalise import direction_pairs
 from spreadscan.discovery.write import write_set
@@ -58,7 +59,7 @@ SOCKETS = {
 }  # fmt: skip
 
 
-DEMO = Path(__file__).parents[2] / "config" / "demo.toml"
+DEMO = default_file("demo.toml")
 # beside the twelve: every perpetual against every other
 CLASS = {"directions.perpetual->perpetual.threshold_bps": 10.0}
 

@@ -14,6 +14,7 @@ LEVELS = {
     "spreadscan.catalogue": 0,
     "spreadscan.clock": 0,
     "spreadscan.environment": 0,
+    "spreadscan.defaults": 0,
     "spreadscan.config": 0,
     "spreadscan.logs": 0,
     "spreadscan.lists": 0,
@@ -41,8 +42,8 @@ LEVELS = {
 ONLY_UP_TO = {"spreadscan.sim": 2}
 # the facts of level 0 lean on each other in this order only
 FACTS = [
-    "errors", "types", "catalogue", "clock", "locks", "logs", "environment", "config", "lists",
-    "reload",
+    "errors", "types", "catalogue", "clock", "locks", "logs", "environment", "defaults", "config",
+    "lists", "reload",
 ]  # fmt: skip
 
 

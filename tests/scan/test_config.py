@@ -20,9 +20,10 @@ from spreadscan.config import (
     flat,
     load,
 )
+from spreadscan.defaults import commented, default_file
 from spreadscan.errors import ConfigError
 
-DEFAULT_TOML = Path(__file__).parents[2] / "config" / "default.toml"
+DEFAULT_TOML = default_file("default.toml")
 
 
 @pytest.fixture
@@ -91,6 +92,29 @@ def test_every_key_of_default_toml_says_what_it_is() -> None:
         if re.match(r"\w+ = ", line) and "# " not in line and not told:
             undocumented.append(line)
     assert [] == undocumented
+
+
+def test_the_file_to_start_from_changes_nothing_and_has_every_key(toml: Callable[..., str]) -> None:
+    text = commented()
+    assert Config() == load([toml(text)], environ={}).config
+    tree = tomllib.loads(DEFAULT_TOML.read_text("utf-8"))
+    for key in keys_of(tree):
+        assert re.search(rf"^(# {key.rpartition('.')[2]} = |\[{key}\]$)", text, re.MULTILINE), key
+
+
+def test_confirmed_identities_lie_beside_the_config(tmp_path: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir()
+        (folder / "a.toml").write_text("")
+    files = [other / "a.toml", own / "a.toml"]
+    assert "config/identity.toml" == load(files, environ={}).config.paths.identity
+    (own / "identity.toml").write_text("")
+    loaded = load(files, environ={})
+    assert str(own / "identity.toml") == loaded.config.paths.identity
+    assert f"beside {own / 'a.toml'}" == loaded.origins["paths.identity"]
+    told = load(files, {"paths.identity": "mine.toml"}, environ={})
+    assert "mine.toml" == told.config.paths.identity
 
 
 def test_the_demo_config_is_valid_and_short_lived() -> None:

@@ -10,7 +10,7 @@ import click
 from spreadscan.app.demo import Demo
 from spreadscan.cli.options import EXIT_DEGRADED, loaded, print_json
 from spreadscan.cli.screen import say
-from spreadscan.errors import ConfigError
+from spreadscan.defaults import default_file
 
 
 @click.command()
@@ -37,7 +37,7 @@ from spreadscan.errors import ConfigError
     "files",
     multiple=True,
     metavar="FILE",
-    help="TOML config, instead of config/demo.toml. May be repeated.",
+    help="TOML config, instead of the demo's own. May be repeated.",
 )
 @click.option(
     "--set",
@@ -66,7 +66,7 @@ def demo(
     """
     from spreadscan.cli.table import LiveTable
 
-    files = files or (_demo_toml(),)
+    files = files or (str(default_file("demo.toml")),)
     settings = (*_apart(folder), *settings)
     config = loaded(files, settings, None).config
     run = Demo(config, files, settings)
@@ -104,13 +104,6 @@ def _apart(folder: str) -> tuple[str, ...]:
         'instance="demo"',
         *(f"paths.{name}={json.dumps(place)}" for name, place in places.items()),
     )
-
-
-def _demo_toml() -> str:
-    path = Path("config/demo.toml")
-    if not path.exists():
-        raise ConfigError(f"{path}: no such file here, expected to run in the project's folder")
-    return str(path)
 
 
 def _say(summary: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
-"""`spreadscan init` and `spreadscan config show`."""
+"""`spreadscan init`, `spreadscan config init` and `spreadscan config show`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,9 @@ from spreadscan.app.fees import taker_fee
 from spreadscan.cli.options import config_options, loaded, print_json, read_config
 from spreadscan.cli.screen import say
 from spreadscan.config import Config, flat
+from spreadscan.defaults import IDENTITY, commented, default_file
+from spreadscan.disk.whole import replace
+from spreadscan.errors import ConfigError
 from spreadscan.venues import VENUES
 
 _FEES = "fees for orders by API"
@@ -47,7 +51,30 @@ def _addresses(config: Config, source: str) -> dict[str, dict[str, Any]]:
 
 @click.group()
 def config() -> None:
-    """Look at the settings."""
+    """Look at the settings, or begin a file of your own."""
+
+
+@config.command("init")
+@click.argument("file", default="config/spreadscan.toml")
+def config_init(file: str) -> None:
+    """Write a file to start from: every setting with its default, as a comment.
+
+    FILE is config/spreadscan.toml, if none is named; identity.toml comes beside it. Files that are
+    there already are left alone.
+    """
+    path = Path(file)
+    identity = path.with_name(IDENTITY)
+    if path.exists():
+        raise ConfigError(f"{path}: is there already, expected a new file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, commented().encode())
+        if not identity.exists():
+            replace(identity, default_file(IDENTITY).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}, expected a folder to write to") from None
+    say(f"{path}: written, every line of it a comment; give it with -c {path}")
+    say(f"{identity}: what you confirm of single pairs")
 
 
 @config.command("show")

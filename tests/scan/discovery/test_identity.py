@@ -14,6 +14,7 @@ from known import EIGHT, TWELVE
 from scan.discovery.kit import config_for, instrument, run, simulated, with_listings
 from spreadscan.catalogue import built_in
 from spreadscan.cli.discover import echo_result
+from spreadscan.defaults import default_file
 from spreadscan.discovery import Result, discover
 from spreadscan.discovery.confirmed import Confirmed, read_confirmed
 from spreadscan.discovery.identity import AGREE, leading, strangers
@@ -140,7 +141,7 @@ def test_the_file_is_read_and_none_is_no_exceptions(tmp_path: Path) -> None:
 
 
 def test_the_file_of_the_house_holds_no_exception_yet() -> None:
-    path = Path(__file__).parents[3] / "config" / "identity.toml"
+    path = default_file("identity.toml")
     assert path.is_file()
     assert Confirmed() == read_confirmed(path, built_in())
 
