@@ -52,7 +52,7 @@ class InUse(NamedTuple):
 
 
 class ListsInUse(msgspec.Struct, frozen=True, kw_only=True):
-    """The set that everyone was asked to take last."""
+    """The set that everyone was asked to take last. listed: pairs proven to quote, by source."""
 
     generation: int
     written: str
@@ -61,6 +61,13 @@ class ListsInUse(msgspec.Struct, frozen=True, kw_only=True):
     retired_unix_s: dict[int, int]
     edges: tuple[Edge, ...] = ()
     origin: Origin | None = None
+    listed: dict[str, int] = {}
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    """As much of ListsInUse as says how many pairs sources have: the rest is passed over."""
+
+    listed: dict[str, int] = {}
 
 
 class Announced(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +171,10 @@ def leave_lists(instance: Instance, lists: Lists) -> None:
         retired_unix_s=lists.retired_unix_s,
         edges=lists.edges,
         origin=lists.origin,
+        listed={
+            name: sum(row.state == "valid" for row in source.symbols)
+            for name, source in lists.sources.items()
+        },
     )
     _replace(Path(instance.directory, _LISTS), msgspec.json.encode(kept))
 
@@ -173,6 +184,15 @@ def lists_in_use(instance: Instance) -> ListsInUse | None:
     with suppress(OSError, msgspec.DecodeError):
         return msgspec.json.decode(Path(instance.directory, _LISTS).read_bytes(), type=ListsInUse)
     return None
+
+
+def listed_in_use(instance: Instance) -> dict[str, int]:
+    """Return by source how many pairs of its list were proven to quote; nothing: not known."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(
+            Path(instance.directory, _LISTS).read_bytes(), type=_Listed
+        ).listed
+    return {}
 
 
 def leave_maintenance(instance: Instance, announced: Sequence[Announced]) -> None:
