@@ -123,7 +123,10 @@ def _within_s(alone: Alone) -> float:
 
 
 def _lease(instance: Instance, role: str, alone: Alone) -> Lease:
-    return instance.lease(role, _within_s(alone))
+    """Take the lease of a role and its slot, so that nothing there speaks of a predecessor."""
+    lease = instance.lease(role, _within_s(alone))
+    instance.health.start(instance.health.role(role), now_ns())
+    return lease
 
 
 def _source(source: str, config: Config, lists: Lists, alone: Alone) -> None:

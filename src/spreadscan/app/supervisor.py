@@ -11,11 +11,13 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from spreadscan.app import build, processes
 from spreadscan.app.asking import ask_for_newest
+from spreadscan.app.hung import Heartbeats
 from spreadscan.app.rediscovery import Rediscovery
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
@@ -46,6 +48,7 @@ class _Worker:
     started_ns: int = 0
     again_at_ns: int = 0  # when to start it (again); 0 = running or given up
     given_up: bool = False
+    killed: bool = False  # since it hung; its end is yet to come
 
 
 class Supervisor:
@@ -74,6 +77,7 @@ class Supervisor:
         self._reload = Reload(config, lists, self._instance)
         self._health = self._instance.health
         self._role = self._health.role("supervisor")
+        self._heartbeats = Heartbeats(self._health)
         self._workers: list[_Worker] = []
         self._plan_workers()
         every_h = config.discovery.reload_h if discover else 0.0
@@ -151,7 +155,7 @@ class Supervisor:
 
         worker.pid = self._fork(main, follows=worker.role in ("tracker", "single"))
         worker.pidfd = os.pidfd_open(worker.pid)
-        worker.started_ns, worker.again_at_ns = now_ns(), 0
+        worker.started_ns, worker.again_at_ns, worker.killed = now_ns(), 0, False
         log.info("worker started", extra=facts(role=worker.role, worker_pid=worker.pid))
 
     def _fork(self, main: Callable[[], int], *, follows: bool = False) -> int:
@@ -197,7 +201,8 @@ class Supervisor:
         """Wait until the tracker has recovered: only then may the engine signal."""
         role = self._health.role("tracker")
         deadline = now_ns() + int(_READY_WITHIN_S * 1e9)
-        while now_ns() < deadline and not self._stopping:
+        while (now := now_ns()) < deadline and not self._stopping:
+            self._health.beat(self._role, now, "starting")
             info = self._health.info(role)
             if info["pid"] == worker.pid and info["state"] == "running":
                 return
@@ -216,11 +221,14 @@ class Supervisor:
                 return
             degraded = any(w.pid == 0 for w in self._workers)
             self._health.beat(self._role, now, "degraded" if degraded else "running")
+            self._heartbeats.look(now, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
+            self._kill_hung(now)
             self._take_lists()
             self._rediscovery.start_when_due()
             for worker in self._workers:
                 if worker.again_at_ns and now >= worker.again_at_ns:
-                    self._health.restarted(self._role_number(worker))
+                    for role in self._role_numbers(worker):
+                        self._health.restarted(role)
                     self._start(worker)
             poll = select.poll()
             poll.register(wake_fd, select.POLLIN)
@@ -234,6 +242,21 @@ class Supervisor:
                     self._ended(by_fd[fd])
                 elif fd == self._rediscovery.pidfd and self._rediscovery.ended():
                     self._ask_for_newest()
+
+    def _kill_hung(self, now: int) -> None:
+        """Kill workers whose process lives without a beat; how they end is noticed as ever."""
+        for worker in self._workers:
+            if not worker.pid or worker.killed:
+                continue
+            roles = self._role_numbers(worker)
+            silent_s = self._heartbeats.hung_s(worker.pid, roles, worker.started_ns, now)
+            if silent_s is not None:
+                log.error(
+                    "worker hangs, killed",
+                    extra=facts(role=worker.role, silent_s=round(silent_s, 1)),
+                )
+                worker.killed = True
+                os.kill(worker.pid, signal.SIGKILL)
 
     def _ask_for_newest(self) -> None:
         try:
@@ -280,9 +303,12 @@ class Supervisor:
         worker.pid, worker.pidfd = 0, -1
         return os.waitstatus_to_exitcode(status)
 
-    def _role_number(self, worker: _Worker) -> int:
-        name = "engine" if worker.role == "single" else worker.role
-        return health_slot(self._health, self._config, name)
+    def _role_numbers(self, worker: _Worker) -> list[int]:
+        """Return the health slots that a worker writes."""
+        names = [worker.role]
+        if worker.role == "single":
+            names = [*build.roles_of(self._config, self._reload.lists, "processes")]
+        return [health_slot(self._health, self._config, name) for name in names]
 
     # -- stopping
 
