@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from spreadcore import Instance
-from spreadcore.errors import CoreError, LeaseHeld
+from spreadcore.errors import CoreError, LayoutMismatch, LeaseHeld, RegionMissing, RegionRefused
 from spreadcore.lease import TRY_FOR_S, Lease
 
 from spreadscan import tracker as tracker_room
@@ -30,6 +30,9 @@ from spreadscan.workers.source import SourceWorker
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_HELD = 75  # of a worker whose lease another one holds, who may be about to end
+# what only a human can mend: trying again gives the same answer
+_FINAL = (ConfigError, Halt, LayoutMismatch, RegionMissing, RegionRefused)
 _PR_SET_PDEATHSIG = 1
 
 Stop = Callable[[], bool]
@@ -64,8 +67,9 @@ def run_role(
     """Run a role in this process until it is told to stop; return the exit code.
 
     Logs to its own file. Errors that a user can cause are one log line, not a traceback. What
-    only a human can mend ends with EXIT_USAGE and goes to stderr too. alone: where settings come
-    from, for a role without a supervisor: it holds its folder itself, and all errors go to stderr.
+    only a human can mend ends with EXIT_USAGE and goes to stderr too; a lease that is held ends
+    with EXIT_HELD. alone: where settings come from, for a role without a supervisor: it holds its
+    folder itself, all errors go to stderr, and a held lease is final: nobody would try again.
     """
     logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
     try:
@@ -74,11 +78,12 @@ def run_role(
         log.info("stopped", extra=facts(role=role))
         return EXIT_OK
     except (SpreadError, CoreError) as error:
-        for_good = isinstance(error, (ConfigError, Halt, LeaseHeld))
+        held = isinstance(error, LeaseHeld)
+        for_good = isinstance(error, _FINAL) or (held and alone is not None)
         log.error("ended", extra=facts(role=role, for_good=for_good, error=str(error)))
         if alone is not None or for_good:
             print(f"spreadscan: {error}", file=sys.stderr)
-        return EXIT_USAGE if for_good else EXIT_FAILED
+        return EXIT_USAGE if for_good else EXIT_HELD if held else EXIT_FAILED
     finally:
         logging_.stop()
 

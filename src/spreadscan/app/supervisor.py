@@ -36,6 +36,8 @@ _BEAT_MS = 250
 _STOP_WITHIN_S = 4.0
 _STEADY_NS = 60_000_000_000  # a worker that lived this long starts its back-off anew
 _READY_WITHIN_S = 30.0
+_BACKOFF_S = 0.5, 30.0  # before a restart: at first, and at most
+_HELD_FOR_S = 60.0  # a lease that is held for longer is not that of somebody who is ending
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class _Worker:
     pidfd: int = -1
     started_ns: int = 0
     again_at_ns: int = 0  # when to start it (again); 0 = running or given up
+    held_since_ns: int = 0  # since when another one holds its lease; 0 = none was seen to
     given_up: bool = False
     killed: bool = False  # since it hung; its end is yet to come
 
@@ -94,7 +97,8 @@ class Supervisor:
     def run(self, seconds: float | None = None, on_ready: Callable[[], None] | None = None) -> int:
         """Start everything and watch it; return the exit code.
 
-        3: a worker was given up, or the lists in use lack a source's answer.
+        3: a worker was given up, or the lists in use lack a source's answer. 2: one was without
+        which nothing is found or followed; that ends the run.
         """
         lease = self._instance.lease("supervisor")
         self._close_lease = lease.close
@@ -129,9 +133,18 @@ class Supervisor:
             os.close(wake_write)
             self._health.beat(self._role, now_ns(), "off")
             lease.close()
+        if self._is_useless():
+            return processes.EXIT_USAGE
         given_up = any(w.given_up for w in self._workers)
         failed = any(source in self._reload.lists.failed for source in self._config.sources)
         return 3 if given_up or failed else 0
+
+    def _is_useless(self) -> bool:
+        """Return whether what is given up leaves nothing to run for."""
+        given_up = {worker.role for worker in self._workers if worker.given_up}
+        return bool(given_up & {"tracker", "engine", "single"}) or (
+            bool(given_up) and len(given_up) == len(self._workers)
+        )
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._stopping = True
@@ -143,7 +156,7 @@ class Supervisor:
         roles = build.roles_of(self._config, self._reload.lists, self._layout)
         known = {worker.role for worker in self._workers}
         self._workers += [
-            _Worker(role, processors, Backoff(0.5, 30.0))
+            _Worker(role, processors, Backoff(*_BACKOFF_S))
             for role, processors in roles.items()
             if role not in known
         ]
@@ -166,15 +179,18 @@ class Supervisor:
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
+        # our handlers note a signal for the supervisor: until the worker has its own, a SIGTERM
+        # would be lost, and a worker whose parent died meanwhile live on
+        numbers = {signal.SIGTERM, signal.SIGINT}
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
                 signal.set_wakeup_fd(-1)
-                # our handlers note a signal for the supervisor: until the worker has its own, a
-                # SIGTERM would be lost, and a worker whose parent died meanwhile live on
-                for number in (signal.SIGTERM, signal.SIGINT):
+                for number in numbers:
                     signal.signal(number, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
                 processes.die_with_parent(parent)
                 self._close_lease()  # else it would be held for as long as its children live
                 self._close_pidfds()
@@ -187,6 +203,7 @@ class Supervisor:
             finally:
                 logging.shutdown()
                 os._exit(code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
         return pid
 
     def _close_pidfds(self) -> None:
@@ -217,7 +234,7 @@ class Supervisor:
     def _watch(self, wake_fd: int, end_ns: int | None) -> None:
         while not (self._stopping or self._instance.control.stop):
             now = now_ns()
-            if end_ns is not None and now >= end_ns:
+            if self._is_useless() or (end_ns is not None and now >= end_ns):
                 return
             degraded = any(w.pid == 0 for w in self._workers)
             self._health.beat(self._role, now, "degraded" if degraded else "running")
@@ -279,23 +296,28 @@ class Supervisor:
     def _ended(self, worker: _Worker) -> None:
         """A worker is gone: plan its next start, or give it up where only a human helps."""
         code = self._reap(worker)
+        now, log_file = now_ns(), f"{self._config.paths.logs}/{worker.role}.log"
+        held = code == processes.EXIT_HELD
+        worker.held_since_ns = (worker.held_since_ns or worker.started_ns) if held else 0
         if code == processes.EXIT_USAGE:
-            worker.given_up = True
-            log.error("worker given up", extra=facts(role=worker.role, exit_code=code))
-            print(
-                f"spreadscan: {worker.role} is given up until somebody mends it; "
-                f"see {self._config.paths.logs}/{worker.role}.log",
-                file=sys.stderr,
+            self._give_up(worker, code, f"only a human can mend it; see {log_file}")
+        elif held and now - worker.held_since_ns > _HELD_FOR_S * 1e9:
+            why = f"another process has held its lease for {_HELD_FOR_S:g} s; see {log_file}"
+            self._give_up(worker, code, why)
+        else:
+            if now - worker.started_ns > _STEADY_NS:
+                worker.backoff.reset()
+            wait_s = worker.backoff.next_s()
+            worker.again_at_ns = now + int(wait_s * 1e9)
+            log.warning(
+                "worker died",
+                extra=facts(role=worker.role, exit_code=code, restart_s=round(wait_s, 2)),
             )
-            return
-        if now_ns() - worker.started_ns > _STEADY_NS:
-            worker.backoff.reset()
-        wait_s = worker.backoff.next_s()
-        worker.again_at_ns = now_ns() + int(wait_s * 1e9)
-        log.warning(
-            "worker died",
-            extra=facts(role=worker.role, exit_code=code, restart_s=round(wait_s, 2)),
-        )
+
+    def _give_up(self, worker: _Worker, code: int, why: str) -> None:
+        worker.given_up = True
+        log.error("worker given up", extra=facts(role=worker.role, exit_code=code))
+        print(f"spreadscan: {worker.role} is given up: {why}", file=sys.stderr)
 
     def _reap(self, worker: _Worker) -> int:
         _, status = os.waitpid(worker.pid, 0)

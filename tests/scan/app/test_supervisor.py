@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from spreadcore import Instance
 
 from conftest import Children
 from spreadscan.app import build, hung, processes
+from spreadscan.app import supervisor as module
 from spreadscan.app.hung import Heartbeats
 from spreadscan.app.supervisor import Supervisor
 from spreadscan.clock import now_ns
@@ -42,7 +44,10 @@ def beats(instance: Instance, role: str) -> int:
 
 
 class Family:
-    """A supervisor in a child, over workers by role; patches: constants of modules."""
+    """A supervisor in a child, over workers by role, None for the real one.
+
+    patches: constants of modules.
+    """
 
     def __init__(self, children: Children, instance: Instance, folder: Path) -> None:
         self._children = children
@@ -51,16 +56,22 @@ class Family:
         self.health = instance.health
         self.pid = 0
 
-    def start(self, workers: dict[str, Worker], *patches: tuple[Any, str, Any]) -> None:
+    def start(self, workers: dict[str, Worker | None], *patches: tuple[Any, str, Any]) -> None:
         self.pid = self._children.start("supervisor", self._main, workers, patches)
 
-    def _main(self, workers: dict[str, Worker], patches: list[tuple[Any, str, Any]]) -> int:
+    def _main(self, workers: dict[str, Worker | None], patches: list[tuple[Any, str, Any]]) -> int:
         for owner, name, value in patches:
             setattr(owner, name, value)
         writable = ("health", "control")
         name = self.instance.name
         build.roles_of = lambda *_: dict.fromkeys(workers, ())
-        processes.run_role = lambda role, *_: workers[role](Instance(name, writable), role)
+        real = processes.run_role
+
+        def run_role(role: str, config: Config, lists: Lists) -> int:
+            own = workers[role]
+            return own(Instance(name, writable), role) if own else real(role, config, lists)
+
+        processes.run_role = run_role  # type: ignore[assignment]
         paths = Paths(**{key: str(self._folder / key) for key in ("data", "generated", "logs")})
         config = Config(instance=name, paths=paths, audit=Audit(enabled=False))
         folder = FolderLock(config.paths.data, TRACKER, name)
@@ -93,16 +104,31 @@ class Family:
         rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [row for row in rows if row["message"] == message]
 
+    def kill(self) -> None:
+        """Leave nobody behind, stopped ones neither, however the test ended."""
+        ours = Path("/proc/self/cmdline").read_bytes()  # forked, so that of every one of them
+        for pid in (self.pid, *(line["worker_pid"] for line in self.told("worker started"))):
+            with suppress(OSError):
+                if pid and Path(f"/proc/{pid}/cmdline").read_bytes() == ours:
+                    os.kill(pid, signal.SIGKILL)
+
     def end(self) -> int:
         """Stop it as a user does; its exit code."""
         os.kill(self.pid, signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end; its exit code."""
         return int(self._children.results(10.0)["supervisor"])
 
 
 @pytest.fixture
-def family(children: Children, make_instance: Callable[..., Instance], tmp_path: Path) -> Family:
-    instance = make_instance(n_sources=8, n_symbols=64, n_edges=768)
-    return Family(children, instance, tmp_path)
+def family(
+    children: Children, make_instance: Callable[..., Instance], tmp_path: Path
+) -> Iterator[Family]:
+    made = Family(children, make_instance(n_sources=8, n_symbols=64, n_edges=768), tmp_path)
+    yield made
+    made.kill()
 
 
 QUICK = (hung, "HUNG_S", 1.0), (hung, "STARTING_S", 1.5), (hung, "_HELD_UP_NS", S)
@@ -189,3 +215,132 @@ def test_a_suspended_machine_is_told_by_its_two_clocks(
     heartbeats.look(now, mono)
     told = [(r.message, r.facts["seconds"]) for r in caplog.records]  # type: ignore[attr-defined]
     assert [("machine was suspended", 600.0), ("supervisor was held up", 5.0)] == told
+
+
+# -- what dies is tried again, ever less often; what is final is not
+
+
+def dies(instance: Instance, role: str) -> int:
+    return 1
+
+
+def mends_nothing(instance: Instance, role: str) -> int:
+    return processes.EXIT_USAGE
+
+
+def test_restarts_grow_apart_up_to_a_cap(family: Family) -> None:
+    family.start({"tracker": beats, "audit": dies}, (module, "_BACKOFF_S", (0.05, 0.4)))
+    family.pid_of("tracker")
+    time.sleep(3.0)
+    waits_s = [line["restart_s"] for line in family.told("worker died")]
+    assert 0 == family.end()
+    assert max(waits_s[:2]) <= 0.1  # each is jittered, by up to a half
+    assert min(waits_s[4:]) >= 0.2
+    assert max(waits_s) <= 0.4
+    # the first second apart, 3 s hold some ten of the longest, and not hundreds of the first
+    assert 7 <= len(waits_s) <= 20
+
+
+def test_one_that_was_steady_is_restarted_at_once_again(family: Family) -> None:
+    def dies_late(instance: Instance, role: str) -> int:
+        time.sleep(0.3)
+        return 1
+
+    patches = (module, "_BACKOFF_S", (0.05, 5.0)), (module, "_STEADY_NS", S // 5)
+    family.start({"tracker": beats, "audit": dies_late}, *patches)
+    family.until(lambda: len(family.told("worker died")) >= 5, "five ends")
+    assert max(line["restart_s"] for line in family.told("worker died")) <= 0.05
+
+
+def test_what_only_a_human_can_mend_is_given_up_and_the_others_go_on(family: Family) -> None:
+    family.start({"tracker": beats, "audit": mends_nothing}, (module, "_BACKOFF_S", (0.01, 0.02)))
+    tracker = family.pid_of("tracker")
+    time.sleep(0.6)
+    (line,) = family.told("worker given up")
+    assert ("audit", 2) == (line["role"], line["exit_code"])
+    starts = [line["role"] for line in family.told("worker started")]
+    assert ["tracker", "audit"] == starts
+    assert tracker == family.pid_of("tracker")
+    assert "degraded" == family.info("supervisor")["state"]
+    assert 3 == family.end()
+
+
+@pytest.mark.parametrize("role", ["engine", "tracker"])
+def test_without_engine_or_tracker_there_is_nothing_to_run_for(family: Family, role: str) -> None:
+    family.start({role: mends_nothing, "audit": beats})
+    assert 2 == family.ended()
+    assert not family.instance.lease_held("audit")
+
+
+def test_a_refused_layout_ends_at_once(family: Family) -> None:
+    """Passing would be restarted for ever: it is the same at each try."""
+    with Path(family.instance.directory, "tracks").open("r+b") as file:
+        file.seek(8)  # layout_version, behind the magic
+        file.write(b"\xff\xff")
+    family.start({"tracker": None}, (module, "_BACKOFF_S", (0.01, 0.02)))
+    assert 2 == family.ended()
+    assert 1 == len(family.told("worker started"))
+
+
+def holds(name: str) -> None:
+    """Be a tracker of before that takes its time to end."""
+    lease = Instance(name).lease("tracker")
+    time.sleep(30)
+    lease.close()
+
+
+def predecessor(children: Children, instance: Instance) -> int:
+    pid = children.start("predecessor", holds, instance.name)
+    while not instance.lease_held("tracker"):
+        time.sleep(0.01)
+    return pid
+
+
+def test_a_lease_of_one_who_is_ending_is_waited_for(children: Children, family: Family) -> None:
+    pid = predecessor(children, family.instance)
+    patches = (build, "HANDOVER_S", 0.1), (module, "_BACKOFF_S", (0.05, 0.1))
+    family.start({"tracker": None}, *patches, (module, "_READY_WITHIN_S", 0.1))
+    family.until(lambda: len(family.told("worker died")) >= 3, "three tries")
+    assert {processes.EXIT_HELD} == {line["exit_code"] for line in family.told("worker died")}
+    children.kill_one(pid)
+    family.pid_of("tracker")
+    assert 0 == family.end()
+
+
+def test_but_not_for_ever(children: Children, family: Family) -> None:
+    pid = predecessor(children, family.instance)
+    patches = (build, "HANDOVER_S", 0.1), (module, "_BACKOFF_S", (0.05, 0.1))
+    began = time.monotonic()
+    family.start({"tracker": None}, *patches, (module, "_HELD_FOR_S", 1.0))
+    family.until(lambda: family.told("worker given up"), "that it is given up")
+    assert time.monotonic() - began >= 1.0
+    children.kill_one(pid)
+    assert 2 == family.ended()
+
+
+def test_a_child_that_outlives_its_supervisor_does_not_hold_its_lease(
+    family: Family, tmp_path: Path
+) -> None:
+    """Else a scanner could not be started anew before the last of them has ended."""
+
+    def stays(instance: Instance, role: str) -> int:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        health = instance.health
+        health.start(health.role(role), now_ns())
+        health.beat(health.role(role), now_ns())
+        time.sleep(30)
+        return 0
+
+    family.start({"engine": stays})
+    child = family.pid_of("engine")
+    try:
+        assert family.instance.lease_held("supervisor")
+        os.kill(family.pid, signal.SIGKILL)
+        family.until(
+            lambda: not family.instance.lease_held("supervisor"), "its lease to be free", 2.0
+        )
+        os.kill(child, 0)  # which still lives
+        # nor its lock of the data folder, which only the tracker shares
+        FolderLock(tmp_path / "data", TRACKER, "other").take(0.0)
+    finally:
+        os.kill(child, signal.SIGKILL)
