@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -29,11 +29,12 @@ from spreadscan.config import (
 )
 from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
-from spreadscan.lists import Edge, Lists, Origin
+from spreadscan.lists import Edge, Lists, Origin, n_proven
 
 _SETTINGS = "settings.toml"
 _LISTS = "lists.json"
 _MAINTENANCE = "maintenance.json"
+_LOST = "lost.json"
 _WORKERS = ("supervisor", "tracker", "engine", "audit")  # beside the sources
 
 
@@ -82,6 +83,14 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
     begin_ns: int
     end_ns: int
     what: str
+
+
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of which no prices come. since_ns: CLOCK_BOOTTIME."""
+
+    source: str
+    since_ns: int
+    why: str
 
 
 def held_roles(instance: Instance) -> list[str]:
@@ -171,10 +180,7 @@ def leave_lists(instance: Instance, lists: Lists) -> None:
         retired_unix_s=lists.retired_unix_s,
         edges=lists.edges,
         origin=lists.origin,
-        listed={
-            name: sum(row.state == "valid" for row in source.symbols)
-            for name, source in lists.sources.items()
-        },
+        listed={name: n_proven(lists, name) for name in lists.sources},
     )
     _replace(Path(instance.directory, _LISTS), msgspec.json.encode(kept))
 
@@ -205,6 +211,19 @@ def maintenance_announced(instance: Instance) -> list[Announced]:
     path = Path(instance.directory, _MAINTENANCE)
     with suppress(OSError, msgspec.DecodeError):
         return msgspec.json.decode(path.read_bytes(), type=list[Announced])
+    return []
+
+
+def leave_lost(instance: Instance, lost: Iterable[Lost]) -> None:
+    """Leave which sources are lost."""
+    _replace(Path(instance.directory, _LOST), msgspec.json.encode(list(lost)))
+
+
+def lost_sources(instance: Instance) -> list[Lost]:
+    """Return the sources that were lost when somebody looked last; nothing where nobody did."""
+    path = Path(instance.directory, _LOST)
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(path.read_bytes(), type=list[Lost])
     return []
 
 

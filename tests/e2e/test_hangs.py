@@ -1,5 +1,6 @@
 """Scenarios 6 and 16: workers that hang while their process lives, and what it costs: nothing."""
 
+import json
 import os
 import signal
 import time
@@ -65,6 +66,14 @@ def test_a_short_stop_is_survived_and_a_hang_is_over_within_15_s(
     assert {1} == {health.info(number)["restarts"] for number in numbers.values()}
     before = instance.ring.read
     until(lambda: instance.ring.read > before, "a signal after the restarts")
+    told = scan.folder / "logs" / "supervisor.log"
+
+    def states() -> list[str]:
+        rows = map(json.loads, told.read_text().splitlines())
+        return [row["state"] for row in rows if row["message"] == "scanner's state"]
+
+    until(lambda: states()[-1] == "running", "the supervisor to say so")
+    assert "hung" in states()
     assert scan.stop() == 0
 
     assert instance.ring.produced == instance.ring.read + instance.ring.queued

@@ -32,9 +32,7 @@ class State(NamedTuple):
 STATES: tuple[State, ...] = (
     State("off", _DEGRADED, "no role runs"),
     State("killed", _DEGRADED, "the kill switch is set: no signal leaves the engine"),
-    State(
-        "down", _DEGRADED, "the supervisor, the engine or the tracker does not run, or no source"
-    ),
+    State("down", _DEGRADED, "supervisor, engine or tracker does not run, or no direction is left"),
     State("hung", _DEGRADED, "one of these three runs, but has not beaten for 3 s"),
     State("full", _DEGRADED, "the tracker's disk refuses rows, or has less room than the reserve"),
     State("paused", _DEGRADED, "somebody paused it: no new signals"),
@@ -154,8 +152,12 @@ def _by_its_word(name: str, sources: Mapping[str, Any]) -> Finding:
 
 def _told(found: Mapping[str, Any]) -> list[Finding]:
     """Tell what no role's state says: pause and kill, discovery, what venues contradict."""
-    lists, audit = found["lists"], found["audit"]
+    lists, audit, directions = found["lists"], found["audit"], found["directions"]
     findings = []
+    if lost := directions["lost"]:
+        told = f"{directions['left']} of {directions['enabled']} directions left: "
+        told += ", ".join(f"{name} lost since {lost[name]['since'][:19]}Z" for name in lost)
+        findings.append(Finding("degraded" if directions["left"] else "down", told))
     if found["killed"]:
         findings.append(Finding("killed", "killed: no signals"))
     if found["paused"]:

@@ -17,6 +17,7 @@ from spreadcore.lease import TRY_FOR_S, Lease
 
 from spreadscan import tracker as tracker_room
 from spreadscan.app import build
+from spreadscan.app.losses import Losses
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import ConfigError, Halt, SpreadError
@@ -164,7 +165,7 @@ def _tracker(role: str, config: Config, lists: Lists, alone: Alone) -> None:
         folder.take(build.HANDOVER_S)
     try:
         tracker = build.make_tracker(config, lists, instance)
-        look = build.relisting(tracker, config, Reload(config, lists, instance))
+        look = _looks(tracker, config, Reload(config, lists, instance), instance)
         run_async(config, _track(tracker, StopFlag(instance), look))
     finally:
         folder.close()
@@ -183,6 +184,20 @@ def _audit(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     finally:
         folder.close()
     lease.close()
+
+
+def _looks(
+    tracker: tracker_room.Tracker, config: Config, reload: Reload, instance: Instance
+) -> Callable[[], None]:
+    """Return what a tracker does at every beat: take new lists, look for lost sources."""
+    take_newer = build.relisting(tracker, config, reload)
+    losses = Losses(instance, config, tracker.remark)
+
+    def look() -> None:
+        take_newer()
+        losses.look(reload.lists, now_ns())
+
+    return look
 
 
 async def _track(tracker: tracker_room.Tracker, stop: Stop, look: Callable[[], None]) -> None:
@@ -224,7 +239,7 @@ async def _single_main(
     tracker = build.make_tracker(config, reload.lists, instance)
     engine = build.EngineRunner(config, reload, instance)
     workers: list[Coroutine[Any, Any, None]] = [
-        tracker_room.run(tracker, stop_all, build.relisting(tracker, config, reload)),
+        tracker_room.run(tracker, stop_all, _looks(tracker, config, reload, instance)),
         asyncio.to_thread(engine.run, stop_all),
         *(source.run(stop_all) for source in sources),
     ]

@@ -19,6 +19,7 @@ from spreadscan.app import build, processes
 from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.hung import Heartbeats
 from spreadscan.app.rediscovery import Rediscovery
+from spreadscan.app.status import status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
@@ -37,6 +38,7 @@ _STOP_WITHIN_S = 4.0
 _STEADY_NS = 60_000_000_000  # a worker that lived this long starts its back-off anew
 _READY_WITHIN_S = 30.0
 _BACKOFF_S = 0.5, 30.0  # before a restart: at first, and at most
+_JUDGE_NS = 2_000_000_000  # between looks at the scanner's health
 _HELD_FOR_S = 60.0  # a lease that is held for longer is not that of somebody who is ending
 
 
@@ -91,6 +93,8 @@ class Supervisor:
             self._fork,
             lambda: outcome.last(config),
         )
+        self._judge_at_ns = 0
+        self._states = ["", ""]  # of the scanner: as told, and as of the last look
         self._close_lease: Callable[[], None] = lambda: None
         self._stopping = False
 
@@ -240,6 +244,7 @@ class Supervisor:
             self._health.beat(self._role, now, "degraded" if degraded else "running")
             self._heartbeats.look(now, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
             self._kill_hung(now)
+            self._tell_state(now)
             self._take_lists()
             self._rediscovery.start_when_due()
             for worker in self._workers:
@@ -259,6 +264,24 @@ class Supervisor:
                     self._ended(by_fd[fd])
                 elif fd == self._rediscovery.pidfd and self._rediscovery.ended():
                     self._ask_for_newest()
+
+    def _tell_state(self, now: int) -> None:
+        """Log the scanner's state once it is another one, at two looks in a row."""
+        if now < self._judge_at_ns:
+            return
+        self._judge_at_ns = now + _JUDGE_NS
+        try:
+            health = status(self._instance, self._config)["health"]
+        except Exception:  # whatever cannot be read, workers are looked after
+            health = {"state": "unknown", "exit_code": 1, "sentence": "unknown: see the traceback"}
+            if self._states[1] != "unknown":
+                log.exception("scanner's state not known")
+        told, before = self._states
+        self._states[1] = state = health["state"]
+        if state == before != told:
+            self._states[0] = state
+            tell = log.warning if health["exit_code"] else log.info
+            tell("scanner's state", extra=facts(state=state, was=told, why=health["sentence"]))
 
     def _kill_hung(self, now: int) -> None:
         """Kill workers whose process lives without a beat; how they end is noticed as ever."""

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 MINUTE_NS = 60_000_000_000
 _LINES_PER_MINUTE = 5
 _NAMED = 3  # of those told together
-_MUTE_S = 8.0  # less than any pair's limit, so that pairs are not told first
+_MUTE_S = 8.0  # less than any pair's limit
+_QUIET_S = 2.0  # of all pairs together: what is told of each waits for what comes of that
 _HEARD_LOOKS = 5  # with quotes, until it is not mute any more: a single one is no market
 _SILENCE_NEEDS = 10  # pairs: with fewer the silence of all means less, and takes longer to
 
@@ -31,6 +32,7 @@ class SourceLog:
     def __init__(self, source: str, silent_s: float) -> None:
         self.source = source
         self.mute = False
+        self.waits = False  # for whether it is mute
         self._silent_s = silent_s
         self._n_heard = -1
         self._heard_ns = 0
@@ -58,7 +60,9 @@ class SourceLog:
             self._n_heard, self._heard_ns = n_heard, now_ns
             self._looks += self.mute
         limit_s = max(_MUTE_S, self._silent_s * _SILENCE_NEEDS / max(1, n_pairs))
-        if now_ns - self._heard_ns > limit_s * 1e9:
+        silent_s = (now_ns - self._heard_ns) / 1e9
+        self.waits = silent_s > _QUIET_S and limit_s <= _MUTE_S
+        if silent_s > limit_s:
             self._looks = 0
             if not self.mute and n_pairs:
                 self._begin(n_pairs)
@@ -107,6 +111,8 @@ class Lines:
         if now_ns - self._from_ns >= MINUTE_NS:
             self._from_ns, self._left = now_ns, _LINES_PER_MINUTE
         self._waiting += rows
+        if self._log.waits:
+            return
         if len(self._waiting) <= self._left:
             for row in self._waiting:
                 log.log(self._level, self._one, extra=facts(source=self._log.source, **row))

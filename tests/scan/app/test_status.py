@@ -199,7 +199,7 @@ def test_status_says_why_a_source_is_left_alone(instance, config):
 def test_status_says_what_discovery_went_without(instance, config, tmp_path):
     failure = Failure(why="HTTP 503", list_written="2026-11-20T12:00:00.000000Z")
     roles = dict.fromkeys(roles_of(config), {"state": "running"})
-    good = {"roles": roles, "sources": {}, "audit": None, "paused": False, "killed": False}
+    good = status(instance, config) | {"roles": roles, "sources": {}, "audit": None}
 
     def healthy(found):
         return judge(found).exit_code == 0
