@@ -11,7 +11,7 @@ from spreadcore import Instance
 from spreadscan.app import build
 from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.attach import settings_of
-from spreadscan.app.status import healthy, late_roles, status
+from spreadscan.app.status import late_roles, status
 from spreadscan.cli.attach import attach
 from spreadscan.cli.options import (
     EXIT_DEGRADED,
@@ -36,7 +36,10 @@ def ctl() -> None:
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ctl_status(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
-    """Print how every role fares. Exit code 3 when one is not running, or a source is degraded.
+    """Print the scanner's state, and how every role fares. Exit code 3 where it is not healthy.
+
+    Healthy: every role runs and beats, every source has fresh pairs, the disk has room, nobody has
+    paused or killed it, and nothing else is known to be wrong (docs/operations.md, States).
 
     The audit asks the venues whether quotes still stand. Of those audited, agreed: as at their
     venue, or heard while it was asked; not judged: nothing can be said; accused: one answer
@@ -57,7 +60,7 @@ def ctl_status(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
         console = new_console()
         for table in status_tables(found, console.width):
             console.print(table)
-    sys.exit(0 if healthy(found) else EXIT_DEGRADED)
+    sys.exit(found["health"]["exit_code"])
 
 
 def _attach(files: Any, settings: Any, instance: Any) -> Instance:

@@ -19,7 +19,7 @@ from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import lists_in_use, settings_stamp
-from spreadscan.lists import Edge, Failure, Numbered, load
+from spreadscan.lists import Edge, Numbered, load
 from spreadscan.tracker.track import ends_shown
 
 _EVERY_S = 0.5
@@ -85,7 +85,8 @@ class LiveTable:
         spreads = self._spreads()
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
         title = Text(
-            f"{self._title}: instance {found['instance']}, generation {found['generation']}{left}",
+            f"{self._title}: instance {found['instance']}, generation {found['generation']}, "
+            f"{found['health']['state']}{left}",
             style="bold",
         )
         sources = sources_table(found, rates, self._console.width)
@@ -313,7 +314,9 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
             str(role["generation"]),
         )
     lines = (*_count_lines(found), *_audit_lines(found, width), _creation_line(found))
+    health = found["health"]
     return [
+        Text(health["sentence"], style="bold yellow" if health["exit_code"] else "bold"),
         roles,
         sources_table(found, width=width),
         *([_audit_table(found, width)] if found["audit"] else []),
@@ -326,16 +329,11 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
 
 def _troubles(found: Mapping[str, Any]) -> list[Text]:
     """One line per thing that a user should not overlook."""
-    down = [name for name, role in found["roles"].items() if not role["alive"]]
-    lines = [f"not running: {', '.join(down)}"] if down else []
+    lines = [finding["words"] for finding in found["health"]["findings"]]
     asked = found["generation"]
     late = [n for n, role in found["roles"].items() if role["alive"] and role["generation"] < asked]
     if late:
         lines.append(f"generation {asked} not taken yet by: {', '.join(late)}")
-    for name, failure in found["lists"]["failed"].items():
-        lines.append(f"{name} failed in discovery: {Failure(**failure)}")
-    if refused := found["lists"]["refused"]:
-        lines.append(f"the last discovery was refused, the lists stay: {refused}")
     if (n_open := found["tracks"]["open"]) > (seen := found["tracks_seen"]):
         lines.append(f"{n_open:,} open tracks, of which {seen:,} can be seen: capacity.tracks")
     files = found["files"]
@@ -344,10 +342,7 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
             f"disk: {files['sync_errors']} syncs failed in this run, {files['untrusted_rows']:,} "
             "rows may be lost in a power cut; the tracker's log names the files"
         )
-    if found["paused"]:
-        lines.append("paused: no new signals")
     if audit := found["audit"]:
-        lines += [trouble["words"] for trouble in audit["troubles"]]
         lines += maintenance_lines(audit["maintenance"])
     for name, source in found["sources"].items():
         if barred := source["barred"]:

@@ -11,9 +11,9 @@ from spreadcore.opentracks import OpenTuple
 from flags import flags_of
 from known import DIRECTIONS, SOURCE_BY_NAME, every_edge
 from spreadscan.app.build import begin_run
+from spreadscan.app.healthy import judge
 from spreadscan.app.status import (
     best_spread,
-    healthy,
     late_roles,
     live_spreads,
     roles_of,
@@ -198,8 +198,11 @@ def test_status_says_why_a_source_is_left_alone(instance, config):
 
 def test_status_says_what_discovery_went_without(instance, config, tmp_path):
     failure = Failure(why="HTTP 503", list_written="2026-11-20T12:00:00.000000Z")
-    running = {"alive": True, "state": "running"}
-    good = {"roles": dict.fromkeys(roles_of(config), running), "audit": None}
+    roles = dict.fromkeys(roles_of(config), {"state": "running"})
+    good = status(instance, config) | {"roles": roles, "sources": {}, "audit": None}
+
+    def healthy(found):
+        return judge(found).exit_code == 0
 
     def lists():
         return status(instance, config)["lists"]
@@ -348,7 +351,7 @@ def test_a_narrow_screen_cuts_no_name_and_no_trouble_off(instance, config, monke
     assert len(text) <= 24
     for name in config.sources:
         assert any(line.startswith(f"{name} ") for line in text)
-    assert any(line.startswith("not running: ") for line in text)
+    assert any(line.startswith("nothing runs") for line in text)
     assert any(line.startswith(DIRECTIONS[0].name) for line in text)
 
 
