@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from spreadscan.app import build, processes
 from spreadscan.app.asking import ask_for_newest
+from spreadscan.app.notify import Condition, ServiceManager, condition
 from spreadscan.app.rediscovery import Rediscovery
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
@@ -53,7 +54,8 @@ class Supervisor:
 
     discover: writes a new set, run in a child every discovery.reload_h; returns its exit code.
     origins: where settings come from that are no default. folder: the lock of the data folder,
-    which is held for as long as this process, or the tracker that it forked, lives.
+    which is held for as long as this process, or the tracker that it forked, lives. manager: is
+    told how it fares.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class Supervisor:
         *,
         origins: Mapping[str, str],
         folder: FolderLock,
+        manager: ServiceManager,
     ) -> None:
         self._config = config
+        self._manager = manager
         self._origins = origins
         self._folder = folder
         self._layout = layout
@@ -117,6 +121,7 @@ class Supervisor:
             end_ns = now_ns() + int(seconds * 1e9) if seconds is not None else None
             self._watch(wake_read, end_ns)
         finally:
+            self._manager.stopping()
             self._stop_all()
             signal.set_wakeup_fd(old_fd)
             for number, handler in before.items():
@@ -216,6 +221,7 @@ class Supervisor:
                 return
             degraded = any(w.pid == 0 for w in self._workers)
             self._health.beat(self._role, now, "degraded" if degraded else "running")
+            self._manager.follow(self._condition)
             self._take_lists()
             self._rediscovery.start_when_due()
             for worker in self._workers:
@@ -234,6 +240,12 @@ class Supervisor:
                     self._ended(by_fd[fd])
                 elif fd == self._rediscovery.pidfd and self._rediscovery.ended():
                     self._ask_for_newest()
+
+    def _condition(self) -> Condition:
+        # by the names of their leases, which are those of processes also in one
+        roles = {"supervisor", *build.roles_of(self._config, self._reload.lists, "processes")}
+        given_up = {worker.role for worker in self._workers if worker.given_up}
+        return condition(self._instance, self._config, roles, given_up)
 
     def _ask_for_newest(self) -> None:
         try:
