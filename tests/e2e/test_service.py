@@ -1,16 +1,18 @@
 """The scanner under a service manager: what it tells it, and when it is silent."""
 
 import os
+import shutil
 import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import Scanner, Simulators, until
+from .conftest import ROOT, Scanner, Simulators, until
 
 pytestmark = pytest.mark.e2e
 
@@ -72,3 +74,27 @@ def test_ready_when_all_beat_and_fed_while_the_engine_does(
     # systemd refuses what comes from others (NotifyAccess=main), and says so each time
     assert {running.process.pid} == manager.senders
     manager.socket.close()
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="no systemd-analyze (apt: systemd)"
+)
+def test_it_scans_with_the_system_calls_of_the_unit(
+    simulators: Callable[..., Simulators],
+    scanner: Callable[..., Scanner],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sim = simulators()
+    python = tmp_path / "python"
+    unit = ROOT / "deploy" / "spreadscan.service"
+    narrow = ROOT / "tests" / "deploy" / "as_unit.py"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} {narrow} {unit} {sys.executable} "$@"\n')
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    running = scanner(sim, *TWO, "--set", "cpu.engine=[0]")
+    instance = running.attach()
+    until(lambda: instance.ring.read, "a spread that is followed")
+    assert "Seccomp:\t2" in Path(f"/proc/{running.process.pid}/status").read_text()
+    assert 0 == running.stop()
+    instance.close()
