@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from spreadcore.region import exists
 
 from spreadscan.app import build, processes
 from spreadscan.app.notify import ServiceManager
@@ -94,8 +93,7 @@ def _run(
     config = found.config
     refuse_strangers(config.paths.data, (SIGNALS, SNAPSHOTS, AUDIT))
     build.wait_until_free(config)
-    if exists(config.instance):
-        build.open_instance(config, "reader")  # one that nobody can use is told before discovery
+    build.refuse_unusable(config)  # told before discovery
     if not no_discover:
         manager.say("looking for pairs")
         _refresh(config, folder)
