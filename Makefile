@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SOURCES := $(wildcard $(foreach end,pyx pxd h,src/spreadcore/*.$(end) src/spreadcore/*/*.$(end)))
 
-.PHONY: demo test soak fuzz lint format bench docs clean
+.PHONY: demo test image soak fuzz lint format bench docs clean
 
 demo: .make/run
 	$(BIN)/spreadscan demo --seconds $(SECONDS) $(ARGS)
@@ -29,6 +29,13 @@ soak: .make/dev
 # a million mutants at least, and for SECONDS; keeps what it finds in .fuzz/findings
 fuzz: .make/dev
 	PYTHONPATH=tests $(BIN)/python -m fuzz.run --seconds $(SECONDS) $(ARGS)
+
+# the container image, built and tried: minutes. BASE=debian:bookworm-slim takes that from its
+# registry; without, a base is made of Debian's packages
+IMAGE ?= localhost/spreadscan
+image: .make/dev
+	deploy/make-image $(IMAGE) $(BASE)
+	IMAGE=$(IMAGE) $(BIN)/pytest tests/deploy -m image $(ARGS)
 
 lint: .make/dev
 	$(BIN)/ruff check .

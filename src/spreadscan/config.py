@@ -413,6 +413,10 @@ def _check_type(value: Any, kind: Any, path: str, origin: str) -> None:
         raise ConfigError(f"{origin}: {path}{item.rstrip('`')}: {text}") from None
 
 
+# keys of earlier versions whose new name does not tell itself by being near
+_RENAMED = {"capacity.directions": "capacity.edges"}
+
+
 def _field_type(struct: Any, key: str, path: str, origin: str) -> Any:
     """Return the type under `key`, or refuse the key with the nearest known name."""
     if _is_table(struct):
@@ -427,7 +431,7 @@ def _field_type(struct: Any, key: str, path: str, origin: str) -> Any:
         return inner
     fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
     if key not in fields:
-        if there := _elsewhere(key):
+        if there := _RENAMED.get(path) or _elsewhere(key):
             raise ConfigError(f"{origin}: unknown key {path!r}, did you mean {there!r}?")
         raise _unknown(path, key, list(fields), origin)
     return fields[key]

@@ -12,11 +12,12 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from spreadcore import Instance
 from spreadcore.health import Health
+from spreadcore.lease import lease_held
 
 from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
@@ -93,10 +94,10 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-def held_roles(instance: Instance) -> list[str]:
-    """Return the roles that run, of whatever settings."""
+def held_roles(directory: str) -> list[str]:
+    """Return the roles that run in an instance's directory, of whatever settings and version."""
     roles = (*_WORKERS, *built_in().source)
-    return [role for role in roles if instance.lease_held(role)]
+    return [role for role in roles if lease_held(directory, role)]
 
 
 def health_slot(health: Health, config: Config, role: str) -> int:
@@ -143,7 +144,7 @@ def settings_in_use(instance: Instance) -> InUse | None:
     path = Path(instance.directory, _SETTINGS)
     try:
         tree = tomllib.loads(path.read_text("utf-8"))
-        given = from_tree(tree["settings"], str(path))
+        given = _of_this_version(tree["settings"], str(path))
         return InUse(
             config=with_absolute_paths(given, tree["folder"]),
             given=given,
@@ -156,6 +157,16 @@ def settings_in_use(instance: Instance) -> InUse | None:
         return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: {error!r}, expected the settings of a scanner") from None
+
+
+def _of_this_version(tree: dict[str, Any], path: str) -> Config:
+    try:
+        return from_tree(tree, path)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}: the scanner there is of another version: use the commands of that one, or "
+            "start it anew"
+        ) from None
 
 
 def unlike(in_use: InUse, own: Config, origins: Mapping[str, str]) -> list[str]:

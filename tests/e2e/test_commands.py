@@ -100,7 +100,7 @@ def test_shared_memory_of_another_version_is_refused(folder: Path, name: str) ->
     content = bytearray(path.read_bytes())
     content[8] ^= 1  # the layout version
     path.write_bytes(content)
-    sentence(spreadscan("ctl", "status", "--instance", name, cwd=folder), 1, "layout", "expected")
+    sentence(spreadscan("ctl", "status", "--instance", name, cwd=folder), 2, "layout", "expected")
 
 
 def test_no_instance_and_no_set(folder: Path, name: str) -> None:

@@ -4,8 +4,8 @@ import ast
 from pathlib import Path
 
 SRC = Path(__file__).parents[2] / "src" / "spreadscan"
-# settings; and what a demo's scanner is started with
-READERS = {"environment.py", "config.py", "app/demo.py"}
+# settings; what a demo's scanner is started with; where the service manager listens
+READERS = {"environment.py", "config.py", "app/demo.py", "app/notify.py"}
 
 
 def reads_environment(path: Path) -> bool:

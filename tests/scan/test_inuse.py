@@ -147,9 +147,9 @@ def test_the_lists_in_use_read_back(instance: Instance) -> None:
 
 
 def test_roles_that_run_are_those_whose_leases_are_held(instance: Instance) -> None:
-    assert [] == held_roles(instance)
+    assert [] == held_roles(instance.directory)
     leases = [instance.lease(role) for role in ("okx-futures", "engine", "record")]
-    assert ["engine", "okx-futures"] == held_roles(instance)
+    assert ["engine", "okx-futures"] == held_roles(instance.directory)
     for lease in leases:
         lease.close()
 

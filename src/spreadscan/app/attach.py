@@ -35,7 +35,7 @@ def attach(own: Loaded, role: str, tell: Callable[[str], None]) -> Attached:
     version; ConfigError where its settings cannot be read.
     """
     instance = build.open_instance(own.config, role)
-    in_use = settings_in_use(instance) if held_roles(instance) else None
+    in_use = settings_in_use(instance) if held_roles(instance.directory) else None
     if in_use is None:
         return Attached(instance, own.config, None)
     if found := unlike(in_use, own.config, own.origins):

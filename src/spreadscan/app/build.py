@@ -10,7 +10,7 @@ from spreadcore import Instance
 from spreadcore.edges import RECORD, EdgeIndex
 from spreadcore.engine import Engine
 from spreadcore.errors import LayoutMismatch, RegionMissing
-from spreadcore.layout import LIMITS, TRACKER_COUNTERS
+from spreadcore.layout import LIMITS, SECTIONS, TRACKER_COUNTERS
 from spreadcore.lease import TRY_FOR_S, lease_held
 from spreadcore.region import create, exists, instance_dir
 
@@ -148,22 +148,41 @@ def wait_until_free(config: Config) -> None:
 def prepare_instance(config: Config, n_ids: int, n_edges: int, say: Callable[[str], None]) -> None:
     """Have an instance with room for so many symbol ids and edges, whatever was left behind.
 
-    One that is too small is made anew; say() is told before. ConfigError where it is in use.
+    One that is too small, not whole or of another version is made anew; say() is told before.
+    ConfigError where it is in use.
     """
     if exists(config.instance):
-        found, least = (
-            capacity_of(Instance(config.instance)),
-            least_capacity(config, n_ids, n_edges),
-        )
-        if has_room(found, least):
-            return
+        why = _damage(config)
+        if not why:
+            found = capacity_of(Instance(config.instance))
+            least = least_capacity(config, n_ids, n_edges)
+            if has_room(found, least):
+                return
+            why = (
+                f"instance {config.instance!r}: capacity {_told(found)}, at least {_told(least)} "
+                "needed (sources, symbols, edges, tracks)"
+            )
         refuse_live(config)
-        say(
-            f"instance {config.instance!r}: capacity {_told(found)}, at least {_told(least)} "
-            "needed (sources, symbols, edges, tracks): made anew with "
-            f"{_told(new_capacity(config, n_ids, n_edges))}"
-        )
+        say(f"{why}: made anew with {_told(new_capacity(config, n_ids, n_edges))}")
     create_instance(config, force=True, n_ids=n_ids, n_edges=n_edges)
+
+
+def refuse_unusable(config: Config) -> None:
+    """RegionRefused where prepare_instance() would end so, some work later."""
+    if exists(config.instance):
+        _damage(config)
+
+
+def _damage(config: Config) -> str:
+    """Return why an instance is of no use to anybody of this version, '' where it is."""
+    try:
+        instance = Instance(config.instance)
+        for section in SECTIONS:
+            instance.region(section)
+        instance.close()
+    except (RegionMissing, LayoutMismatch) as error:
+        return str(error)
+    return ""
 
 
 def _told(capacity: Capacity) -> str:
@@ -171,12 +190,8 @@ def _told(capacity: Capacity) -> str:
 
 
 def refuse_live(config: Config) -> None:
-    """ConfigError where a scanner runs in the instance."""
-    try:
-        instance = Instance(config.instance)
-    except (RegionMissing, LayoutMismatch):
-        return
-    if live := held_roles(instance):
+    """ConfigError where a scanner runs in the instance, be it damaged or of another version."""
+    if live := held_roles(instance_dir(config.instance)):
         raise ConfigError(
             f"instance {config.instance!r}: in use by {', '.join(live)}, expected nobody: "
             f"`spreadscan ctl stop --instance {config.instance}` first"
@@ -200,13 +215,23 @@ def begin_run(instance: Instance, roles: Iterable[int] | None = None) -> None:
 
 
 def open_instance(config: Config, role: str) -> Instance:
-    """Attach with the sections that the role writes mapped for writing."""
-    return Instance(config.instance, WRITABLE[role])
+    """Attach with the sections that the role writes mapped for writing.
+
+    LayoutMismatch for one of another version says what to do with it.
+    """
+    try:
+        return Instance(config.instance, WRITABLE[role])
+    except LayoutMismatch as error:
+        live = ", ".join(held_roles(instance_dir(config.instance)))
+        hint = "nothing runs there, and `spreadscan run` makes it anew"
+        if live:
+            hint = f"{live} run there: use the commands of their version, or end them first"
+        raise LayoutMismatch(f"{error}; {hint}") from None
 
 
 def live_roles(instance: Instance) -> list[str]:
     """Return the roles that run. ConfigError where none does."""
-    roles = held_roles(instance)
+    roles = held_roles(instance.directory)
     if not roles:
         raise ConfigError(f"instance {instance.name!r}: nothing is running, expected a scanner")
     return roles

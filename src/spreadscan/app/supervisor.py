@@ -14,10 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from spreadscan.app import build, processes
 from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.hung import Heartbeats
+from spreadscan.app.notify import Condition, ServiceManager, condition
 from spreadscan.app.rediscovery import Rediscovery
 from spreadscan.app.status import status
 from spreadscan.clock import now_ns
@@ -39,6 +41,7 @@ _STEADY_NS = 60_000_000_000  # a worker that lived this long starts its back-off
 _READY_WITHIN_S = 30.0
 _BACKOFF_S = 0.5, 30.0  # before a restart: at first, and at most
 _JUDGE_NS = 2_000_000_000  # between looks at the scanner's health
+_UNKNOWN = {"state": "unknown", "exit_code": 1, "sentence": "unknown: see the traceback"}
 _HELD_FOR_S = 60.0  # a lease that is held for longer is not that of somebody who is ending
 
 
@@ -61,7 +64,8 @@ class Supervisor:
 
     discover: writes a new set, run in a child every discovery.reload_h; returns its exit code.
     origins: where settings come from that are no default. folder: the lock of the data folder,
-    which is held for as long as this process, or the tracker that it forked, lives.
+    which is held for as long as this process, or the tracker that it forked, lives. manager: is
+    told how it fares.
     """
 
     def __init__(
@@ -73,8 +77,10 @@ class Supervisor:
         *,
         origins: Mapping[str, str],
         folder: FolderLock,
+        manager: ServiceManager,
     ) -> None:
         self._config = config
+        self._manager = manager
         self._origins = origins
         self._folder = folder
         self._layout = layout
@@ -129,6 +135,7 @@ class Supervisor:
             end_ns = now_ns() + int(seconds * 1e9) if seconds is not None else None
             self._watch(wake_read, end_ns)
         finally:
+            self._manager.stopping()
             self._stop_all()
             signal.set_wakeup_fd(old_fd)
             for number, handler in before.items():
@@ -245,6 +252,7 @@ class Supervisor:
             self._heartbeats.look(now, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
             self._kill_hung(now)
             self._tell_state(now)
+            self._manager.follow(self._condition)
             self._take_lists()
             self._rediscovery.start_when_due()
             for worker in self._workers:
@@ -265,17 +273,22 @@ class Supervisor:
                 elif fd == self._rediscovery.pidfd and self._rediscovery.ended():
                     self._ask_for_newest()
 
+    def _judged(self) -> Mapping[str, Any]:
+        """Return the scanner's health and the state of each role."""
+        try:
+            found = status(self._instance, self._config)
+        except Exception:  # whatever cannot be read, workers are looked after
+            if self._states[1] != "unknown":
+                log.exception("scanner's state not known")
+            return {"health": _UNKNOWN, "roles": {}}
+        return found
+
     def _tell_state(self, now: int) -> None:
         """Log the scanner's state once it is another one, at two looks in a row."""
         if now < self._judge_at_ns:
             return
         self._judge_at_ns = now + _JUDGE_NS
-        try:
-            health = status(self._instance, self._config)["health"]
-        except Exception:  # whatever cannot be read, workers are looked after
-            health = {"state": "unknown", "exit_code": 1, "sentence": "unknown: see the traceback"}
-            if self._states[1] != "unknown":
-                log.exception("scanner's state not known")
+        health = self._judged()["health"]
         told, before = self._states
         self._states[1] = state = health["state"]
         if state == before != told:
@@ -297,6 +310,9 @@ class Supervisor:
                 )
                 worker.killed = True
                 os.kill(worker.pid, signal.SIGKILL)
+
+    def _condition(self) -> Condition:
+        return condition(self._judged(), {w.role for w in self._workers if w.given_up})
 
     def _ask_for_newest(self) -> None:
         try:

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import click
 import orjson
-from spreadcore.errors import CoreError
+from spreadcore.errors import CoreError, LayoutMismatch
 
 from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded, load
-from spreadscan.errors import ConfigError, SpreadError
+from spreadscan.errors import BadData, ConfigError, SpreadError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DEGRADED = 1, 2, 3
 
@@ -139,9 +139,13 @@ def print_json(value: Any, *, indent: bool = False) -> None:
 
 
 def stop_with(error: Exception) -> NoReturn:
-    """Print the error as a sentence and exit: 2 for what config or usage mends, else 1."""
+    """Print the error as a sentence and exit: 2 for what people mend, else 1.
+
+    That is config, usage, and what another version of the program made.
+    """
     say(f"spreadscan: {error}", err=True)
-    sys.exit(EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED)
+    mended = isinstance(error, (ConfigError, BadData, LayoutMismatch))
+    sys.exit(EXIT_USAGE if mended else EXIT_FAILED)
 
 
 class SentenceGroup(click.Group):

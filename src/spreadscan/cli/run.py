@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from spreadcore.region import exists
 
 from spreadscan.app import build, processes
+from spreadscan.app.notify import ServiceManager
 from spreadscan.app.supervisor import Supervisor, in_child
 from spreadscan.catalogue import built_in
 from spreadscan.cli.options import EXIT_USAGE, config_options, loaded, print_json
@@ -58,15 +58,16 @@ def run(
     another universe or other settings, and anew every discovery.reload_h, within minutes where a
     source failed. Ctrl-C or SIGTERM end it within 5 s. Exit code 3 where a worker was given up,
     or the pairs in use lack a source's answer; 2 where it ended since the engine or the tracker
-    was given up.
+    was given up. A service manager that asks for it (systemd, Type=notify) is told how it fares.
     """
+    manager = ServiceManager.of_environment()
     found = loaded(files, settings, instance)
     config = found.config
     _warn_of_old_facts(config)
     folder = FolderLock(config.paths.data, TRACKER, config.instance)
     folder.take(build.HANDOVER_S)
     try:
-        code = _run(found, folder, layout, seconds, no_discover)
+        code = _run(found, folder, manager, layout, seconds, no_discover)
     finally:
         folder.close()
     from spreadscan.app.status import status
@@ -82,14 +83,19 @@ def run(
 
 
 def _run(
-    found: Loaded, folder: FolderLock, layout: str, seconds: float | None, no_discover: bool
+    found: Loaded,
+    folder: FolderLock,
+    manager: ServiceManager,
+    layout: str,
+    seconds: float | None,
+    no_discover: bool,
 ) -> int:
     config = found.config
     refuse_strangers(config.paths.data, (SIGNALS, SNAPSHOTS, AUDIT))
     build.wait_until_free(config)
-    if exists(config.instance):
-        build.open_instance(config, "reader")  # one that nobody can use is told before discovery
+    build.refuse_unusable(config)  # told before discovery
     if not no_discover:
+        manager.say("looking for pairs")
         _refresh(config, folder)
     lists = _lists(config, tell=no_discover)
     build.prepare_instance(config, len(lists.names), lists.n_edge_ids, _say)
@@ -110,7 +116,7 @@ def _run(
     try:
         supervisor = Supervisor(
             config, lists, layout, None if no_discover else rediscover,
-            origins=found.origins, folder=folder,
+            origins=found.origins, folder=folder, manager=manager,
         )  # fmt: skip
         return supervisor.run(seconds, lambda: _say_running(config, lists, layout, no_timer))
     finally:

@@ -289,7 +289,7 @@ def _in_use(config: Config) -> ListsInUse | None:
         return None
     try:
         instance = Instance(config.instance)
-        settings = settings_in_use(instance) if held_roles(instance) else None
+        settings = settings_in_use(instance) if held_roles(instance.directory) else None
     except (CoreError, ConfigError):  # of another version: it takes no set of ours
         return None
     if settings is None or not (lists := lists_in_use(instance)):

@@ -37,10 +37,11 @@ _UNREADABLE_S = 60.0  # what a file that cannot be read stands for: it was a ban
 _LOCK_TRIES, _LOCK_EVERY_S = 20, 0.005  # its holder may be stopped: never waited for long
 
 
-class Ban(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Ban(msgspec.Struct, frozen=True, omit_defaults=True):
     """One host. until: UTC, None for a block of the region; reason: the venue's answer.
 
     in_row: limits in a row that named no time; the next one's wait grows by it.
+    What a later version adds is passed over.
     """
 
     host: str

@@ -136,7 +136,6 @@ def test_a_block_has_no_end_but_is_lifted_when_a_feed_starts(tmp_path: Path, clo
         b'{"host": "stream.example.com", "until": "soon", "reason": ""}',
         b'{"host": "stream.example.com", "until": "2099-01-01T00:00:00", "reason": ""}',
         b'{"host": "other.example.com", "until": null, "reason": ""}',
-        b'{"host": "stream.example.com", "until": null, "reason": "", "more": 1}',
     ],
 )
 def test_a_broken_file_is_named_once_and_stands_for_a_minute(
