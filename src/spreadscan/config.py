@@ -510,7 +510,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "feeds.backoff_base_s": (0.001, _MOST),
     "feeds.backoff_cap_s": (0.001, _MOST),
     "feeds.healthy_after_s": (0, _MOST),
-    "feeds.beat_ms": (1, _MOST),
+    "feeds.beat_ms": (1, 1_500),
     "feeds.silent_socket_s": (0.001, _MOST),
     "feeds.take_over_s": (0.001, _MOST),
     "audit.every_s": (1, 300),

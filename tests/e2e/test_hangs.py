@@ -1,4 +1,4 @@
-"""Scenarios 6 and 16: workers that hang while their process lives, and what it costs: nothing."""
+"""Workers that hang while their process lives, and what it costs: nothing."""
 
 import json
 import os
@@ -27,6 +27,7 @@ def number_of(instance: Instance, role: str) -> int:
 def test_a_short_stop_is_survived_and_a_hang_is_over_within_15_s(
     simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
 ) -> None:
+    """Scenario 06, of every role: stopped for 4 s, then for good."""
     scan = scanner(simulators())
     instance = scan.attach()
     health = instance.health

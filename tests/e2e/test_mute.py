@@ -1,6 +1,4 @@
-"""Scenarios 16, 17 and 19: a mute venue costs its directions and one log line, and heals; a machine
-that is too busy for a while costs neither.
-"""
+"""A mute venue costs its directions and one log line, and heals; a busy machine costs neither."""
 
 import json
 import multiprocessing
@@ -49,6 +47,7 @@ def events(scan: Scanner) -> list[str]:
 def test_a_mute_venue_and_a_busy_machine(
     simulators: Callable[..., Simulators], scanner: Callable[..., Scanner], tmp_path: Path
 ) -> None:
+    """Scenario 17, and Scenario 19: eight busy loops on two processors make nobody lost."""
     faults = tmp_path / "faults.toml"
     faults.write_text(FAULTS)
     sim = simulators("--faults", str(faults))

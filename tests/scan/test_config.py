@@ -441,6 +441,11 @@ def test_what_is_no_toml_is_refused(toml: Callable[..., str], tmp_path: Path) ->
         ({"discovery.backoff_ms": []}, "discovery.backoff_ms", "one or more waits"),
         ({"discovery.backoff_ms": [100, -1]}, "discovery.backoff_ms", "waits of 0 or more"),
         ({"feeds.beat_ms": 1001}, "feeds.beat_ms", "half of engine.beat_limit_s (2.0 s)"),
+        (
+            {"engine.beat_limit_s": 10.0, "feeds.beat_ms": 1501},
+            "feeds.beat_ms",
+            "expected 1 to 1500",
+        ),
         ({"feeds.backoff_base_s": 0}, "feeds.backoff_base_s", "expected at least 0.001"),
         ({"feeds.max_frame_bytes": 10}, "feeds.max_frame_bytes", "expected 1024 to"),
         ({"cpu.engine": [-1]}, "cpu.engine", "[-1], expected numbers from 0"),

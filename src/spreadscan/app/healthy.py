@@ -131,7 +131,7 @@ def _of_roles(found: Mapping[str, Any], states: Mapping[str, str]) -> list[Findi
     blind = all(states[name] == "off" for name in sources)
     tell("down" if blind or set(off) & {*CORE} else "degraded", off, "not running")
     tell("hung" if set(hung) & {*CORE} else "degraded", hung, f"no beat for {LATE_S:g} s")
-    tell("starting", those("starting"), "starting")
+    tell("starting", those("starting"), "not ready yet")
     for name in those("mute", "thin"):
         told = f"{sources[name]['pairs']:,} of {sources[name]['listed']:,} pairs are fresh"
         findings.append(Finding("degraded", f"{name} is {states[name]}: {told}"))

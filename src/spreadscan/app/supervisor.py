@@ -54,6 +54,7 @@ class _Worker:
     pidfd: int = -1
     started_ns: int = 0
     again_at_ns: int = 0  # when to start it (again); 0 = running or given up
+    deaths: int = 0  # since it was steady
     held_since_ns: int = 0  # since when another one holds its lease; 0 = none was seen to
     given_up: bool = False
     killed: bool = False  # since it hung; its end is yet to come
@@ -180,7 +181,8 @@ class Supervisor:
         worker.pid = self._fork(main, follows=worker.role in ("tracker", "single"))
         worker.pidfd = os.pidfd_open(worker.pid)
         worker.started_ns, worker.again_at_ns, worker.killed = now_ns(), 0, False
-        log.info("worker started", extra=facts(role=worker.role, worker_pid=worker.pid))
+        if not worker.deaths or _is_told(worker.deaths):
+            log.info("worker started", extra=facts(role=worker.role, worker_pid=worker.pid))
 
     def _fork(self, main: Callable[[], int], *, follows: bool = False) -> int:
         """Run main in a child that shares our pages, ends when we do, and exits with its code.
@@ -346,12 +348,16 @@ class Supervisor:
         else:
             if now - worker.started_ns > _STEADY_NS:
                 worker.backoff.reset()
+                worker.deaths = 0
+            worker.deaths += 1
             wait_s = worker.backoff.next_s()
             worker.again_at_ns = now + int(wait_s * 1e9)
-            log.warning(
-                "worker died",
-                extra=facts(role=worker.role, exit_code=code, restart_s=round(wait_s, 2)),
-            )
+            if _is_told(worker.deaths):
+                told = facts(
+                    role=worker.role, exit_code=code, restart_s=round(wait_s, 2),
+                    deaths=worker.deaths,
+                )  # fmt: skip
+                log.warning("worker died", extra=told)
 
     def _give_up(self, worker: _Worker, code: int, why: str) -> None:
         worker.given_up = True
@@ -388,6 +394,11 @@ class Supervisor:
                 os.kill(worker.pid, signal.SIGKILL)
             code = self._reap(worker)
             log.info("worker ended", extra=facts(role=worker.role, exit_code=code))
+
+
+def _is_told(deaths: int) -> bool:
+    """Return whether the log tells a worker's deaths in a row: the 1st, 2nd, 4th, 8th, ..."""
+    return deaths & (deaths - 1) == 0
 
 
 def in_child(main: Callable[[], None]) -> int:

@@ -139,6 +139,17 @@ def test_every_state_has_a_case() -> None:
     assert {state.name for state in STATES} == {state for state, _ in CASES.values()}
 
 
+def test_an_entry_of_a_live_pid_without_a_lease_is_nobody(
+    instance: Instance, config: Config, running: Callable[[str], None]
+) -> None:
+    """Scenario 09: pids come again, after a reboot as well; what counts is the lease."""
+    running("engine")
+    instance.health.start(slot(instance, "engine"), now_ns())  # with the pid of this test
+    instance.health.beat(slot(instance, "engine"), now_ns())
+    assert ("down", 3) == state_of(instance, config)
+    assert "off" == status(instance, config)["roles"]["engine"]["state"]
+
+
 def test_the_worst_is_told_first(
     instance: Instance, config: Config, running: Callable[[str], None]
 ) -> None:
