@@ -1,7 +1,7 @@
 """What a service manager is told: sd_notify(3), one datagram each to the socket in NOTIFY_SOCKET.
 
 READY once the scanner works, STATUS as a sentence, WATCHDOG for as long as it may live, STOPPING.
-Without that variable (a terminal, a container) nothing is told.
+Without that variable (in a terminal) nothing is told.
 """
 
 import logging
@@ -14,6 +14,7 @@ from spreadcore import Instance
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.errors import printable
 from spreadscan.inuse import health_slot
 from spreadscan.logs import facts
 
@@ -54,6 +55,10 @@ def condition(instance: Instance, config: Config, roles: Set[str], given_up: Set
     )
 
 
+def _status(sentence: str) -> str:
+    return f"STATUS={printable(sentence)}"  # a line of its own would be another message
+
+
 class ServiceManager:
     """The manager that started this process, if any did. No second thread, never waits.
 
@@ -85,7 +90,7 @@ class ServiceManager:
             return
         self._next_ns = now + int(self._every_s * 1e9)
         found = look()
-        lines = [f"STATUS={found.sentence}"] if found.sentence != self._sentence else []
+        lines = [_status(found.sentence)] if found.sentence != self._sentence else []
         if found.ready and not self._ready:
             lines.append("READY=1")
         if found.alive and self._watched:
@@ -96,7 +101,7 @@ class ServiceManager:
 
     def say(self, sentence: str) -> None:
         """Tell how it fares, now."""
-        self._send([f"STATUS={sentence}"])
+        self._send([_status(sentence)])
 
     def stopping(self) -> None:
         """Tell that the end has begun."""
