@@ -469,19 +469,26 @@ def other_id(old: Numbered, new: Lists) -> str:
     return ""
 
 
+class _Format(msgspec.Struct):
+    """What metadata of every version have; all else may be others' in another one."""
+
+    format: int
+
+
 def _decode_metadata(path: Path) -> tuple[Metadata, bytes]:
     try:
         raw = path.read_bytes()
-        metadata = msgspec.json.decode(raw, type=Metadata)
+        found = msgspec.json.decode(raw, type=_Format).format
+        metadata = msgspec.json.decode(raw, type=Metadata) if found == FORMAT else None
     except FileNotFoundError:
         raise BadGenerated(f"{path}: missing, expected a set of `spreadscan discover`") from None
     except OSError as error:
         raise BadGenerated(f"{path}: {error.strerror}, expected a set of discovery") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadGenerated(f"{path}: {error}, expected metadata of discovery") from None
-    if metadata.format != FORMAT:
+    if metadata is None:
         raise RefusedSet(
-            f"{path}: format {metadata.format}, expected {FORMAT}: of another version of the "
+            f"{path}: format {found}, expected {FORMAT}: of another version of the "
             "program (`spreadscan discover --fresh` writes it anew)"
         )
     return metadata, raw

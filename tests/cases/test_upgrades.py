@@ -121,7 +121,9 @@ def test_data_files(it, version):
 
 def with_format(generated: Path, step: int) -> None:
     path = generated / "metadata.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": FORMAT + step}))
+    metadata = json.loads(path.read_text()) | {"format": FORMAT + step}
+    del metadata["origin"]["quotes"]  # other versions have other fields
+    path.write_text(json.dumps(metadata))
 
 
 @BOTH

@@ -52,20 +52,41 @@ def test_it_is_exposed_to_2_of_10_at_most(tmp_path):
     assert 0 != bare.returncode
 
 
-def test_what_must_hold_for_a_scanner():
-    """Each of these was paid for: without it a service loses data, restarts for ever, or leaks."""
+def service() -> dict[str, str]:
     parser = ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str
     parser.read_string(UNIT.read_text("utf-8"))
-    service = dict(parser["Service"])
+    return dict(parser["Service"])
+
+
+@pytest.mark.parametrize("key", ["ExecStart", "ExecReload"])
+def test_its_commands_are_ours(key, tmp_path):
+    """They get as far as the settings, which are wrong."""
+    (tmp_path / "spreadscan.toml").write_text("turbo = true\n")
+    program, *words = service()[key].replace("%d", str(tmp_path)).split()
+    assert INSTALLED == program
+    done = subprocess.run(
+        [sys.executable, "-m", "spreadscan", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert 2 == done.returncode
+    assert f"spreadscan: {tmp_path}/spreadscan.toml: unknown key 'turbo'" in done.stderr
+
+
+def test_what_must_hold_for_a_scanner():
+    """Each of these was paid for: without it a service loses data, restarts for ever, or leaks."""
+    found = service()
     expected = {
         "Type": "notify", "NotifyAccess": "main", "RestartPreventExitStatus": "2",
         "SuccessExitStatus": "3", "KillMode": "mixed", "SystemCallErrorNumber": "EPERM",
     }  # fmt: skip
-    assert expected == {key: service[key] for key in expected}
-    assert service["LoadCredential"].partition(":")[0] in service["ExecStart"]
+    assert expected == {key: found[key] for key in expected}
+    assert found["LoadCredential"].partition(":")[0] in found["ExecStart"]
     # deletes what stands in /dev/shm; a secret in Environment= is seen by `systemctl show`
-    assert not {"RemoveIPC", "DynamicUser", "Environment"} & set(service)
+    assert not {"RemoveIPC", "DynamicUser", "Environment"} & set(found)
     # a hung worker is back within 15 s, which the watchdog must leave it
-    assert 15 < int(service["WatchdogSec"])
-    assert 5 < int(service["TimeoutStopSec"])
+    assert 15 < int(found["WatchdogSec"])
+    assert 5 < int(found["TimeoutStopSec"])

@@ -1,7 +1,7 @@
 """What a service manager is told: sd_notify(3), one datagram each to the socket in NOTIFY_SOCKET.
 
 READY once the scanner works, STATUS as a sentence, WATCHDOG for as long as it may live, STOPPING.
-Without that variable (a terminal, a container) nothing is told.
+Without that variable (in a terminal) nothing is told.
 """
 
 import logging
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from spreadscan.app.healthy import CORE
 from spreadscan.clock import now_ns
+from spreadscan.errors import printable
 from spreadscan.logs import facts
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,10 @@ def condition(found: Mapping[str, Any], given_up: Set[str]) -> Condition:
     waiting = [n for n, state in states.items() if state in ("off", "hung", "starting")]
     ready = bool(states) and alive and given_up >= {*waiting}
     return Condition(ready, alive, found["health"]["sentence"])
+
+
+def _status(sentence: str) -> str:
+    return f"STATUS={printable(sentence)}"  # a line of its own would be another message
 
 
 class ServiceManager:
@@ -70,7 +75,7 @@ class ServiceManager:
             return
         self._next_ns = now + int(self._every_s * 1e9)
         found = look()
-        lines = [f"STATUS={found.sentence}"] if found.sentence != self._sentence else []
+        lines = [_status(found.sentence)] if found.sentence != self._sentence else []
         if found.ready and not self._ready:
             lines.append("READY=1")
         if found.alive and self._watched:
@@ -81,7 +86,7 @@ class ServiceManager:
 
     def say(self, sentence: str) -> None:
         """Tell how it fares, now."""
-        self._send([f"STATUS={sentence}"])
+        self._send([_status(sentence)])
 
     def stopping(self) -> None:
         """Tell that the end has begun."""

@@ -55,8 +55,8 @@ def watched(monkeypatch, every_s: float, pid: int | None = None) -> ServiceManag
 
 def test_it_is_told_what_is_due_and_no_more(listener, clock, monkeypatch):
     manager = watched(monkeypatch, 1.0)
-    manager.say("looking for pairs")
-    assert [["STATUS=looking for pairs"]] == listener.heard()
+    manager.say("looking for pairs\nMAINPID=1")
+    assert [["STATUS=looking for pairs MAINPID=1"]] == listener.heard()
     seen = []
     for look in (STARTING, GOOD, GOOD, HANGING, HANGING, GOOD):
         manager.follow(lambda look=look: look)
