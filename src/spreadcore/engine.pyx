@@ -286,6 +286,25 @@ cdef inline void wake_readers(EngineCore* e) noexcept nogil:
         e.n_told = 0
 
 
+cdef inline int64_t answer_limit_ns(const EngineCore* e, size_t source,
+                                    bint doubted) noexcept nogil:
+    """For how long an answer proves a leg."""
+    cdef int64_t after_ns = e.asking.after_ns[source]
+    return min(after_ns, <int64_t>DOUBTED_S * 1_000_000_000) if doubted else after_ns
+
+
+cdef inline bint proves(const Verdict* v, const Quote* leg, int64_t now_ns,
+                        int64_t within_ns) noexcept nogil:
+    return (verdict_kind(v) == VERDICT_CONFIRMED and is_about(v, leg.recv_ns)
+            and now_ns - v.at_ns <= within_ns)
+
+
+cdef inline bint contradicts(const Verdict* v, const Quote* leg) noexcept nogil:
+    cdef int kind = verdict_kind(v)
+    return kind == VERDICT_NOT_TRADING or (
+        is_about(v, leg.recv_ns) and (kind == VERDICT_ACCUSED or kind == VERDICT_WRONG))
+
+
 cdef int prove(EngineCore* e, size_t source, size_t row, const Quote* leg, bint doubted,
                int64_t now_ns) noexcept nogil:
     """Whether a leg still stands: its age says so, or its venue, who is asked where it must be.
@@ -296,33 +315,27 @@ cdef int prove(EngineCore* e, size_t source, size_t row, const Quote* leg, bint 
     cdef int64_t after_ns = e.asking.after_ns[source]
     cdef int64_t* asked_ns
     cdef int64_t since_ns
-    cdef int kind
-    cdef bint is_answered = False
     cdef Verdict v
-    if after_ns == 0:
+    if e.asking.asked_ns == NULL:
         return CONTRADICTED if doubted else PROVEN
-    if doubted:
-        after_ns = min(after_ns, <int64_t>DOUBTED_S * 1_000_000_000)
-    elif now_ns - leg.recv_ns <= after_ns:
-        return PROVEN
     asked_ns = e.asking.asked_ns + row * e.quotes.n_sources + source
-    since_ns = asked_ns[0] if asked_ns[0] >= 0 else -asked_ns[0]
     v = verdict_read(&e.rule.verdicts, source, row)
-    kind = verdict_kind(&v)
-    if kind == VERDICT_CONFIRMED and is_about(&v, leg.recv_ns):
-        if now_ns - v.at_ns <= after_ns:
-            return PROVEN
-        # one that would have done when it was asked was not there yet: it is what came of that
-        is_answered = since_ns - v.at_ns <= after_ns
-    elif kind == VERDICT_NOT_TRADING or (
-            is_about(&v, leg.recv_ns) and (kind == VERDICT_ACCUSED or kind == VERDICT_WRONG)):
+    if contradicts(&v, leg):                # whatever its age: that is known already
         if asked_ns[0] > leg.recv_ns:       # once a question, which is over
             tally(e, C_CONTRADICTED)
         asked_ns[0] = 0
         return CONTRADICTED
+    if after_ns == 0:
+        return CONTRADICTED if doubted else PROVEN
+    if not doubted and now_ns - leg.recv_ns <= after_ns:
+        return PROVEN
+    if proves(&v, leg, now_ns, answer_limit_ns(e, source, doubted)):
+        return PROVEN
+    since_ns = asked_ns[0] if asked_ns[0] >= 0 else -asked_ns[0]
     # what was asked about an earlier quote says nothing of this one
-    if (is_answered or since_ns <= leg.recv_ns + (0 if doubted else after_ns)
-            or now_ns - since_ns > <int64_t>ASK_AGAIN_S * 1_000_000_000):
+    if (since_ns <= leg.recv_ns + (0 if doubted else after_ns)
+            or now_ns - since_ns > max(<int64_t>ASK_AGAIN_S * 1_000_000_000,
+                                       2 * e.asking.answer_ns)):
         asked_ns[0] = now_ns
         dirty_mark(&e.asking.questions, source, row)
         e.asking.n_asked += 1
@@ -334,6 +347,24 @@ cdef int prove(EngineCore* e, size_t source, size_t row, const Quote* leg, bint 
         asked_ns[0] = -since_ns
         tally(e, C_UNPROVEN)
     return WAITING if doubted else UNPROVEN     # that nobody says otherwise is not enough here
+
+
+cdef void settle(EngineCore* e, size_t source, size_t row, int64_t now_ns) noexcept nogil:
+    """A question is over once its answer proves the leg, whatever has become of the spread.
+
+    One that is too old when it comes proves nothing: it leaves the question open, or the leg would
+    be asked about again and again.
+    """
+    cdef int64_t* asked_ns = e.asking.asked_ns + row * e.quotes.n_sources + source
+    cdef Quote leg
+    cdef Verdict v
+    if (asked_ns[0] == 0
+            or quote_read(quote_slot(&e.quotes, source, row), &leg) == QUOTE_BUSY):
+        return
+    v = verdict_read(&e.rule.verdicts, source, row)
+    if proves(&v, &leg, now_ns,
+              answer_limit_ns(e, source, is_frozen(e, source, row, &leg, now_ns))):
+        asked_ns[0] = 0
 
 
 cdef inline void send_questions(EngineCore* e) noexcept nogil:
@@ -544,6 +575,7 @@ cdef void look_at_answers(EngineCore* e, int64_t now_ns) noexcept nogil:
         taken = dirty_take(&e.asking.answers, source, rows, TAKE)
         for i in range(taken):
             if rows[i] < e.map.n_rows:
+                settle(e, source, rows[i], now_ns)
                 compare(e, source, rows[i], now_ns, JUDGED)
 
 

@@ -255,6 +255,49 @@ def test_after_a_contradiction_that_is_lifted_it_is_asked_anew(make_instance, si
     assert (2, 1, 0) == tuple(map(asking.counted, ("asked", "contradicted", "unproven")))
 
 
+def test_an_answer_that_is_too_old_when_it_comes_is_none(asking):
+    """As of four seconds before its question, after a second and a half: counted, asked seldom."""
+    asking.come(10.0)
+    for second in range(0, 60, 2):
+        at = T + second * S
+        if asking.asked()[0]:
+            asking.audit.confirm(SPOT, SYMBOL, asking.old_ns, at - 4 * S)
+            assert [] == asking.answer(at + 1_500 * MS)
+        assert [] == asking.tick(at + 2 * S)
+    assert (6, 5) == (asking.counted("asked"), asking.counted("unproven"))
+
+
+def test_an_answer_counts_though_the_spread_is_gone_when_it_comes(asking):
+    asking.come(10.0)
+    asking.put(PERP, 99.0, 99.1, at=T + MS)
+    asking.turn(T + MS)
+    asking.audit.confirm(SPOT, SYMBOL, asking.old_ns, T + 10 * MS)
+    assert [] == asking.answer(T + 20 * MS)
+    asking.asked()
+    assert [] == asking.tick(T + 8 * S)
+    assert ([SYMBOL], []) == asking.asked()
+    assert 0 == asking.counted("unproven")
+
+
+def test_who_waits_longer_than_it_is_asked_again_has_an_end_too(make_instance):
+    asking = Asking(make_instance, signals=True)
+    asking.engine.set_answer(30.0, True)
+    asking.come(10.0)
+    assert [] == [s for second in range(1, 30) for s in asking.tick(T + second * S)]
+    [signal] = asking.tick(T + 30 * S)
+    assert signal.unproven
+    assert (1, 1) == (asking.counted("asked"), asking.counted("unproven"))
+
+
+@pytest.mark.parametrize("ask_s", [0.0, 600.0])
+def test_what_is_known_to_be_contradicted_does_not_signal_however_late_one_asks(asking, ask_s):
+    asking.engine.set_audit(SPOT, CONFIRM_S, ask_s)
+    asking.audit.accuse(SPOT, SYMBOL, T - 10 * S, T - S)
+    assert [] == asking.come(10.0)
+    asking.audit.clear(SPOT, SYMBOL)
+    assert 1 == len(asking.tick(T + S))
+
+
 def test_a_question_is_about_one_quote(asking):
     """A quote that came after the question has not been asked about."""
     asking.come(10.0)

@@ -39,6 +39,7 @@ class Oracle:
         self.statuses: dict[int, list[tuple[int, bool, int]]] = {i: [] for i in range(N)}
         self.halted_at: list[set[int]] = []  # when each answer was judged
         self.too_many_at: list[bool] = []
+        self.said: list[dict[int, str]] = []
         self.found: dict[tuple[int, int], str] = {}
 
     def is_lagging(self, answer: Answer) -> bool:
@@ -181,8 +182,22 @@ class Oracle:
                 of_both = [[ns for ns, known in told if known] for told in against.values()]
                 first_ns = min((ns for told in of_both for ns in told), default=answer.sent_ns)
                 proven = known and all(of_both) and answer.sent_ns - first_ns >= 10 * S
-                said = "wrong" if proven else "accused"
+                said = "wrong" if proven and not self.insists(at, i) else "accused"
         return said
+
+    def insists(self, at: int, i: int) -> bool:
+        """Return whether another quote of the pair was found wrong of late: five minutes ago, ten
+        where that was the second since one was confirmed, and so on."""
+        recv_ns, wrong = self.seen[at].after[i].recv_ns, {}
+        for k in range(at):
+            if self.said[k].get(i) == "confirmed":
+                wrong = {}
+            elif self.said[k].get(i) == "wrong":
+                wrong.setdefault(self.seen[k].after[i].recv_ns, self.seen[k].answer.sent_ns)
+        if not wrong or recv_ns in wrong:
+            return False
+        since_ns = self.seen[at].answer.sent_ns - max(wrong.values())
+        return since_ns < 300 * S * 2 ** (len(wrong) - 1)
 
     def halted(self, at: int) -> set[int]:
         """Which pairs do not trade when answer `at` is judged, as status says."""
@@ -214,6 +229,7 @@ class Oracle:
                 if shown and answer.sent_ns - OLDER_BY > since:
                     out[i] = "none"
                     self.statuses[i].append((at + 1, True, answer.sent_ns - (answer.lag.ns or 0)))
+        self.said.append(out)
         return out
 
 

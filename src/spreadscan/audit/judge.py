@@ -8,7 +8,8 @@ Emptying a good quote is the danger, since an answer can be older than the table
 3. A price that differs accuses only a quote that had stood for longer than the venue's answers may
    be old, and, where rows tell their time, only by a row that is newer than the quote. Elsewhere
    the price that the slot held before is that of an old row, until the quote has stood a minute.
-4. A quote is wrong once both pages of its venue contradict it (doubts.py).
+4. A quote is wrong once both pages of its venue contradict it (doubts.py). Where sockets and pages
+   go on to differ after that, they stay accused: nobody knows which of them is right.
 5. A row without a two-sided book contradicts a quote as another price does; it is never a price.
    Rows of one pair that contradict each other are no evidence, and no absence.
 6. Absence counts in a complete answer of a venue that lists only what trades. It accuses; that the
@@ -51,6 +52,8 @@ _SAME_NS = (
     200_000_000  # a row so near to a quote is dated by it: sockets and REST round differently
 )
 _QUIET_AT_LEAST = 4  # rows of quotes that stood tell whether times stand with them
+# from a quote found wrong to the next one of that pair, doubled each time until one is confirmed
+_WRONG_AGAIN_NS = 300_000_000_000
 
 _AGREES, _DIFFERS, _ABSENT, _EMPTY = "agrees", "differs", "absent", "empty"
 
@@ -67,6 +70,14 @@ class Verdict(NamedTuple):
     reason: str = ""
     recv_ns: int = 0
     at_ns: int = 0
+
+
+class _Wrong(NamedTuple):
+    """The last quote of a pair that was found wrong, when, and for how long no other one is."""
+
+    recv_ns: int
+    at_ns: int
+    wait_ns: int
 
 
 @dataclass(slots=True)
@@ -111,6 +122,7 @@ class Judge:
         self._told_ns: dict[int, int] = {}  # as of when each pair's newest status is
         self._last: dict[int, Held] = {}  # at the round before; each pair's price before that one:
         self._earlier: dict[int, Held] = {}
+        self._wrong: dict[int, _Wrong] = {}  # by symbol id, of pairs not confirmed since
         self._n_rows = 0  # of the last answer that was whole, or that stands for the venue now
         self._n_short = 0
 
@@ -132,6 +144,7 @@ class Judge:
             self._told_ns.pop(symbol_id, None)
             self._last.pop(symbol_id, None)
             self._earlier.pop(symbol_id, None)
+            self._wrong.pop(symbol_id, None)
         return [Verdict(symbol_id, "none") for symbol_id in gone]
 
     def status(
@@ -276,6 +289,7 @@ class Judge:
         if finding == _AGREES and row is not None:
             at_ns = self._as_of(held, row, answer)
             if self.doubts.agreed(symbol_id, held.recv_ns, page, at_ns):
+                self._wrong.pop(symbol_id, None)
                 return Verdict(symbol_id, "confirmed", "", held.recv_ns, at_ns)
             return Verdict(symbol_id, "not_judged", "disputed")
         if finding not in (_DIFFERS, _ABSENT):
@@ -285,8 +299,26 @@ class Judge:
         proven = finding == _DIFFERS and self.doubts.contradicted(
             symbol_id, held.recv_ns, page, answer.sent_ns, known
         )
-        kind = "wrong" if proven else "accused"
+        wrong = proven and self._may_empty(symbol_id, held.recv_ns, answer.sent_ns)
+        kind = "wrong" if wrong else "accused"
         return Verdict(symbol_id, kind, "", held.recv_ns, answer.sent_ns)
+
+    def _may_empty(self, symbol_id: int, recv_ns: int, at_ns: int) -> bool:
+        """Return whether a quote that is proven wrong is to be emptied, and take that it is.
+
+        One that came after another of its pair was emptied is what a new subscription brought:
+        the socket insists. Both pages may show what sockets leave out, such as orders of retail.
+        """
+        last = self._wrong.get(symbol_id)
+        if last is None:
+            self._wrong[symbol_id] = _Wrong(recv_ns, at_ns, _WRONG_AGAIN_NS)
+            return True
+        if last.recv_ns == recv_ns:
+            return True
+        if at_ns - last.at_ns < last.wait_ns:
+            return False
+        self._wrong[symbol_id] = _Wrong(recv_ns, at_ns, 2 * last.wait_ns)
+        return True
 
     # -- how old rows are
 

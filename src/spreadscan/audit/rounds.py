@@ -11,6 +11,7 @@ from spreadscan.audit.evidence import Answer, Lag, Rows, Table, row_age_ns, rows
 from spreadscan.audit.judge import Judgement
 from spreadscan.audit.requests import Requests
 from spreadscan.audit.source import Source
+from spreadscan.audit.trouble import Trouble
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.errors import BadFrame, Refused, Retry, Skip
 from spreadscan.logs import facts
@@ -54,6 +55,9 @@ class Rounds:
         self._had_answer = False  # the first has nothing to be compared with
         self._refusals = 0
         self._trouble = ""  # as told last
+        self._ahead = Trouble(
+            log, source.name, "audit rows are dated ahead of our clock", "audit rows are dated well"
+        )
         self._good = 0  # rounds in a row
         self._frozen = 0  # rounds in a row
         self._failing_ns = 0
@@ -131,11 +135,21 @@ class Rounds:
             for row in rows.values()
             if row and (age_ns := row_age_ns(row, unix_ns, source.judge.longest_ns)) is not None
         )
-        if not told:  # a clock that is ahead tells no age
+        if not told:
+            self._tell_ahead(rows, unix_ns)  # a clock that is ahead tells no age
             return lag
+        self._ahead.off()
         return Lag(max(told[math.ceil(_NEWEST_SHARE * len(told)) - 1], lag.ns or 0))
 
     # -- what is told
+
+    def _tell_ahead(self, rows: Rows, unix_ns: int) -> None:
+        """Tell that rows are of a time to come: their venue's clock is wrong, or ours. They prove
+        no quote wrong, and confirm none as of now."""
+        ahead_ns = [row.row_ns - unix_ns for row in rows.values() if row and row.row_ns]
+        if ahead_ns:
+            longest_s = self._source.judge.longest_ns / 1e9
+            self._ahead.on(by_s=round(min(ahead_ns) / 1e9, 1), at_most_s=longest_s)
 
     def _failed(self, error: Retry | Refused | Skip) -> float:
         self._source.count("failed")

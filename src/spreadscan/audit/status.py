@@ -103,9 +103,11 @@ class StatusRead:
         source.count("status_reads")
         ours = {symbol: why for symbol, why in rows.items() if symbol in source.ids}
         halted = {symbol for symbol, why in ours.items() if why in _HALTS}
+        heard = self._heard(halted, sent_ns)
         if not source.venue.spec.lists_halted:
-            halted |= self._gone(rows)
-        if self._is_contradicted(halted, sent_ns) or self._is_mass(halted):
+            gone, quoting = self._gone(rows)
+            halted, heard = halted | gone | quoting, heard | quoting
+        if self._is_contradicted(halted, heard) or self._is_mass(halted):
             return self._soon_once(_AGAIN_S)
         if strange := [symbol for symbol, why in ours.items() if why == UNKNOWN_STATUS]:
             self._strange.on(symbols=len(strange), one=strange[0])
@@ -148,28 +150,32 @@ class StatusRead:
         page = self._source.venue.instruments(payload)
         return page, self._funding.read(payload) if self._funding else []
 
-    def _gone(self, rows: Mapping[str, str]) -> set[str]:
-        """Return our symbols that two whole lists in a row lack, and that were not heard between.
+    def _gone(self, rows: Mapping[str, str]) -> tuple[set[str], set[str]]:
+        """Return our symbols that two whole lists in a row lack: those that were not heard between,
+        and those that were.
 
         For a venue whose list leaves out what is halted.
         """
         source, now = self._source, now_ns()
         whole = self._is_whole(rows)
         self._newly_absent = False
+        gone: set[str] = set()
+        quoting: set[str] = set()
         if not whole:
-            return set()
+            return gone, quoting
         was, self._absent = self._absent, {}
-        gone = set()
         for symbol in source.ids.keys() - rows.keys():
-            held = source.held(source.ids[symbol])
             since_ns = was.get(symbol)
-            if since_ns is None or (held and held.recv_ns > since_ns):
+            if since_ns is None:
                 self._absent[symbol] = now
-                self._newly_absent |= since_ns is None
+                self._newly_absent = True
+            elif (held := source.held(source.ids[symbol])) and held.recv_ns > since_ns:
+                self._absent[symbol] = now
+                quoting.add(symbol)
             else:
                 self._absent[symbol] = since_ns
                 gone.add(symbol)
-        return gone
+        return gone, quoting
 
     def _is_whole(self, rows: Mapping[str, str]) -> bool:
         """Return whether a list has a major, and about as many rows as the one before."""
@@ -180,16 +186,20 @@ class StatusRead:
         majors = [pair.symbol for pair in self._source.pairs.values() if pair.major]
         return enough and not rows.keys().isdisjoint(majors or rows)
 
-    def _is_contradicted(self, halted: set[str], sent_ns: int) -> bool:
+    def _heard(self, halted: set[str], sent_ns: int) -> set[str]:
+        """Return which of these quoted shortly before a list was asked for, and after."""
+        source, since_ns = self._source, sent_ns - _ALIVE_NS
+        return {s for s in halted if (h := source.held(source.ids[s])) and h.recv_ns >= since_ns}
+
+    def _is_contradicted(self, halted: set[str], heard: set[str]) -> bool:
         """Return whether pairs quote that a list halts: it is old, cut or another venue's.
 
-        One or two that have only just stopped are left out of `halted` instead, and the list is
-        read once more soon.
+        heard: those that do. One or two that have only just stopped are left out of `halted`
+        instead, and the list is read once more soon.
         """
         source = self._source
         new = {s for s in halted if not source.judge.is_halted(source.ids[s])}
-        since_ns = sent_ns - _ALIVE_NS
-        heard = {s for s in new if (h := source.held(source.ids[s])) and h.recv_ns >= since_ns}
+        heard &= new
         if len(heard) <= max(_FEW_HEARD, _HEARD_SHARE * len(new)):
             halted -= heard
             if heard - self._left_out:  # else they quote although the list halts them

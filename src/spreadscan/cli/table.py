@@ -291,7 +291,7 @@ def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
         f"oldest {'confirmation ' if wide else ''}{_seconds(of_all['oldest_s'])} s, "
         f"lag {_seconds(of_all['lag_s'], 1)} s"
         + (f", unknown of {unknown}" if unknown and wide else ""),
-        *([f"{silent}judged nothing: it failed or lagged"] if left_out else []),
+        *([f"{silent}failed, lagged or is yet to come"] if left_out else []),
         *([f"{_minute(found)} / this run: {asked}"] if found["engine"]["asked"] else []),
     ]
 

@@ -215,4 +215,7 @@ def _words(error: Exception) -> str:
     text = " ".join(str(error).split())
     if packed := _PACKED(text):
         return f"a body that cannot be unpacked as {packed[1]}, expected gzip, deflate or none"
+    if isinstance(error, aiohttp.ClientResponseError):  # names a status that nobody sent
+        said = printable(" ".join(error.message.split()), _WORDS_SHOWN)
+        return f"an answer that is not HTTP ({said}), expected HTTP/1.1"
     return printable(text, _WORDS_SHOWN) or type(error).__name__

@@ -99,7 +99,7 @@ def test_totals_leave_out_sources_whose_last_round_said_nothing(
         of_all[name] for name in ("audited", "agreed", "not_judged", "accused")
     )
     assert (90.0, 7, 4) == tuple(of_all[name] for name in ("agreement_pct", "left_out", "halted"))
-    told = "left out: 7 of 8 sources, whose last round judged nothing: it failed or lagged"
+    told = "left out: 7 of 8 sources, whose last round failed, lagged or is yet to come"
     assert told in text_of(found)
     assert told in text_of(found, 80)
     assert found["audit"]["sources"]["mexc-futures"]["agreement_pct"] is None

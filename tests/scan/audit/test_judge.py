@@ -243,6 +243,26 @@ def test_a_round_and_a_question_ten_seconds_apart_prove_it(gap_s: float, kind: s
     assert 1 == found.accused
 
 
+def proven(desk: Desk, at_s: float) -> str:
+    """Return what is said of P0 at the end where both pages contradict it, as of at_s."""
+    asked(desk, at_s - 10.0, OTHER)
+    return of_p0(desk.answer(at_s, {0: OTHER}))[0]
+
+
+def test_what_a_new_subscription_brings_is_emptied_ever_more_seldom() -> None:
+    """Both pages may go on to show what sockets leave out; until they agree nobody knows."""
+    desk, wrong = Desk(), []
+    for at_s in range(0, 1_800, 30):
+        desk.table[0] = held(T0 + (at_s - 20) * S)  # the same price, subscribed anew
+        if proven(desk, at_s) == "wrong":
+            wrong.append(at_s)
+            assert "wrong" == of_p0(desk.answer(at_s + 1, {0: OTHER}))[0]  # while it stands
+    assert [0, 300, 900] == wrong
+    desk.answer(1_800)  # they agree
+    desk.table[0] = held(T0 + 1_810 * S)
+    assert "wrong" == proven(desk, 1_830)
+
+
 def test_one_page_alone_proves_nothing_however_often() -> None:
     """A row may be kept by itself, among fresh ones: the pair moved, and its row did not."""
     desk = Desk()

@@ -29,6 +29,7 @@ SENT_NS = 1_000 * S
 )
 def test_the_age_of_an_answer(row_ages_s: list[float], by_witnesses: Lag, expected: Lag) -> None:
     source: Any = SimpleNamespace(
+        name="okx-spot",
         pages=SimpleNamespace(rows_tell_time=True),
         pairs={},
         judge=SimpleNamespace(longest_ns=5 * S),
@@ -48,8 +49,9 @@ def test_the_age_of_an_answer(row_ages_s: list[float], by_witnesses: Lag, expect
 
 def test_the_list_is_read_for_new_pairs_and_ever_more_seldom_for_the_same() -> None:
     looks: list[int] = []
-    nothing: Any = None
-    rounds = Rounds(nothing, nothing, 15.0, lambda: None, lambda: looks.append(second))
+    source: Any = SimpleNamespace(name="okx-spot")
+    requests: Any = None
+    rounds = Rounds(source, requests, 15.0, lambda: None, lambda: looks.append(second))
     for second in range(0, 900, 15):
         rounds._look({3} if second < 600 else {3, 4} if second < 700 else set(), second * S)
     assert [0, 75, 225, 525, 600, 675] == looks

@@ -314,6 +314,33 @@ def test_what_two_lists_leave_out_is_halted_unless_it_is_heard(
 
 
 @pytest.mark.usefixtures("leaves_out")
+@pytest.mark.parametrize(("n_quoting", "halted"), [(3, set()), (2, {54})])
+def test_a_cut_list_halts_nothing_where_pairs_quote_that_it_lacks(
+    instance: Instance, caplog: pytest.LogCaptureFixture, n_quoting: int, halted: set[int]
+) -> None:
+    """The quiet one beside them is as healthy as they are; two may be on their way out."""
+
+    async def main() -> None:
+        async with Side("okx-futures", n=60) as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            quoting = range(55, 55 + n_quoting)
+            side.unlisted |= {side.symbols[i] for i in (54, *quoting)}
+
+            def read() -> bool:
+                for i in quoting:
+                    desk.quote(i, age_s=0.0)
+                return desk.figure("status_reads") >= 5
+
+            async with auditing(config_for(side, **RARELY), desk.lists(), instance):
+                await until(read)
+                assert halted == {i for i in range(60) if desk.kind(i) == "not_trading"}
+
+    run(main())
+    assert bool(contradicted(caplog)) != bool(halted)
+
+
+@pytest.mark.usefixtures("leaves_out")
 @pytest.mark.parametrize("missing", [{0}, set(range(10, 20))], ids=["the major", "half"])
 def test_a_list_that_is_not_whole_halts_nothing(instance: Instance, missing: set[int]) -> None:
     async def main() -> None:

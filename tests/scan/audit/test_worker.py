@@ -246,6 +246,29 @@ def test_answers_of_five_minutes_ago_by_their_own_time_say_nothing(
     assert 299 < told["lag_s"] < 302
 
 
+def test_rows_that_are_dated_ahead_empty_nothing_and_are_told_once(
+    instance: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with Side("okx-futures") as side:
+            desk = Desk(instance, side)
+            desk.fill()
+            side.row_age_s = -300.0
+            side.books[side.symbols[3]] = (101.0, 101.5)
+            async with auditing(config_for(side), desk.lists(), instance):
+                await until(rounds(desk, 3))
+                assert ("none", "lagging") == (desk.kind(3), desk.verdict(3).reason)
+                assert desk.verdict(4).at_ns < now_ns() - 4 * S  # not of now
+                side.row_age_s = 0.0
+                await until(lambda: messages(caplog, "audit rows are dated well"))
+
+    run(main())
+    (told,) = messages(caplog, "audit rows are dated ahead of our clock")
+    assert 299 < told["by_s"] < 301
+
+
 def test_a_venue_wide_freeze_is_not_emptied_pair_by_pair(
     instance: Instance, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

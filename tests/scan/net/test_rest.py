@@ -365,6 +365,26 @@ def test_an_over_long_body_is_given_up() -> None:
             get(reply, hold=hold, most_bytes=100_000)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"SSH-2.0-OpenSSH_9\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n[]",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n[]\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+    ],
+    ids=["greeting", "status", "length", "chunk", "header"],
+)
+def test_what_is_not_http_is_told_in_one_line(reply: bytes) -> None:
+    with pytest.raises(ConnectionLost, match="an answer that is not HTTP") as told:
+        get(reply)
+    said = str(told.value)
+    assert said.isprintable()
+    assert 1 == said.count("http://")  # which names the host already
+    assert "400" not in said
+
+
 @pytest.mark.parametrize("packed", ["gzip", "br", "deflate"])
 def test_a_body_that_cannot_be_unpacked_is_told_in_one_line(packed: str) -> None:
     with pytest.raises(ConnectionLost) as caught:
