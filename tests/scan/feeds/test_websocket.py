@@ -977,7 +977,9 @@ def test_a_second_feed_of_a_source_is_refused_by_the_lease(
     )
 
     def second() -> int:
-        return processes.run_role("okx-spot", config, lists_of("okx-spot", row(0, "A-USDT")))
+        return processes.run_role(
+            "okx-spot", config, lists_of("okx-spot", row(0, "A-USDT")), alone={}
+        )
 
     children.start("second", second)
     assert {"second": 2} == children.results(within_s=20.0)
