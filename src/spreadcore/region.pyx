@@ -31,7 +31,9 @@ from spreadcore.layout import FIELDS, LAYOUT_HASH, MAGIC, SECTIONS, section_byte
 from spreadcore.errors import (
     CoreError,
     LayoutMismatch,
+    NoRoom,
     RegionExists,
+    RegionLost,
     RegionMissing,
     RegionRefused,
     TableFull,
@@ -63,13 +65,17 @@ cdef class Region:
         try:
             size = os.fstat(fd).st_size
             if size < <Py_ssize_t>sizeof(Header):
-                raise LayoutMismatch(
+                raise RegionLost(
                     f"{self.path}: {size} bytes, expected a header of {sizeof(Header)}")
             prot, flags = mmap.PROT_READ, mmap.MAP_SHARED
             if writable:
                 # a writer's first touch of a page would be a fault in the middle of a turn
                 prot, flags = prot | mmap.PROT_WRITE, flags | mmap.MAP_POPULATE
-            self._map = mmap.mmap(fd, size, flags=flags, prot=prot)
+            try:
+                self._map = mmap.mmap(fd, size, flags=flags, prot=prot)
+            except OSError as error:
+                raise NoRoom(
+                    f"{self.path}: {error.strerror}, expected room to map {size} bytes") from None
         finally:
             os.close(fd)
         self._pin()
@@ -178,6 +184,7 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_edge
 
     ring_id: of its signal ring, 0 = a random one; given, a replay names its spreads alike each
     time.
+    NoRoom where the root has no room or place for it, or a limit of this process forbids it.
     TableFull for a capacity beyond 64 sources, 65536 symbols, 1048576 edges or 32768 open tracks;
     RegionExists where one is there, unless `force`: then the old one is marked superseded and
     replaced under the next generation. The caller sees to it that no writer is alive.
@@ -195,8 +202,11 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_edge
     if os.path.lexists(place):
         _check_dir(place)
         generation = _generation_of(place) + 1
-    # a random name: whatever others plant in a shared root, we neither follow nor remove it
-    making = tempfile.mkdtemp(prefix=f".{os.path.basename(place)}.", dir=root)
+    try:
+        # a random name: whatever others plant in a shared root, we neither follow nor remove it
+        making = tempfile.mkdtemp(prefix=f".{os.path.basename(place)}.", dir=root)
+    except OSError as error:
+        raise _no_room(error, name, root, 0) from None
     try:
         ring_id = ring_id or secrets.randbits(63) | 1
         for section in SECTIONS:
@@ -205,13 +215,25 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_edge
         _take_place(making, place, force)
     except BaseException as error:
         _remove(making)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.ENOMEM):
-            need = sum(section_bytes(s, n_sources, n_symbols, n_edges, n_tracks)
-                       for s in SECTIONS)
-            raise CoreError(
-                f"instance {name!r}: no room in {root}, expected {need} free bytes") from None
+        if isinstance(error, OSError):
+            sizes = [section_bytes(s, n_sources, n_symbols, n_edges, n_tracks) for s in SECTIONS]
+            raise _no_room(error, name, root, sum(sizes)) from None
         raise
     return generation
+
+
+cdef _no_room(error, str name, str root, size_t need):
+    """What a system call that failed means for whoever wants an instance of `need` bytes."""
+    subject = f"instance {name!r}"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return NoRoom(f"{subject}: {error.strerror}, expected free descriptors (ulimit -n)")
+    if error.errno == errno.EFBIG:
+        return NoRoom(f"{subject}: {error.strerror}, expected a limit on files above its largest "
+                      f"section (ulimit -f), {need} bytes in all")
+    if error.errno in (errno.ENOSPC, errno.ENOMEM, errno.EDQUOT):
+        return NoRoom(f"{subject}: no room in {root} ({error.strerror}), expected "
+                      + (f"{need} free bytes" if need else "room for a folder"))
+    return NoRoom(f"{subject}: {root}: {error.strerror}, expected a folder to make it in")
 
 
 def unlink(str name, str root=ROOT):
@@ -327,7 +349,11 @@ cdef _remove(str directory):
     except (RegionMissing, FileNotFoundError):
         return
     for entry in entries:
-        os.unlink(os.path.join(directory, entry))
+        path = os.path.join(directory, entry)
+        try:
+            os.unlink(path)
+        except OSError as error:    # such as a folder that somebody put there
+            raise RegionRefused(f"{path}: {error.strerror}, expected a file to remove") from None
     os.rmdir(directory)
 
 
@@ -357,6 +383,9 @@ cdef _open_ours(str path, bint writable):
     except FileNotFoundError:
         raise RegionMissing(f"{path}: missing, expected a created instance") from None
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise NoRoom(
+                f"{path}: {error.strerror}, expected free descriptors (ulimit -n)") from None
         raise RegionRefused(f"{path}: {error.strerror}, expected a plain file of ours") from None
     found = os.fstat(fd)
     if not (stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
@@ -391,4 +420,4 @@ cdef _check_header(Region region, str section):
             f"{region.path}: kind {h.kind}, capacity {_capacity(h)}, expected a {section} section")
     expected = section_bytes(section, h.n_sources, h.n_symbols, h.n_edges, h.n_tracks)
     if region.size != expected:
-        raise LayoutMismatch(f"{region.path}: {region.size} bytes, expected {expected}")
+        raise RegionLost(f"{region.path}: {region.size} bytes, expected {expected}")

@@ -4,11 +4,14 @@ Workers call start_logging() after the fork (the queue's thread must be theirs);
 which may have no second thread, passes direct=True.
 """
 
+import faulthandler
 import json
 import logging
 import logging.handlers
 import os
 import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -115,6 +118,28 @@ def start_logging(
     listener = logging.handlers.QueueListener(records, file)
     listener.start()
     return Logging(file, attached, listener)
+
+
+@contextmanager
+def crashes_told(role: str, folder: str | Path) -> Iterator[int]:
+    """Let a crash in compiled code leave the lines where it was in <folder>/<role>.log.
+
+    Gives the descriptor, for others who can only write a line at the end. The lines are plain text.
+    ConfigError where the file cannot be written.
+    """
+    path = Path(folder) / f"{role}.log"
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigError(
+            f"paths.logs: {path}: {error.strerror}, expected a file to write to"
+        ) from None
+    faulthandler.enable(fd)
+    try:
+        yield fd
+    finally:
+        faulthandler.disable()
+        os.close(fd)
 
 
 class _File(logging.handlers.RotatingFileHandler):

@@ -9,7 +9,7 @@ import msgspec
 from spreadcore import Instance
 from spreadcore.edges import RECORD, EdgeIndex
 from spreadcore.engine import Engine
-from spreadcore.errors import LayoutMismatch, RegionMissing
+from spreadcore.errors import LayoutMismatch, RegionLost, RegionMissing
 from spreadcore.layout import LIMITS, SECTIONS, TRACKER_COUNTERS
 from spreadcore.lease import TRY_FOR_S, lease_held
 from spreadcore.region import create, exists, instance_dir
@@ -56,6 +56,7 @@ WRITABLE = {
 }
 HANDOVER_S = 6.0  # a predecessor that is ending holds its lease and its folder for up to this long
 _RUN_FOR_S = 0.05  # the engine comes back to Python at least this often
+_LOOK_NS = 250_000_000  # between its looks whether the instance is whole: rarer than its beats
 
 
 def least_capacity(config: Config, n_ids: int, n_edges: int = 0) -> Capacity:
@@ -180,7 +181,7 @@ def _damage(config: Config) -> str:
         for section in SECTIONS:
             instance.region(section)
         instance.close()
-    except (RegionMissing, LayoutMismatch) as error:
+    except (RegionMissing, RegionLost, LayoutMismatch) as error:
         return str(error)
     return ""
 
@@ -465,13 +466,21 @@ class EngineRunner:
         self.engine = make_engine(config, reload.lists, instance)
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Scan everything once, then turn until stop() is true. The caller holds the lease."""
+        """Scan everything once, then turn until stop() is true. The caller holds the lease.
+
+        RegionLost once the instance is not whole any more, or another.
+        """
         health, settings = self._instance.health, self._config.engine
         health.start(self._role, now_ns())
         health.acknowledge(self._role, self._generation)
         self.engine.scan(now_ns())
+        look_ns = 0
         while not stop():
-            health.beat(self._role, now_ns())
+            now = now_ns()
+            if now >= look_ns:
+                self._instance.check()
+                look_ns = now + _LOOK_NS
+            health.beat(self._role, now)
             self._reload.newest()
             self._take()
             self.engine.run(_RUN_FOR_S, settings.spin_us, settings.park_ms, settings.coalesce_us)

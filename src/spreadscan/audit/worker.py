@@ -56,7 +56,7 @@ class AuditWorker:
         self._newest = newest
         self._generation = 0
         self._utc = UtcClock()
-        self._role = Role(instance, instance.health.role("audit"), "audit")
+        self._role = Role(instance, instance.health.role("audit"))
         self._sources: dict[str, Source] = {}
         self._rounds: dict[str, Rounds] = {}
         self._asked: dict[int, Asked] = {}

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import click
 import orjson
-from spreadcore.errors import CoreError, LayoutMismatch
+from spreadcore.errors import CoreError, LayoutMismatch, NoRoom, RegionLost, RegionRefused
 
 from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded, load
-from spreadscan.errors import BadData, ConfigError, SpreadError
+from spreadscan.errors import EXIT_LOST, BadData, ConfigError, SpreadError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DEGRADED = 1, 2, 3
 
@@ -139,12 +139,15 @@ def print_json(value: Any, *, indent: bool = False) -> None:
 
 
 def stop_with(error: Exception) -> NoReturn:
-    """Print the error as a sentence and exit: 2 for what people mend, else 1.
+    """Print the error as a sentence and exit.
 
-    That is config, usage, and what another version of the program made.
+    2 for what people mend: config, usage, files that are not ours, room, and what another version
+    of the program made; 4 for an instance that was lost while in use; else 1.
     """
     say(f"spreadscan: {error}", err=True)
-    mended = isinstance(error, (ConfigError, BadData, LayoutMismatch))
+    if isinstance(error, RegionLost):
+        sys.exit(EXIT_LOST)
+    mended = isinstance(error, (ConfigError, BadData, LayoutMismatch, NoRoom, RegionRefused))
     sys.exit(EXIT_USAGE if mended else EXIT_FAILED)
 
 
