@@ -9,7 +9,6 @@ import mmap
 import os
 import re
 import secrets
-import stat
 import struct
 import sys
 import tempfile
@@ -31,13 +30,14 @@ from spreadcore.layout import FIELDS, LAYOUT_HASH, MAGIC, SECTIONS, section_byte
 from spreadcore.errors import (
     CoreError,
     LayoutMismatch,
-    NoRoom,
     RegionExists,
     RegionLost,
     RegionMissing,
     RegionRefused,
     TableFull,
 )
+
+from spreadcore.ours import check_dir, no_room, open_ours
 
 from libc.math cimport NAN
 from libc.stdint cimport uint64_t
@@ -61,7 +61,7 @@ cdef class Region:
         self.section = section
         self.path = os.path.join(directory, section)
         self.writable = writable
-        fd = _open_ours(self.path, writable)
+        fd = open_ours(self.path, os.O_RDWR if writable else os.O_RDONLY)
         try:
             size = os.fstat(fd).st_size
             if size < <Py_ssize_t>sizeof(Header):
@@ -74,8 +74,7 @@ cdef class Region:
             try:
                 self._map = mmap.mmap(fd, size, flags=flags, prot=prot)
             except OSError as error:
-                raise NoRoom(
-                    f"{self.path}: {error.strerror}, expected room to map {size} bytes") from None
+                raise no_room(error, self.path, f"room to map {size} bytes") from None
         finally:
             os.close(fd)
         self._pin()
@@ -200,13 +199,15 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_edge
         raise RegionExists(f"instance {name!r}: {place} exists, expected a free name")
     generation = 1
     if os.path.lexists(place):
-        _check_dir(place)
+        check_dir(place)
         generation = _generation_of(place) + 1
+    sizes = [section_bytes(s, n_sources, n_symbols, n_edges, n_tracks) for s in SECTIONS]
+    subject, needed = f"instance {name!r}: no room in {root}", f"{sum(sizes)} free bytes"
     try:
         # a random name: whatever others plant in a shared root, we neither follow nor remove it
         making = tempfile.mkdtemp(prefix=f".{os.path.basename(place)}.", dir=root)
     except OSError as error:
-        raise _no_room(error, name, root, 0) from None
+        raise no_room(error, subject, needed) from None
     try:
         ring_id = ring_id or secrets.randbits(63) | 1
         for section in SECTIONS:
@@ -216,24 +217,9 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_edge
     except BaseException as error:
         _remove(making)
         if isinstance(error, OSError):
-            sizes = [section_bytes(s, n_sources, n_symbols, n_edges, n_tracks) for s in SECTIONS]
-            raise _no_room(error, name, root, sum(sizes)) from None
+            raise no_room(error, subject, needed) from None
         raise
     return generation
-
-
-cdef _no_room(error, str name, str root, size_t need):
-    """What a system call that failed means for whoever wants an instance of `need` bytes."""
-    subject = f"instance {name!r}"
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return NoRoom(f"{subject}: {error.strerror}, expected free descriptors (ulimit -n)")
-    if error.errno == errno.EFBIG:
-        return NoRoom(f"{subject}: {error.strerror}, expected a limit on files above its largest "
-                      f"section (ulimit -f), {need} bytes in all")
-    if error.errno in (errno.ENOSPC, errno.ENOMEM, errno.EDQUOT):
-        return NoRoom(f"{subject}: no room in {root} ({error.strerror}), expected "
-                      + (f"{need} free bytes" if need else "room for a folder"))
-    return NoRoom(f"{subject}: {root}: {error.strerror}, expected a folder to make it in")
 
 
 def unlink(str name, str root=ROOT):
@@ -241,7 +227,7 @@ def unlink(str name, str root=ROOT):
     place = instance_dir(name, root)
     if not os.path.lexists(place):
         raise RegionMissing(f"instance {name!r}: no {place}, expected a created instance")
-    _check_dir(place)
+    check_dir(place)
     _supersede_all(place)
     _remove(place)
 
@@ -308,7 +294,7 @@ cdef _take_place(str making, str place, bint force):
 cdef _supersede_all(str directory):
     for section in SECTIONS:
         try:
-            fd = _open_ours(os.path.join(directory, section), True)
+            fd = open_ours(os.path.join(directory, section), os.O_RDWR)
         except CoreError:
             continue    # not safely ours, so nobody of ours is reading it
         try:
@@ -321,7 +307,7 @@ cdef _supersede_all(str directory):
 cdef _generation_of(str directory):
     """The generation of whatever stands there; 0 where it cannot be read."""
     try:
-        fd = _open_ours(os.path.join(directory, "control"), False)
+        fd = open_ours(os.path.join(directory, "control"), os.O_RDONLY)
     except CoreError:
         return 0
     try:
@@ -344,7 +330,7 @@ cdef size_t _offset(str field):
 cdef _remove(str directory):
     """Remove a flat directory of ours, whatever is missing in it."""
     try:
-        _check_dir(directory)
+        check_dir(directory)
         entries = os.listdir(directory)
     except (RegionMissing, FileNotFoundError):
         return
@@ -355,46 +341,6 @@ cdef _remove(str directory):
         except OSError as error:    # such as a folder that somebody put there
             raise RegionRefused(f"{path}: {error.strerror}, expected a file to remove") from None
     os.rmdir(directory)
-
-
-cdef _check_dir(str directory):
-    try:
-        found = os.lstat(directory)
-    except FileNotFoundError:
-        raise RegionMissing(
-            f"{directory}: missing, expected a created instance (spreadscan init)") from None
-    if not stat.S_ISDIR(found.st_mode):
-        raise RegionRefused(f"{directory}: not a directory, expected an instance")
-    if found.st_uid != os.geteuid():
-        raise RegionRefused(
-            f"{directory}: owned by uid {found.st_uid}, expected {os.geteuid()}")
-    if found.st_mode & 0o077:
-        raise RegionRefused(
-            f"{directory}: mode {found.st_mode & 0o777:o}, expected 700")
-
-
-cdef _open_ours(str path, bint writable):
-    """Open a regular file that only we own and link; RegionMissing or RegionRefused else."""
-    _check_dir(os.path.dirname(path))
-    flags = os.O_RDWR if writable else os.O_RDONLY
-    try:
-        # O_NONBLOCK: a FIFO planted here must not hang the open
-        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise RegionMissing(f"{path}: missing, expected a created instance") from None
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise NoRoom(
-                f"{path}: {error.strerror}, expected free descriptors (ulimit -n)") from None
-        raise RegionRefused(f"{path}: {error.strerror}, expected a plain file of ours") from None
-    found = os.fstat(fd)
-    if not (stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
-            and found.st_nlink == 1 and not found.st_mode & 0o077):
-        os.close(fd)
-        raise RegionRefused(
-            f"{path}: mode {found.st_mode:o}, uid {found.st_uid}, {found.st_nlink} link(s); "
-            f"expected a regular file 600 of uid {os.geteuid()} with one link")
-    return fd
 
 
 cdef str _capacity(Header* h):

@@ -16,8 +16,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 from spreadcore import Instance
+from spreadcore.errors import CoreError, RegionMissing
 from spreadcore.health import Health
 from spreadcore.lease import lease_held
+from spreadcore.ours import read_ours
 
 from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
@@ -139,11 +141,11 @@ def settings_stamp(instance: Instance) -> int:
 def settings_in_use(instance: Instance) -> InUse | None:
     """Return the settings of the scanner that runs or ran last, None before any.
 
-    ConfigError where they are not of this version.
+    ConfigError where they are not of this version, RegionRefused where they are not safely ours.
     """
     path = Path(instance.directory, _SETTINGS)
     try:
-        tree = tomllib.loads(path.read_text("utf-8"))
+        tree = tomllib.loads(read_ours(path).decode())
         given = _of_this_version(tree["settings"], str(path))
         return InUse(
             config=with_absolute_paths(given, tree["folder"]),
@@ -153,7 +155,7 @@ def settings_in_use(instance: Instance) -> InUse | None:
             started=tree["started"],
             command=tree["command"],
         )
-    except FileNotFoundError:
+    except RegionMissing:
         return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: {error!r}, expected the settings of a scanner") from None
@@ -198,8 +200,8 @@ def leave_lists(instance: Instance, lists: Lists) -> None:
 
 def lists_in_use(instance: Instance) -> ListsInUse | None:
     """Return the set of the scanner that runs or ran last, None where it is not known."""
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(Path(instance.directory, _LISTS).read_bytes(), type=ListsInUse)
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(Path(instance.directory, _LISTS)), type=ListsInUse)
     return None
 
 
@@ -220,8 +222,8 @@ def leave_maintenance(instance: Instance, announced: Sequence[Announced]) -> Non
 def maintenance_announced(instance: Instance) -> list[Announced]:
     """Return what the venues announced when they were asked last; nothing where it is not known."""
     path = Path(instance.directory, _MAINTENANCE)
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(path.read_bytes(), type=list[Announced])
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(path), type=list[Announced])
     return []
 
 

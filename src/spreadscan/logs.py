@@ -4,14 +4,16 @@ Workers call start_logging() after the fork (the queue's thread must be theirs);
 which may have no second thread, passes direct=True.
 """
 
+import errno
 import faulthandler
 import json
 import logging
 import logging.handlers
 import os
 import queue
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import orjson
@@ -99,6 +101,8 @@ def start_logging(
     path = Path(folder) / f"{role}.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a FIFO would be waited for
+            raise FileExistsError(errno.EEXIST, "Not a plain file", str(path))
         file = _File(path, maxBytes=int(keep_mb * 1e6), backupCount=1, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
@@ -143,12 +147,41 @@ def crashes_told(role: str, folder: str | Path) -> Iterator[int]:
 
 
 class _File(logging.handlers.RotatingFileHandler):
+    """Lines that the disk refuses are lost: that is told once on stderr, without a traceback."""
+
+    _refused = _failing = False
+
     def emit(self, record: logging.LogRecord) -> None:
         # a file that somebody moved or deleted is opened anew, not written on unseen
         if self.stream and not os.path.exists(self.baseFilename):
-            self.stream.close()
-            self.stream = None  # the base class opens it again
+            self._drop()
+        self._refused = False
         super().emit(record)
+        self._failing = self._refused
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            return super().handleError(record)
+        self._refused = True
+        self._drop()  # else what was refused is written again with the next line
+        if not self._failing:
+            print(
+                f"spreadscan: {self.baseFilename}: {error.strerror}, expected room for log lines: "
+                "they are lost until there is",
+                file=sys.stderr,
+            )
+
+    def close(self) -> None:
+        self._drop()
+        super().close()
+
+    def _drop(self) -> None:
+        """Let the stream go, whatever the disk says; the base class opens it again."""
+        stream, self.stream = self.stream, None
+        if stream:
+            with suppress(OSError):
+                stream.close()
 
 
 class _FactsQueue(logging.handlers.QueueHandler):

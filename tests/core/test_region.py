@@ -12,6 +12,7 @@ from spreadcore import Instance, layout, region
 from spreadcore.errors import (
     CoreError,
     LayoutMismatch,
+    NoRoom,
     RegionExists,
     RegionLost,
     RegionMissing,
@@ -144,7 +145,7 @@ def test_no_room_is_an_error_at_creation(tmp_path, instance_name):
     if mounted.returncode:
         pytest.skip(f"mount refused: {mounted.stderr.strip()}")
     try:
-        with pytest.raises(CoreError, match=r"no room in .*, expected \d+ free bytes"):
+        with pytest.raises(NoRoom, match=r"no room in .*: No space.*, expected \d+ free bytes"):
             region.create(instance_name, root=str(tmp_path))
         assert [] == list(tmp_path.iterdir())
     finally:

@@ -1,5 +1,6 @@
 """What all commands share: options for the config, errors as sentences, JSON output."""
 
+import errno
 import math
 import sys
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from typing import Any, NoReturn
 import click
 import orjson
 from spreadcore.errors import CoreError, LayoutMismatch, NoRoom, RegionLost, RegionRefused
+from spreadcore.ours import no_room
 
 from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded, load
 from spreadscan.errors import EXIT_LOST, BadData, ConfigError, SpreadError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DEGRADED = 1, 2, 3
+_NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -159,5 +162,9 @@ class SentenceGroup(click.Group):
             return super().invoke(ctx)
         except (SpreadError, CoreError) as error:
             stop_with(error)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            stop_with(no_room(error, error.filename or "the machine", "room to go on"))
         except KeyboardInterrupt:
             sys.exit(130)
