@@ -66,3 +66,13 @@ def test_few_descriptors_are_told_wherever_they_lack(tmp_path: Path) -> None:
             assert done.returncode in (1, 2), done.stderr  # 1: a source's socket was refused
             assert "Traceback" not in done.stderr
             assert "Too many open files" in done.stderr
+
+
+def test_a_log_that_cannot_be_written_is_refused_before_discovery(tmp_path: Path) -> None:
+    with case(tmp_path, Fake("okx-spot"), Fake("bybit-futures")) as it:
+        (tmp_path / "logs" / "engine.log").mkdir(parents=True)
+        done = it.run("run")
+        assert 2 == done.returncode, done.stderr
+        assert done.stderr.startswith("spreadscan: paths.logs: logs/engine.log: Is a directory")
+        assert not exists(it.instance)
+        assert not (tmp_path / "generated" / "metadata.json").exists()

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from spreadscan.app import build, processes
+from spreadscan.app.folders import refuse_unwritable
 from spreadscan.app.notify import ServiceManager
 from spreadscan.app.supervisor import Supervisor, in_child
 from spreadscan.catalogue import built_in
@@ -91,7 +92,9 @@ def _run(
     no_discover: bool,
 ) -> int:
     config = found.config
-    refuse_strangers(config.paths.data, (SIGNALS, SNAPSHOTS, AUDIT))
+    kinds = (SIGNALS, SNAPSHOTS, AUDIT)
+    refuse_strangers(config.paths.data, kinds)
+    refuse_unwritable(config, kinds, discovers=not no_discover)
     build.wait_until_free(config)
     build.refuse_unusable(config)  # told before discovery
     if not no_discover:
