@@ -343,6 +343,10 @@ cdef _remove(str directory):
     os.rmdir(directory)
 
 
+cdef str _name_at(str path):
+    return os.path.basename(os.path.dirname(path)).removeprefix("spreadscan-")
+
+
 cdef str _capacity(Header* h):
     return f"{h.n_sources} x {h.n_symbols} x {h.n_edges} x {h.n_tracks}"
 
@@ -357,7 +361,7 @@ cdef _check_header(Region region, str section):
         raise LayoutMismatch(
             f"{region.path}: layout {h.layout_version}/{h.layout_hash:016x}, expected "
             f"{LAYOUT_VERSION}/{LAYOUT_HASH:016x} (made by another version; "
-            f"'spreadscan init --force' replaces it)")
+            f"'spreadscan init --force --instance {_name_at(region.path)}' replaces it)")
     fits = (section in SECTIONS and h.kind == SECTIONS.index(section)
             and 1 <= h.n_sources <= MAX_SOURCES and 1 <= h.n_symbols <= MAX_SYMBOLS
             and 1 <= h.n_edges <= MAX_EDGES and 1 <= h.n_tracks <= MAX_TRACKS)

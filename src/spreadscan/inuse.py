@@ -20,6 +20,7 @@ from spreadcore.errors import CoreError, RegionMissing
 from spreadcore.health import Health
 from spreadcore.lease import lease_held
 from spreadcore.ours import read_ours
+from spreadcore.region import ROOT, instance_dir
 
 from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
@@ -34,6 +35,8 @@ from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 from spreadscan.lists import Edge, Lists, Origin, n_proven
 
+_PREFIX = "spreadscan-"
+_SHOWN = 3  # of other scanners, in a hint
 _SETTINGS = "settings.toml"
 _LISTS = "lists.json"
 _MAINTENANCE = "maintenance.json"
@@ -100,6 +103,37 @@ def held_roles(directory: str) -> list[str]:
     """Return the roles that run in an instance's directory, of whatever settings and version."""
     roles = (*_WORKERS, *built_in().source)
     return [role for role in roles if lease_held(directory, role)]
+
+
+def instances() -> list[str]:
+    """Return the names of the instances that there are, of whatever version and owner."""
+    try:
+        found = os.listdir(ROOT)
+    except OSError:
+        return []
+    return sorted(name.removeprefix(_PREFIX) for name in found if name.startswith(_PREFIX))
+
+
+def named(instance: str) -> str:
+    """Return the option that a hint needs for an instance, '' for the one that needs none."""
+    return "" if instance == Config().instance else f" --instance {instance}"
+
+
+def elsewhere(instance: str) -> str:
+    """Return a hint for whoever looked for a scanner in an instance where none is."""
+    running = [name for name in instances() if name != instance and _runs(name)]
+    if not running:
+        return f"no scanner runs: `spreadscan run{named(instance)}` starts one"
+    more = f", and {len(running) - _SHOWN} more" if len(running) > _SHOWN else ""
+    names = ", ".join(f"{name} (--instance {name})" for name in running[:_SHOWN])
+    return f"there runs: {names}{more}"
+
+
+def _runs(name: str) -> bool:
+    try:
+        return bool(held_roles(instance_dir(name)))
+    except CoreError:  # somebody else's, or not a name that we would give
+        return False
 
 
 def health_slot(health: Health, config: Config, role: str) -> int:

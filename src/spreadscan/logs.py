@@ -11,6 +11,7 @@ import logging
 import logging.handlers
 import os
 import queue
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ import orjson
 
 from spreadscan.clock import iso_utc
 from spreadscan.errors import ConfigError, printable
+
+_CONSOLE_LINE = 1_000  # characters, in four bytes each at most: a pipe that polls takes 4,096
 
 
 def facts(**values: object) -> dict[str, object]:
@@ -53,6 +56,33 @@ class Lines(logging.Formatter):
         told: dict[str, object] = getattr(record, "facts", {})
         text = ", ".join(f"{key} {printable(str(value))}" for key, value in told.items())
         return super().format(record) + (f": {text}" if text else "")
+
+
+class Console(logging.Handler):
+    """Lines for people on stderr, with the time (UTC).
+
+    One that stderr does not take at once is left out and counted: a terminal that somebody has
+    stopped, or a pipe that nobody reads, must not hold up whoever writes.
+    """
+
+    def __init__(self, level: int = logging.WARNING) -> None:
+        super().__init__(level)
+        self.setFormatter(Lines())
+        self._left_out = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError, ValueError):  # closed: the log has it
+            poll = select.poll()
+            poll.register(sys.stderr.fileno(), select.POLLOUT)
+            if not any(events & select.POLLOUT for _, events in poll.poll(0)):
+                self._left_out += 1
+                return
+            more = f"{self._left_out} line(s) left out, the log has them\n" * bool(self._left_out)
+            time = iso_utc(int(record.created * 1e9))[11:19]
+            # longer than what a pipe surely takes would be waited for
+            text = f"{more}{time}Z {printable(self.format(record))}"[:_CONSOLE_LINE]
+            os.write(sys.stderr.fileno(), f"{text}\n".encode())
+            self._left_out = 0
 
 
 def warn_on_stderr() -> None:

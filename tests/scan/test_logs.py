@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import redirect_stderr
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from spreadscan.errors import ConfigError
-from spreadscan.logs import crashes_told, facts, start_logging
+from spreadscan.logs import Console, crashes_told, facts, start_logging
 
 log = logging.getLogger("spreadscan.somewhere")
 
@@ -228,3 +229,40 @@ def test_a_crash_of_compiled_code_leaves_where_it_was(tmp_path: Path) -> None:
     text = (tmp_path / "feed.log").read_text()
     assert "Fatal Python error: Segmentation fault" in text
     assert "test_a_crash_of_compiled_code" in text
+
+
+def test_a_console_that_takes_nothing_is_not_waited_for(children: Any) -> None:
+    """A pipe that nobody reads: lines are left out, and counted once it is read again."""
+    read_fd, write_fd = os.pipe()
+    go_read, go_write = os.pipe()
+
+    def work() -> int:
+        os.dup2(write_fd, sys.stderr.fileno())
+        console = Console()
+        told = logging.LogRecord("x", logging.WARNING, "", 0, "worker died", (), None)
+        told.facts = {"role": "engine", "name": "two\nlines\x1b[31m"}  # type: ignore[attr-defined]
+        for _ in range(2_000):
+            console.handle(told)
+        os.write(go_write, b"x")
+        os.read(go_read, 1)
+        console.handle(told)
+        return 1
+
+    # the child needs a stderr of its own, which pytest has taken from this process
+    pid = children.start("console", work)
+    assert b"x" == os.read(go_read, 1)
+    os.close(write_fd)
+    first = os.read(read_fd, 1 << 20)
+    os.write(go_write, b"x")
+    assert pid
+    assert {"console": 1} == children.results(10)
+    last = os.read(read_fd, 1 << 20).decode().splitlines()
+    os.close(read_fd)
+    lines = first.decode().splitlines()
+    assert 10 < len(lines) < 2_000
+    assert {"Z worker died: role engine, name two lines [31m"} == {line[8:] for line in lines}
+    assert [f"{2_000 - len(lines)} line(s) left out, the log has them", lines[0][8:]] == [
+        last[0], last[1][8:],
+    ]  # fmt: skip
+    for fd in (go_read, go_write):
+        os.close(fd)

@@ -22,7 +22,7 @@ from spreadscan.disk.format import Simulated
 from spreadscan.disk.linefile import LineFile
 from spreadscan.errors import ConfigError
 from spreadscan.feeds.websocket import WebSocketFeed
-from spreadscan.inuse import held_roles
+from spreadscan.inuse import elsewhere, held_roles, named
 from spreadscan.lists import Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT, Tracker
@@ -120,7 +120,8 @@ def create_instance(
             raise ConfigError(
                 f"instance {config.instance!r}: capacity {_told(found)}, expected at least "
                 f"{_told(least)} (sources, symbols, edges, tracks): "
-                "`spreadscan init --force` or `spreadscan run` makes it anew"
+                f"`spreadscan run{named(config.instance)}` makes it anew, and "
+                f"`spreadscan init --force{named(config.instance)}`"
             )
         return False
     if force:
@@ -218,13 +219,19 @@ def begin_run(instance: Instance, roles: Iterable[int] | None = None) -> None:
 def open_instance(config: Config, role: str) -> Instance:
     """Attach with the sections that the role writes mapped for writing.
 
-    LayoutMismatch for one of another version says what to do with it.
+    RegionMissing names the scanners that there are; LayoutMismatch for one of another version says
+    what to do with it.
     """
+    name = config.instance
+    if not exists(name):
+        raise RegionMissing(
+            f"instance {name!r}: there is none, expected a scanner: {elsewhere(name)}"
+        )
     try:
-        return Instance(config.instance, WRITABLE[role])
+        return Instance(name, WRITABLE[role])
     except LayoutMismatch as error:
-        live = ", ".join(held_roles(instance_dir(config.instance)))
-        hint = "nothing runs there, and `spreadscan run` makes it anew"
+        live = ", ".join(held_roles(instance_dir(name)))
+        hint = f"nothing runs there, and `spreadscan run{named(name)}` makes it anew"
         if live:
             hint = f"{live} run there: use the commands of their version, or end them first"
         raise LayoutMismatch(f"{error}; {hint}") from None
@@ -234,7 +241,10 @@ def live_roles(instance: Instance) -> list[str]:
     """Return the roles that run. ConfigError where none does."""
     roles = held_roles(instance.directory)
     if not roles:
-        raise ConfigError(f"instance {instance.name!r}: nothing is running, expected a scanner")
+        raise ConfigError(
+            f"instance {instance.name!r}: nothing is running, expected a scanner: "
+            f"{elsewhere(instance.name)}"
+        )
     return roles
 
 

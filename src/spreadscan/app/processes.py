@@ -32,11 +32,12 @@ from spreadscan.errors import EXIT_LOST, ConfigError, Halt, SpreadError
 from spreadscan.inuse import leave_settings
 from spreadscan.lists import Lists
 from spreadscan.locks import AUDIT, TRACKER, FolderLock
-from spreadscan.logs import crashes_told, facts, start_logging
+from spreadscan.logs import Console, crashes_told, facts, start_logging
 from spreadscan.reload import Reload
 from spreadscan.workers.source import SourceWorker
 
 log = logging.getLogger(__name__)
+_DISK = logging.getLogger("spreadscan.disk")  # whose troubles people hear of at once
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_HELD = 75  # of a worker whose lease another one holds, who may be about to end
@@ -75,18 +76,20 @@ def run_role(
 ) -> int:
     """Run a role in this process until it is told to stop; return the exit code.
 
-    Logs to its own file. Errors that a user can cause are one log line, not a traceback. What
-    only a human can mend ends with EXIT_USAGE and goes to stderr too; a lease that is held ends
-    with EXIT_HELD, and EXIT_LOST is where the instance is lost, which a supervisor tells. Any other
-    error leaves its traceback in the log. alone: where settings come from, for a role without a
-    supervisor: it holds its folder itself, all errors go to stderr, and a held lease is final:
-    nobody would try again.
+    Logs to its own file; what is wrong with a disk goes to stderr, too. Errors that a user can
+    cause are one log line, not a traceback. What only a human can mend ends with EXIT_USAGE and
+    goes to stderr too; a lease that is held ends with EXIT_HELD, and EXIT_LOST is where the
+    instance is lost, which a supervisor tells. Any other error leaves its traceback in the log.
+    alone: where settings come from, for a role without a supervisor: it holds its folder itself,
+    all errors go to stderr, and a held lease is final: nobody would try again.
     """
     try:
         logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
     except ConfigError as error:
         print(f"spreadscan: {role}: {error}", file=sys.stderr)
         return EXIT_USAGE
+    console = Console()
+    _DISK.addHandler(console)
     try:
         log.info("started", extra=facts(role=role, pid=os.getpid()))
         with crashes_told(role, config.paths.logs) as log_fd:
@@ -114,6 +117,7 @@ def run_role(
             print(f"spreadscan: {role} died ({error!r}); see {where}", file=sys.stderr)
         return EXIT_FAILED
     finally:
+        _DISK.removeHandler(console)
         logging_.stop()
 
 
