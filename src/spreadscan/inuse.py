@@ -41,6 +41,7 @@ _SETTINGS = "settings.toml"
 _LISTS = "lists.json"
 _MAINTENANCE = "maintenance.json"
 _LOST = "lost.json"
+_CLOCKS = "clocks.json"
 _WORKERS = ("supervisor", "tracker", "engine", "audit")  # beside the sources
 
 
@@ -99,10 +100,31 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class MeasuredClock(msgspec.Struct, frozen=True, kw_only=True):
+    """How far our clock was ahead of a venue's, known to unsure_ms; at_ns: CLOCK_BOOTTIME."""
+
+    ahead_ms: float
+    unsure_ms: float
+    at_ns: int
+
+
 def held_roles(directory: str) -> list[str]:
     """Return the roles that run in an instance's directory, of whatever settings and version."""
     roles = (*_WORKERS, *built_in().source)
     return [role for role in roles if lease_held(directory, role)]
+
+
+def leave_clocks(instance: Instance, clocks: Mapping[str, MeasuredClock]) -> None:
+    """Leave how far our clock is ahead of each venue's, by source."""
+    _replace(Path(instance.directory, _CLOCKS), msgspec.json.encode(clocks))
+
+
+def clocks_measured(instance: Instance) -> dict[str, MeasuredClock]:
+    """Return by source how far our clock was ahead; nothing where it is not known."""
+    path = Path(instance.directory, _CLOCKS)
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(path), type=dict[str, MeasuredClock])
+    return {}
 
 
 def instances() -> list[str]:
@@ -241,10 +263,8 @@ def lists_in_use(instance: Instance) -> ListsInUse | None:
 
 def listed_in_use(instance: Instance) -> dict[str, int]:
     """Return by source how many pairs of its list were proven to quote; nothing: not known."""
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(
-            Path(instance.directory, _LISTS).read_bytes(), type=_Listed
-        ).listed
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(Path(instance.directory, _LISTS)), type=_Listed).listed
     return {}
 
 
@@ -269,8 +289,8 @@ def leave_lost(instance: Instance, lost: Iterable[Lost]) -> None:
 def lost_sources(instance: Instance) -> list[Lost]:
     """Return the sources that were lost when somebody looked last; nothing where nobody did."""
     path = Path(instance.directory, _LOST)
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(path.read_bytes(), type=list[Lost])
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(path), type=list[Lost])
     return []
 
 

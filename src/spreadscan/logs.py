@@ -58,7 +58,7 @@ class Lines(logging.Formatter):
         return super().format(record) + (f": {text}" if text else "")
 
 
-class Console(logging.Handler):
+class ConsoleLines(logging.Handler):
     """Lines for people on stderr, with the time (UTC).
 
     One that stderr does not take at once is left out and counted: a terminal that somebody has

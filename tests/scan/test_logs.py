@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from spreadscan.errors import ConfigError
-from spreadscan.logs import Console, crashes_told, facts, start_logging
+from spreadscan.logs import ConsoleLines, crashes_told, facts, start_logging
 
 log = logging.getLogger("spreadscan.somewhere")
 
@@ -238,7 +238,7 @@ def test_a_console_that_takes_nothing_is_not_waited_for(children: Any) -> None:
 
     def work() -> int:
         os.dup2(write_fd, sys.stderr.fileno())
-        console = Console()
+        console = ConsoleLines()
         told = logging.LogRecord("x", logging.WARNING, "", 0, "worker died", (), None)
         told.facts = {"role": "engine", "name": "two\nlines\x1b[31m"}  # type: ignore[attr-defined]
         for _ in range(2_000):

@@ -32,7 +32,7 @@ from spreadscan.errors import EXIT_LOST, ConfigError, Halt, SpreadError
 from spreadscan.inuse import leave_settings
 from spreadscan.lists import Lists
 from spreadscan.locks import AUDIT, TRACKER, FolderLock
-from spreadscan.logs import Console, crashes_told, facts, start_logging
+from spreadscan.logs import ConsoleLines, crashes_told, facts, start_logging
 from spreadscan.reload import Reload
 from spreadscan.workers.source import SourceWorker
 
@@ -88,7 +88,7 @@ def run_role(
     except ConfigError as error:
         print(f"spreadscan: {role}: {error}", file=sys.stderr)
         return EXIT_USAGE
-    console = Console()
+    console = ConsoleLines()
     _DISK.addHandler(console)
     try:
         log.info("started", extra=facts(role=role, pid=os.getpid()))

@@ -24,7 +24,7 @@ from spreadscan.disk.files import refuse_strangers
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import Lists, Metadata, differences, load, read_metadata, refuse_foreign
 from spreadscan.locks import TRACKER, FolderLock
-from spreadscan.logs import Console, start_logging
+from spreadscan.logs import ConsoleLines, start_logging
 from spreadscan.tracker import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import old_facts
@@ -128,7 +128,7 @@ def _run(
     logging_ = start_logging(
         "supervisor", config.paths.logs, config.log.level, config.log.keep_mb, direct=True
     )
-    console = Console()
+    console = ConsoleLines()
     console.addFilter(lambda record: record.msg not in _NO_NEWS)
     logging.getLogger().addHandler(console)
 

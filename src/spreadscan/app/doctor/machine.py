@@ -216,6 +216,22 @@ def _of_audit(name: str, kind: str, config: Config, advice: str) -> Check:
     return _check(name, not found, "; ".join(found) or words, advice, subject="instance")
 
 
+def clocks(config: Config) -> Check:
+    """Tell that our clock and a venue's differ, as the audit measures it all the time."""
+    instance, now = _instance(config), now_ns()
+    if instance is None or not (config.audit.enabled and instance.lease_held("audit")):
+        return _check("clocks", True, "no audit runs", subject="instance")
+    found = [t.words for t in truth.troubles(instance, config, now) if t.kind == "clock"]
+    said = truth.truth(instance, config, now)
+    assert said
+    known = [s for s in said["sources"].values() if s["clock_ahead_ms"] is not None]
+    words = f"asked {len(known)} of {len(said['sources'])} venues"
+    if known:
+        words += f", the furthest differs by {said['all']['clock_ahead_ms']:+,.0f} ms"
+    advice = "if all venues say so, set this machine's clock by NTP (timedatectl set-ntp true)"
+    return _check("clocks", not found, "; ".join(found) or words, advice, subject="instance")
+
+
 def announcements(config: Config) -> Check:
     """Tell maintenance that is under way; what is announced is no finding yet."""
     instance = _instance(config)
@@ -269,7 +285,7 @@ def generated(config: Config) -> Check:
 
 CHECKS: tuple[MachineCheck, ...] = (
     bans, open_files, shared_memory, disk, generated, layout, health, leases, audit,
-    confirmations, agreement, announcements,
+    confirmations, agreement, clocks, announcements,
 )  # fmt: skip
 
 
