@@ -17,6 +17,9 @@ class RealUtc:
     def utc_ns(self, boottime_ns):
         return boottime_ns + time.time_ns() - now_ns()
 
+    def take_step_ns(self):
+        return 0
+
 
 def run_until(tracker, done, within_s=20.0):
     """Run the loop until done(); fails where that takes too long."""
