@@ -4,7 +4,9 @@ CoreError
 ├─ RegionMissing    no such instance or section: nobody has created it
 ├─ RegionExists     creating over something that is there
 ├─ RegionRefused    a file that is not safely ours: owner, kind, links, mode
-├─ LayoutMismatch   another magic, version, layout, size or capacity than expected
+├─ NoRoom           the machine refuses memory, bytes, descriptors or a place for an instance
+├─ RegionLost       an instance that is not whole: replaced, removed or cut short
+├─ LayoutMismatch   another magic, version, layout or capacity than expected
 ├─ LeaseHeld        a live writer of this role exists
 ├─ TableFull        an id outside the capacity of the table
 └─ RingFull         signals unread, no live consumer
@@ -27,8 +29,16 @@ class RegionRefused(CoreError):
     """A file at our place is not safely ours."""
 
 
+class NoRoom(CoreError):
+    """The machine has no room for an instance, or a limit of the process forbids it."""
+
+
+class RegionLost(CoreError):
+    """An instance is not whole: replaced, or a file of it removed, replaced or cut short."""
+
+
 class LayoutMismatch(CoreError):
-    """Shared memory of another version, layout, size or capacity."""
+    """Shared memory of another version, layout or capacity."""
 
 
 class LeaseHeld(CoreError):

@@ -4,7 +4,8 @@ import fcntl
 import os
 import time
 
-from spreadcore.errors import LeaseHeld, RegionMissing, RegionRefused
+from spreadcore.errors import LeaseHeld, RegionMissing
+from spreadcore.ours import open_ours
 
 TRY_FOR_S = 0.2  # a prober may hold the lock for an instant
 
@@ -14,11 +15,12 @@ class Lease:
 
     Take it after a fork: a lock taken before is shared with the parent. LeaseHeld names the
     holder's pid, for people; what counts is the lock. It is waited for within_s seconds.
+    RegionRefused where the file is not safely ours: a link, a FIFO, a folder, somebody else's.
     """
 
     def __init__(self, directory: str, role: str, within_s: float = TRY_FOR_S) -> None:
         self.path = os.path.join(directory, f"lease-{role}")
-        self._fd = _open(self.path)
+        self._fd = open_ours(self.path, os.O_RDWR | os.O_CREAT)
         deadline = time.monotonic() + within_s
         while not _lock(self._fd, fcntl.LOCK_EX):
             if time.monotonic() >= deadline:
@@ -37,25 +39,18 @@ class Lease:
 
 
 def lease_held(directory: str, role: str) -> bool:
-    """Return True while a live process holds the lease of that role."""
-    path = os.path.join(directory, f"lease-{role}")
+    """Return True while a live process holds the lease of that role.
+
+    RegionRefused where its file is not safely ours: then nobody can say.
+    """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+        fd = open_ours(os.path.join(directory, f"lease-{role}"), os.O_RDONLY)
+    except RegionMissing:
         return False
     try:
         return not _lock(fd, fcntl.LOCK_SH)
     finally:
         os.close(fd)
-
-
-def _open(path: str) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError:
-        raise RegionMissing(f"{path}: no such instance, expected a created one") from None
-    except OSError as error:
-        raise RegionRefused(f"{path}: {error.strerror}, expected a plain file of ours") from None
 
 
 def _lock(fd: int, kind: int) -> bool:

@@ -9,7 +9,6 @@ import mmap
 import os
 import re
 import secrets
-import stat
 import struct
 import sys
 import tempfile
@@ -32,10 +31,13 @@ from spreadcore.errors import (
     CoreError,
     LayoutMismatch,
     RegionExists,
+    RegionLost,
     RegionMissing,
     RegionRefused,
     TableFull,
 )
+
+from spreadcore.ours import check_dir, no_room, open_ours
 
 from libc.math cimport NAN
 from libc.stdint cimport uint64_t
@@ -59,17 +61,20 @@ cdef class Region:
         self.section = section
         self.path = os.path.join(directory, section)
         self.writable = writable
-        fd = _open_ours(self.path, writable)
+        fd = open_ours(self.path, os.O_RDWR if writable else os.O_RDONLY)
         try:
             size = os.fstat(fd).st_size
             if size < <Py_ssize_t>sizeof(Header):
-                raise LayoutMismatch(
+                raise RegionLost(
                     f"{self.path}: {size} bytes, expected a header of {sizeof(Header)}")
             prot, flags = mmap.PROT_READ, mmap.MAP_SHARED
             if writable:
                 # a writer's first touch of a page would be a fault in the middle of a turn
                 prot, flags = prot | mmap.PROT_WRITE, flags | mmap.MAP_POPULATE
-            self._map = mmap.mmap(fd, size, flags=flags, prot=prot)
+            try:
+                self._map = mmap.mmap(fd, size, flags=flags, prot=prot)
+            except OSError as error:
+                raise no_room(error, self.path, f"room to map {size} bytes") from None
         finally:
             os.close(fd)
         self._pin()
@@ -178,6 +183,7 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_edge
 
     ring_id: of its signal ring, 0 = a random one; given, a replay names its spreads alike each
     time.
+    NoRoom where the root has no room or place for it, or a limit of this process forbids it.
     TableFull for a capacity beyond 64 sources, 65536 symbols, 1048576 edges or 32768 open tracks;
     RegionExists where one is there, unless `force`: then the old one is marked superseded and
     replaced under the next generation. The caller sees to it that no writer is alive.
@@ -193,10 +199,15 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_edge
         raise RegionExists(f"instance {name!r}: {place} exists, expected a free name")
     generation = 1
     if os.path.lexists(place):
-        _check_dir(place)
+        check_dir(place)
         generation = _generation_of(place) + 1
-    # a random name: whatever others plant in a shared root, we neither follow nor remove it
-    making = tempfile.mkdtemp(prefix=f".{os.path.basename(place)}.", dir=root)
+    sizes = [section_bytes(s, n_sources, n_symbols, n_edges, n_tracks) for s in SECTIONS]
+    subject, needed = f"instance {name!r}: no room in {root}", f"{sum(sizes)} free bytes"
+    try:
+        # a random name: whatever others plant in a shared root, we neither follow nor remove it
+        making = tempfile.mkdtemp(prefix=f".{os.path.basename(place)}.", dir=root)
+    except OSError as error:
+        raise no_room(error, subject, needed) from None
     try:
         ring_id = ring_id or secrets.randbits(63) | 1
         for section in SECTIONS:
@@ -205,11 +216,8 @@ def create(str name, *, size_t n_sources=8, size_t n_symbols=1024, size_t n_edge
         _take_place(making, place, force)
     except BaseException as error:
         _remove(making)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.ENOMEM):
-            need = sum(section_bytes(s, n_sources, n_symbols, n_edges, n_tracks)
-                       for s in SECTIONS)
-            raise CoreError(
-                f"instance {name!r}: no room in {root}, expected {need} free bytes") from None
+        if isinstance(error, OSError):
+            raise no_room(error, subject, needed) from None
         raise
     return generation
 
@@ -219,7 +227,7 @@ def unlink(str name, str root=ROOT):
     place = instance_dir(name, root)
     if not os.path.lexists(place):
         raise RegionMissing(f"instance {name!r}: no {place}, expected a created instance")
-    _check_dir(place)
+    check_dir(place)
     _supersede_all(place)
     _remove(place)
 
@@ -286,7 +294,7 @@ cdef _take_place(str making, str place, bint force):
 cdef _supersede_all(str directory):
     for section in SECTIONS:
         try:
-            fd = _open_ours(os.path.join(directory, section), True)
+            fd = open_ours(os.path.join(directory, section), os.O_RDWR)
         except CoreError:
             continue    # not safely ours, so nobody of ours is reading it
         try:
@@ -299,7 +307,7 @@ cdef _supersede_all(str directory):
 cdef _generation_of(str directory):
     """The generation of whatever stands there; 0 where it cannot be read."""
     try:
-        fd = _open_ours(os.path.join(directory, "control"), False)
+        fd = open_ours(os.path.join(directory, "control"), os.O_RDONLY)
     except CoreError:
         return 0
     try:
@@ -322,50 +330,21 @@ cdef size_t _offset(str field):
 cdef _remove(str directory):
     """Remove a flat directory of ours, whatever is missing in it."""
     try:
-        _check_dir(directory)
+        check_dir(directory)
         entries = os.listdir(directory)
     except (RegionMissing, FileNotFoundError):
         return
     for entry in entries:
-        os.unlink(os.path.join(directory, entry))
+        path = os.path.join(directory, entry)
+        try:
+            os.unlink(path)
+        except OSError as error:    # such as a folder that somebody put there
+            raise RegionRefused(f"{path}: {error.strerror}, expected a file to remove") from None
     os.rmdir(directory)
 
 
-cdef _check_dir(str directory):
-    try:
-        found = os.lstat(directory)
-    except FileNotFoundError:
-        raise RegionMissing(
-            f"{directory}: missing, expected a created instance (spreadscan init)") from None
-    if not stat.S_ISDIR(found.st_mode):
-        raise RegionRefused(f"{directory}: not a directory, expected an instance")
-    if found.st_uid != os.geteuid():
-        raise RegionRefused(
-            f"{directory}: owned by uid {found.st_uid}, expected {os.geteuid()}")
-    if found.st_mode & 0o077:
-        raise RegionRefused(
-            f"{directory}: mode {found.st_mode & 0o777:o}, expected 700")
-
-
-cdef _open_ours(str path, bint writable):
-    """Open a regular file that only we own and link; RegionMissing or RegionRefused else."""
-    _check_dir(os.path.dirname(path))
-    flags = os.O_RDWR if writable else os.O_RDONLY
-    try:
-        # O_NONBLOCK: a FIFO planted here must not hang the open
-        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise RegionMissing(f"{path}: missing, expected a created instance") from None
-    except OSError as error:
-        raise RegionRefused(f"{path}: {error.strerror}, expected a plain file of ours") from None
-    found = os.fstat(fd)
-    if not (stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
-            and found.st_nlink == 1 and not found.st_mode & 0o077):
-        os.close(fd)
-        raise RegionRefused(
-            f"{path}: mode {found.st_mode:o}, uid {found.st_uid}, {found.st_nlink} link(s); "
-            f"expected a regular file 600 of uid {os.geteuid()} with one link")
-    return fd
+cdef str _name_at(str path):
+    return os.path.basename(os.path.dirname(path)).removeprefix("spreadscan-")
 
 
 cdef str _capacity(Header* h):
@@ -382,7 +361,7 @@ cdef _check_header(Region region, str section):
         raise LayoutMismatch(
             f"{region.path}: layout {h.layout_version}/{h.layout_hash:016x}, expected "
             f"{LAYOUT_VERSION}/{LAYOUT_HASH:016x} (made by another version; "
-            f"'spreadscan init --force' replaces it)")
+            f"'spreadscan init --force --instance {_name_at(region.path)}' replaces it)")
     fits = (section in SECTIONS and h.kind == SECTIONS.index(section)
             and 1 <= h.n_sources <= MAX_SOURCES and 1 <= h.n_symbols <= MAX_SYMBOLS
             and 1 <= h.n_edges <= MAX_EDGES and 1 <= h.n_tracks <= MAX_TRACKS)
@@ -391,4 +370,4 @@ cdef _check_header(Region region, str section):
             f"{region.path}: kind {h.kind}, capacity {_capacity(h)}, expected a {section} section")
     expected = section_bytes(section, h.n_sources, h.n_symbols, h.n_edges, h.n_tracks)
     if region.size != expected:
-        raise LayoutMismatch(f"{region.path}: {region.size} bytes, expected {expected}")
+        raise RegionLost(f"{region.path}: {region.size} bytes, expected {expected}")

@@ -130,7 +130,8 @@ cdef class TrackTable:
     """Tracks by slot number. Times in ns of CLOCK_BOOTTIME.
 
     funding: of the instance that watch reads; it stands in the rows and decides nothing. gap_ns: a
-    track without a row for longer is reported late. expire_after_ns, lost_after_ns: as in the
+    track without a row for longer is reported late, and time that nobody looked for so long is
+    none that a leg was lost in. expire_after_ns, lost_after_ns: as in the
     config. tracks: where others see what is open; the slots are taken over, whoever left them.
     """
 
@@ -145,6 +146,7 @@ cdef class TrackTable:
         size_t _capacity
         list _free
         int64_t _grid_ns, _gap_ns, _expire_after_ns, _lost_after_ns
+        int64_t _sampled_ns     # the last look at all; -1: none yet
 
     def __cinit__(self, PairWatch watch not None, FundingRates funding not None, *,
                   int64_t grid_ns, int64_t gap_ns, int64_t expire_after_ns,
@@ -155,6 +157,7 @@ cdef class TrackTable:
         self._watch, self._funding, self._free = watch, funding, []
         self._grid_ns, self._gap_ns = grid_ns, gap_ns
         self._expire_after_ns, self._lost_after_ns = expire_after_ns, lost_after_ns
+        self._sampled_ns = -1
         self._grow(FIRST_CAPACITY)
         if tracks is not None:
             watch.quotes.region.check_same(tracks.region)
@@ -235,11 +238,18 @@ cdef class TrackTable:
         cdef Pair* found
         cdef int reason
         cdef double received
+        # nobody looked, as in a suspended machine: nobody knows how the legs were meanwhile
+        cdef int64_t unseen_ns = now_ns - self._sampled_ns
+        if self._sampled_ns < 0 or unseen_ns < self._gap_ns:
+            unseen_ns = 0
+        self._sampled_ns = now_ns
         look_at_beats(&self._watch.rule, now_ns)
         for slot in range(self._n):
             t = self._tracks + slot
             if t.state != TRACK_OPEN:
                 continue
+            if t.bad_since_ns >= 0:
+                t.bad_since_ns += unseen_ns
             found = NULL
             if pair_read(&self._watch.quotes.table, &self._watch.rule, &t.legs,
                          &t.conversion, now_ns, &pair) != QUOTE_BUSY:

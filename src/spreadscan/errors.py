@@ -19,8 +19,11 @@ SpreadError
    ├─ BadGenerated    generated/ is missing, mixed or of another version
    └─ BadData         a file in data/ is of another version or not ours
 
-Messages read "subject: what was found, what was expected".
+Messages read "subject: what was found, what was expected". What no error of a tree says, such as
+shared memory that is lost (spreadcore.errors), ends a process with a code of its own.
 """
+
+EXIT_LOST = 4  # the instance was replaced, removed or cut short under the process
 
 
 def printable(text: str, n: int | None = None) -> str:

@@ -16,8 +16,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 from spreadcore import Instance
+from spreadcore.errors import CoreError, RegionMissing
 from spreadcore.health import Health
 from spreadcore.lease import lease_held
+from spreadcore.ours import read_ours
+from spreadcore.region import ROOT, instance_dir
 
 from spreadscan.catalogue import built_in
 from spreadscan.clock import iso_utc
@@ -32,10 +35,13 @@ from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 from spreadscan.lists import Edge, Lists, Origin, n_proven
 
+_PREFIX = "spreadscan-"
+_SHOWN = 3  # of other scanners, in a hint
 _SETTINGS = "settings.toml"
 _LISTS = "lists.json"
 _MAINTENANCE = "maintenance.json"
 _LOST = "lost.json"
+_CLOCKS = "clocks.json"
 _WORKERS = ("supervisor", "tracker", "engine", "audit")  # beside the sources
 
 
@@ -94,10 +100,62 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class MeasuredClock(msgspec.Struct, frozen=True, kw_only=True):
+    """How far our clock was ahead of a venue's, known to unsure_ms; at_ns: CLOCK_BOOTTIME."""
+
+    ahead_ms: float
+    unsure_ms: float
+    at_ns: int
+
+
 def held_roles(directory: str) -> list[str]:
     """Return the roles that run in an instance's directory, of whatever settings and version."""
     roles = (*_WORKERS, *built_in().source)
     return [role for role in roles if lease_held(directory, role)]
+
+
+def leave_clocks(instance: Instance, clocks: Mapping[str, MeasuredClock]) -> None:
+    """Leave how far our clock is ahead of each venue's, by source."""
+    _replace(Path(instance.directory, _CLOCKS), msgspec.json.encode(clocks))
+
+
+def clocks_measured(instance: Instance) -> dict[str, MeasuredClock]:
+    """Return by source how far our clock was ahead; nothing where it is not known."""
+    path = Path(instance.directory, _CLOCKS)
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(path), type=dict[str, MeasuredClock])
+    return {}
+
+
+def instances() -> list[str]:
+    """Return the names of the instances that there are, of whatever version and owner."""
+    try:
+        found = os.listdir(ROOT)
+    except OSError:
+        return []
+    return sorted(name.removeprefix(_PREFIX) for name in found if name.startswith(_PREFIX))
+
+
+def named(instance: str) -> str:
+    """Return the option that a hint needs for an instance, '' for the one that needs none."""
+    return "" if instance == Config().instance else f" --instance {instance}"
+
+
+def elsewhere(instance: str) -> str:
+    """Return a hint for whoever looked for a scanner in an instance where none is."""
+    running = [name for name in instances() if name != instance and _runs(name)]
+    if not running:
+        return f"no scanner runs: `spreadscan run{named(instance)}` starts one"
+    more = f", and {len(running) - _SHOWN} more" if len(running) > _SHOWN else ""
+    names = ", ".join(f"{name} (--instance {name})" for name in running[:_SHOWN])
+    return f"there runs: {names}{more}"
+
+
+def _runs(name: str) -> bool:
+    try:
+        return bool(held_roles(instance_dir(name)))
+    except CoreError:  # somebody else's, or not a name that we would give
+        return False
 
 
 def health_slot(health: Health, config: Config, role: str) -> int:
@@ -139,11 +197,11 @@ def settings_stamp(instance: Instance) -> int:
 def settings_in_use(instance: Instance) -> InUse | None:
     """Return the settings of the scanner that runs or ran last, None before any.
 
-    ConfigError where they are not of this version.
+    ConfigError where they are not of this version, RegionRefused where they are not safely ours.
     """
     path = Path(instance.directory, _SETTINGS)
     try:
-        tree = tomllib.loads(path.read_text("utf-8"))
+        tree = tomllib.loads(read_ours(path).decode())
         given = _of_this_version(tree["settings"], str(path))
         return InUse(
             config=with_absolute_paths(given, tree["folder"]),
@@ -153,7 +211,7 @@ def settings_in_use(instance: Instance) -> InUse | None:
             started=tree["started"],
             command=tree["command"],
         )
-    except FileNotFoundError:
+    except RegionMissing:
         return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: {error!r}, expected the settings of a scanner") from None
@@ -198,17 +256,15 @@ def leave_lists(instance: Instance, lists: Lists) -> None:
 
 def lists_in_use(instance: Instance) -> ListsInUse | None:
     """Return the set of the scanner that runs or ran last, None where it is not known."""
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(Path(instance.directory, _LISTS).read_bytes(), type=ListsInUse)
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(Path(instance.directory, _LISTS)), type=ListsInUse)
     return None
 
 
 def listed_in_use(instance: Instance) -> dict[str, int]:
     """Return by source how many pairs of its list were proven to quote; nothing: not known."""
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(
-            Path(instance.directory, _LISTS).read_bytes(), type=_Listed
-        ).listed
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(Path(instance.directory, _LISTS)), type=_Listed).listed
     return {}
 
 
@@ -220,8 +276,8 @@ def leave_maintenance(instance: Instance, announced: Sequence[Announced]) -> Non
 def maintenance_announced(instance: Instance) -> list[Announced]:
     """Return what the venues announced when they were asked last; nothing where it is not known."""
     path = Path(instance.directory, _MAINTENANCE)
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(path.read_bytes(), type=list[Announced])
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(path), type=list[Announced])
     return []
 
 
@@ -233,8 +289,8 @@ def leave_lost(instance: Instance, lost: Iterable[Lost]) -> None:
 def lost_sources(instance: Instance) -> list[Lost]:
     """Return the sources that were lost when somebody looked last; nothing where nobody did."""
     path = Path(instance.directory, _LOST)
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(path.read_bytes(), type=list[Lost])
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(path), type=list[Lost])
     return []
 
 

@@ -141,18 +141,58 @@ def test_a_writer_gives_up_after_its_time(place):
 
 
 def test_no_instance_is_named(instance_name):
-    with pytest.raises(RegionMissing, match="expected a created one"):
+    with pytest.raises(RegionMissing, match="expected a created instance"):
         Lease(region.instance_dir(instance_name), "engine")
     assert not lease_held(region.instance_dir(instance_name), "engine")
 
 
-def test_a_link_in_the_place_of_a_lease_is_refused(place, tmp_path):
-    victim = tmp_path / "victim"
+def link_to(path):
+    victim = path.with_name("victim")
     victim.write_text("mine")
-    Path(place, "lease-engine").symlink_to(victim)
-    with pytest.raises(RegionRefused):
-        Lease(place, "engine")
-    assert "mine" == victim.read_text()
+    victim.chmod(0o600)
+    path.symlink_to(victim)
+
+
+def second_name(path):
+    link_to(path)
+    path.unlink()
+    os.link(path.with_name("victim"), path)
+
+
+def open_to_others(path):
+    path.write_text("")
+    path.chmod(0o666)
+
+
+def foreign(path):
+    if os.geteuid():
+        pytest.skip("only root gives files away")
+    path.write_text("")
+    path.chmod(0o600)
+    os.chown(path, 65534, 65534)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [link_to, second_name, os.mkfifo, Path.mkdir, open_to_others, foreign],
+    ids=["link", "hard link", "fifo", "folder", "open to others", "foreign"],
+)
+def test_what_is_not_safely_ours_is_no_lease(place, children, plant):
+    """Neither taken nor believed, and not waited for: it says so to whoever takes or looks."""
+    plant(Path(place, "lease-engine"))
+
+    def refused():
+        for call in (Lease, lease_held):
+            with pytest.raises(RegionRefused, match=r"lease-engine: .*[,;] expected a "):
+                call(place, "engine")
+        return True
+
+    children.start("taker", refused)
+    assert {"taker": True} == children.results(10)
+    if Path(place, "victim").exists():
+        assert "mine" == Path(place, "victim").read_text()
+    if Path(place, "lease-engine").is_dir():
+        Path(place, "lease-engine").rmdir()
 
 
 def test_an_instance_takes_and_shows_leases(place, instance_name):

@@ -157,8 +157,10 @@ class Slow:
     bad_since: int | None = None
     worst: tuple[int, int] = (-1, -1)
 
-    def look(self, pair, now):
-        """Return why the track ends."""
+    def look(self, pair, now, unseen=0):
+        """Return why the track ends; unseen: how long nobody looked at any, if for long."""
+        if self.bad_since is not None:
+            self.bad_since += unseen
         if pair is not None:
             passed = now - self.looked
             self.skipped += max(0, now // GRID - self.looked // GRID - 1)
@@ -203,10 +205,12 @@ def same(expected, found):
 def test_a_look_is_what_the_model_does_and_its_rows_say_it_again(market, seed):
     rng = random.Random(seed)
     slow, slots, names, over = {}, {}, {}, {}
-    openings, rows, reasons, now = [], [], set(), T
+    openings, rows, reasons, now, last = [], [], set(), T, 0
     for tick in range(800):
         now = (now // GRID + 1 + (rng.random() < 0.03) * rng.randrange(40)) * GRID
         now += rng.randrange(150) * 1_000_000
+        unseen = now - last if last and now - last >= GAP else 0
+        last = now
         if rng.random() < 0.9:
             market.beat(now)
         for symbol in range(40):
@@ -235,7 +239,7 @@ def test_a_look_is_what_the_model_does_and_its_rows_say_it_again(market, seed):
         market.watch.refresh(now)
         pairs = {symbol: market.watch.read(SPOT, symbol, PERP, symbol, now) for symbol in slots}
         expected = {
-            slots[s]: (end, pairs[s]) for s in slots if (end := slow[s].look(pairs[s], now))
+            slots[s]: (end, pairs[s]) for s in slots if (end := slow[s].look(pairs[s], now, unseen))
         }
         found = market.sample(now)
         rows.append(found.rows)

@@ -104,7 +104,8 @@ def test_shared_memory_of_another_version_is_refused(folder: Path, name: str) ->
 
 
 def test_no_instance_and_no_set(folder: Path, name: str) -> None:
-    sentence(spreadscan("ctl", "status", "--instance", name, cwd=folder), 1, "spreadscan init")
+    done = spreadscan("ctl", "status", "--instance", name, cwd=folder)
+    sentence(done, 1, "there is none, expected a scanner")
     sentence(spreadscan("engine", "--instance", name, cwd=folder), 1, "metadata.json", "missing")
 
 

@@ -102,9 +102,9 @@ def test_every_room_has_a_level() -> None:
 
 
 CORE_ORDER = [
-    "errors", "lease", "layout", "dtypes", "region", "seqlock", "quotes", "funding", "ages",
-    "audit", "dirty", "ring", "stream", "opentracks", "active", "control", "conversion", "edges",
-    "health",
+    "errors", "ours", "sigbus", "lease", "layout", "dtypes", "region", "seqlock", "quotes",
+    "funding", "ages", "audit", "dirty", "ring", "stream", "opentracks", "active", "control",
+    "conversion", "edges", "health",
     "cadence", "tradable", "lines", "fields", "wire", "symbols", "tape", "intake", "frames",
     "listener", "limits", "spread", "edgestats", "watch", "digits", "rows", "trackstats", "tracks",
     "confirm", "engine", "playback",

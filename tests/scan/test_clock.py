@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from spreadscan import clock
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 
-MINUTE_NS = 60_000_000_000
-
 
 def test_now_is_boottime_and_never_falls() -> None:
     before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
@@ -40,14 +38,62 @@ def test_utc_is_boottime_and_an_offset(clocks: Clocks) -> None:
     assert 1_800_000_000_000_000_000 - 4_000 == utc.utc_ns(1_000)
 
 
-def test_a_step_of_the_wall_clock_is_followed_after_a_minute(clocks: Clocks) -> None:
+HOUR_NS = 3_600_000_000_000
+SECOND_NS = 1_000_000_000
+
+
+@pytest.mark.parametrize("step_ns", [HOUR_NS, -HOUR_NS, 501_000_000])
+def test_a_step_of_the_wall_clock_is_followed_within_a_second(clocks: Clocks, step_ns: int) -> None:
     utc = UtcClock()
     first = utc.offset_ns()
-    clocks.unix_ns += 3_600_000_000_000  # an hour's step
-    clocks.boot_ns += MINUTE_NS - 1
+    assert 0 == utc.take_step_ns()
+    clocks.unix_ns += step_ns + SECOND_NS
+    clocks.boot_ns += SECOND_NS - 1
     assert first == utc.offset_ns()
     clocks.boot_ns += 1
-    assert first + 3_600_000_000_000 - MINUTE_NS == utc.offset_ns()
+    assert first + step_ns == utc.offset_ns()
+    assert (step_ns, 0) == (utc.take_step_ns(), utc.take_step_ns())
+
+
+def test_a_clock_that_is_slewed_is_followed_after_a_minute(clocks: Clocks) -> None:
+    utc = UtcClock()
+    first = utc.offset_ns()
+    for _ in range(59):
+        clocks.boot_ns += SECOND_NS
+        clocks.unix_ns += SECOND_NS + 500_000  # the most that NTP slews by
+        assert first == utc.offset_ns()
+    clocks.boot_ns += SECOND_NS
+    clocks.unix_ns += SECOND_NS + 500_000
+    assert first + 60 * 500_000 == utc.offset_ns()
+    assert 0 == utc.take_step_ns()
+
+
+def test_a_process_that_was_held_up_between_the_clocks_sees_no_step(
+    clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    utc = UtcClock()
+    first = utc.offset_ns()
+
+    def unix_ns() -> int:
+        clocks.boot_ns += held_ns
+        clocks.unix_ns += held_ns
+        return clocks.unix_ns
+
+    monkeypatch.setattr(clock.time, "time_ns", unix_ns)
+    clocks.boot_ns += SECOND_NS
+    clocks.unix_ns += SECOND_NS
+    held_ns = HOUR_NS
+    assert (first, 0) == (utc.offset_ns(), utc.take_step_ns())
+    held_ns = 0
+    assert (first, 0) == (utc.offset_ns(), utc.take_step_ns())
+
+
+def test_a_suspended_machine_is_no_step(clocks: Clocks) -> None:
+    utc = UtcClock()
+    first = utc.offset_ns()
+    clocks.boot_ns += HOUR_NS
+    clocks.unix_ns += HOUR_NS
+    assert (first, 0) == (utc.offset_ns(), utc.take_step_ns())
 
 
 def test_the_offset_is_read_at_once_on_a_machine_just_started(clocks: Clocks) -> None:

@@ -5,9 +5,11 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from spreadcore import Instance
+from spreadcore.errors import RegionRefused
 
 from spreadscan.config import (
     Config,
@@ -24,6 +26,7 @@ from spreadscan.inuse import (
     leave_lists,
     leave_settings,
     lists_in_use,
+    maintenance_announced,
     settings_in_use,
     settings_stamp,
     unlike,
@@ -44,6 +47,13 @@ ORIGINS = {
     "engine.threshold_bps": "command line",
     "directions.okx->mexc.threshold_bps": 'a "b".toml',
 }
+
+
+def put(instance: Instance, name: str, text: str) -> None:
+    path = Path(instance.directory, name)
+    path.touch(0o600)
+    path.chmod(0o600)
+    path.write_text(text)
 
 
 @pytest.fixture
@@ -98,10 +108,25 @@ def test_nobody_else_may_read_them_and_they_are_replaced_whole(instance: Instanc
 def test_settings_of_another_version_are_a_sentence(
     instance: Instance, text: str, said: str
 ) -> None:
-    Path(instance.directory, "settings.toml").write_text(text)
+    put(instance, "settings.toml", text)
     with pytest.raises(ConfigError) as caught:
         settings_in_use(instance)
     assert said in str(caught.value)
+
+
+def test_what_is_not_safely_ours_is_not_read(instance: Instance, children: Any) -> None:
+    """A FIFO would be waited for, for ever."""
+    names = ("settings.toml", "lists.json", "maintenance.json")
+    for name in names:
+        os.mkfifo(Path(instance.directory, name), 0o600)
+
+    def read() -> bool:
+        with pytest.raises(RegionRefused, match=r"settings\.toml: mode"):
+            settings_in_use(instance)
+        return lists_in_use(instance) is None and [] == maintenance_announced(instance)
+
+    children.start("reader", read)
+    assert {"reader": True} == children.results(10)
 
 
 def test_what_was_given_here_and_is_another_there_is_told(
@@ -142,7 +167,7 @@ def test_the_lists_in_use_read_back(instance: Instance) -> None:
     assert found is not None
     for name in ("generation", "names", "retired", "retired_unix_s", "written", "origin"):
         assert getattr(lists, name) == getattr(found, name), name
-    Path(instance.directory, "lists.json").write_text("{")
+    put(instance, "lists.json", "{")
     assert lists_in_use(instance) is None
 
 

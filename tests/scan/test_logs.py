@@ -1,16 +1,22 @@
 """Log files: one JSON object a line, nothing lost, and no thread where there may be none."""
 
+import io
 import json
 import logging
+import os
+import resource
+import signal
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spreadscan.errors import ConfigError
-from spreadscan.logs import facts, start_logging
+from spreadscan.logs import ConsoleLines, crashes_told, facts, start_logging
 
 log = logging.getLogger("spreadscan.somewhere")
 
@@ -179,3 +185,84 @@ def test_a_folder_that_is_none_is_a_config_error(tmp_path: Path, direct: bool) -
     (tmp_path / "feed.log").mkdir()
     with pytest.raises(ConfigError, match=r"paths\.logs: .*feed\.log: Is a directory"):
         start_logging("feed", tmp_path, direct=direct)
+    os.mkfifo(tmp_path / "tracker.log")
+    with pytest.raises(ConfigError, match=r"paths\.logs: .*tracker\.log: Not a plain file"):
+        start_logging("tracker", tmp_path, direct=direct)
+
+
+def test_lines_that_the_disk_refuses_are_told_once(tmp_path: Path, children: Any) -> None:
+    """Each time that it begins to refuse; what it takes again is whole."""
+
+    def work() -> str:
+        told = io.StringIO()
+        logging_ = start_logging("feed", tmp_path, direct=True)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with redirect_stderr(told):
+            for limit in (300, soft, 300):
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+                for _ in range(5):
+                    log.warning("line", extra=facts(padding="x" * 400))
+            logging_.stop()
+        return told.getvalue()
+
+    children.start("logger", work)
+    said = children.results(10)["logger"].splitlines()
+    assert 2 == len(said), said
+    assert all("feed.log: File too large, expected room for log lines" in line for line in said)
+    whole = (tmp_path / "feed.log").read_text().splitlines()[1:]  # the first was cut by the limit
+    assert 4 <= len([json.loads(line) for line in whole])
+
+
+def test_a_crash_of_compiled_code_leaves_where_it_was(tmp_path: Path) -> None:
+    logging_ = start_logging("feed", tmp_path, direct=True)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.alarm(10)
+            with crashes_told("feed", tmp_path):
+                os.kill(os.getpid(), signal.SIGSEGV)
+        finally:
+            os._exit(99)
+    _, status = os.waitpid(pid, 0)
+    logging_.stop()
+    assert -signal.SIGSEGV == os.waitstatus_to_exitcode(status)
+    text = (tmp_path / "feed.log").read_text()
+    assert "Fatal Python error: Segmentation fault" in text
+    assert "test_a_crash_of_compiled_code" in text
+
+
+def test_a_console_that_takes_nothing_is_not_waited_for(children: Any) -> None:
+    """A pipe that nobody reads: lines are left out, and counted once it is read again."""
+    read_fd, write_fd = os.pipe()
+    go_read, go_write = os.pipe()
+
+    def work() -> int:
+        os.dup2(write_fd, sys.stderr.fileno())
+        console = ConsoleLines()
+        told = logging.LogRecord("x", logging.WARNING, "", 0, "worker died", (), None)
+        told.facts = {"role": "engine", "name": "two\nlines\x1b[31m"}  # type: ignore[attr-defined]
+        for _ in range(2_000):
+            console.handle(told)
+        os.write(go_write, b"x")
+        os.read(go_read, 1)
+        console.handle(told)
+        return 1
+
+    # the child needs a stderr of its own, which pytest has taken from this process
+    pid = children.start("console", work)
+    assert b"x" == os.read(go_read, 1)
+    os.close(write_fd)
+    first = os.read(read_fd, 1 << 20)
+    os.write(go_write, b"x")
+    assert pid
+    assert {"console": 1} == children.results(10)
+    last = os.read(read_fd, 1 << 20).decode().splitlines()
+    os.close(read_fd)
+    lines = first.decode().splitlines()
+    assert 10 < len(lines) < 2_000
+    assert {"Z worker died: role engine, name two lines [31m"} == {line[8:] for line in lines}
+    assert [f"{2_000 - len(lines)} line(s) left out, the log has them", lines[0][8:]] == [
+        last[0], last[1][8:],
+    ]  # fmt: skip
+    for fd in (go_read, go_write):
+        os.close(fd)

@@ -9,7 +9,7 @@ import msgspec
 from spreadcore import Instance
 from spreadcore.edges import RECORD, EdgeIndex
 from spreadcore.engine import Engine
-from spreadcore.errors import LayoutMismatch, RegionMissing
+from spreadcore.errors import LayoutMismatch, RegionLost, RegionMissing
 from spreadcore.layout import LIMITS, SECTIONS, TRACKER_COUNTERS
 from spreadcore.lease import TRY_FOR_S, lease_held
 from spreadcore.region import create, exists, instance_dir
@@ -22,7 +22,7 @@ from spreadscan.disk.format import Simulated
 from spreadscan.disk.linefile import LineFile
 from spreadscan.errors import ConfigError
 from spreadscan.feeds.websocket import WebSocketFeed
-from spreadscan.inuse import held_roles
+from spreadscan.inuse import elsewhere, held_roles, named
 from spreadscan.lists import Lists
 from spreadscan.reload import Reload
 from spreadscan.tracker import AUDIT, Tracker
@@ -56,6 +56,7 @@ WRITABLE = {
 }
 HANDOVER_S = 6.0  # a predecessor that is ending holds its lease and its folder for up to this long
 _RUN_FOR_S = 0.05  # the engine comes back to Python at least this often
+_LOOK_NS = 250_000_000  # between its looks whether the instance is whole: rarer than its beats
 
 
 def least_capacity(config: Config, n_ids: int, n_edges: int = 0) -> Capacity:
@@ -119,7 +120,8 @@ def create_instance(
             raise ConfigError(
                 f"instance {config.instance!r}: capacity {_told(found)}, expected at least "
                 f"{_told(least)} (sources, symbols, edges, tracks): "
-                "`spreadscan init --force` or `spreadscan run` makes it anew"
+                f"`spreadscan run{named(config.instance)}` makes it anew, and "
+                f"`spreadscan init --force{named(config.instance)}`"
             )
         return False
     if force:
@@ -180,7 +182,7 @@ def _damage(config: Config) -> str:
         for section in SECTIONS:
             instance.region(section)
         instance.close()
-    except (RegionMissing, LayoutMismatch) as error:
+    except (RegionMissing, RegionLost, LayoutMismatch) as error:
         return str(error)
     return ""
 
@@ -217,13 +219,19 @@ def begin_run(instance: Instance, roles: Iterable[int] | None = None) -> None:
 def open_instance(config: Config, role: str) -> Instance:
     """Attach with the sections that the role writes mapped for writing.
 
-    LayoutMismatch for one of another version says what to do with it.
+    RegionMissing names the scanners that there are; LayoutMismatch for one of another version says
+    what to do with it.
     """
+    name = config.instance
+    if not exists(name):
+        raise RegionMissing(
+            f"instance {name!r}: there is none, expected a scanner: {elsewhere(name)}"
+        )
     try:
-        return Instance(config.instance, WRITABLE[role])
+        return Instance(name, WRITABLE[role])
     except LayoutMismatch as error:
-        live = ", ".join(held_roles(instance_dir(config.instance)))
-        hint = "nothing runs there, and `spreadscan run` makes it anew"
+        live = ", ".join(held_roles(instance_dir(name)))
+        hint = f"nothing runs there, and `spreadscan run{named(name)}` makes it anew"
         if live:
             hint = f"{live} run there: use the commands of their version, or end them first"
         raise LayoutMismatch(f"{error}; {hint}") from None
@@ -233,7 +241,10 @@ def live_roles(instance: Instance) -> list[str]:
     """Return the roles that run. ConfigError where none does."""
     roles = held_roles(instance.directory)
     if not roles:
-        raise ConfigError(f"instance {instance.name!r}: nothing is running, expected a scanner")
+        raise ConfigError(
+            f"instance {instance.name!r}: nothing is running, expected a scanner: "
+            f"{elsewhere(instance.name)}"
+        )
     return roles
 
 
@@ -465,13 +476,21 @@ class EngineRunner:
         self.engine = make_engine(config, reload.lists, instance)
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Scan everything once, then turn until stop() is true. The caller holds the lease."""
+        """Scan everything once, then turn until stop() is true. The caller holds the lease.
+
+        RegionLost once the instance is not whole any more, or another.
+        """
         health, settings = self._instance.health, self._config.engine
         health.start(self._role, now_ns())
         health.acknowledge(self._role, self._generation)
         self.engine.scan(now_ns())
+        look_ns = 0
         while not stop():
-            health.beat(self._role, now_ns())
+            now = now_ns()
+            if now >= look_ns:
+                self._instance.check()
+                look_ns = now + _LOOK_NS
+            health.beat(self._role, now)
             self._reload.newest()
             self._take()
             self.engine.run(_RUN_FOR_S, settings.spin_us, settings.park_ms, settings.coalesce_us)

@@ -12,23 +12,32 @@ from importlib import import_module
 from typing import Any
 
 from spreadcore import Instance
-from spreadcore.errors import CoreError, LayoutMismatch, LeaseHeld, RegionMissing, RegionRefused
+from spreadcore.errors import (
+    CoreError,
+    LayoutMismatch,
+    LeaseHeld,
+    RegionLost,
+    RegionMissing,
+    RegionRefused,
+)
 from spreadcore.lease import TRY_FOR_S, Lease
+from spreadcore.sigbus import guard
 
 from spreadscan import tracker as tracker_room
 from spreadscan.app import build
 from spreadscan.app.losses import Losses
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
-from spreadscan.errors import ConfigError, Halt, SpreadError
+from spreadscan.errors import EXIT_LOST, ConfigError, Halt, SpreadError
 from spreadscan.inuse import leave_settings
 from spreadscan.lists import Lists
 from spreadscan.locks import AUDIT, TRACKER, FolderLock
-from spreadscan.logs import facts, start_logging
+from spreadscan.logs import ConsoleLines, crashes_told, facts, start_logging
 from spreadscan.reload import Reload
 from spreadscan.workers.source import SourceWorker
 
 log = logging.getLogger(__name__)
+_DISK = logging.getLogger("spreadscan.disk")  # whose troubles people hear of at once
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_HELD = 75  # of a worker whose lease another one holds, who may be about to end
@@ -67,17 +76,33 @@ def run_role(
 ) -> int:
     """Run a role in this process until it is told to stop; return the exit code.
 
-    Logs to its own file. Errors that a user can cause are one log line, not a traceback. What
-    only a human can mend ends with EXIT_USAGE and goes to stderr too; a lease that is held ends
-    with EXIT_HELD. alone: where settings come from, for a role without a supervisor: it holds its
-    folder itself, all errors go to stderr, and a held lease is final: nobody would try again.
+    Logs to its own file; what is wrong with a disk goes to stderr, too. Errors that a user can
+    cause are one log line, not a traceback. What only a human can mend ends with EXIT_USAGE and
+    goes to stderr too; a lease that is held ends with EXIT_HELD, and EXIT_LOST is where the
+    instance is lost, which a supervisor tells. Any other error leaves its traceback in the log.
+    alone: where settings come from, for a role without a supervisor: it holds its folder itself,
+    all errors go to stderr, and a held lease is final: nobody would try again.
     """
-    logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
+    try:
+        logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
+    except ConfigError as error:
+        print(f"spreadscan: {role}: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    console = ConsoleLines()
+    _DISK.addHandler(console)
     try:
         log.info("started", extra=facts(role=role, pid=os.getpid()))
-        _main_of(role, config)(role, config, lists, alone)
+        with crashes_told(role, config.paths.logs) as log_fd:
+            line = f"spreadscan: {role}: shared memory was cut short while in use (SIGBUS)"
+            guard(line, EXIT_LOST, log_fd if alone is None else sys.stderr.fileno())
+            _main_of(role, config)(role, config, lists, alone)
         log.info("stopped", extra=facts(role=role))
         return EXIT_OK
+    except RegionLost as error:
+        log.error("shared memory lost", extra=facts(role=role, error=str(error)))
+        if alone is not None:
+            print(f"spreadscan: {error}", file=sys.stderr)
+        return EXIT_LOST
     except (SpreadError, CoreError) as error:
         held = isinstance(error, LeaseHeld)
         for_good = isinstance(error, _FINAL) or (held and alone is not None)
@@ -85,7 +110,14 @@ def run_role(
         if alone is not None or for_good:
             print(f"spreadscan: {error}", file=sys.stderr)
         return EXIT_USAGE if for_good else EXIT_HELD if held else EXIT_FAILED
+    except Exception as error:  # the worker's own log is where one looks for its last word
+        log.critical("died", extra=facts(role=role), exc_info=error)
+        if alone is not None:
+            where = f"{config.paths.logs}/{role}.log"
+            print(f"spreadscan: {role} died ({error!r}); see {where}", file=sys.stderr)
+        return EXIT_FAILED
     finally:
+        _DISK.removeHandler(console)
         logging_.stop()
 
 

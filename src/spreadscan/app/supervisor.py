@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spreadcore.errors import RegionLost
+
 from spreadscan.app import build, processes
 from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.hung import Heartbeats
@@ -25,7 +27,7 @@ from spreadscan.app.status import status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
-from spreadscan.errors import ConfigError, SpreadError
+from spreadscan.errors import EXIT_LOST, ConfigError, SpreadError
 from spreadscan.inuse import health_slot, leave_lists, leave_settings
 from spreadscan.lists import Lists
 from spreadscan.locks import FolderLock
@@ -109,7 +111,8 @@ class Supervisor:
         """Start everything and watch it; return the exit code.
 
         3: a worker was given up, or the lists in use lack a source's answer. 2: one was without
-        which nothing is found or followed; that ends the run.
+        which nothing is found or followed; that ends the run. RegionLost once the instance is not
+        whole any more, or another: no start of a worker mends that.
         """
         lease = self._instance.lease("supervisor")
         self._close_lease = lease.close
@@ -143,7 +146,7 @@ class Supervisor:
                 signal.signal(number, handler)
             os.close(wake_read)
             os.close(wake_write)
-            self._health.beat(self._role, now_ns(), "off")
+            self._say_off()
             lease.close()
         if self._is_useless():
             return processes.EXIT_USAGE
@@ -160,6 +163,13 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._stopping = True
+
+    def _say_off(self) -> None:
+        try:
+            self._instance.check()
+        except RegionLost:  # told already; what is left of it is not to be touched
+            return
+        self._health.beat(self._role, now_ns(), "off")
 
     # -- starting and watching
 
@@ -249,6 +259,7 @@ class Supervisor:
             now = now_ns()
             if self._is_useless() or (end_ns is not None and now >= end_ns):
                 return
+            self._instance.check()
             degraded = any(w.pid == 0 for w in self._workers)
             self._health.beat(self._role, now, "degraded" if degraded else "running")
             self._heartbeats.look(now, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
@@ -337,6 +348,11 @@ class Supervisor:
     def _ended(self, worker: _Worker) -> None:
         """A worker is gone: plan its next start, or give it up where only a human helps."""
         code = self._reap(worker)
+        if code == EXIT_LOST:
+            self._instance.check()  # names the file, where it can still be seen
+            raise RegionLost(
+                f"{self._instance.directory}: cut short under {worker.role}, expected it to stay"
+            )
         now, log_file = now_ns(), f"{self._config.paths.logs}/{worker.role}.log"
         held = code == processes.EXIT_HELD
         worker.held_since_ns = (worker.held_since_ns or worker.started_ns) if held else 0

@@ -13,10 +13,16 @@ import msgspec
 from spreadcore import Instance
 from spreadcore.layout import AUDIT_FIGURES
 
-from spreadscan.audit.agreement import AGREE_PCT, DEGRADED_NS, agreement_pct
+from spreadscan.audit.agreement import (
+    AGREE_PCT,
+    CLOCK_LIMIT_MS,
+    DEGRADED_NS,
+    agreement_pct,
+    is_skewed,
+)
 from spreadscan.clock import UtcClock, iso_utc
 from spreadscan.config import Config
-from spreadscan.inuse import Announced, maintenance_announced
+from spreadscan.inuse import Announced, MeasuredClock, clocks_measured, maintenance_announced
 from spreadscan.venues import VENUES
 
 COUNTED: tuple[str, ...] = AUDIT_FIGURES[AUDIT_FIGURES.index("rounds") :]
@@ -28,7 +34,7 @@ class Trouble(NamedTuple):
     """Why a source is degraded. words: a sentence that begins with the source."""
 
     source: str
-    kind: Literal["confirms_nothing", "disagrees"]
+    kind: Literal["clock", "confirms_nothing", "disagrees"]
     words: str
 
 
@@ -37,13 +43,18 @@ def truth(instance: Instance, config: Config, now_ns: int) -> dict[str, Any] | N
 
     sources: as of the last round of each. all: the sums of those whose last round judged any quote,
     how many others are left out, all that are halted, the oldest confirmation, the longest lag and
-    of how many sources it is unknown. troubles: see Trouble. maintenance: what venues announce
+    of how many sources it is unknown, by how much our clock is ahead of the venue's that differs
+    most. troubles: see Trouble. maintenance: what venues announce
     that is not over, as inuse.Announced. Seconds are None where there is nothing to tell.
     """
     if not config.audit.enabled:
         return None
     figures = _figures(instance, config)
-    sources = {name: _levels(found, now_ns) for name, found in figures.items()}
+    clocks = clocks_measured(instance)
+    sources = {
+        name: _levels(found, now_ns) | _clock(clocks.get(name), now_ns)
+        for name, found in figures.items()
+    }
     return {
         "all": _together(sources.values()),
         "sources": sources,
@@ -63,6 +74,7 @@ def counts(instance: Instance, config: Config) -> dict[str, dict[str, int]]:
 def troubles(instance: Instance, config: Config, now_ns: int) -> list[Trouble]:
     """Return which sources are degraded by what their audit says, one trouble for each.
 
+    Before them one for all whose clock differs from ours, which names the furthest.
     A source whose feed does not run has no quotes to confirm, and an audit that does not run says
     nothing new: that roles are missing is told as it is of others.
     """
@@ -72,7 +84,7 @@ def troubles(instance: Instance, config: Config, now_ns: int) -> list[Trouble]:
     started_ns = health.info(health.role("audit"))["start_ns"]
     # a round may be under way, and the next one late
     longest_ns = DEGRADED_NS + int(2e9 * config.audit.every_s)
-    found = []
+    found = _clock_trouble(instance, config)
     for name, figures in _figures(instance, config).items():
         if not instance.lease_held(name):
             continue
@@ -91,6 +103,22 @@ def troubles(instance: Instance, config: Config, now_ns: int) -> list[Trouble]:
             )
             found.append(Trouble(name, "disagrees", words))
     return found
+
+
+def _clock_trouble(instance: Instance, config: Config) -> list[Trouble]:
+    found = clocks_measured(instance)
+    known = {name: found[name] for name in config.sources if name in found}
+    skewed = {n: c for n, c in known.items() if is_skewed(c.ahead_ms, c.unsure_ms)}
+    if not skewed:
+        return []
+    name = max(skewed, key=lambda name: abs(skewed[name].ahead_ms))
+    more = f" and {len(skewed) - 1} more" if len(skewed) > 1 else ""
+    clock = skewed[name]
+    words = (
+        f"{name}{more}: our clock is ahead of the venue's by {clock.ahead_ms:+,.0f} ms "
+        f"± {clock.unsure_ms:,.0f}, expected within {CLOCK_LIMIT_MS:g} ms"
+    )
+    return [Trouble(name, "clock", words)]
 
 
 def maintenance(instance: Instance) -> list[Announced]:
@@ -139,6 +167,15 @@ def _levels(figures: Figures, now_ns: int) -> dict[str, Any]:
     }
 
 
+def _clock(found: MeasuredClock | None, now_ns: int) -> dict[str, float | None]:
+    """Return how far our clock is ahead of a venue's, how surely, and how long ago it said so."""
+    return {
+        "clock_ahead_ms": found.ahead_ms if found else None,
+        "clock_unsure_ms": found.unsure_ms if found else None,
+        "clock_s": round((now_ns - found.at_ns) / 1e9, 1) if found else None,
+    }
+
+
 def _together(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     found = list(sources)
     said = [source for source in found if source["agreement_pct"] is not None]
@@ -154,6 +191,9 @@ def _together(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "agreement_pct": agreement_pct(sums),
         **{name: max(values, default=None) for name, values in known.items()},
         "lag_unknown": len(found) - len(known["lag_s"]),
+        "clock_ahead_ms": max(
+            (c for s in found if (c := s["clock_ahead_ms"]) is not None), key=abs, default=None
+        ),
     }
 
 

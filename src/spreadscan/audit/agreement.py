@@ -1,8 +1,9 @@
-"""How far quotes agree with their venue, and from when on that is too little. One rule for the
-audit's own state and for all who show its figures."""
+"""How far quotes and clocks agree with their venue, and from when on that is too little. One rule
+for the audit's own state and for all who show its figures."""
 
 from collections.abc import Mapping
 
+CLOCK_LIMIT_MS = 200.0  # between ours and a venue's
 AGREE_PCT = 99.0  # of the quotes judged; fewer for DEGRADED_NS: degraded
 DEGRADED_NS = 60_000_000_000  # likewise without a round that could be judged
 
@@ -15,3 +16,8 @@ def agreement_pct(counts: Mapping[str, int]) -> float | None:
 
 def is_too_little(pct: float | None) -> bool:
     return pct is not None and pct < AGREE_PCT
+
+
+def is_skewed(ahead_ms: float, unsure_ms: float) -> bool:
+    """Return whether our clock is surely further from a venue's than CLOCK_LIMIT_MS."""
+    return abs(ahead_ms) - unsure_ms > CLOCK_LIMIT_MS

@@ -1,4 +1,5 @@
-"""The audit of all sources, in one process: rounds, questions, statuses, maintenance, funding.
+"""The audit of all sources, in one process: rounds, questions, statuses, clocks, maintenance and
+funding.
 
 What fails on one source's side costs that source its confirmations, never another's, and never a
 quote. A job that falls is told and started again.
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from spreadcore import Instance
 
+from spreadscan.audit.clocks import ClockPoll, Clocks
 from spreadscan.audit.funding import FundingPoll
 from spreadscan.audit.history import History, Write
 from spreadscan.audit.maintenance import MaintenancePoll
@@ -21,7 +23,7 @@ from spreadscan.audit.source import Source
 from spreadscan.audit.status import StatusRead, StatusSocket
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Config
-from spreadscan.inuse import Announced, leave_maintenance
+from spreadscan.inuse import Announced, leave_clocks, leave_maintenance
 from spreadscan.lists import Listing, Lists
 from spreadscan.logs import facts
 from spreadscan.net import rest
@@ -56,13 +58,14 @@ class AuditWorker:
         self._newest = newest
         self._generation = 0
         self._utc = UtcClock()
-        self._role = Role(instance, instance.health.role("audit"), "audit")
+        self._role = Role(instance, instance.health.role("audit"))
         self._sources: dict[str, Source] = {}
         self._rounds: dict[str, Rounds] = {}
         self._asked: dict[int, Asked] = {}
         self._degraded: set[str] = set()
         self._polls: dict[object, MaintenancePoll] = {}  # by what is asked, and how it is read
         self._announced: dict[str, Sequence[Maintenance]] = {}
+        self._clocks = Clocks(lambda found: leave_clocks(instance, found))
         self._jobs = Jobs()
         self._history = History(write, self._tallies, self._unix_ns()) if write else None
 
@@ -72,6 +75,7 @@ class AuditWorker:
         async with rest.client() as session:
             self._session = session
             leave_maintenance(self._instance, [])
+            leave_clocks(self._instance, {})
             self._take(self._newest())
             self._jobs.start("witnesses", self._observe)
             self._jobs.start("questions", Questions(self._instance, self._asked).run)
@@ -152,6 +156,7 @@ class AuditWorker:
         start(f"{name} rounds", lambda: rounds.run(first_s))
         start(f"{name} statuses", statuses.run)
         start(f"{name} proofs", self._asked[source.id].prove)
+        start(f"{name} clock", ClockPoll(venue, requests, self._clocks).run)
         if venue.audit.ask_at_once == 1:
             start(f"{name} age of answers", self._asked[source.id].measure)
         if venue.audit.push:

@@ -1,10 +1,12 @@
 """The `spreadscan` command and its subcommands."""
 
 import click
+from spreadcore.sigbus import guard
 
 from spreadscan import __version__
 from spreadscan.cli.options import SentenceGroup
 from spreadscan.environment import forget_secrets
+from spreadscan.errors import EXIT_LOST
 from spreadscan.logs import warn_on_stderr
 
 
@@ -51,20 +53,25 @@ _COMMANDS = {
 def commands() -> None:
     """Find, follow and file price spreads between exchanges, in real time.
 
-    Exit codes: 0 ok, 1 failed, 2 usage or config, 3 degraded.
+    Exit codes: 0 ok, 1 failed, 2 usage, config or room, 3 degraded, 4 shared memory lost.
     """
     warn_on_stderr()
 
 
 def main() -> None:
     """Run a command, in a process that knows no secrets."""
-    forget_secrets()
+    _prepare()
     commands()
 
 
 def ctl_main() -> None:
     """Run `spreadscan ctl` under its second name, spread-ctl."""
-    forget_secrets()
+    _prepare()
     from spreadscan.cli.ctl import ctl
 
     ctl(prog_name="spread-ctl")
+
+
+def _prepare() -> None:
+    forget_secrets()
+    guard("spreadscan: shared memory was cut short while in use (SIGBUS)", EXIT_LOST)

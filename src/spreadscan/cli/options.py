@@ -1,5 +1,6 @@
 """What all commands share: options for the config, errors as sentences, JSON output."""
 
+import errno
 import math
 import sys
 from collections.abc import Callable
@@ -9,13 +10,15 @@ from typing import Any, NoReturn
 
 import click
 import orjson
-from spreadcore.errors import CoreError, LayoutMismatch
+from spreadcore.errors import CoreError, LayoutMismatch, NoRoom, RegionLost, RegionRefused
+from spreadcore.ours import no_room
 
 from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded, load
-from spreadscan.errors import BadData, ConfigError, SpreadError
+from spreadscan.errors import EXIT_LOST, BadData, ConfigError, SpreadError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DEGRADED = 1, 2, 3
+_NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -139,12 +142,15 @@ def print_json(value: Any, *, indent: bool = False) -> None:
 
 
 def stop_with(error: Exception) -> NoReturn:
-    """Print the error as a sentence and exit: 2 for what people mend, else 1.
+    """Print the error as a sentence and exit.
 
-    That is config, usage, and what another version of the program made.
+    2 for what people mend: config, usage, files that are not ours, room, and what another version
+    of the program made; 4 for an instance that was lost while in use; else 1.
     """
     say(f"spreadscan: {error}", err=True)
-    mended = isinstance(error, (ConfigError, BadData, LayoutMismatch))
+    if isinstance(error, RegionLost):
+        sys.exit(EXIT_LOST)
+    mended = isinstance(error, (ConfigError, BadData, LayoutMismatch, NoRoom, RegionRefused))
     sys.exit(EXIT_USAGE if mended else EXIT_FAILED)
 
 
@@ -156,5 +162,9 @@ class SentenceGroup(click.Group):
             return super().invoke(ctx)
         except (SpreadError, CoreError) as error:
             stop_with(error)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            stop_with(no_room(error, error.filename or "the machine", "room to go on"))
         except KeyboardInterrupt:
             sys.exit(130)

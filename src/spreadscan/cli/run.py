@@ -1,15 +1,18 @@
 """`spreadscan run` and the single workers `feed`, `engine`, `tracker` and `audit`."""
 
+import logging
 import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from spreadscan.app import build, processes
+from spreadscan.app.folders import refuse_unwritable
 from spreadscan.app.notify import ServiceManager
 from spreadscan.app.supervisor import Supervisor, in_child
 from spreadscan.catalogue import built_in
@@ -21,11 +24,12 @@ from spreadscan.disk.files import refuse_strangers
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.lists import Lists, Metadata, differences, load, read_metadata, refuse_foreign
 from spreadscan.locks import TRACKER, FolderLock
-from spreadscan.logs import start_logging
+from spreadscan.logs import ConsoleLines, start_logging
 from spreadscan.tracker import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import old_facts
 
+_NO_NEWS = ("worker ended", "worker given up")  # as asked for, or told in a sentence
 _DISCOVERY_NICE = 10  # while the scan runs its feeds go first
 
 
@@ -76,10 +80,29 @@ def run(
     if as_json:
         print_json(ended)
     else:
-        from spreadscan.cli.table import run_line
-
-        say(run_line(ended), err=True)
+        for line in _summary(ended):
+            say(line, err=True)
     sys.exit(code)
+
+
+def _summary(ended: Mapping[str, Any]) -> list[str]:
+    """Return what a run counted, and what it had to do to workers, files and lists."""
+    from spreadscan.cli.table import run_line
+
+    restarts = {name: role["restarts"] for name, role in ended["roles"].items() if role["restarts"]}
+    workers = ", ".join(f"{name} {n} time{'s'[: n != 1]}" for name, n in restarts.items())
+    files, refused = ended["files"], ended["lists"]["refused"]
+    told = [f"ended after {ended['seconds']:,.0f} s", f"workers started again: {workers or 'none'}"]
+    told.append(f"{files['rows']:,} rows written")
+    if files["write_errors"]:
+        told.append(f"{files['write_errors']:,} writes refused by the disk")
+    if files["sync_errors"]:
+        rows = files["untrusted_rows"]
+        told.append(f"{files['sync_errors']:,} syncs failed: {rows:,} rows may be lost")
+    told.append(f"lists of generation {ended['generation']}")
+    if refused:
+        told.append(f"the last discovery was refused: {refused}")
+    return [run_line(ended), "; ".join(told)]
 
 
 def _run(
@@ -91,7 +114,9 @@ def _run(
     no_discover: bool,
 ) -> int:
     config = found.config
-    refuse_strangers(config.paths.data, (SIGNALS, SNAPSHOTS, AUDIT))
+    kinds = (SIGNALS, SNAPSHOTS, AUDIT)
+    refuse_strangers(config.paths.data, kinds)
+    refuse_unwritable(config, kinds, discovers=not no_discover)
     build.wait_until_free(config)
     build.refuse_unusable(config)  # told before discovery
     if not no_discover:
@@ -103,6 +128,9 @@ def _run(
     logging_ = start_logging(
         "supervisor", config.paths.logs, config.log.level, config.log.keep_mb, direct=True
     )
+    console = ConsoleLines()
+    console.addFilter(lambda record: record.msg not in _NO_NEWS)
+    logging.getLogger().addHandler(console)
 
     def rediscover() -> int:
         from spreadscan.cli.discover import discover_quietly
@@ -118,8 +146,14 @@ def _run(
             config, lists, layout, None if no_discover else rediscover,
             origins=found.origins, folder=folder, manager=manager,
         )  # fmt: skip
-        return supervisor.run(seconds, lambda: _say_running(config, lists, layout, no_timer))
+
+        def ready() -> None:
+            _say_running(config, lists, layout, no_timer)
+            console.setLevel(logging.INFO)  # from now on a worker that starts is news
+
+        return supervisor.run(seconds, ready)
     finally:
+        logging.getLogger().removeHandler(console)
         logging_.stop()
 
 

@@ -236,7 +236,7 @@ def _table(title: str, width: int) -> Table:
 
 def _agreed(audit: Mapping[str, Any], source: str) -> Text:
     """Return which share of a source's quotes agreed: none where nothing has been confirmed."""
-    kinds = {trouble["source"]: trouble["kind"] for trouble in audit["troubles"]}
+    kinds = {t["source"]: t["kind"] for t in audit["troubles"] if t["kind"] != "clock"}
     kind = kinds.get(source)
     text = f"{floored(audit['sources'][source]['agreement_pct'], 1)} %"
     return Text("none" if kind == "confirms_nothing" else text, style="yellow" if kind else "")
@@ -248,7 +248,7 @@ def _audit_table(found: Mapping[str, Any], width: int) -> Table:
     table.add_column("source", no_wrap=True)
     names = (
         "audited", "agreed", "not\njudged", "accused", "wrong", "halted", "oldest\ns", "lag s",
-        "round\nago s",
+        "round\nago s", *(["clock\nms"] if width >= _WIDE else []),
     )  # fmt: skip
     for name in names:
         table.add_column(name, justify="right")
@@ -261,6 +261,7 @@ def _audit_table(found: Mapping[str, Any], width: int) -> Table:
             _seconds(source["oldest_s"]),
             "unknown" if source["lag_s"] is None else _seconds(source["lag_s"], 1),
             _seconds(source["round_s"]),
+            *([_clock_ms(source["clock_ahead_ms"])] if width >= _WIDE else []),
         )
         table.add_row(name, *numbers, style="yellow" if name in bad else "")
     return table
@@ -268,6 +269,10 @@ def _audit_table(found: Mapping[str, Any], width: int) -> Table:
 
 def _seconds(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _clock_ms(ahead_ms: float | None) -> str:
+    return "-" if ahead_ms is None else f"{ahead_ms:+,.0f}"
 
 
 def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
@@ -284,13 +289,15 @@ def _audit_lines(found: Mapping[str, Any], width: int = _WIDE) -> list[str]:
     audited, agreed = of_all["audited"], of_all["agreed"]
     wide = width >= _WIDE
     unknown, left_out = of_all["lag_unknown"], of_all["left_out"]
+    clock_ms = of_all["clock_ahead_ms"]
     silent = f"left out: {left_out} of {len(found['audit']['sources'])} sources, whose last round "
     return [
         (f"audited {audited:,}, agreed {agreed:,}" if wide else f"agreed {agreed:,} of {audited:,}")
         + f", not judged {of_all['not_judged']:,}, wrong {wrong:,}, halted {of_all['halted']:,}, "
         f"oldest {'confirmation ' if wide else ''}{_seconds(of_all['oldest_s'])} s, "
         f"lag {_seconds(of_all['lag_s'], 1)} s"
-        + (f", unknown of {unknown}" if unknown and wide else ""),
+        + (f", unknown of {unknown}" if unknown and wide else "")
+        + (f", clock {_clock_ms(clock_ms)} ms" if clock_ms is not None and wide else ""),
         *([f"{silent}failed, lagged or is yet to come"] if left_out else []),
         *([f"{_minute(found)} / this run: {asked}"] if found["engine"]["asked"] else []),
     ]

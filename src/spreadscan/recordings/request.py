@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 from spreadcore import Instance
+from spreadcore.errors import CoreError
+from spreadcore.ours import read_ours
 
 from spreadscan.disk import whole
 
@@ -25,7 +27,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 def ask(instance: Instance, request: Request) -> None:
     """Put the request where feeds look; the caller holds the lease."""
-    whole.replace(Path(instance.directory, _NAME), msgspec.json.encode(request))
+    whole.replace(Path(instance.directory, _NAME), msgspec.json.encode(request), mode=0o600)
 
 
 def withdraw(instance: Instance) -> None:
@@ -37,8 +39,8 @@ def withdraw(instance: Instance) -> None:
 def asked(instance: Instance) -> Request | None:
     """Return what a live asker wants, None where there is none."""
     try:
-        text = Path(instance.directory, _NAME).read_bytes()
-    except FileNotFoundError:
+        text = read_ours(Path(instance.directory, _NAME))
+    except CoreError:  # none, or not safely ours: a feed goes on
         return None
     if not instance.lease_held(ROLE):
         return None

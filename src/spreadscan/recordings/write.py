@@ -47,6 +47,7 @@ class FrameFiles:
         self._file_bytes = file_bytes
         self._sequence = 0
         self._file: AppendFile | None = None
+        self._name = ""  # of the file
         self._blocks: list[tuple[int, int, int]] = []  # offset, first recv_ns, frames
         self._carried = 0  # dropped frames that no block has told yet
         self._next_number = 0  # of a frame
@@ -124,7 +125,7 @@ class FrameFiles:
             file.close()
             path.unlink()
             raise
-        self._blocks = []
+        self._blocks, self._name = [], name
         self._sequence += 1
         return file
 
@@ -136,10 +137,15 @@ class FrameFiles:
         end = CRC.pack(zlib.crc32(index)) + FILE_END.pack(self._file.size, END_MARK)
         try:
             self._file.append(index + end)
-            self._file.sync()
-            sync_folder(self.folder)
         except OSError as error:
             self._refuse(error)
+        try:
+            self._file.sync()
+            sync_folder(self.folder)
+        except OSError as error:  # once told, never asked again: the next file is another one
+            n_frames = sum(n for _, _, n in self._blocks)
+            told = facts(source=self.source, file=self._name, frames=n_frames, error=error.strerror)
+            log.error("recording not synced: frames of this file may be lost", extra=told)
         self._file.close()
         self._file = None
 

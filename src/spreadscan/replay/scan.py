@@ -41,6 +41,10 @@ class RecordedUtc:
         """Return the Unix time in ns of a recorded stamp."""
         return boottime_ns + self._offset_ns
 
+    def take_step_ns(self) -> int:
+        """Return 0: a recording has one offset from its first frame to its last."""
+        return 0
+
 
 class Moment(NamedTuple):
     """A pair at a time of the recorded clock."""

@@ -26,8 +26,8 @@ _AGED = "`time`, whole ms since it was received; CLOSE: of the last look"
 _WORST = "of OPEN and every look that found one"
 _OWN = "that source's own name of the pair; empty: not known"
 _REASONS = (
-    "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED, NOT_TRADING, UNPROVEN, HALTED; GAP: DOWN, LATE; "
-    "OPEN: UNPROVEN, where a leg's venue did not answer, else empty; EVENT: what happened"
+    "CLOSE: CONVERGED, EXPIRED, LOST, DELISTED, NOT_TRADING, UNPROVEN, HALTED; GAP: DOWN, LATE, "
+    "CLOCK; OPEN: UNPROVEN, where a leg's venue did not answer, else empty; EVENT: what happened"
 )
 
 _SIGNALS = (

@@ -41,6 +41,9 @@ class Utc(Protocol):
     def utc_ns(self, boottime_ns: int) -> int:
         """Return the Unix time in ns of a BOOTTIME stamp."""
 
+    def take_step_ns(self) -> int:
+        """Return by how much the wall clock was stepped since this was asked last, 0: not."""
+
 
 class Event(NamedTuple):
     """A row on its way to the signals file of `day`, and what happens once it stands there."""
@@ -120,7 +123,9 @@ class EventRows:
         )
 
     def gap(self, late: Late, now_ns: int, reason: str) -> Event:
-        """Return the GAP row: DOWN, no tracker; LATE, no look or no room on the disk."""
+        """Return the GAP row: DOWN, no tracker; LATE, no look or no room on the disk; CLOCK, times
+        go on by a wall clock that was stepped, and nothing is missing.
+        """
         track, stats = late.track, late.stats
         found = self._stats(stats, track.opened_ns, self._utc.utc_ns(stats.peak_ns))
         gap = {"gap_s": seconds(late.gap_ns), "reason": reason}

@@ -18,9 +18,9 @@ async def run(
     """Run a recovered tracker until stop() is true; the caller holds the lease and closes it.
 
     on_beat: called between ticks, about five times a second.
-    Deadlines are absolute, so ticks never drift; late ones are skipped, not replayed. Halt once
-    a newer instance took the name. The archive works beside it, and so does the sync of what was
-    written: one at a time, the next one takes what came meanwhile.
+    Deadlines are absolute, so ticks never drift; late ones are skipped, not replayed. RegionLost
+    once the instance is not whole any more, or another. The archive works beside it, and so does
+    the sync of what was written: one at a time, the next one takes what came meanwhile.
     """
     tracker.archive.start()
     try:
@@ -30,7 +30,7 @@ async def run(
 
 
 async def _loop(tracker: Tracker, stop: Callable[[], bool], on_beat: Callable[[], None]) -> None:
-    role = Role(tracker.instance, tracker.role, "tracker")
+    role = Role(tracker.instance, tracker.role)
     role.begin()
     due_ns = tracker.next_tick_ns(now_ns())
     beat_ns = 0

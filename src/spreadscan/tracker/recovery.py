@@ -200,7 +200,8 @@ def read_journal(
     for file in _signals_files(folder, now_unix_ns, expire_after_s):
         reader.file(file)
     rows = sorted(reader.open.values(), key=lambda row: (row.at_ns, row.sequence))
-    return Journalled(_with_looks(folder, rows, grid_ns, count), reader.sequences, reader.ended)
+    looked = _with_looks(folder, rows, now_unix_ns, grid_ns, count)
+    return Journalled(looked, reader.sequences, reader.ended)
 
 
 def _signals_files(folder: str, now_unix_ns: int, expire_after_s: float) -> list[DataFile]:
@@ -220,7 +221,9 @@ def _day(stamp: str) -> date:
         return date.min
 
 
-def _with_looks(folder: str, rows: Sequence[OpenRow], grid_ns: int, count: Count) -> list[OpenRow]:
+def _with_looks(
+    folder: str, rows: Sequence[OpenRow], now_unix_ns: int, grid_ns: int, count: Count
+) -> list[OpenRow]:
     """Return the rows with the statistics and the last look that the snapshots add to them."""
     files = data_files(folder, SNAPSHOTS)
     for file in files[-2:]:
@@ -230,7 +233,8 @@ def _with_looks(folder: str, rows: Sequence[OpenRow], grid_ns: int, count: Count
         [(_name(r), r.fees_bps, r.stats, r.since_unix_ns, r.shift_ns) for r in rows],
         grid_ns=grid_ns,
     )
-    for file, skip_bytes in _files_since(files, min((r.since_unix_ns for r in rows), default=0)):
+    since_ns = min((r.since_unix_ns for r in rows), default=0)
+    for file, skip_bytes in _files_between(files, since_ns, now_unix_ns):
         blocks = read_blocks(file.path, SNAPSHOTS, lambda: count("torn_lines", 1), skip_bytes)
         for block in blocks if rows else ():
             if broken := reader.read(block):
@@ -247,14 +251,21 @@ def _name(row: OpenRow) -> bytes:
     return row.columns["track_id"].encode()
 
 
-def _files_since(files: Sequence[DataFile], unix_ns: int) -> list[tuple[DataFile, int]]:
-    """Files with rows since then, oldest first, and the text to pass over in each.
+def _files_between(
+    files: Sequence[DataFile], since_ns: int, now_ns: int
+) -> list[tuple[DataFile, int]]:
+    """Files with rows since then, oldest first, and the text to pass over in each; Unix times.
 
-    No more than the newest _REREAD_BYTES, so that a start takes no longer than that.
+    No more than the newest _REREAD_BYTES, so that a start takes no longer than that. Those of
+    hours to come are of before a clock was put back, so their looks are known already.
     """
-    first = f"{_EPOCH + timedelta(microseconds=unix_ns // 1000):%Y%m%d-%H}"
+    first, last = (
+        f"{_EPOCH + timedelta(microseconds=ns // 1000):%Y%m%d-%H}" for ns in (since_ns, now_ns)
+    )
     left, found = _REREAD_BYTES, []
     for file in reversed(files):
+        if file.stamp > last:
+            continue
         if file.stamp < first or left <= 0:
             break
         size = text_size(file.path)

@@ -179,6 +179,10 @@ class Tracks:
         ]
         return Sampled(found.rows, found.n_rows, late, ended)
 
+    def as_they_are(self) -> list[Late]:
+        """Return every track that has not ended, with its statistics; no time is missing."""
+        return [Late(t, 0, self._table.stats(t.slot)) for t in self._of_slot.values()]
+
     def delist(self, listed: Mapping[int, Container[int]]) -> list[Ended]:
         """End the tracks of pairs that a leg's source lists no more.
 

@@ -211,6 +211,7 @@ class Tracker:
         self._look_at_kill(now_ns)
         self._drain(now_ns)
         self._look(now_ns)
+        self._follow_clock(now_ns)
         if not self._signals.failing:  # it was tried a moment ago
             self._flush()
         self._write_snapshots()
@@ -420,6 +421,18 @@ class Tracker:
     def _tell(self, record: announce.Record) -> None:
         self._stream.publish(**record)
         self._stream.wake()
+
+    def _follow_clock(self, now_ns: int) -> None:
+        """Tell that times are by another wall clock from this look on.
+
+        In the files, too: by that a successor knows what the snapshots' times mean.
+        """
+        if step_ns := self._utc.take_step_ns():
+            log.warning("wall clock stepped", extra=facts(seconds=round(step_ns / 1e9, 3)))
+            self.remark(f"CLOCK: the wall clock was stepped by {step_ns / 1e9:+.3f} s", now_ns)
+            self._outbox += [
+                self._rows.gap(late, now_ns, "CLOCK") for late in self._tracks.as_they_are()
+            ]
 
     def _look_at_kill(self, now_ns: int) -> None:
         killed = self.instance.control.kill

@@ -71,7 +71,7 @@ class SourceWorker:
         self.source = source
         self.feed = feed
         self._lease = instance.lease(source.name, lease_within_s)
-        self._role = Role(instance, source.id, source.name)
+        self._role = Role(instance, source.id)
         self._health = instance.health
         self._beat_s = config.feeds.beat_ms / 1e3
         self._newest = newest
@@ -83,7 +83,7 @@ class SourceWorker:
     async def run(self, stop: Callable[[], bool]) -> None:
         """Have the source's prices in its slots until stop() is true.
 
-        Raises what a job fell by; Halt once the instance was replaced.
+        Raises what a job fell by; RegionLost once the instance is not whole, or another.
         """
         try:
             self._begin(self._newest())

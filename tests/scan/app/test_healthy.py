@@ -27,7 +27,9 @@ def instance(make_instance: Callable[..., Instance]) -> Instance:
     made = make_instance(n_sources=8, n_symbols=64, n_edges=768)
     listed = ", ".join(f'"{name}": {N_LISTED}' for name in SOURCE_BY_NAME)
     head = '"generation": 0, "written": "", "names": [], "retired": [], "retired_unix_s": {}'
-    Path(made.directory, "lists.json").write_text(f'{{{head}, "listed": {{{listed}}}}}')
+    path = Path(made.directory, "lists.json")
+    path.write_text(f'{{{head}, "listed": {{{listed}}}}}')
+    path.chmod(0o600)
     for source in range(8):
         quote(made, source, N_LISTED)
     return made

@@ -19,7 +19,7 @@ from spreadscan.audit.worker import AuditWorker
 from spreadscan.clock import now_ns
 from spreadscan.config import Audit, Config, Discovery, VenueSettings
 from spreadscan.lists import Lists
-from spreadscan.sim.pages import PAGES, Pages
+from spreadscan.sim.pages import PAGES, Pages, time_page
 from spreadscan.types import Instrument
 
 S = 10**9
@@ -45,7 +45,7 @@ class Side:
     unlisted: those that they do not have. rows: what they say besides of a symbol, "missing" where
     a row does not have that.
     fault(kind) -> an answer in place of the good one, None for that; kind is "tickers",
-    "question", "instruments", "maintenance" or "funding". asked counts by kind.
+    "question", "instruments", "maintenance", "time" or "funding". asked counts by kind.
     """
 
     def __init__(self, name: str, n: int = 20, tick: float = 0.01) -> None:
@@ -62,6 +62,7 @@ class Side:
         self.questions: list[list[str]] = []
         self.fault: Callable[[str], Any] = lambda kind: None
         self.row_age_s = 0.0
+        self.clock_ahead_s = 0.0  # of ours
         self.maintenance: list[dict[str, Any]] = []
         self.subscribed: list[str] = []
         self._sockets: list[web.WebSocketResponse] = []
@@ -93,7 +94,7 @@ class Side:
             return found
         body = {
             "tickers": self._tickers, "question": self._question, "instruments": self._instruments,
-            "maintenance": self._maintenance,
+            "maintenance": self._maintenance, "time": self._time,
         }[kind](request)  # fmt: skip
         return web.Response(body=body, content_type="application/json")
 
@@ -104,6 +105,8 @@ class Side:
             return "maintenance"
         if "funding" in request.path:
             return "funding"
+        if request.path == PAGES[self.name].time_path:
+            return "time"
         one = request.path.endswith("/market/ticker") or "symbols" in request.query
         return "question" if one else "tickers"
 
@@ -155,6 +158,9 @@ class Side:
                 if value == "missing":
                     del one[key]
         return json.dumps(found).encode()
+
+    def _time(self, request: web.Request) -> bytes:
+        return time_page(self.name, time.time_ns() + round(self.clock_ahead_s * S))
 
     def _maintenance(self, request: web.Request) -> bytes:
         if self.name == "binance-spot":

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from aiohttp import web
 from spreadcore import Instance
+from spreadcore.errors import RegionLost
 
 from scan.audit.kit import Desk, S, Side, auditing, config_for
 from scan.feeds.kit import messages, run, until
 from spreadscan.audit import rounds as rounds_module
 from spreadscan.audit import status
 from spreadscan.clock import now_ns
-from spreadscan.errors import Halt
 from spreadscan.inuse import maintenance_announced
 from spreadscan.venues import VENUES, okx
 
@@ -396,7 +396,7 @@ def test_it_ends_where_its_instance_was_replaced(
                 make_instance(n_symbols=64, force=True)
                 await asyncio.sleep(1.0)
 
-    with pytest.raises(Halt, match="audit: the instance was replaced"):
+    with pytest.raises(RegionLost, match="the instance was replaced"):
         run(main())
 
 

@@ -1,5 +1,6 @@
 """A recording on a disk that is full for a while: what was refused is a gap with its size."""
 
+import errno
 import os
 import random
 
@@ -55,3 +56,26 @@ def test_a_file_whose_head_did_not_fit_is_begun_again(tmp_path, monkeypatch):
     recording = Recording(tmp_path)
     assert [1] == [frame.number for frame in recording.frames()]
     assert [1] == [problem.lost_frames for problem in recording.problems]
+
+
+def test_a_sync_that_fails_is_told_with_what_may_be_lost(tmp_path, monkeypatch, caplog):
+    """And never asked again: the kernel tells once. What comes next is in a new file."""
+    (tmp_path / ABOUT).write_bytes(about())
+    files = FrameFiles(tmp_path, "okx-spot", START_NS, file_bytes=60_000)
+    asked = []
+
+    def no_luck(fd):
+        asked.append(fd)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", no_luck)
+    taken = [files.write(*block(n)) for n in range(3)]  # the third fills the file
+    monkeypatch.undo()
+    taken.append(files.write(*block(3)))
+    files.close()
+    assert ([True] * 4, 1) == (taken, len(asked))
+    (record,) = caplog.records
+    assert "recording not synced: frames of this file may be lost" == record.message
+    first, _ = sorted(path.name for path in files.folder.iterdir())
+    assert (3, first) == (record.facts["frames"], record.facts["file"])
+    assert [0, 1, 2, 3] == [frame.number for frame in Recording(tmp_path).frames()]

@@ -308,9 +308,11 @@ def test_a_disk_that_hangs_costs_the_recording_only(
 
 
 def test_a_request_of_another_version_is_none(instance: Instance, asker: Asker) -> None:
-    Path(instance.directory, "record.json").write_text(json.dumps({"what": 1}))
+    path = Path(instance.directory, "record.json")
+    path.touch(0o600)
+    path.write_text(json.dumps({"what": 1}))
     assert request.asked(instance) is None
-    Path(instance.directory, "record.json").write_text("{")
+    path.write_text("{")
     assert request.asked(instance) is None
 
 

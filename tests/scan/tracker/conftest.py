@@ -65,6 +65,11 @@ class FixedUtc:
 
     def __init__(self) -> None:
         self.shift_ns = 0
+        self.known_ns = 0  # of it
+
+    def take_step_ns(self) -> int:
+        step_ns, self.known_ns = self.shift_ns - self.known_ns, self.shift_ns
+        return step_ns
 
     def utc_ns(self, boottime_ns: int) -> int:
         return boottime_ns - START_NS + UNIX_S * S + self.shift_ns
@@ -94,6 +99,7 @@ class Market:
         """A new tracker, as after a start of its process; not yet recovered."""
         flags = self.settings | {k.replace("__", "."): v for k, v in settings.items()}
         loaded = config.load(flags=flags, environ={}).config
+        self.utc.take_step_ns()  # a process that starts knows of none
         return kind(
             self.instance, loaded, SYMBOLS, EDGES, lambda edge: FEES_BPS, self.stale_after_s,
             utc=self.utc,

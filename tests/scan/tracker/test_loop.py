@@ -6,16 +6,19 @@ import time
 
 import pytest
 from spreadcore import region
+from spreadcore.errors import RegionLost
 
 from scan.tracker.conftest import SYMBOLS
 from spreadscan.clock import now_ns
-from spreadscan.errors import Halt
 from spreadscan.tracker import run
 
 
 class RealUtc:
     def utc_ns(self, boottime_ns):
         return boottime_ns + time.time_ns() - now_ns()
+
+    def take_step_ns(self):
+        return 0
 
 
 def run_until(tracker, done, within_s=20.0):
@@ -98,5 +101,5 @@ def test_the_disk_is_waited_for_beside_the_loop(live, monkeypatch):
 def test_it_ends_once_the_instance_is_replaced(live):
     tracker = live.started()
     region.create(live.instance.name, n_sources=8, n_symbols=len(SYMBOLS), force=True)
-    with pytest.raises(Halt, match="the instance was replaced"):
+    with pytest.raises(RegionLost, match="the instance was replaced"):
         run_until(tracker, lambda: False, within_s=20.0)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from spreadcore import Instance, region
-from spreadcore.errors import LeaseHeld
+from spreadcore.errors import LeaseHeld, RegionLost
 from spreadcore.intake import SourceIntake
 
 from known import SOURCE_BY_NAME
@@ -18,7 +18,6 @@ from scan.feeds.kit import Stop, counter, lists_of, messages, quote, row, run, u
 from spreadscan.app import processes
 from spreadscan.clock import now_ns
 from spreadscan.config import Capacity, Config, Feeds, Paths, VenueSettings
-from spreadscan.errors import Halt
 from spreadscan.feeds.silence import Silence
 from spreadscan.lists import Listing
 from spreadscan.recordings.recorder import Recorder
@@ -187,7 +186,7 @@ def test_a_replaced_instance_ends_it(instance: Instance, instance_name: str) -> 
     async def main() -> None:
         async with House(instance, A).working() as task:
             region.create(instance_name, n_symbols=64, force=True)
-            with pytest.raises(Halt, match="okx-spot: the instance was replaced"):
+            with pytest.raises(RegionLost, match="the instance was replaced"):
                 await task
 
     run(main())
@@ -210,15 +209,15 @@ def test_the_process_of_a_job_that_falls_ends_with_its_traceback_in_the_log(
         paths=Paths(logs=str(tmp_path), data=str(tmp_path)),
     )
 
-    def role() -> str:
-        with pytest.raises(ZeroDivisionError) as caught:
-            processes.run_role(SOURCE.name, config, lists_of(SOURCE.name, A))
-        return str(caught.value)
+    def role() -> int:
+        return processes.run_role(SOURCE.name, config, lists_of(SOURCE.name, A))
 
     children.start("feed", role)
-    assert {"feed": "a bug"} == children.results(within_s=20.0)
+    assert {"feed": processes.EXIT_FAILED} == children.results(within_s=20.0)
     lines = [json.loads(line) for line in (tmp_path / "okx-spot.log").read_text().splitlines()]
     (told,) = [line for line in lines if line["level"] == "ERROR"]
     assert ("job fell", "okx-spot silence") == (told["message"], told["job"])
-    assert told["traceback"].endswith("ZeroDivisionError: a bug")
+    assert "died" == lines[-1]["message"]
+    for line in (told, lines[-1]):
+        assert line["traceback"].endswith("ZeroDivisionError: a bug")
     assert "off" == instance.health.info(SOURCE.id)["state"]

@@ -26,13 +26,12 @@ from spreadscan.discovery import outcome
 from spreadscan.discovery.origin import origin_of
 from spreadscan.errors import BadGenerated, ConfigError
 from spreadscan.feeds.shards import shards
-from spreadscan.inuse import health_slot
+from spreadscan.inuse import health_slot, instances, named
 from spreadscan.lists import SourceList, differences, load
 from spreadscan.net.bans import bans_of
 from spreadscan.venues import VENUES
 
 _OTHER_FILES = 128  # libraries, logs, shared memory, REST
-_PREFIX = "spreadscan-"
 
 MachineCheck = Callable[[Config], Check]
 
@@ -101,7 +100,7 @@ def layout(config: Config) -> Check:
     try:
         instance = Instance(name)
     except RegionMissing:
-        others = [n for n in _instances() if n != name]
+        others = [n for n in instances() if n != name]
         return _check(
             "layout",
             True,
@@ -117,7 +116,7 @@ def layout(config: Config) -> Check:
         "layout",
         build.has_room(found, needed),
         f"version {VERSION}, capacity {astuple(found)}, at least {astuple(needed)} needed",
-        "stop the scanner: the next `spreadscan run` makes it anew with room enough",
+        f"stop the scanner: the next `spreadscan run{named(name)}` makes it anew with room enough",
         subject="instance",
     )
 
@@ -161,8 +160,8 @@ def leases(config: Config) -> Check:
         "leases",
         not wrong,
         "; ".join(wrong) or f"held: {', '.join(held) or 'none, nobody runs'}",
-        f"see {config.paths.logs}/<role>.log; its supervisor kills what is silent for 10 s "
-        "and starts it anew; what it gave up needs `ctl stop` and `run`",
+        f"see {config.paths.logs}/<role>.log; its supervisor kills what is silent for 10 s and "
+        f"starts it anew; what it gave up needs `ctl stop{named(config.instance)}` and `run`",
         subject="instance",
     )
 
@@ -178,7 +177,8 @@ def audit(config: Config) -> Check:
         "audit",
         alive or not scans,
         "runs" if alive else "does not run" if scans else "nobody runs",
-        f"see {config.paths.logs}/audit.log; `ctl stop` and `run` start it again. Until then the "
+        f"see {config.paths.logs}/audit.log; `ctl stop{named(config.instance)}` and `run` start it "
+        "again. Until then the "
         "silence of a pair alone tells whether its quote is old, and funding is not known",
         subject="instance",
     )
@@ -214,6 +214,22 @@ def _of_audit(name: str, kind: str, config: Config, advice: str) -> Check:
     if together["left_out"]:
         words += f", {together['left_out']} of {len(said['sources'])} sources left out"
     return _check(name, not found, "; ".join(found) or words, advice, subject="instance")
+
+
+def clocks(config: Config) -> Check:
+    """Tell that our clock and a venue's differ, as the audit measures it all the time."""
+    instance, now = _instance(config), now_ns()
+    if instance is None or not (config.audit.enabled and instance.lease_held("audit")):
+        return _check("clocks", True, "no audit runs", subject="instance")
+    found = [t.words for t in truth.troubles(instance, config, now) if t.kind == "clock"]
+    said = truth.truth(instance, config, now)
+    assert said
+    known = [s for s in said["sources"].values() if s["clock_ahead_ms"] is not None]
+    words = f"asked {len(known)} of {len(said['sources'])} venues"
+    if known:
+        words += f", the furthest differs by {said['all']['clock_ahead_ms']:+,.0f} ms"
+    advice = "if all venues say so, set this machine's clock by NTP (timedatectl set-ntp true)"
+    return _check("clocks", not found, "; ".join(found) or words, advice, subject="instance")
 
 
 def announcements(config: Config) -> Check:
@@ -269,7 +285,7 @@ def generated(config: Config) -> Check:
 
 CHECKS: tuple[MachineCheck, ...] = (
     bans, open_files, shared_memory, disk, generated, layout, health, leases, audit,
-    confirmations, agreement, announcements,
+    confirmations, agreement, clocks, announcements,
 )  # fmt: skip
 
 
@@ -284,10 +300,6 @@ def _symbols(source_list: SourceList) -> list[str]:
 def _free_bytes(folder: Path) -> int:
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize
-
-
-def _instances() -> list[str]:
-    return sorted(n.removeprefix(_PREFIX) for n in os.listdir(ROOT) if n.startswith(_PREFIX))
 
 
 def _numbers(config: Config) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from spreadscan.app.doctor.check import Check, in_thread
+from spreadscan.audit.agreement import CLOCK_LIMIT_MS, is_skewed
 from spreadscan.config import Config
 from spreadscan.errors import (
     NoAddress,
@@ -30,7 +31,6 @@ from spreadscan.net.transport import connect
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import old_facts, time_ms
 
-SKEW_LIMIT_S = 0.5  # signed requests are refused from 1 s on; times in files are ours
 DNS_DEADLINE_S = 10.0
 _CLOSE_WITHIN_S = 2.0
 
@@ -156,9 +156,9 @@ async def _rest(config: Config, source: str, urls: Urls, tell: Tell) -> None:
 def _clock(source: str, *, ahead_s: float, unsure_s: float) -> Check:
     """Judge how far our clock is ahead of the venue's, known to unsure_s."""
     found = f"{ahead_s * 1e3:+.0f} ms ± {unsure_s * 1e3:.0f}"
-    if abs(ahead_s) - unsure_s <= SKEW_LIMIT_S:
+    if not is_skewed(ahead_s * 1e3, unsure_s * 1e3):
         return passed(source, "clock", found)
-    found = f"ours is ahead of the venue's by {found}, expected up to {SKEW_LIMIT_S * 1e3:.0f} ms"
+    found = f"ours is ahead of the venue's by {found}, expected up to {CLOCK_LIMIT_MS:.0f} ms"
     advice = "if all sources say so, set this machine's clock by NTP (timedatectl set-ntp true)"
     return failed(source, "clock", found, advice)
 
