@@ -1,7 +1,13 @@
 """Control words as a Python object. Written by the supervisor or `ctl`, read by everyone."""
 cimport cython
-from spreadcore.atomics cimport load_acquire, store_release
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from spreadcore.atomics cimport fetch_or, load_acquire, store_release
 from spreadcore.errors import CoreError
+
+cdef enum:
+    REASON_BYTES = 48           # of ControlWords.kill_reason
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
@@ -31,13 +37,48 @@ cdef class Control:
 
     @property
     def kill(self):
-        """True: the kill switch of order execution is on."""
-        return load_acquire(&self.words.kill) != 0
+        """True: the kill switch is thrown. No signal leaves, tracks end as HALTED."""
+        return is_killed(self.words)
 
-    @kill.setter
-    def kill(self, bint value):
+    @property
+    def kill_at_ns(self):
+        """CLOCK_BOOTTIME at which it was thrown last, also where it is off again; 0: never."""
+        return <int64_t>load_acquire(<const uint64_t*>&self.words.kill_at_ns)
+
+    @property
+    def kill_reason(self):
+        """Why it was thrown or cleared last; empty where that is not known (yet)."""
+        cdef char[REASON_BYTES] text
+        if load_acquire(&self.words.kill) == KILL_THROWN:
+            return ""
+        memcpy(text, self.words.kill_reason, REASON_BYTES)
+        return text[:REASON_BYTES].rstrip(b"\0").decode("utf-8", "replace")
+
+    def throw_kill(self, int64_t at_ns, str reason not None):
+        """Throw the kill switch; False where it was thrown already, which keeps moment and reason.
+
+        From the first instruction on nothing may signal. at_ns: CLOCK_BOOTTIME. reason: the first
+        48 bytes of it are kept.
+        """
         self._check_writable()
-        store_release(&self.words.kill, value)
+        if fetch_or(&self.words.kill, KILL_THROWN):
+            return False
+        store_release(<uint64_t*>&self.words.kill_at_ns, <uint64_t>at_ns)
+        self._put_reason(reason)
+        fetch_or(&self.words.kill, KILL_TOLD)
+        return True
+
+    def clear_kill(self, str reason not None):
+        """Let signals leave again. reason: why, as in throw_kill()."""
+        self._check_writable()
+        self._put_reason(reason)
+        store_release(&self.words.kill, 0)
+
+    cdef _put_reason(self, str reason):
+        cdef bytes text = reason.encode("utf-8", "replace")[:REASON_BYTES]
+        text = text.decode("utf-8", "ignore").encode()      # no half of a character
+        memset(self.words.kill_reason, 0, REASON_BYTES)
+        memcpy(self.words.kill_reason, <const char*>text, len(text))
 
     @property
     def reload_generation(self):

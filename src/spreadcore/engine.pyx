@@ -42,7 +42,7 @@ from spreadcore.confirm cimport (
     confirm_hold,
     confirm_holds,
 )
-from spreadcore.control cimport Control
+from spreadcore.control cimport Control, is_killed
 from spreadcore.dirty cimport (
     PARK_TIMEOUT_WITH_WORK,
     PARK_WOKEN,
@@ -178,7 +178,7 @@ cdef void decide(EngineCore* e, size_t source, size_t row, const SlotEdge* x, co
             and (rate == NULL or at_least(touch(rate, c.leg), &e.min_notional))):
         tally(e, C_THIN)
         return
-    if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
+    if load_acquire(&e.control.pause) or is_killed(e.control):
         return
     mine_doubted = is_frozen(e, source, row, mine, now_ns)
     other_doubted = is_frozen(e, x.other_source, x.other_row, other, now_ns)
@@ -248,6 +248,9 @@ cdef void signal(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote
     s.buy_px, s.sell_px = buy.ask_px, sell.bid_px
     s.buy_qty, s.sell_qty = buy.ask_qty, sell.bid_qty
     s.edge = x.edge
+    if is_killed(e.control):    # again: what leaves after this word is set left before it was seen
+        cas8(byte, ACTIVE_SIGNALLED, ACTIVE_FREE)
+        return
     if ring_push(&e.ring, &s) == RING_FULL:
         cas8(byte, ACTIVE_SIGNALLED, ACTIVE_FREE)
         tally(e, C_RING_FULL)

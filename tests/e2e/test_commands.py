@@ -1,7 +1,10 @@
 """What a user can do wrong gives one sentence and a stable exit code, never a traceback."""
 
+import csv
 import json
+import os
 import shutil
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -192,6 +195,55 @@ def test_ctl_steers(simulators: Callable[..., Simulators], scanner: Callable[...
     until(lambda: instance.ring.produced > paused_at + 1, "signals again")
     assert "stopped" in scan.ctl("stop").stdout
     assert scan.process.wait(10) == 0
+
+
+def test_a_kill_outlives_workers_scanner_and_instance(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
+) -> None:
+    sim = simulators()
+    scan = scanner(sim)
+    instance = scan.attach()
+    until(lambda: any(t.state == "open" for t in instance.tracks.all()), "an open track")
+    os.kill(scan.process.pid, signal.SIGSTOP)  # it hangs
+    done = scan.ctl("kill", "a wrong fee", "--json")
+    os.kill(scan.process.pid, signal.SIGCONT)
+    told = json.loads(done.stdout)
+    assert (0, True, "a wrong fee") == (done.returncode, told["thrown"], told["killed"]["reason"])
+    until(lambda: not any(t.state == "open" for t in instance.tracks.all()), "the tracks' ends")
+    produced = instance.ring.produced
+    health = instance.health
+    engine = health.role("engine")
+    os.kill(health.info(engine)["pid"], signal.SIGKILL)
+    until(lambda: health.info(engine)["restarts"] and instance.lease_held("engine"), "an engine")
+    status = scan.ctl("status")
+    said = "KILLED since "
+    assert (3, True) == (status.returncode, status.stdout.startswith(said)), status.stdout
+    assert f"--after-kill WHY --instance {scan.name}" in status.stdout
+    sentence(scan.ctl("resume"), 2, "KILLED", "a wrong fee", f"--instance {scan.name}")
+    assert produced == instance.ring.produced
+    assert 0 == scan.stop()
+    unlink(scan.name)
+    again = scanner(sim, "--instance", scan.name, wait=False)
+    scan = Scanner(scan.folder, scan.name, again.process)
+    assert again.process.stderr
+    first = again.process.stderr.readline()
+    assert first.startswith(said)
+    assert "a wrong fee" in first
+    until(lambda: ", KILLED, no signals: " in again.process.stderr.readline(), "the running line")
+    instance = scan.attach()
+    until(lambda: instance.health.counters(engine)["pairs"] > 1000, "the engine's work")
+    assert 0 == instance.ring.produced
+    assert "cleared" in scan.ctl("resume", "--after-kill", "mended").stdout
+    until(lambda: instance.ring.produced, "signals again")
+    assert 0 == scan.stop()
+    rows = [r for path in scan.folder.glob("data/signals-*") for r in rows_of(path)]
+    events = [r["reason"] for r in rows if r["event"] == "EVENT"]
+    assert ["KILLED: a wrong fee", "KILL CLEARED: mended"] == events
+    assert any(r["reason"] == "HALTED" for r in rows)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()[1:]))
 
 
 def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path, name: str) -> None:

@@ -17,6 +17,7 @@ from spreadcore.region import create, exists, instance_dir
 from spreadscan.app.fees import edge_fees_bps
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Capacity, Config, VenueSettings
+from spreadscan.control import switches
 from spreadscan.disk.archive import Archive
 from spreadscan.disk.format import Simulated
 from spreadscan.disk.linefile import LineFile
@@ -124,6 +125,7 @@ def create_instance(
         return False
     if force:
         refuse_live(config)
+        keep_switches(config)
     capacity = new_capacity(config, n_ids, n_edges)
     create(
         config.instance,
@@ -133,7 +135,16 @@ def create_instance(
         n_tracks=capacity.tracks,
         force=force,
     )
+    keep_switches(config)
     return True
+
+
+def keep_switches(config: Config) -> None:
+    """Let an instance and the disk have the same switched off."""
+    try:
+        switches.restore(open_instance(config, "ctl"), config)
+    except (RegionMissing, LayoutMismatch):
+        return  # there is none, or one of another version: the disk knows
 
 
 def wait_until_free(config: Config) -> None:
@@ -156,6 +167,7 @@ def prepare_instance(config: Config, n_ids: int, n_edges: int, say: Callable[[st
             least_capacity(config, n_ids, n_edges),
         )
         if has_room(found, least):
+            keep_switches(config)
             return
         refuse_live(config)
         say(

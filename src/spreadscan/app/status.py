@@ -17,6 +17,7 @@ from spreadscan.app import build, truth
 from spreadscan.app.fees import edge_fees_bps
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
+from spreadscan.control.switches import killed
 from spreadscan.discovery import outcome
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import health_slot
@@ -26,7 +27,7 @@ from spreadscan.venues import VENUES
 
 _ROLES = ("supervisor", "engine", "tracker")
 _SINCE = ("run", "minute", "creation")
-_TRACKS = ("converged", "expired", "lost", "delisted", "not_trading", "unproven", "open")
+_TRACKS = ("converged", "expired", "lost", "delisted", "not_trading", "unproven", "halted", "open")
 _ENGINE = (
     "dirty", "pairs", "untradable", "thin", "unconfirmed", "busy", "sleeps", "timeouts_with_work",
     "asked", "unproven", "contradicted",
@@ -67,6 +68,7 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
         "generation": instance.control.reload_generation,
         "lists": lists_status(config),
         "paused": instance.control.pause,
+        "killed": msgspec.to_builtins(killed(instance)),
     }
 
 
@@ -248,12 +250,18 @@ def _role(instance: Instance, config: Config, role: str, now: int) -> dict[str, 
 def healthy(found: Mapping[str, Any]) -> bool:
     """Return True where every role of a status runs, on pairs and quotes that the venues confirm.
 
-    That is: no source failed in discovery, and none is degraded by what its audit says.
+    That is: no source failed in discovery, none is degraded by what its audit says, and nothing is
+    killed.
     """
     roles: Mapping[str, Mapping[str, Any]] = found["roles"]
     running = all(r["alive"] and r["state"] == "running" for r in roles.values())
     listed = not found["lists"]["failed"] and not found["lists"]["refused"]
-    return running and listed and not (found["audit"] and found["audit"]["troubles"])
+    return (
+        running
+        and listed
+        and not found["killed"]
+        and not (found["audit"] and found["audit"]["troubles"])
+    )
 
 
 def live_spreads(

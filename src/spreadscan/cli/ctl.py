@@ -10,7 +10,7 @@ from spreadcore import Instance
 
 from spreadscan.app import build
 from spreadscan.app.asking import ask_for_newest
-from spreadscan.app.attach import settings_of
+from spreadscan.app.attach import Attached, settings_of
 from spreadscan.app.status import healthy, late_roles, status
 from spreadscan.cli.attach import attach
 from spreadscan.cli.options import (
@@ -23,13 +23,16 @@ from spreadscan.cli.options import (
 )
 from spreadscan.cli.screen import new_console, say
 from spreadscan.config import Config
+from spreadscan.control import switches
+from spreadscan.errors import ConfigError
+from spreadscan.inuse import settings_in_use
 
 _STOP_WITHIN_S = 6.0
 
 
 @click.group(cls=SentenceGroup)
 def ctl() -> None:
-    """Look at a running instance, pause, resume, reload or stop it."""
+    """Look at a running instance, pause, kill, resume, reload or stop it."""
 
 
 @ctl.command("status")
@@ -64,20 +67,72 @@ def _attach(files: Any, settings: Any, instance: Any) -> Instance:
     return build.open_instance(read_config(files, settings, instance), "ctl")
 
 
+def _attach_settled(files: Any, settings: Any, instance: Any) -> Attached:
+    """Attach, and go by the settings of the scanner that ran there last where none runs now."""
+    attached = attach(files, settings, instance, "ctl")
+    last = None if attached.in_use else settings_in_use(attached.instance)
+    return attached._replace(config=last.config) if last else attached
+
+
 @ctl.command()
 @config_options
 def pause(files: Any, settings: Any, instance: Any) -> None:
-    """Signal nothing new; open tracks go on."""
-    _attach(files, settings, instance).control.pause = True
+    """Signal nothing new; open tracks go on. Refused where nothing runs."""
+    attached = _attach(files, settings, instance)
+    build.live_roles(attached)
+    attached.control.pause = True
     say("paused")
 
 
 @ctl.command()
 @config_options
-def resume(files: Any, settings: Any, instance: Any) -> None:
-    """Take up signalling again."""
-    _attach(files, settings, instance).control.pause = False
-    say("resumed")
+@click.option(
+    "--after-kill", "why", metavar="WHY", help="Clear the kill switch, too; the reason is kept."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def resume(files: Any, settings: Any, instance: Any, why: str | None, as_json: bool) -> None:
+    """Take up signalling again: end a pause, or with --after-kill a kill.
+
+    A kill is cleared on purpose only, so without that option a killed scanner is left as it is.
+    """
+    attached, config, _ = _attach_settled(files, settings, instance)
+    if why is not None:
+        switches.clear_kill(attached, config, why)
+    elif kill := switches.killed(attached):
+        raise ConfigError(
+            f"instance {attached.name!r}: {kill}, expected no kill: "
+            f"`spreadscan ctl resume --after-kill WHY --instance {attached.name}`"
+        )
+    else:
+        attached.control.pause = False
+    if as_json:
+        print_json({"instance": attached.name, "killed": None, "paused": attached.control.pause})
+    else:
+        say("resumed" if why is None else "the kill is cleared")
+
+
+@ctl.command()
+@config_options
+@click.argument("why", default="by hand")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def kill(files: Any, settings: Any, instance: Any, why: str, as_json: bool) -> None:
+    """Throw the kill switch: no signal leaves any more, open tracks end as HALTED.
+
+    It goes through shared memory, so it works whatever became of the supervisor, and is kept on
+    the disk: a scanner that is started again is still killed, until `ctl resume --after-kill`.
+    WHY is kept with it.
+    """
+    attached, config, in_use = _attach_settled(files, settings, instance)
+    thrown = switches.kill(attached, config, why)
+    found = switches.killed(attached)
+    runs = in_use is not None
+    if as_json:
+        told = {"instance": attached.name, "thrown": thrown, "runs": runs}
+        print_json(told | {"killed": msgspec.to_builtins(found)})
+        return
+    say(f"instance {attached.name!r}: " + ("" if thrown else "before this, ") + str(found))
+    if not runs:
+        say("nothing runs there now; what is started there is killed", err=True)
 
 
 @ctl.command()

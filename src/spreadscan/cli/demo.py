@@ -114,7 +114,11 @@ def _say(summary: dict[str, Any]) -> None:
     left = f" and {before} spreads that an earlier demo left open" if before > 0 else ""
     by_audit = "".join(
         f", {tracks[key]} {words}"
-        for key, words in (("not_trading", "were halted"), ("unproven", "turned out unproven"))
+        for key, words in (
+            ("not_trading", "were halted"),
+            ("unproven", "turned out unproven"),
+            ("halted", "ended with the kill switch"),
+        )
         if tracks[key]
     )
     delivering = sum(bool(s["quotes"]) for s in sources.values())

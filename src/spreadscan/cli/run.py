@@ -16,6 +16,7 @@ from spreadscan.catalogue import built_in
 from spreadscan.cli.options import EXIT_USAGE, config_options, loaded, print_json
 from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded
+from spreadscan.control.switches import on_disk
 from spreadscan.discovery.origin import origin_of
 from spreadscan.disk.files import refuse_strangers
 from spreadscan.errors import BadGenerated, ConfigError
@@ -84,6 +85,7 @@ def _run(
     found: Loaded, folder: FolderLock, layout: str, seconds: float | None, no_discover: bool
 ) -> int:
     config = found.config
+    _say_switched_off(config)
     refuse_strangers(config.paths.data, (SIGNALS, SNAPSHOTS, AUDIT))
     build.wait_until_free(config)
     if exists(config.instance):
@@ -116,6 +118,15 @@ def _run(
         logging_.stop()
 
 
+def _say_switched_off(config: Config) -> None:
+    """Say first what was switched off before: who starts a scanner may be another."""
+    build.keep_switches(config)  # so that the disk says what memory does
+    if kill := on_disk(config).kill:
+        from spreadscan.cli.table import killed_line
+
+        say(killed_line(kill, config.instance), err=True)
+
+
 def _lists(config: Config, *, tell: bool) -> Lists:
     """Return the set in generated/. ConfigError where it is not of this config's market.
 
@@ -145,8 +156,9 @@ def _say_running(config: Config, lists: Lists, layout: str, no_timer: bool) -> N
     directions = config.enabled_directions
     pairs = sum(len(lists.pairs.get(direction.id, ())) for direction in directions)
     plural = "" if len(directions) == 1 else "s"
+    killed = ", KILLED, no signals" if on_disk(config).kill else ""
     say(
-        f"running ({layout}): {len(sources)} sources, {pairs} pairs in "
+        f"running ({layout}){killed}: {len(sources)} sources, {pairs} pairs in "
         f"{len(directions)} direction{plural}; data in {config.paths.data}/, logs in "
         f"{config.paths.logs}/; Ctrl-C ends it",
         err=True,

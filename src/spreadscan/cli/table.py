@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -17,6 +18,7 @@ from spreadscan.app.truth import floored, maintenance_lines
 from spreadscan.cli.screen import new_console, say
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.control.switches import Killed
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import lists_in_use, settings_stamp
 from spreadscan.lists import Edge, Failure, Numbered, load
@@ -85,8 +87,9 @@ class LiveTable:
         spreads = self._spreads()
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
         title = Text(
-            f"{self._title}: instance {found['instance']}, generation {found['generation']}{left}",
-            style="bold",
+            f"{self._title}: instance {found['instance']}, generation {found['generation']}{left}"
+            + "".join(f"\n{line}" for line in switched_off(found)),
+            style="bold white on red" if found["killed"] else "bold",
         )
         sources = sources_table(found, rates, self._console.width)
         lines = (*_count_lines(found), *_audit_lines(found, self._console.width))
@@ -113,7 +116,7 @@ class LiveTable:
             f"{sum(rates.values()):.0f} quotes/s from "
             f"{sum(s['sockets'] for s in found['sources'].values())} sockets; "
             + "; ".join((*_count_lines(found), *_audit_lines(found)))
-            + "".join(f"; {line}" for line in _troubles(found))
+            + "".join(f"; {line}" for line in (*switched_off(found), *_troubles(found)))
             + "".join(
                 f"; best {r['direction']} {r['symbol']} net {_bps(r['net_bps'])} bps" for r in best
             )
@@ -314,6 +317,7 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
         )
     lines = (*_count_lines(found), *_audit_lines(found, width), _creation_line(found))
     return [
+        *[Text(line, style="bold white on red") for line in switched_off(found)],
         roles,
         sources_table(found, width=width),
         *([_audit_table(found, width)] if found["audit"] else []),
@@ -322,6 +326,20 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
         *_settings_lines(found.get("settings")),
         *_troubles(found),
     ]
+
+
+def switched_off(found: Mapping[str, Any]) -> list[str]:
+    """Return what an operator switched off, a line each, and how it is switched on again."""
+    if not (kill := found["killed"]):
+        return []
+    return [killed_line(msgspec.convert(kill, Killed), found["instance"])]
+
+
+def killed_line(kill: Killed, instance: str) -> str:
+    """Return what is said of a kill wherever it is told."""
+    return (
+        f"{kill}; no signals until `spreadscan ctl resume --after-kill WHY --instance {instance}`"
+    )
 
 
 def _troubles(found: Mapping[str, Any]) -> list[Text]:

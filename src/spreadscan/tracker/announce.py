@@ -110,7 +110,12 @@ def closed(end: Ended, now_ns: int) -> Record:
 
 def killed(now_ns: int) -> Record:
     """Return the record of a kill switch that was thrown."""
-    return {"kind": "kill", "at_ns": now_ns, "edge": -1, "symbol_id": -1, "track": -1, **_NOTHING}
+    return remark(now_ns) | {"kind": "kill"}
+
+
+def remark(now_ns: int) -> Record:
+    """Return the record of an EVENT row: the file says what happened."""
+    return {"kind": "event", "at_ns": now_ns, "edge": -1, "symbol_id": -1, "track": -1, **_NOTHING}
 
 
 def whole_ms(age_ns: int) -> int:

@@ -1,6 +1,8 @@
 """What status shows of the spreads that are followed now."""
 
+import io
 import math
+import re
 import time
 
 import pytest
@@ -19,7 +21,7 @@ from spreadscan.app.status import (
     roles_of,
     status,
 )
-from spreadscan.cli.table import LiveTable, status_tables
+from spreadscan.cli.table import LiveTable, status_tables, switched_off
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Paths
 from spreadscan.discovery import outcome
@@ -196,10 +198,31 @@ def test_status_says_why_a_source_is_left_alone(instance, config):
     assert "bybit-spot is blocked: HTTP 451: set ws_url" in shown
 
 
+def test_status_says_above_all_else_that_it_is_killed(instance, config):
+    instance.control.throw_kill(now_ns(), "a wrong [b]fee")
+    found = status(instance, config)
+    assert "a wrong [b]fee" == found["killed"]["reason"]
+    running = {"alive": True, "state": "running"}
+    found |= {"roles": dict.fromkeys(roles_of(config), {**running, "generation": 0})}
+    assert not healthy(found)
+    assert healthy(found | {"killed": None})
+    (line,) = switched_off(found)
+    assert re.fullmatch(
+        r"KILLED since 2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ: a wrong \[b\]fee; no signals until "
+        rf"`spreadscan ctl resume --after-kill WHY --instance {instance.name}`",
+        line,
+    )
+    assert line == str(status_tables(status(instance, config))[0])
+    table = LiveTable(instance, config)
+    table._console = Console(file=io.StringIO(), width=120, height=50, force_terminal=True)
+    table._console.print(table._page(math.inf))
+    assert "KILLED since" in "".join(table._console.file.getvalue().splitlines()[:2])
+
+
 def test_status_says_what_discovery_went_without(instance, config, tmp_path):
     failure = Failure(why="HTTP 503", list_written="2026-11-20T12:00:00.000000Z")
     running = {"alive": True, "state": "running"}
-    good = {"roles": dict.fromkeys(roles_of(config), running), "audit": None}
+    good = {"roles": dict.fromkeys(roles_of(config), running), "audit": None, "killed": None}
 
     def lists():
         return status(instance, config)["lists"]

@@ -21,6 +21,7 @@ from spreadscan.app.doctor.check import Check
 from spreadscan.app.status import roles_of
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.control.switches import killed, on_disk
 from spreadscan.discovery import outcome
 from spreadscan.discovery.origin import origin_of
 from spreadscan.errors import BadGenerated, ConfigError
@@ -251,9 +252,26 @@ def generated(config: Config) -> Check:
     )
 
 
+def switches(config: Config) -> Check:
+    """Tell what an operator switched off: a scanner that finds nothing may be told to."""
+    instance = _instance(config)
+    try:
+        kill = killed(instance) if instance else on_disk(config).kill
+    except ConfigError as error:
+        advice = "no scanner starts until that is mended"
+        return _check("switches", False, str(error), advice, subject="instance")
+    return _check(
+        "switches",
+        kill is None,
+        str(kill) if kill else "nothing is switched off",
+        f"`spreadscan ctl resume --after-kill WHY --instance {config.instance}` lets signals leave",
+        subject="instance",
+    )
+
+
 CHECKS: tuple[MachineCheck, ...] = (
     bans, open_files, shared_memory, disk, generated, layout, leases, audit, confirmations,
-    agreement, announcements,
+    agreement, announcements, switches,
 )  # fmt: skip
 
 
