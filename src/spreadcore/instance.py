@@ -4,7 +4,7 @@ from functools import cached_property
 
 from spreadcore.active import ActiveTable
 from spreadcore.audit import AuditTable
-from spreadcore.control import Control
+from spreadcore.control import Control, PauseTable
 from spreadcore.dirty import DirtySet
 from spreadcore.funding import FundingRates
 from spreadcore.health import Health
@@ -65,6 +65,10 @@ class Instance:
     @cached_property
     def control(self) -> Control:
         return Control(self.region("control"))
+
+    @cached_property
+    def pauses(self) -> PauseTable:
+        return PauseTable(self.region("pauses"))
 
     @cached_property
     def funding(self) -> FundingRates:

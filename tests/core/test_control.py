@@ -1,8 +1,10 @@
 """Control words: set by one, seen by all."""
 
+import time
+
 import pytest
-from spreadcore.control import Control
-from spreadcore.errors import CoreError
+from spreadcore.control import Control, PauseTable
+from spreadcore.errors import CoreError, TableFull
 from spreadcore.region import Region
 
 WORDS = ("pause", "stop")
@@ -80,3 +82,51 @@ def test_a_read_only_mapping_sees_but_may_not_set(control):
     for call in (lambda: reader.throw_kill(1, ""), lambda: reader.clear_kill("")):
         with pytest.raises(CoreError, match="mapped read-only"):
             call()
+
+
+def test_a_pause_ends_by_itself(control):
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    control.pause_until(now + 10**12)
+    assert (True, now + 10**12) == (control.pause, control.pause_until_ns)
+    control.pause_until(now)
+    assert control.pause is False
+    control.pause = True  # until it is ended, whatever was said before
+    assert (True, 0) == (control.pause, control.pause_until_ns)
+
+
+KINDS = {"source": 3, "class": 8192, "edge": 5}
+
+
+@pytest.fixture
+def pauses(make_instance):
+    return make_instance(n_sources=3, n_symbols=1, n_edges=5).pauses
+
+
+def words_of(pauses):
+    """Every word that is not 0, as kind, number and time."""
+    return {
+        (k, n, t) for k, room in KINDS.items() for n in range(room) if (t := pauses.until(k, n))
+    }
+
+
+def test_pauses_of_all_kinds_stand_apart(pauses):
+    ends = {(kind, n, 7 + n) for kind, room in KINDS.items() for n in (0, room - 1)}
+    for kind, number, until_ns in ends:
+        pauses.pause(kind, number, until_ns)
+    assert ends == words_of(pauses)
+    pauses.set_all("edge", {1: 3, 4: 11})
+    pauses.set_all("class", {})
+    assert {("source", 0, 7), ("source", 2, 9), ("edge", 1, 3), ("edge", 4, 11)} == words_of(pauses)
+
+
+def test_what_there_is_not_is_not_paused(pauses):
+    for kind, room in KINDS.items():
+        with pytest.raises(TableFull, match=f"{kind}: {room}, expected below {room}"):
+            pauses.pause(kind, room, 1)
+    with pytest.raises(CoreError, match="of kind 'pair', expected one of source, class, edge"):
+        pauses.until("pair", 0)
+    reader = PauseTable(Region(pauses.region.path.rpartition("/")[0], "pauses"))
+    with pytest.raises(CoreError, match="mapped read-only"):
+        reader.pause("edge", 0, 1)
+    with pytest.raises(CoreError, match="section 'active', expected 'pauses'"):
+        PauseTable(Region(pauses.region.path.rpartition("/")[0], "active"))

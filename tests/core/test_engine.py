@@ -454,6 +454,39 @@ def test_a_paused_engine_still_rearms(rig):
     assert FREE == rig.state
 
 
+PAUSES = [("source", SPOT), ("source", PERP), ("class", 7), ("edge", SYMBOL)]
+OTHERS = [("source", OTHER), ("class", 0), ("class", 8), ("edge", SYMBOL + 1)]
+
+
+@pytest.mark.parametrize(("kind", "number"), [*PAUSES, *OTHERS])
+def test_a_pause_holds_for_what_it_is_of_until_it_is_over(instance, kind, number):
+    rig = Rig(instance, pauses=instance.pauses)
+    rig.engine.set_rule(0, 0.0, 50.0, 10.0, 7)
+    instance.pauses.pause(kind, number, T + S)
+    rig.spread()
+    paused = (kind, number) in PAUSES
+    assert (0 if paused else 1) == len(rig.turn())
+    if not paused:
+        return
+    rig.spread(at=T + S - 1)
+    assert [] == rig.turn(T + S - 1)
+    rig.spread(at=T + S)
+    assert 1 == len(rig.turn(T + S))
+
+
+def test_a_pause_of_everything_is_over_at_its_time(rig):
+    rig.control.pause_until(T + S)
+    rig.spread()
+    assert [] == rig.turn()
+    rig.spread(at=T + S)
+    assert 1 == len(rig.turn(T + S))
+
+
+def test_a_rule_is_of_a_class_that_there_can_be(rig):
+    with pytest.raises(TableFull, match="rule 0: class 8192, expected below 8192"):
+        rig.engine.set_rule(0, 0.0, 50.0, 10.0, 8192)
+
+
 def run_engine(name):
     """Be an engine until the stop word is set."""
     parts = ("dirty", "signals", "active", "health", "engine_stream")

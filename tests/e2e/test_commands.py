@@ -16,7 +16,6 @@ from spreadcore.region import create, exists, unlink
 from e2e.conftest import Scanner, Simulators, adopt, spreadscan, until
 from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from known import TWELVE as DIRECTIONS
-from spreadscan.app.build import WRITABLE
 from spreadscan.defaults import default_file
 from spreadscan.lists import FORMAT, load
 
@@ -191,8 +190,21 @@ def test_ctl_steers(simulators: Callable[..., Simulators], scanner: Callable[...
     turns = instance.health.counters(engine)["turns"]
     until(lambda: instance.health.counters(engine)["turns"] > turns + 200, "the engine's turns")
     assert instance.ring.produced <= paused_at + 1  # one may have been under way
-    assert "resumed" in scan.ctl("resume").stdout
+    assert "resumed: all" in scan.ctl("resume").stdout
     until(lambda: instance.ring.produced > paused_at + 1, "signals again")
+    sentence(scan.ctl("pause", "okx-spto"), 2, "in use nowhere", "okx-spot?")
+    assert 0 == scan.ctl("pause", "okx-spot", "--for", "3s", "--reason", "fees").returncode
+    edges = {e.id: e for e in load(scan.folder / "generated").edges}
+    okx = SOURCE_BY_NAME["okx-spot"].id
+    reader = instance.engine_stream.reader()  # from now on
+
+    def seen_of_okx() -> list[bool]:
+        return [any(s == okx for s, _ in edges[r.edge].slots) for r in reader.read(10_000)[0]]
+
+    status = scan.status()
+    assert ["okx-spot"] == [pause["of"] for pause in status["pauses"]]
+    assert not any(seen_of_okx())
+    until(lambda: any(seen_of_okx()), "a signal of it, after its time")
     assert "stopped" in scan.ctl("stop").stdout
     assert scan.process.wait(10) == 0
 
@@ -265,10 +277,21 @@ def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path,
         "(sources, symbols, edges, tracks): made anew with 8 x 1024 x 16384 x 4096"
     ) in done.stderr
     assert 1024 == Instance(name).region("control").n_symbols
-    Instance(name, writable=WRITABLE["ctl"]).control.pause = True
+    state = folder / "data" / "state" / f"control-{name}.json"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    pause = {"of": "okx-spot", "since": "2026-11-20T12:00:00Z", "reason": "a test"}
+    state.write_text(json.dumps({"pauses": [pause]}))
     again = spreadscan(*command, cwd=folder)
     assert (0, False) == (again.returncode, "made anew" in again.stderr), again.stderr
-    assert ("paused since before" in again.stderr, "paused" in done.stderr) == (True, False)
+    said = f"; `spreadscan ctl resume okx-spot --instance {name}` ends it"
+    first = again.stderr.splitlines()[0]
+    assert first == f"paused since 2026-11-20T12:00:00Z: okx-spot: a test{said}"
+    assert "paused" not in done.stderr
+    dead = ("--instance", name)
+    sentence(spreadscan("ctl", "pause", *dead, cwd=folder), 2, "nothing is running", "a scanner")
+    resumed = spreadscan("ctl", "resume", *dead, cwd=folder)
+    assert (0, "resumed: okx-spot\n") == (resumed.returncode, resumed.stdout)
+    assert "paused" not in spreadscan(*command, cwd=folder).stderr
     assert 2 == Instance(name).region("control").generation
     unlink(name)
     assert 0 == spreadscan(*command, cwd=folder).returncode

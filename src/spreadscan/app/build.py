@@ -51,8 +51,8 @@ WRITABLE = {
         "tracker_stream",
         "tracks",
     ),
-    "supervisor": ("health", "control"),
-    "ctl": ("control",),
+    "supervisor": ("health", "control", "pauses"),
+    "ctl": ("control", "pauses"),
     "reader": (),
 }
 HANDOVER_S = 6.0  # a predecessor that is ending holds its lease and its folder for up to this long
@@ -324,6 +324,7 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
         stale_after_s(config),
         confirm_within_s(config),
         utc=UtcClock(),
+        pauses=switches.Watch(config),
     )
     tracker.recover(now_ns())
     relist(tracker, config, lists)
@@ -357,11 +358,15 @@ def relisting(tracker: Tracker, config: Config, reload: Reload) -> Callable[[], 
 
 
 class EdgeRule(NamedTuple):
-    """What the engine holds a set of edges to, in bps: fees, and the limits on what is left."""
+    """What the engine holds a set of edges to, in bps: fees, and the limits on what is left.
+
+    direction: its number, by which pauses know it.
+    """
 
     fees_bps: float
     threshold_bps: float
     converge_bps: float
+    direction: int
 
 
 def make_index(
@@ -387,7 +392,8 @@ def make_index(
     for (direction_id, fees, conversion), rule in numbers.items():
         if conversion:
             index.set_conversion(rule, conversion)
-        rules.append(EdgeRule(fees, *config.limits_bps(enabled[direction_id])))
+        limits = config.limits_bps(enabled[direction_id])
+        rules.append(EdgeRule(fees, *limits, direction_id))
     index.add_all(b"".join(records))
     index.compress()
     return index, rules
@@ -424,6 +430,7 @@ def make_engine(config: Config, lists: Lists, instance: Instance, audited: bool 
         questions=instance.questions if audited else None,
         answers=instance.answers if audited else None,
         stream=instance.engine_stream.writer(),
+        pauses=instance.pauses,
     )
     set_rules(engine, rules)
     for source_id, seconds in stale_after_s(config).items():

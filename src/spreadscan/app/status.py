@@ -17,7 +17,7 @@ from spreadscan.app import build, truth
 from spreadscan.app.fees import edge_fees_bps
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
-from spreadscan.control.switches import killed
+from spreadscan.control.switches import killed, on_disk
 from spreadscan.discovery import outcome
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import health_slot
@@ -68,6 +68,7 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
         "generation": instance.control.reload_generation,
         "lists": lists_status(config),
         "paused": instance.control.pause,
+        "pauses": msgspec.to_builtins(on_disk(config).pauses),
         "killed": msgspec.to_builtins(killed(instance)),
     }
 
@@ -251,7 +252,7 @@ def healthy(found: Mapping[str, Any]) -> bool:
     """Return True where every role of a status runs, on pairs and quotes that the venues confirm.
 
     That is: no source failed in discovery, none is degraded by what its audit says, and nothing is
-    killed.
+    killed or paused.
     """
     roles: Mapping[str, Mapping[str, Any]] = found["roles"]
     running = all(r["alive"] and r["state"] == "running" for r in roles.values())
@@ -260,6 +261,7 @@ def healthy(found: Mapping[str, Any]) -> bool:
         running
         and listed
         and not found["killed"]
+        and not found["pauses"]
         and not (found["audit"] and found["audit"]["troubles"])
     )
 

@@ -19,6 +19,7 @@ from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.rediscovery import Rediscovery
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.control import switches
 from spreadscan.discovery import outcome
 from spreadscan.errors import ConfigError, SpreadError
 from spreadscan.inuse import health_slot, leave_lists, leave_settings
@@ -96,6 +97,7 @@ class Supervisor:
         self._close_lease = lease.close
         leave_settings(self._instance, self._config, self._origins)
         leave_lists(self._instance, self._reload.lists)
+        switches.restore(self._instance, self._config)
         self._instance.control.stop = False
         self._instance.control.reload_generation = self._reload.lists.generation
         build.begin_run(self._instance)

@@ -20,6 +20,7 @@ from spreadscan.cli.options import (
     config_options,
     print_json,
     read_config,
+    read_end,
 )
 from spreadscan.cli.screen import new_console, say
 from spreadscan.config import Config
@@ -76,27 +77,48 @@ def _attach_settled(files: Any, settings: Any, instance: Any) -> Attached:
 
 @ctl.command()
 @config_options
-def pause(files: Any, settings: Any, instance: Any) -> None:
-    """Signal nothing new; open tracks go on. Refused where nothing runs."""
-    attached = _attach(files, settings, instance)
+@click.argument("what", default=switches.ALL)
+@click.option("--for", "span", metavar="SPAN", help="End by itself after that: 90s, 10m, 24h, 7d.")
+@click.option("--until", metavar="WHEN", help="Or at a UTC time, as 2026-11-20T12:00.")
+@click.option("--reason", default="", metavar="WHY", help="Is kept with it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def pause(
+    files: Any, settings: Any, instance: Any, what: str, span: str | None, until: str | None,
+    reason: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Signal nothing new, of WHAT: all, a source, a direction or a pair; open tracks go on.
+
+    It lasts over restarts, until it ends by itself or `ctl resume`. Refused where nothing runs.
+    """
+    attached, config, _ = attach(files, settings, instance, "ctl")
     build.live_roles(attached)
-    attached.control.pause = True
-    say("paused")
+    made = switches.pause(attached, config, what, read_end(span, until), reason)
+    if as_json:
+        print_json({"instance": attached.name, "pause": msgspec.to_builtins(made)})
+    else:
+        say(str(made))
 
 
 @ctl.command()
 @config_options
+@click.argument("what", required=False)
 @click.option(
     "--after-kill", "why", metavar="WHY", help="Clear the kill switch, too; the reason is kept."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def resume(files: Any, settings: Any, instance: Any, why: str | None, as_json: bool) -> None:
-    """Take up signalling again: end a pause, or with --after-kill a kill.
+def resume(
+    files: Any, settings: Any, instance: Any, what: str | None, why: str | None, as_json: bool
+) -> None:
+    """Take up signalling again: end the pause of WHAT, or every pause.
 
-    A kill is cleared on purpose only, so without that option a killed scanner is left as it is.
+    With --after-kill a kill is cleared, and pauses stay. A kill is cleared on purpose only: without
+    that option a killed scanner is left as it is.
     """
     attached, config, _ = _attach_settled(files, settings, instance)
+    ended: list[switches.Pause] = []
     if why is not None:
+        if what is not None:
+            raise ConfigError(f"resume: {what!r} with --after-kill, expected one of the two")
         switches.clear_kill(attached, config, why)
     elif kill := switches.killed(attached):
         raise ConfigError(
@@ -104,11 +126,19 @@ def resume(files: Any, settings: Any, instance: Any, why: str | None, as_json: b
             f"`spreadscan ctl resume --after-kill WHY --instance {attached.name}`"
         )
     else:
-        attached.control.pause = False
+        ended = switches.resume(attached, config, what)
+    left = switches.on_disk(config).pauses
     if as_json:
-        print_json({"instance": attached.name, "killed": None, "paused": attached.control.pause})
-    else:
-        say("resumed" if why is None else "the kill is cleared")
+        told = {"ended": ended, "left": left, "kill_cleared": why is not None}
+        print_json({"instance": attached.name} | msgspec.to_builtins(told))
+        return
+    say(_resumed(ended) if why is None else "the kill is cleared")
+    for each in left:
+        say(f"still {each}", err=True)
+
+
+def _resumed(ended: list[switches.Pause]) -> str:
+    return f"resumed: {', '.join(each.of for each in ended)}" if ended else "nothing was paused"
 
 
 @ctl.command()

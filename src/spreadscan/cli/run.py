@@ -16,7 +16,7 @@ from spreadscan.catalogue import built_in
 from spreadscan.cli.options import EXIT_USAGE, config_options, loaded, print_json
 from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded
-from spreadscan.control.switches import on_disk
+from spreadscan.control.switches import Switches, on_disk
 from spreadscan.discovery.origin import origin_of
 from spreadscan.disk.files import refuse_strangers
 from spreadscan.errors import BadGenerated, ConfigError
@@ -121,10 +121,11 @@ def _run(
 def _say_switched_off(config: Config) -> None:
     """Say first what was switched off before: who starts a scanner may be another."""
     build.keep_switches(config)  # so that the disk says what memory does
-    if kill := on_disk(config).kill:
-        from spreadscan.cli.table import killed_line
+    if (off := on_disk(config)) != Switches():
+        from spreadscan.cli.table import off_lines
 
-        say(killed_line(kill, config.instance), err=True)
+        for line in off_lines(off, config.instance):
+            say(line, err=True)
 
 
 def _lists(config: Config, *, tell: bool) -> Lists:
@@ -156,15 +157,14 @@ def _say_running(config: Config, lists: Lists, layout: str, no_timer: bool) -> N
     directions = config.enabled_directions
     pairs = sum(len(lists.pairs.get(direction.id, ())) for direction in directions)
     plural = "" if len(directions) == 1 else "s"
-    killed = ", KILLED, no signals" if on_disk(config).kill else ""
+    off = on_disk(config)
+    word = ", KILLED, no signals" if off.kill else ", paused" if off.pauses else ""
     say(
-        f"running ({layout}){killed}: {len(sources)} sources, {pairs} pairs in "
+        f"running ({layout}){word}: {len(sources)} sources, {pairs} pairs in "
         f"{len(directions)} direction{plural}; data in {config.paths.data}/, logs in "
         f"{config.paths.logs}/; Ctrl-C ends it",
         err=True,
     )
-    if build.open_instance(config, "reader").control.pause:
-        say("paused since before: no new signals until `spreadscan ctl resume`", err=True)
     for source in config.sources:
         if source in lists.failed:
             again = "" if no_timer else f"; asked again in about {config.discovery.again_s:g} s"

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from spreadscan.app.truth import floored, maintenance_lines
 from spreadscan.cli.screen import new_console, say
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
-from spreadscan.control.switches import Killed
+from spreadscan.control.switches import ALL, Killed, Pause, Switches
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import lists_in_use, settings_stamp
 from spreadscan.lists import Edge, Failure, Numbered, load
@@ -27,6 +28,7 @@ from spreadscan.tracker.track import ends_shown
 _EVERY_S = 0.5
 _LINE_EVERY_S = 5.0
 _TOP = 12
+_OFF = "bold white on red"  # what nobody may overlook
 _WIDE = 112  # columns; below, tables go without frames and the counts of the run
 
 
@@ -89,7 +91,7 @@ class LiveTable:
         title = Text(
             f"{self._title}: instance {found['instance']}, generation {found['generation']}{left}"
             + "".join(f"\n{line}" for line in switched_off(found)),
-            style="bold white on red" if found["killed"] else "bold",
+            style=_OFF if switched_off(found) else "bold",
         )
         sources = sources_table(found, rates, self._console.width)
         lines = (*_count_lines(found), *_audit_lines(found, self._console.width))
@@ -317,7 +319,7 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
         )
     lines = (*_count_lines(found), *_audit_lines(found, width), _creation_line(found))
     return [
-        *[Text(line, style="bold white on red") for line in switched_off(found)],
+        *[Text(line, style=_OFF) for line in switched_off(found)],
         roles,
         sources_table(found, width=width),
         *([_audit_table(found, width)] if found["audit"] else []),
@@ -330,16 +332,20 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
 
 def switched_off(found: Mapping[str, Any]) -> list[str]:
     """Return what an operator switched off, a line each, and how it is switched on again."""
-    if not (kill := found["killed"]):
-        return []
-    return [killed_line(msgspec.convert(kill, Killed), found["instance"])]
+    kill = msgspec.convert(found["killed"], Killed | None)
+    pauses = msgspec.convert(found["pauses"], tuple[Pause, ...])
+    return off_lines(Switches(kill=kill, pauses=pauses), found["instance"])
 
 
-def killed_line(kill: Killed, instance: str) -> str:
-    """Return what is said of a kill wherever it is told."""
-    return (
-        f"{kill}; no signals until `spreadscan ctl resume --after-kill WHY --instance {instance}`"
-    )
+def off_lines(off: Switches, instance: str) -> list[str]:
+    """Return what is said of switches that are off, wherever it is told."""
+    resume = "`spreadscan ctl resume"
+    kill = f"{off.kill}; no signals until {resume} --after-kill WHY --instance {instance}`"
+    return [kill] * bool(off.kill) + [
+        f"{pause}; {resume}{'' if pause.of == ALL else f' {quote(pause.of)}'} "
+        f"--instance {instance}` ends it"
+        for pause in off.pauses
+    ]
 
 
 def _troubles(found: Mapping[str, Any]) -> list[Text]:
@@ -362,8 +368,6 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
             f"disk: {files['sync_errors']} syncs failed in this run, {files['untrusted_rows']:,} "
             "rows may be lost in a power cut; the tracker's log names the files"
         )
-    if found["paused"]:
-        lines.append("paused: no new signals")
     if audit := found["audit"]:
         lines += [trouble["words"] for trouble in audit["troubles"]]
         lines += maintenance_lines(audit["maintenance"])

@@ -6,6 +6,8 @@ tracker starts meanwhile: what the files say already is not said again.
 
 from collections.abc import Mapping
 
+from spreadscan.tracker.columns import safe_text
+
 KILL = "kill"  # what is off; anything else is what a pause is of
 _KILLED, _CLEARED, _PAUSED, _RESUMED = "KILLED", "KILL CLEARED", "PAUSED", "RESUMED"
 
@@ -31,9 +33,10 @@ class Remarks:
 
     def due(self, off: Mapping[str, str], on: Mapping[str, str]) -> list[str]:
         """Return the texts that are due. off: why, by what is off now; on: why it no longer is."""
+        off = {what: safe_text(why) for what, why in off.items()}  # as it will be read again
         found = [_on(what, on.get(what, "")) for what in self._off if what not in off]
-        found += [_off(what, why) for what, why in off.items() if what not in self._off]
-        self._off = dict(off)
+        found += [_off(what, why) for what, why in off.items() if self._off.get(what) != why]
+        self._off = off
         return found
 
 

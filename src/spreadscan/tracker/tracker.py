@@ -54,7 +54,8 @@ class Tracker:
     that refuses is waited for, and below the reserve that the config asks for no new track is
     begun: signals stay in the ring. archive: looks after files that are over, once it is started.
     folder: for the files, paths.data where it is not given. simulated: what the files say of the
-    market; where it is not given, by the config's addresses.
+    market; where it is not given, by the config's addresses. pauses: gives why something is
+    paused, by what it is.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Tracker:
         utc: Utc | None = None,
         folder: str = "",
         simulated: Simulated | None = None,
+        pauses: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         settings = config.tracker
         self.instance = instance
@@ -94,6 +96,7 @@ class Tracker:
         self._tracks = Tracks(watch, self._funding, instance.tracks, config)
         self._stream = instance.tracker_stream.writer()
         self._remarks = Remarks()
+        self._pauses = pauses
         self._grid_ns = self._tracks.grid_ns
         self._slot: int | None = None  # of the grid, at the last tick
         folder, fsync = folder or config.paths.data, settings.fsync
@@ -426,7 +429,8 @@ class Tracker:
     def _look_at_switches(self, now_ns: int) -> None:
         control = self.instance.control
         why = {KILL: control.kill_reason}
-        for text in self._remarks.due(why if control.kill else {}, why):
+        off = {**self._pauses(), **(why if control.kill else {})}
+        for text in self._remarks.due(off, why):
             at_ns = control.kill_at_ns if is_thrown(text) else now_ns
             self._outbox.append(self._rows.remark(text, at_ns))
 

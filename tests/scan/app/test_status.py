@@ -206,7 +206,16 @@ def test_status_says_above_all_else_that_it_is_killed(instance, config):
     found |= {"roles": dict.fromkeys(roles_of(config), {**running, "generation": 0})}
     assert not healthy(found)
     assert healthy(found | {"killed": None})
+    pauses = [{"of": "okx-spot", "since": "2026-11-20T12:00:00Z", "until": None, "reason": "fees"}]
+    found |= {"killed": None, "pauses": pauses}
+    assert not healthy(found)
     (line,) = switched_off(found)
+    assert line == (
+        "paused since 2026-11-20T12:00:00Z: okx-spot: fees; "
+        f"`spreadscan ctl resume okx-spot --instance {instance.name}` ends it"
+    )
+    found |= {"killed": {"since": None, "reason": "a wrong [b]fee"}, "pauses": []}
+    (line,) = switched_off(status(instance, config))
     assert re.fullmatch(
         r"KILLED since 2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ: a wrong \[b\]fee; no signals until "
         rf"`spreadscan ctl resume --after-kill WHY --instance {instance.name}`",
@@ -222,7 +231,8 @@ def test_status_says_above_all_else_that_it_is_killed(instance, config):
 def test_status_says_what_discovery_went_without(instance, config, tmp_path):
     failure = Failure(why="HTTP 503", list_written="2026-11-20T12:00:00.000000Z")
     running = {"alive": True, "state": "running"}
-    good = {"roles": dict.fromkeys(roles_of(config), running), "audit": None, "killed": None}
+    good = {"roles": dict.fromkeys(roles_of(config), running), "audit": None}
+    good |= {"killed": None, "pauses": []}
 
     def lists():
         return status(instance, config)["lists"]

@@ -1,20 +1,27 @@
-"""The kill switch: in memory at once, on the disk then, and never off by an accident."""
+"""The kill switch and pauses: in memory at once, on the disk then, and never off by an accident."""
 
 import json
 import os
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from spreadcore import Instance
 from spreadcore.region import create, unlink
 
+from known import SOURCE_BY_NAME
 from spreadscan.app import build
+from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.config import load as load_config
 from spreadscan.control import switches
 from spreadscan.errors import ConfigError
+from spreadscan.inuse import leave_lists
+from spreadscan.lists import Edge, Lists
 
 
 def config_of(name: str, folder: Path) -> Config:
@@ -157,3 +164,139 @@ def test_a_kill_of_a_moment_to_come_was_thrown_now(scene: tuple[Instance, Config
     assert found.since
     assert found.since.year < 2999
     assert os.path.exists(path)
+
+
+# -- pauses
+
+NAMES = ("A-USDT", "B-USDT", "C-USDT")
+SPOT, PERP = SOURCE_BY_NAME["okx-spot"].id, SOURCE_BY_NAME["mexc-futures"].id
+
+
+def lists_of(*rows: int) -> Lists:
+    """A set in which these rows are compared along direction 0."""
+    edges = tuple(Edge(2 * row, 0, SPOT, row, PERP, row) for row in rows)
+    return Lists(
+        generation=1, names=NAMES, retired=frozenset(), pairs={}, sources={}, edges=edges
+    )  # fmt: skip
+
+
+def words_of(instance: Instance) -> set[tuple[str, int]]:
+    """What is paused now, by kind and number."""
+    now, kinds = now_ns(), (("source", 8), ("class", 64), ("edge", 64))
+    pauses = instance.pauses
+    return {(k, n) for k, room in kinds for n in range(room) if pauses.until(k, n) > now}  # type: ignore[arg-type]
+
+
+OF = {
+    "okx-spot": {("source", SPOT)},
+    "okx->mexc": {("class", 0)},
+    "B-USDT": {("edge", 2)},
+    "all": set[tuple[str, int]](),
+}
+
+
+@pytest.mark.parametrize("of", OF)
+def test_a_pause_is_in_memory_and_on_the_disk_until_it_is_ended(
+    scene: tuple[Instance, Config], of: str
+) -> None:
+    instance, config = scene
+    leave_lists(instance, lists_of(0, 1))
+    made = switches.pause(instance, config, of, None, "fees\x1b[31m\n changed")
+    assert "fees [31m changed" == made.reason
+    assert (OF[of], of == "all") == (words_of(instance), instance.control.pause)
+    assert (made,) == switches.on_disk(config).pauses
+    made_anew(config)
+    found = build.open_instance(config, "ctl")
+    leave_lists(found, lists_of(0, 1))
+    switches.restore(found, config)
+    assert (OF[of], of == "all") == (words_of(found), found.control.pause)
+    assert [made] == switches.resume(found, config)
+    assert (set(), False) == (words_of(found), found.control.pause)
+    assert () == switches.on_disk(config).pauses
+
+
+@pytest.mark.parametrize("of", OF)
+def test_a_pause_ends_by_itself(scene: tuple[Instance, Config], of: str) -> None:
+    instance, config = scene
+    leave_lists(instance, lists_of(0, 1))
+    watch = switches.Watch(config)
+    until = datetime.now(UTC) + timedelta(seconds=0.3)
+    switches.pause(instance, config, of, until)
+    assert words_of(instance) or instance.control.pause
+    assert {of: f"until {until:%Y-%m-%dT%H:%M:%SZ}"} == watch()
+    time.sleep(0.4)
+    assert (set(), False, {}) == (words_of(instance), instance.control.pause, watch())
+    assert () == switches.on_disk(config).pauses
+    with pytest.raises(ConfigError, match=f"'{of}' is not paused, expected one of: nothing"):
+        switches.resume(instance, config, of)
+    with pytest.raises(ConfigError, match="expected a time to come"):
+        switches.pause(instance, config, of, until)
+
+
+def test_of_two_pauses_one_is_ended_and_one_stays(scene: tuple[Instance, Config]) -> None:
+    instance, config = scene
+    leave_lists(instance, lists_of(0, 1))
+    for of in ("okx-spot", "B-USDT", "okx-spot"):  # the second of one takes its place
+        switches.pause(instance, config, of, None)
+    assert OF["okx-spot"] | OF["B-USDT"] == words_of(instance)
+    assert ["okx-spot"] == [p.of for p in switches.resume(instance, config, "okx-spot")]
+    assert OF["B-USDT"] == words_of(instance)
+
+
+def test_edges_that_new_lists_bring_to_a_paused_pair_are_paused(
+    scene: tuple[Instance, Config],
+) -> None:
+    instance, config = scene
+    leave_lists(instance, lists_of(0, 1))
+    switches.pause(instance, config, "B-USDT", None)
+    more = lists_of(0, 1)
+    more = msgspec.structs.replace(more, edges=(*more.edges, Edge(9, 1, SPOT, 1, PERP, 1)))
+    leave_lists(instance, more)
+    switches.restore(instance, config)
+    assert {("edge", 2), ("edge", 9)} == words_of(instance)
+    leave_lists(instance, lists_of(0))  # the pair is gone: what it is called may be a word again
+    switches.restore(instance, config)
+    assert set() == words_of(instance)
+    assert ["B-USDT"] == [pause.of for pause in switches.on_disk(config).pauses]
+
+
+@pytest.mark.parametrize(
+    ("of", "near"), [("okx-sopt", ": okx-spot?"), ("B-USDC", ": B-USDT?"), ("x" * 9, "a pair$")]
+)
+def test_what_nothing_is_called_is_not_paused(
+    scene: tuple[Instance, Config], of: str, near: str
+) -> None:
+    instance, config = scene
+    leave_lists(instance, lists_of(0, 1))
+    with pytest.raises(ConfigError, match=f"'{of}' is in use nowhere, expected .*{near}"):
+        switches.pause(instance, config, of, None)
+
+
+def test_a_pause_that_finds_no_room_on_the_disk_is_none(
+    scene: tuple[Instance, Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance, config = scene
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(switches.whole, "replace", full)
+    with pytest.raises(ConfigError, match="No space left on device, expected room"):
+        switches.pause(instance, config, "okx-spot", None)
+    assert set() == words_of(instance)
+
+
+def test_whoever_watches_goes_by_what_he_read_while_the_file_is_broken(
+    scene: tuple[Instance, Config], caplog: pytest.LogCaptureFixture
+) -> None:
+    instance, config = scene
+    watch = switches.Watch(config)
+    assert {} == watch()
+    switches.pause(instance, config, "okx-spot", None, "fees")
+    assert {"okx-spot": "fees"} == watch()
+    switches.path_of(config).write_text("{")
+    for _ in range(3):
+        assert {"okx-spot": "fees"} == watch()
+    assert ["switches cannot be read"] == [record.message for record in caplog.records]
+    switches.path_of(config).unlink()
+    assert {} == watch()

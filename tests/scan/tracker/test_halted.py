@@ -81,3 +81,36 @@ def test_the_files_say_once_that_it_was_thrown_and_once_that_it_was_cleared(mark
     control.throw_kill(market.now, "")
     market.step(tracker, 2)
     assert [said, "KILL CLEARED: mended", "KILLED"] == remarks(market)
+
+
+def test_pauses_are_told_when_they_begin_change_and_end(market):
+    off = {}
+
+    def started():
+        tracker = market.tracker(pauses=lambda: dict(off))
+        tracker.recover(market.now)
+        return tracker
+
+    tracker = started()
+    expected = []
+    for of, why, said in [
+        (
+            "okx-spot",
+            "until 2026-11-20T13:00:00Z, fees",
+            "PAUSED okx-spot: until 2026-11-20T13:00:00Z_ fees",
+        ),
+        ("all", "", "PAUSED all"),
+        ("okx-spot", "fees", "PAUSED okx-spot: fees"),
+        ("okx->mexc", "", "PAUSED okx->mexc"),
+        ("okx-spot", None, "RESUMED okx-spot"),
+        ("all", None, "RESUMED all"),
+    ]:
+        off.pop(of, None)
+        off |= {of: why} if why is not None else {}
+        market.step(tracker, 2)
+        tracker.close(market.now)
+        tracker = started()
+        market.step(tracker, 2)
+        expected.append(said)
+        assert expected == remarks(market)
+    assert {"event"} == {record.kind for record in market.records()}

@@ -256,15 +256,18 @@ def switches(config: Config) -> Check:
     """Tell what an operator switched off: a scanner that finds nothing may be told to."""
     instance = _instance(config)
     try:
-        kill = killed(instance) if instance else on_disk(config).kill
+        off = on_disk(config)
     except ConfigError as error:
         advice = "no scanner starts until that is mended"
         return _check("switches", False, str(error), advice, subject="instance")
+    kill = (killed(instance) if instance else None) or off.kill
+    found = [str(each) for each in (kill, *off.pauses) if each]
+    after = " --after-kill WHY" if kill else ""
     return _check(
         "switches",
-        kill is None,
-        str(kill) if kill else "nothing is switched off",
-        f"`spreadscan ctl resume --after-kill WHY --instance {config.instance}` lets signals leave",
+        not found,
+        "; ".join(found) or "nothing is switched off",
+        f"`spreadscan ctl resume{after} --instance {config.instance}` lets signals leave",
         subject="instance",
     )
 
