@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,10 +15,14 @@ import pytest
 from spreadcore import Instance
 from spreadcore.region import create, exists, unlink
 
-from e2e.conftest import Scanner, Simulators, adopt, spreadscan, until
+from e2e.conftest import Scanner, Simulators, adopt, environment, spreadscan, until
 from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from known import TWELVE as DIRECTIONS
+from spreadscan.app.commands import socket_of
+from spreadscan.control import requests
+from spreadscan.control.client import ask
 from spreadscan.defaults import default_file
+from spreadscan.errors import ConfigError
 from spreadscan.lists import FORMAT, load
 
 pytestmark = pytest.mark.e2e
@@ -252,6 +258,62 @@ def test_a_kill_outlives_workers_scanner_and_instance(
     events = [r["reason"] for r in rows if r["event"] == "EVENT"]
     assert ["KILLED: a wrong fee", "KILL CLEARED: mended"] == events
     assert any(r["reason"] == "HALTED" for r in rows)
+
+
+def test_ctl_asks_the_scanner_and_does_without_one_that_hangs(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
+) -> None:
+    scan = scanner(simulators())
+    instance = scan.attach()
+    until(lambda: scan.ctl("status").returncode == 0, "every role running")
+    health = instance.health
+    before = health.info(health.role("engine"))["pid"]
+    done = scan.ctl("restart", "engine", "--json")
+    assert 0 == done.returncode, done.stderr
+    assert before != json.loads(done.stdout)["pid"] == health.info(health.role("engine"))["pid"]
+    known = ("expected one of: tracker, engine, audit, ", "okx-futures")
+    sentence(scan.ctl("restart", "supervisor"), 2, "'supervisor' is no worker here", *known)
+    path = socket_of(instance)
+    asked = ask(path, requests.Status(), 5.0)["status"]
+    assert set(asked) | {"settings"} == set(scan.status())
+    with pytest.raises(ConfigError, match="reload: run with --no-discover, expected a run that"):
+        ask(path, requests.Reload(), 5.0)
+    lines = [
+        json.loads(line) for line in scan.ctl("logs", "-n", "200", "--json").stdout.splitlines()
+    ]
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    told = [line["message"] for line in lines if line.get("role") == "engine"]
+    assert "worker ended for a restart" in told
+    assert "worker died" not in told
+    shown = scan.ctl("logs", "-n", "1", "supervisor").stdout
+    assert " INFO    supervisor: " in shown
+    sentence(scan.ctl("logs", "nobody"), 2, "no log of nobody, expected one of: audit, binance")
+
+    os.kill(scan.process.pid, signal.SIGSTOP)
+    done = scan.ctl("pause", "okx-spot")
+    assert (0, True) == (done.returncode, "okx-spot" in done.stdout), done.stderr
+    assert "expected an answer within 3 s; done without it" in done.stderr
+    until(lambda: instance.pauses.until("source", SOURCE_BY_NAME["okx-spot"].id), "the pause")
+    assert 0 == scan.ctl("resume").returncode
+    os.kill(scan.process.pid, signal.SIGCONT)
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "spreadscan", "ctl", "status", "--json", "--watch", "0.2",
+         "--instance", scan.name],
+        cwd=scan.folder, stdout=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    assert watching.stdout
+    seen = [json.loads(watching.stdout.readline()) for _ in range(3)]
+    watching.send_signal(signal.SIGINT)
+    assert 0 == watching.wait(10)
+    watching.stdout.close()
+    # what was asked while it hung has been done without it, and is not done once more
+    assert [[]] * 3 == [found["pauses"] for found in seen]
+    done = scan.ctl("stop", "--json")
+    assert {"instance": scan.name, "stopped": True, "left": []} == json.loads(done.stdout)
+    assert 0 == scan.process.wait(10)
+    assert not path.exists()
+    sentence(scan.ctl("stop"), 2, "nothing is running, expected a scanner")
+    sentence(scan.ctl("restart", "engine"), 2, "no supervisor runs")
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

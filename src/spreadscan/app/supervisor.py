@@ -16,10 +16,12 @@ from dataclasses import dataclass
 
 from spreadscan.app import build, processes
 from spreadscan.app.asking import ask_for_newest
+from spreadscan.app.commands import open_server
 from spreadscan.app.rediscovery import Rediscovery
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.control import switches
+from spreadscan.control.server import ControlServer
 from spreadscan.discovery import outcome
 from spreadscan.errors import ConfigError, SpreadError
 from spreadscan.inuse import health_slot, leave_lists, leave_settings
@@ -47,6 +49,8 @@ class _Worker:
     started_ns: int = 0
     again_at_ns: int = 0  # when to start it (again); 0 = running or given up
     given_up: bool = False
+    restarting: bool = False  # it was told to end, and is started again at once
+    kill_at_ns: int = 0  # where it does not
 
 
 class Supervisor:
@@ -77,6 +81,7 @@ class Supervisor:
         self._role = self._health.role("supervisor")
         self._workers: list[_Worker] = []
         self._plan_workers()
+        self._discover = discover
         every_h = config.discovery.reload_h if discover else 0.0
         self._rediscovery = Rediscovery(
             discover or (lambda: 0),
@@ -85,6 +90,7 @@ class Supervisor:
             self._fork,
             lambda: outcome.last(config),
         )
+        self._control = ControlServer()  # listens to nobody yet
         self._close_lease: Callable[[], None] = lambda: None
         self._stopping = False
 
@@ -95,6 +101,7 @@ class Supervisor:
         """
         lease = self._instance.lease("supervisor")
         self._close_lease = lease.close
+        self._control = open_server(self._instance, self._config, self)
         leave_settings(self._instance, self._config, self._origins)
         leave_lists(self._instance, self._reload.lists)
         switches.restore(self._instance, self._config)
@@ -120,6 +127,7 @@ class Supervisor:
             self._watch(wake_read, end_ns)
         finally:
             self._stop_all()
+            self._control.close()
             signal.set_wakeup_fd(old_fd)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -154,6 +162,7 @@ class Supervisor:
         worker.pid = self._fork(main, follows=worker.role in ("tracker", "single"))
         worker.pidfd = os.pidfd_open(worker.pid)
         worker.started_ns, worker.again_at_ns = now_ns(), 0
+        worker.restarting, worker.given_up, worker.kill_at_ns = False, False, 0
         log.info("worker started", extra=facts(role=worker.role, worker_pid=worker.pid))
 
     def _fork(self, main: Callable[[], int], *, follows: bool = False) -> int:
@@ -174,6 +183,7 @@ class Supervisor:
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, signal.SIG_DFL)
                 processes.die_with_parent(parent)
+                self._control.drop()
                 self._close_lease()  # else it would be held for as long as its children live
                 self._close_pidfds()
                 if not follows:
@@ -221,6 +231,8 @@ class Supervisor:
             self._take_lists()
             self._rediscovery.start_when_due()
             for worker in self._workers:
+                if worker.kill_at_ns and now >= worker.kill_at_ns:
+                    self._kill(worker)
                 if worker.again_at_ns and now >= worker.again_at_ns:
                     self._health.restarted(self._role_number(worker))
                     self._start(worker)
@@ -231,9 +243,13 @@ class Supervisor:
                 poll.register(fd, select.POLLIN)
             if self._rediscovery.pidfd >= 0:
                 poll.register(self._rediscovery.pidfd, select.POLLIN)
-            for fd, _ in poll.poll(_BEAT_MS):
+            for fd, events in self._control.polled().items():
+                poll.register(fd, events)
+            for fd, events in poll.poll(_BEAT_MS):
                 if fd in by_fd:
                     self._ended(by_fd[fd])
+                elif self._served(fd, events):
+                    continue
                 elif fd == self._rediscovery.pidfd and self._rediscovery.ended():
                     self._ask_for_newest()
 
@@ -258,6 +274,11 @@ class Supervisor:
     def _ended(self, worker: _Worker) -> None:
         """A worker is gone: plan its next start, or give it up where only a human helps."""
         code = self._reap(worker)
+        worker.kill_at_ns = 0
+        if worker.restarting:
+            worker.again_at_ns = now_ns()
+            log.info("worker ended for a restart", extra=facts(role=worker.role, exit_code=code))
+            return
         if code == processes.EXIT_USAGE:
             worker.given_up = True
             log.error("worker given up", extra=facts(role=worker.role, exit_code=code))
@@ -286,6 +307,46 @@ class Supervisor:
         name = "engine" if worker.role == "single" else worker.role
         return health_slot(self._health, self._config, name)
 
+    # -- what is asked for over the control socket
+
+    def _served(self, fd: int, events: int) -> bool:
+        """Serve who asks; False for a file descriptor that is none of theirs."""
+        try:
+            return self._control.ready(fd, events)
+        except Exception:  # whoever asked waits in vain; the scan must not end for it
+            log.exception("control request failed")
+            return True
+
+    def discover_now(self) -> bool:
+        """Begin a discovery; False where one is under way. ConfigError where there is none."""
+        if self._discover is None:
+            raise ConfigError("reload: run with --no-discover, expected a run that discovers")
+        return self._rediscovery.start_now()
+
+    def restart(self, role: str) -> None:
+        """End a worker, which is started again at once. ConfigError for what is no worker."""
+        worker = next((w for w in self._workers if w.role == role), None)
+        if worker is None:
+            known = ", ".join(w.role for w in self._workers)
+            raise ConfigError(f"restart: {role!r} is no worker here, expected one of: {known}")
+        if not worker.pid:
+            worker.again_at_ns = now_ns()
+            return
+        worker.restarting = True
+        worker.kill_at_ns = now_ns() + int(_STOP_WITHIN_S * 1e9)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGTERM)
+
+    def stop(self) -> None:
+        """End everything, soon."""
+        self._instance.control.stop = True
+
+    def _kill(self, worker: _Worker) -> None:
+        worker.kill_at_ns = 0
+        log.error("worker killed", extra=facts(role=worker.role, after_s=_STOP_WITHIN_S))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGKILL)
+
     # -- stopping
 
     def _stop_all(self) -> None:
@@ -299,8 +360,7 @@ class Supervisor:
         for worker in alive:
             left_ms = max(0, (deadline - now_ns()) // 1_000_000)
             if not self._exited(worker, left_ms):
-                log.error("worker killed", extra=facts(role=worker.role, after_s=_STOP_WITHIN_S))
-                os.kill(worker.pid, signal.SIGKILL)
+                self._kill(worker)
             code = self._reap(worker)
             log.info("worker ended", extra=facts(role=worker.role, exit_code=code))
 

@@ -2,15 +2,21 @@
 
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 from spreadcore import Instance
+from spreadcore.errors import CoreError
 
 from spreadscan.app import build
 from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.attach import Attached, settings_of
+from spreadscan.app.commands import socket_of
+from spreadscan.app.merged import MergedLogs
 from spreadscan.app.status import healthy, late_roles, status
 from spreadscan.cli.attach import attach
 from spreadscan.cli.options import (
@@ -23,23 +29,38 @@ from spreadscan.cli.options import (
     read_end,
 )
 from spreadscan.cli.screen import new_console, say
+from spreadscan.clock import now_ns
 from spreadscan.config import Config
-from spreadscan.control import switches
-from spreadscan.errors import ConfigError
-from spreadscan.inuse import settings_in_use
+from spreadscan.control import requests, switches
+from spreadscan.control.client import ask
+from spreadscan.errors import ConfigError, ConnectionLost, SpreadError
+from spreadscan.inuse import health_slot, settings_in_use
 
 _STOP_WITHIN_S = 6.0
+_RESTART_WITHIN_S = 15.0
+_ANSWER_WITHIN_S = 3.0
+_LOOK_S = 0.2
 
 
 @click.group(cls=SentenceGroup)
 def ctl() -> None:
-    """Look at a running instance, pause, kill, resume, reload or stop it."""
+    """Look at a running instance, pause, kill, resume, reload, restart or stop it."""
 
 
 @ctl.command("status")
 @config_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def ctl_status(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, on one line.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0.1),
+    is_flag=False,
+    flag_value=2.0,
+    metavar="[S]",
+    help="Print it again every S seconds, 2 by default, until Ctrl-C.",
+)
+def ctl_status(
+    files: Any, settings: Any, instance: Any, as_json: bool, watch: float | None
+) -> None:
     """Print how every role fares. Exit code 3 when one is not running, or a source is degraded.
 
     The audit asks the venues whether quotes still stand. Of those audited, agreed: as at their
@@ -51,8 +72,17 @@ def ctl_status(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
     contradicted: by its venue. Spreads whose opening quote turned out wrong end as unproven, too,
     and are in no statistics.
     """
-    attached = attach(files, settings, instance, "reader")
-    found = status(attached.instance, attached.config) | {"settings": settings_of(attached)}
+    if watch is None:
+        sys.exit(_print_status(files, settings, instance, as_json))
+    with suppress(KeyboardInterrupt):
+        while True:
+            _print_status(files, settings, instance, as_json)
+            time.sleep(watch)
+
+
+def _print_status(files: Any, settings: Any, instance: Any, as_json: bool) -> int:
+    """Print the status once; return the exit code."""
+    found = _status(files, settings, instance)
     if as_json:
         print_json(found)
     else:
@@ -61,11 +91,31 @@ def ctl_status(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
         console = new_console()
         for table in status_tables(found, console.width):
             console.print(table)
-    sys.exit(0 if healthy(found) else EXIT_DEGRADED)
+    return 0 if healthy(found) else EXIT_DEGRADED
 
 
-def _attach(files: Any, settings: Any, instance: Any) -> Instance:
-    return build.open_instance(read_config(files, settings, instance), "ctl")
+def _status(files: Any, settings: Any, instance: Any) -> dict[str, Any]:
+    """Return the status by shared memory, or by the socket for those who may see it only."""
+    try:
+        attached = attach(files, settings, instance, "reader")
+    except CoreError:
+        control = read_config(files, settings, instance).control
+        if not control.status_socket:
+            raise
+        answer = ask(Path(control.status_socket), requests.Status(), _ANSWER_WITHIN_S)
+        return dict(answer["status"])
+    return status(attached.instance, attached.config) | {"settings": settings_of(attached)}
+
+
+def _asked(attached: Instance, request: requests.Request) -> Mapping[str, Any] | None:
+    """Ask the scanner; None where none runs, or hangs: then it is done without it."""
+    if not attached.lease_held("supervisor"):
+        return None
+    try:
+        return ask(socket_of(attached), request, _ANSWER_WITHIN_S)
+    except ConnectionLost as error:
+        say(f"{error}; done without it", err=True)
+        return None
 
 
 def _attach_settled(files: Any, settings: Any, instance: Any) -> Attached:
@@ -92,11 +142,13 @@ def pause(
     """
     attached, config, _ = attach(files, settings, instance, "ctl")
     build.live_roles(attached)
-    made = switches.pause(attached, config, what, read_end(span, until), reason)
+    end = read_end(span, until)
+    done = _asked(attached, requests.Pause(what=what, until=end, reason=reason))
+    made = done["pause"] if done else switches.pause(attached, config, what, end, reason)
     if as_json:
         print_json({"instance": attached.name, "pause": msgspec.to_builtins(made)})
     else:
-        say(str(made))
+        say(str(msgspec.convert(msgspec.to_builtins(made), switches.Pause)))
 
 
 @ctl.command()
@@ -115,23 +167,13 @@ def resume(
     that option a killed scanner is left as it is.
     """
     attached, config, _ = _attach_settled(files, settings, instance)
-    ended: list[switches.Pause] = []
-    if why is not None:
-        if what is not None:
-            raise ConfigError(f"resume: {what!r} with --after-kill, expected one of the two")
-        switches.clear_kill(attached, config, why)
-    elif kill := switches.killed(attached):
-        raise ConfigError(
-            f"instance {attached.name!r}: {kill}, expected no kill: "
-            f"`spreadscan ctl resume --after-kill WHY --instance {attached.name}`"
-        )
-    else:
-        ended = switches.resume(attached, config, what)
-    left = switches.on_disk(config).pauses
+    done = _asked(attached, requests.Resume(what=what, after_kill=why))
+    done = done or switches.switch_on(attached, config, what, why)
+    told = {key: msgspec.to_builtins(done[key]) for key in ("ended", "left", "kill_cleared")}
     if as_json:
-        told = {"ended": ended, "left": left, "kill_cleared": why is not None}
-        print_json({"instance": attached.name} | msgspec.to_builtins(told))
+        print_json({"instance": attached.name, **told})
         return
+    ended, left = (msgspec.convert(told[key], list[switches.Pause]) for key in ("ended", "left"))
     say(_resumed(ended) if why is None else "the kill is cleared")
     for each in left:
         say(f"still {each}", err=True)
@@ -226,18 +268,103 @@ def reload(
 
 @ctl.command()
 @config_options
-def stop(files: Any, settings: Any, instance: Any) -> None:
-    """End every process of the instance, files whole."""
-    attached = _attach(files, settings, instance)
-    roles = build.live_roles(attached)
-    attached.control.stop = True
-    deadline = time.monotonic() + _STOP_WITHIN_S
-    while left := [role for role in roles if attached.lease_held(role)]:
+@click.argument("role")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def restart(files: Any, settings: Any, instance: Any, role: str, as_json: bool) -> None:
+    """End one worker, and wait until it runs anew: a source, engine, tracker, audit or single.
+
+    What was given up is started, too. Exit code 1 where it does not come back in time.
+    """
+    attached, config, _ = attach(files, settings, instance, "reader")
+    if not attached.lease_held("supervisor"):
+        raise ConfigError(
+            f"instance {attached.name!r}: no supervisor runs, expected one that restarts workers"
+        )
+    leased = "engine" if role == "single" else role
+    begun_ns = now_ns()
+    ask(socket_of(attached), requests.Restart(role=role), _ANSWER_WITHIN_S)
+    slot = health_slot(attached.health, config, leased)
+    deadline = time.monotonic() + _RESTART_WITHIN_S
+    while True:
+        found = attached.health.info(slot)
+        if found["start_ns"] > begun_ns and found["state"] in ("running", "degraded"):
+            break
         if time.monotonic() > deadline:
-            say(f"still running: {', '.join(left)}", err=True)
-            sys.exit(EXIT_FAILED)
+            raise SpreadError(
+                f"{role}: not back within {_RESTART_WITHIN_S:g} s, expected it to run; see "
+                f"{config.paths.logs}/{role}.log"
+            )
+        time.sleep(0.02)
+    took_s = round((now_ns() - begun_ns) / 1e9, 3)
+    if as_json:
+        print_json({"role": role, "pid": found["pid"], "took_s": took_s})
+    else:
+        say(f"{role} runs anew, as pid {found['pid']}, after {took_s} s")
+
+
+@ctl.command()
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def stop(files: Any, settings: Any, instance: Any, as_json: bool) -> None:
+    """End every process of the instance, files whole."""
+    attached, _, _ = attach(files, settings, instance, "ctl")
+    roles = build.live_roles(attached)
+    if _asked(attached, requests.Stop()) is None:
+        attached.control.stop = True
+    deadline = time.monotonic() + _STOP_WITHIN_S
+    while (left := [role for role in roles if attached.lease_held(role)]) and (
+        time.monotonic() <= deadline
+    ):
         time.sleep(0.05)
-    say("stopped")
+    if as_json:
+        print_json({"instance": attached.name, "stopped": not left, "left": left})
+    elif left:
+        say(f"still running: {', '.join(left)}", err=True)
+    else:
+        say("stopped")
+    sys.exit(EXIT_FAILED if left else 0)
+
+
+@ctl.command()
+@config_options
+@click.argument("roles", nargs=-1)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C.")
+@click.option(
+    "-n",
+    "lines",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Lines of before, of all logs together.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON lines as they are.")
+def logs(
+    files: Any, settings: Any, instance: Any, roles: tuple[str, ...], follow: bool, lines: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Print the logs of all processes, or of ROLES, as one, by time.
+
+    They are read from paths.logs of the scanner that runs or ran last, so nothing has to run.
+    """
+    folder = _settled(files, settings, instance).paths.logs
+    with suppress(KeyboardInterrupt), MergedLogs(folder, roles) as merged:
+        found = merged.last(lines)
+        while True:
+            for line in found:
+                click.echo(line.text if as_json else str(line))
+            if not follow:
+                break
+            time.sleep(_LOOK_S)
+            found = merged.more()
+
+
+def _settled(files: Any, settings: Any, instance: Any) -> Config:
+    """Return the settings of the scanner that runs or ran last, else those given here."""
+    try:
+        return _attach_settled(files, settings, instance).config
+    except CoreError:  # no such instance
+        return read_config(files, settings, instance)
 
 
 @click.command()

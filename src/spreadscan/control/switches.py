@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from spreadcore import Instance
@@ -29,6 +29,7 @@ from spreadscan.logs import facts
 
 log = logging.getLogger(__name__)
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]  # with its offset from UTC
 ALL = "all"  # what a pause of everything is of
 _FOR_EVER_NS = 1 << 62
 Kind = Literal["source", "class", "edge"]
@@ -36,9 +37,9 @@ _WRITER_WITHIN_S = 2.0  # another one writes for so long at most, unless its dis
 
 
 class Killed(msgspec.Struct, frozen=True, kw_only=True):
-    """A thrown kill switch. since: UTC; None: whoever threw it died before it could say."""
+    """A thrown kill switch. since: None: whoever threw it died before it could say."""
 
-    since: datetime | None
+    since: Moment | None
     reason: str
 
     def __str__(self) -> str:
@@ -49,12 +50,12 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True):
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """No new signals of something: 'all', or the name of a source, a direction or a pair.
 
-    since, until: UTC; until None: until somebody ends it.
+    until: None: until somebody ends it.
     """
 
     of: str
-    since: datetime
-    until: datetime | None = None
+    since: Moment
+    until: Moment | None = None
     reason: str = ""
 
     @property
@@ -189,6 +190,29 @@ def resume(instance: Instance, config: Config, of: str | None = None) -> list[Pa
     return ended
 
 
+def switch_on(
+    instance: Instance, config: Config, of: str | None, after_kill: str | None
+) -> dict[str, Any]:
+    """End pauses, or with a reason a kill; return what was `ended`, and what is `left` paused.
+
+    ConfigError where that is not so, or a kill would be cleared without a reason.
+    """
+    ended: list[Pause] = []
+    if after_kill is not None:
+        if of is not None:
+            raise ConfigError(f"resume: {of!r} with a kill, expected one of the two")
+        clear_kill(instance, config, after_kill)
+    elif kill := killed(instance):
+        raise ConfigError(
+            f"instance {instance.name!r}: {kill}, expected no kill: "
+            f"`spreadscan ctl resume --after-kill WHY --instance {instance.name}`"
+        )
+    else:
+        ended = resume(instance, config, of)
+    left = on_disk(config).pauses
+    return {"ended": ended, "left": left, "kill_cleared": after_kill is not None}
+
+
 class Watch:
     """What is paused, as the file says, for who asks many times a second."""
 
@@ -320,7 +344,7 @@ def _one_line(reason: str) -> str:
 
 
 def _shown(utc: datetime | None) -> str:
-    return f"{utc:%Y-%m-%dT%H:%M:%SZ}" if utc else ""
+    return f"{utc.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if utc else ""
 
 
 def _utc(boottime_ns: int) -> datetime:
@@ -333,4 +357,4 @@ def _boottime_ns(utc: datetime) -> int:
 
 
 def _until_ns(pause: Pause) -> int:
-    return _boottime_ns(pause.until) if pause.until else _FOR_EVER_NS
+    return min(_boottime_ns(pause.until), _FOR_EVER_NS) if pause.until else _FOR_EVER_NS
