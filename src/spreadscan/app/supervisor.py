@@ -112,7 +112,7 @@ class Supervisor:
         self._health.acknowledge(self._role, self._reload.lists.generation)
         processes.pin(self._config.cpu.supervisor)
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGTERM, signal.SIGINT)}
+        before = {n: signal.signal(n, self._on_signal) for n in processes.stop_signals()}
         old_fd = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         gc.collect()
         gc.freeze()  # what is here now stays shared with the children
@@ -180,7 +180,7 @@ class Supervisor:
                 signal.set_wakeup_fd(-1)
                 # our handlers note a signal for the supervisor: until the worker has its own, a
                 # SIGTERM would be lost, and a worker whose parent died meanwhile live on
-                for number in (signal.SIGTERM, signal.SIGINT):
+                for number in processes.stop_signals():
                     signal.signal(number, signal.SIG_DFL)
                 processes.die_with_parent(parent)
                 self._control.drop()
@@ -282,11 +282,12 @@ class Supervisor:
         if code == processes.EXIT_USAGE:
             worker.given_up = True
             log.error("worker given up", extra=facts(role=worker.role, exit_code=code))
-            print(
-                f"spreadscan: {worker.role} is given up until somebody mends it; "
-                f"see {self._config.paths.logs}/{worker.role}.log",
-                file=sys.stderr,
-            )
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(
+                    f"spreadscan: {worker.role} is given up until somebody mends it; "
+                    f"see {self._config.paths.logs}/{worker.role}.log",
+                    file=sys.stderr,
+                )
             return
         if now_ns() - worker.started_ns > _STEADY_NS:
             worker.backoff.reset()
@@ -366,21 +367,30 @@ class Supervisor:
 
 
 def in_child(main: Callable[[], None]) -> int:
-    """Run main in a forked child (it may make threads and loops) and return its exit code."""
+    """Run main in a forked child (it may make threads and loops) and return its exit code.
+
+    It ends with this process.
+    """
+    parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
+            for number in processes.stop_signals():
+                signal.signal(number, signal.SIG_DFL)
+            processes.die_with_parent(parent)
             main()
             code = 0
         except SpreadError as error:
             print(f"spreadscan: {error}", file=sys.stderr)
             code = processes.EXIT_USAGE if isinstance(error, ConfigError) else 1
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:  # also where the terminal is gone
+                os._exit(code)
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)

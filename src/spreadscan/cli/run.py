@@ -57,13 +57,14 @@ def run(
 
     Discovers first when generated/ is missing, older than discovery.refresh_h, or of other hosts,
     another universe or other settings, and anew every discovery.reload_h, within minutes where a
-    source failed. Ctrl-C or SIGTERM end it within 5 s. Exit code 3 where a worker was given up,
-    or the pairs in use lack a source's answer.
+    source failed. Ctrl-C, SIGTERM or the end of its terminal end it within 5 s. Exit code 3 where a
+    worker was given up, or the pairs in use lack a source's answer.
     """
     found = loaded(files, settings, instance)
     config = found.config
     _warn_of_old_facts(config)
     folder = FolderLock(config.paths.data, TRACKER, config.instance)
+    processes.end_by_exception()  # until the supervisor has its own way
     folder.take(build.HANDOVER_S)
     try:
         code = _run(found, folder, layout, seconds, no_discover)
@@ -102,7 +103,7 @@ def _run(
     def rediscover() -> int:
         from spreadscan.cli.discover import discover_quietly
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in processes.stop_signals():
             signal.signal(number, signal.SIG_DFL)  # not the flag of the supervisor
         os.nice(_DISCOVERY_NICE)
         return discover_quietly(config)
