@@ -56,7 +56,7 @@ def test_demo_json(tmp_path: Path) -> None:
     assert 0 < summary["pss_mb"] < 1000
     assert 0 < summary["cpu_pct"] < 200
     # none of it where a scan of the real market would be
-    assert {"config", "demo"} == {path.name for path in tmp_path.iterdir()}
+    assert {"demo"} == {path.name for path in tmp_path.iterdir()}
     assert {"data", "generated", "logs"} == {path.name for path in (tmp_path / "demo").iterdir()}
     assert not exists("demo")
     assert summary["files"]
