@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -29,11 +29,12 @@ from spreadscan.config import (
 )
 from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
-from spreadscan.lists import Edge, Lists, Origin
+from spreadscan.lists import Edge, Lists, Origin, n_proven
 
 _SETTINGS = "settings.toml"
 _LISTS = "lists.json"
 _MAINTENANCE = "maintenance.json"
+_LOST = "lost.json"
 _WORKERS = ("supervisor", "tracker", "engine", "audit")  # beside the sources
 
 
@@ -52,7 +53,7 @@ class InUse(NamedTuple):
 
 
 class ListsInUse(msgspec.Struct, frozen=True, kw_only=True):
-    """The set that everyone was asked to take last."""
+    """The set that everyone was asked to take last. listed: pairs proven to quote, by source."""
 
     generation: int
     written: str
@@ -61,6 +62,13 @@ class ListsInUse(msgspec.Struct, frozen=True, kw_only=True):
     retired_unix_s: dict[int, int]
     edges: tuple[Edge, ...] = ()
     origin: Origin | None = None
+    listed: dict[str, int] = {}
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    """As much of ListsInUse as says how many pairs sources have: the rest is passed over."""
+
+    listed: dict[str, int] = {}
 
 
 class Announced(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +83,14 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
     begin_ns: int
     end_ns: int
     what: str
+
+
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of which no prices come. since_ns: CLOCK_BOOTTIME."""
+
+    source: str
+    since_ns: int
+    why: str
 
 
 def held_roles(instance: Instance) -> list[str]:
@@ -164,6 +180,7 @@ def leave_lists(instance: Instance, lists: Lists) -> None:
         retired_unix_s=lists.retired_unix_s,
         edges=lists.edges,
         origin=lists.origin,
+        listed={name: n_proven(lists, name) for name in lists.sources},
     )
     _replace(Path(instance.directory, _LISTS), msgspec.json.encode(kept))
 
@@ -173,6 +190,15 @@ def lists_in_use(instance: Instance) -> ListsInUse | None:
     with suppress(OSError, msgspec.DecodeError):
         return msgspec.json.decode(Path(instance.directory, _LISTS).read_bytes(), type=ListsInUse)
     return None
+
+
+def listed_in_use(instance: Instance) -> dict[str, int]:
+    """Return by source how many pairs of its list were proven to quote; nothing: not known."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(
+            Path(instance.directory, _LISTS).read_bytes(), type=_Listed
+        ).listed
+    return {}
 
 
 def leave_maintenance(instance: Instance, announced: Sequence[Announced]) -> None:
@@ -185,6 +211,19 @@ def maintenance_announced(instance: Instance) -> list[Announced]:
     path = Path(instance.directory, _MAINTENANCE)
     with suppress(OSError, msgspec.DecodeError):
         return msgspec.json.decode(path.read_bytes(), type=list[Announced])
+    return []
+
+
+def leave_lost(instance: Instance, lost: Iterable[Lost]) -> None:
+    """Leave which sources are lost."""
+    _replace(Path(instance.directory, _LOST), msgspec.json.encode(list(lost)))
+
+
+def lost_sources(instance: Instance) -> list[Lost]:
+    """Return the sources that were lost when somebody looked last; nothing where nobody did."""
+    path = Path(instance.directory, _LOST)
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(path.read_bytes(), type=list[Lost])
     return []
 
 

@@ -70,6 +70,12 @@ class SourceList(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def n_proven(lists: "Lists", source: str) -> int:
+    """Return how many pairs of a source discovery saw quote."""
+    found = lists.sources.get(source)
+    return sum(row.state == "valid" for row in found.symbols) if found else 0
+
+
 def changes(old: Sequence[Listing], new: Sequence[Listing]) -> tuple[list[Listing], list[Listing]]:
     """Return what went and what came between two lists of pairs to subscribe to.
 

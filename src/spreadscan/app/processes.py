@@ -12,11 +12,12 @@ from importlib import import_module
 from typing import Any
 
 from spreadcore import Instance
-from spreadcore.errors import CoreError, LeaseHeld
+from spreadcore.errors import CoreError, LayoutMismatch, LeaseHeld, RegionMissing, RegionRefused
 from spreadcore.lease import TRY_FOR_S, Lease
 
 from spreadscan import tracker as tracker_room
 from spreadscan.app import build
+from spreadscan.app.losses import Losses
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.errors import ConfigError, Halt, SpreadError
@@ -30,6 +31,9 @@ from spreadscan.workers.source import SourceWorker
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_HELD = 75  # of a worker whose lease another one holds, who may be about to end
+# what only a human can mend: trying again gives the same answer
+_FINAL = (ConfigError, Halt, LayoutMismatch, RegionMissing, RegionRefused)
 _PR_SET_PDEATHSIG = 1
 
 Stop = Callable[[], bool]
@@ -89,8 +93,9 @@ def run_role(
     """Run a role in this process until it is told to stop; return the exit code.
 
     Logs to its own file. Errors that a user can cause are one log line, not a traceback. What
-    only a human can mend ends with EXIT_USAGE and goes to stderr too. alone: where settings come
-    from, for a role without a supervisor: it holds its folder itself, and all errors go to stderr.
+    only a human can mend ends with EXIT_USAGE and goes to stderr too; a lease that is held ends
+    with EXIT_HELD. alone: where settings come from, for a role without a supervisor: it holds its
+    folder itself, all errors go to stderr, and a held lease is final: nobody would try again.
     """
     logging_ = start_logging(role, config.paths.logs, config.log.level, config.log.keep_mb)
     try:
@@ -99,11 +104,12 @@ def run_role(
         log.info("stopped", extra=facts(role=role))
         return EXIT_OK
     except (SpreadError, CoreError) as error:
-        for_good = isinstance(error, (ConfigError, Halt, LeaseHeld))
+        held = isinstance(error, LeaseHeld)
+        for_good = isinstance(error, _FINAL) or (held and alone is not None)
         log.error("ended", extra=facts(role=role, for_good=for_good, error=str(error)))
         if alone is not None or for_good:
             print(f"spreadscan: {error}", file=sys.stderr)
-        return EXIT_USAGE if for_good else EXIT_FAILED
+        return EXIT_USAGE if for_good else EXIT_HELD if held else EXIT_FAILED
     finally:
         logging_.stop()
 
@@ -148,7 +154,10 @@ def _within_s(alone: Alone) -> float:
 
 
 def _lease(instance: Instance, role: str, alone: Alone) -> Lease:
-    return instance.lease(role, _within_s(alone))
+    """Take the lease of a role and its slot, so that nothing there speaks of a predecessor."""
+    lease = instance.lease(role, _within_s(alone))
+    instance.health.start(instance.health.role(role), now_ns())
+    return lease
 
 
 def _source(source: str, config: Config, lists: Lists, alone: Alone) -> None:
@@ -181,7 +190,7 @@ def _tracker(role: str, config: Config, lists: Lists, alone: Alone) -> None:
         folder.take(build.HANDOVER_S)
     try:
         tracker = build.make_tracker(config, lists, instance)
-        look = build.relisting(tracker, config, Reload(config, lists, instance))
+        look = _looks(tracker, config, Reload(config, lists, instance), instance)
         run_async(config, _track(tracker, StopFlag(instance), look))
     finally:
         folder.close()
@@ -200,6 +209,20 @@ def _audit(role: str, config: Config, lists: Lists, alone: Alone) -> None:
     finally:
         folder.close()
     lease.close()
+
+
+def _looks(
+    tracker: tracker_room.Tracker, config: Config, reload: Reload, instance: Instance
+) -> Callable[[], None]:
+    """Return what a tracker does at every beat: take new lists, look for lost sources."""
+    take_newer = build.relisting(tracker, config, reload)
+    losses = Losses(instance, config, tracker.remark)
+
+    def look() -> None:
+        take_newer()
+        losses.look(reload.lists, now_ns())
+
+    return look
 
 
 async def _track(tracker: tracker_room.Tracker, stop: Stop, look: Callable[[], None]) -> None:
@@ -241,7 +264,7 @@ async def _single_main(
     tracker = build.make_tracker(config, reload.lists, instance)
     engine = build.EngineRunner(config, reload, instance)
     workers: list[Coroutine[Any, Any, None]] = [
-        tracker_room.run(tracker, stop_all, build.relisting(tracker, config, reload)),
+        tracker_room.run(tracker, stop_all, _looks(tracker, config, reload, instance)),
         asyncio.to_thread(engine.run, stop_all),
         *(source.run(stop_all) for source in sources),
     ]

@@ -4,7 +4,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,12 +15,14 @@ from spreadcore.watch import PairWatch
 
 from spreadscan.app import build, truth
 from spreadscan.app.fees import edge_fees_bps
+from spreadscan.app.healthy import judge, role_state
+from spreadscan.catalogue import Direction
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
 from spreadscan.control.switches import killed, on_disk
 from spreadscan.discovery import outcome
 from spreadscan.errors import BadGenerated
-from spreadscan.inuse import health_slot
+from spreadscan.inuse import health_slot, listed_in_use, lost_sources
 from spreadscan.lists import Edge, read_metadata
 from spreadscan.net.bans import bans_of, host_of
 from spreadscan.venues import VENUES
@@ -41,7 +43,7 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
     Counts and latencies are of this run, but for those under `last_minute` and `since_creation`;
     each of the three says since when. What is no count (sockets, queued, open) is as of now; so is
     audit (truth.truth()), whose counts by source are under `since_creation`. tracks_seen: so many
-    of the open tracks can be seen at once.
+    of the open tracks can be seen at once. health: what healthy.judge() makes of all of it.
     """
     now = now_ns()
     ids = {name: config.catalogue.source[name].id for name in config.sources}
@@ -52,11 +54,13 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
     audited = truth.truth(instance, config, now)
     if audited:
         creation["audit"] = truth.counts(instance, config)
+    listed = listed_in_use(instance)
     sources = {
-        name: levels[name] | counts | {"barred": barred.get(name)}
+        name: {"listed": listed.get(name)} | levels[name] | counts | {"barred": barred.get(name)}
         for name, counts in run["sources"].items()
     }
-    return {
+    directions = _directions(instance, config, now)
+    found = {
         "instance": config.instance,
         **run,
         "sources": sources,
@@ -64,12 +68,23 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
         "since_creation": creation,
         "audit": audited,
         "tracks_seen": instance.tracks.capacity,
-        "roles": {role: _role(instance, config, role, now) for role in roles_of(config)},
+        "roles": {
+            role: _role(
+                instance, config, role, now, sources.get(role, {}), lost=role in directions["lost"]
+            )
+            for role in roles_of(config)
+        },
         "generation": instance.control.reload_generation,
         "lists": lists_status(config),
         "paused": instance.control.pause,
         "pauses": msgspec.to_builtins(on_disk(config).pauses),
         "killed": msgspec.to_builtins(killed(instance)),
+        "directions": directions,
+    }
+    health = judge(found)
+    return {
+        **found,
+        "health": health._asdict() | {"findings": [f._asdict() for f in health.findings]},
     }
 
 
@@ -136,6 +151,35 @@ def lists_status(config: Config) -> dict[str, Any]:
         "failed": {s: msgspec.to_builtins(failed[s]) for s in config.sources if s in failed},
         "refused": ended.refused or None if ended and newer else None,
     }
+
+
+def _directions(instance: Instance, config: Config, now: int) -> dict[str, Any]:
+    """Return how many directions are enabled, and which are off since a source is lost.
+
+    lost: the sources, since when (UTC) and why; as the tracker sees it, nothing where none runs.
+    """
+    lost = lost_sources(instance) if instance.lease_held("tracker") else []
+    enabled = config.enabled_directions
+    left = directions_left(enabled, {row.source for row in lost})
+    utc = UtcClock()
+    return {
+        "enabled": len(enabled),
+        "left": len(left),
+        "off": [direction.name for direction in enabled if direction not in left],
+        "lost": {
+            row.source: {
+                "since": iso_utc(utc.utc_ns(row.since_ns)),
+                "seconds": round((now - row.since_ns) / 1e9, 1),
+                "why": row.why,
+            }
+            for row in lost
+        },
+    }
+
+
+def directions_left(directions: Iterable[Direction], lost: Collection[str]) -> list[Direction]:
+    """Return the directions neither of whose sources is lost."""
+    return [d for d in directions if d.buy.name not in lost and d.sell.name not in lost]
 
 
 def barred_sources(config: Config) -> dict[str, dict[str, str | None]]:
@@ -235,35 +279,39 @@ def late_roles(
     return {role: found for role, found in acked.items() if found < generation}
 
 
-def _role(instance: Instance, config: Config, role: str, now: int) -> dict[str, Any]:
+def _role(
+    instance: Instance,
+    config: Config,
+    role: str,
+    now: int,
+    levels: Mapping[str, Any],
+    *,
+    lost: bool,
+) -> dict[str, Any]:
+    """Return what is known of a role; levels: of a source, its pairs, and how many are listed.
+
+    lost: it has been there, or has had its time to come.
+    """
     info = instance.health.info(health_slot(instance.health, config, role))
     alive = instance.lease_held(role)
+    beat_age_s = (now - info["beat_ns"]) / 1e9
+    lived_s = math.inf if lost else (now - info["start_ns"]) / 1e9
+    state = role_state(
+        info["state"],
+        alive=alive,
+        beat_age_s=beat_age_s,
+        lived_s=lived_s,
+        pairs=levels.get("pairs"),
+        listed=levels.get("listed"),
+    )
     return {
         "alive": alive,
         "pid": info["pid"],
-        "state": info["state"] if alive else "off",
-        "beat_age_ms": round((now - info["beat_ns"]) / 1e6, 1) if info["beat_ns"] else None,
+        "state": state,
+        "beat_age_ms": round(1e3 * beat_age_s, 1) if info["beat_ns"] else None,
         "restarts": info["restarts"],
         "generation": info["acked_generation"],
     }
-
-
-def healthy(found: Mapping[str, Any]) -> bool:
-    """Return True where every role of a status runs, on pairs and quotes that the venues confirm.
-
-    That is: no source failed in discovery, none is degraded by what its audit says, and nothing is
-    killed or paused.
-    """
-    roles: Mapping[str, Mapping[str, Any]] = found["roles"]
-    running = all(r["alive"] and r["state"] == "running" for r in roles.values())
-    listed = not found["lists"]["failed"] and not found["lists"]["refused"]
-    return (
-        running
-        and listed
-        and not found["killed"]
-        and not found["pauses"]
-        and not (found["audit"] and found["audit"]["troubles"])
-    )
 
 
 def live_spreads(

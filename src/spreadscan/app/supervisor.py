@@ -11,13 +11,16 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from spreadscan.app import build, processes
 from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.commands import open_server
+from spreadscan.app.hung import Heartbeats
 from spreadscan.app.rediscovery import Rediscovery
+from spreadscan.app.status import status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.control import switches
@@ -37,6 +40,9 @@ _BEAT_MS = 250
 _STOP_WITHIN_S = 4.0
 _STEADY_NS = 60_000_000_000  # a worker that lived this long starts its back-off anew
 _READY_WITHIN_S = 30.0
+_BACKOFF_S = 0.5, 30.0  # before a restart: at first, and at most
+_JUDGE_NS = 2_000_000_000  # between looks at the scanner's health
+_HELD_FOR_S = 60.0  # a lease that is held for longer is not that of somebody who is ending
 
 
 @dataclass(slots=True)
@@ -48,9 +54,11 @@ class _Worker:
     pidfd: int = -1
     started_ns: int = 0
     again_at_ns: int = 0  # when to start it (again); 0 = running or given up
+    held_since_ns: int = 0  # since when another one holds its lease; 0 = none was seen to
     given_up: bool = False
     restarting: bool = False  # it was told to end, and is started again at once
     kill_at_ns: int = 0  # where it does not
+    killed: bool = False  # since it hung; its end is yet to come
 
 
 class Supervisor:
@@ -79,6 +87,7 @@ class Supervisor:
         self._reload = Reload(config, lists, self._instance)
         self._health = self._instance.health
         self._role = self._health.role("supervisor")
+        self._heartbeats = Heartbeats(self._health)
         self._workers: list[_Worker] = []
         self._plan_workers()
         self._discover = discover
@@ -91,13 +100,16 @@ class Supervisor:
             lambda: outcome.last(config),
         )
         self._control = ControlServer()  # listens to nobody yet
+        self._judge_at_ns = 0
+        self._states = ["", ""]  # of the scanner: as told, and as of the last look
         self._close_lease: Callable[[], None] = lambda: None
         self._stopping = False
 
     def run(self, seconds: float | None = None, on_ready: Callable[[], None] | None = None) -> int:
         """Start everything and watch it; return the exit code.
 
-        3: a worker was given up, or the lists in use lack a source's answer.
+        3: a worker was given up, or the lists in use lack a source's answer. 2: one was without
+        which nothing is found or followed; that ends the run.
         """
         lease = self._instance.lease("supervisor")
         self._close_lease = lease.close
@@ -135,9 +147,18 @@ class Supervisor:
             os.close(wake_write)
             self._health.beat(self._role, now_ns(), "off")
             lease.close()
+        if self._is_useless():
+            return processes.EXIT_USAGE
         given_up = any(w.given_up for w in self._workers)
         failed = any(source in self._reload.lists.failed for source in self._config.sources)
         return 3 if given_up or failed else 0
+
+    def _is_useless(self) -> bool:
+        """Return whether what is given up leaves nothing to run for."""
+        given_up = {worker.role for worker in self._workers if worker.given_up}
+        return bool(given_up & {"tracker", "engine", "single"}) or (
+            bool(given_up) and len(given_up) == len(self._workers)
+        )
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._stopping = True
@@ -149,7 +170,7 @@ class Supervisor:
         roles = build.roles_of(self._config, self._reload.lists, self._layout)
         known = {worker.role for worker in self._workers}
         self._workers += [
-            _Worker(role, processors, Backoff(0.5, 30.0))
+            _Worker(role, processors, Backoff(*_BACKOFF_S))
             for role, processors in roles.items()
             if role not in known
         ]
@@ -161,7 +182,7 @@ class Supervisor:
 
         worker.pid = self._fork(main, follows=worker.role in ("tracker", "single"))
         worker.pidfd = os.pidfd_open(worker.pid)
-        worker.started_ns, worker.again_at_ns = now_ns(), 0
+        worker.started_ns, worker.again_at_ns, worker.killed = now_ns(), 0, False
         worker.restarting, worker.given_up, worker.kill_at_ns = False, False, 0
         log.info("worker started", extra=facts(role=worker.role, worker_pid=worker.pid))
 
@@ -173,15 +194,18 @@ class Supervisor:
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
+        # our handlers note a signal for the supervisor: until the worker has its own, a SIGTERM
+        # would be lost, and a worker whose parent died meanwhile live on
+        numbers = set(processes.stop_signals())
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
                 signal.set_wakeup_fd(-1)
-                # our handlers note a signal for the supervisor: until the worker has its own, a
-                # SIGTERM would be lost, and a worker whose parent died meanwhile live on
-                for number in processes.stop_signals():
+                for number in numbers:
                     signal.signal(number, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
                 processes.die_with_parent(parent)
                 self._control.drop()
                 self._close_lease()  # else it would be held for as long as its children live
@@ -195,6 +219,7 @@ class Supervisor:
             finally:
                 logging.shutdown()
                 os._exit(code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
         return pid
 
     def _close_pidfds(self) -> None:
@@ -209,7 +234,8 @@ class Supervisor:
         """Wait until the tracker has recovered: only then may the engine signal."""
         role = self._health.role("tracker")
         deadline = now_ns() + int(_READY_WITHIN_S * 1e9)
-        while now_ns() < deadline and not self._stopping:
+        while (now := now_ns()) < deadline and not self._stopping:
+            self._health.beat(self._role, now, "starting")
             info = self._health.info(role)
             if info["pid"] == worker.pid and info["state"] == "running":
                 return
@@ -224,17 +250,21 @@ class Supervisor:
     def _watch(self, wake_fd: int, end_ns: int | None) -> None:
         while not (self._stopping or self._instance.control.stop):
             now = now_ns()
-            if end_ns is not None and now >= end_ns:
+            if self._is_useless() or (end_ns is not None and now >= end_ns):
                 return
             degraded = any(w.pid == 0 for w in self._workers)
             self._health.beat(self._role, now, "degraded" if degraded else "running")
+            self._heartbeats.look(now, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
+            self._kill_hung(now)
+            self._tell_state(now)
             self._take_lists()
             self._rediscovery.start_when_due()
             for worker in self._workers:
                 if worker.kill_at_ns and now >= worker.kill_at_ns:
                     self._kill(worker)
                 if worker.again_at_ns and now >= worker.again_at_ns:
-                    self._health.restarted(self._role_number(worker))
+                    for role in self._role_numbers(worker):
+                        self._health.restarted(role)
                     self._start(worker)
             poll = select.poll()
             poll.register(wake_fd, select.POLLIN)
@@ -252,6 +282,39 @@ class Supervisor:
                     continue
                 elif fd == self._rediscovery.pidfd and self._rediscovery.ended():
                     self._ask_for_newest()
+
+    def _tell_state(self, now: int) -> None:
+        """Log the scanner's state once it is another one, at two looks in a row."""
+        if now < self._judge_at_ns:
+            return
+        self._judge_at_ns = now + _JUDGE_NS
+        try:
+            health = status(self._instance, self._config)["health"]
+        except Exception:  # whatever cannot be read, workers are looked after
+            health = {"state": "unknown", "exit_code": 1, "sentence": "unknown: see the traceback"}
+            if self._states[1] != "unknown":
+                log.exception("scanner's state not known")
+        told, before = self._states
+        self._states[1] = state = health["state"]
+        if state == before != told:
+            self._states[0] = state
+            tell = log.warning if health["exit_code"] else log.info
+            tell("scanner's state", extra=facts(state=state, was=told, why=health["sentence"]))
+
+    def _kill_hung(self, now: int) -> None:
+        """Kill workers whose process lives without a beat; how they end is noticed as ever."""
+        for worker in self._workers:
+            if not worker.pid or worker.killed:
+                continue
+            roles = self._role_numbers(worker)
+            silent_s = self._heartbeats.hung_s(worker.pid, roles, worker.started_ns, now)
+            if silent_s is not None:
+                log.error(
+                    "worker hangs, killed",
+                    extra=facts(role=worker.role, silent_s=round(silent_s, 1)),
+                )
+                worker.killed = True
+                os.kill(worker.pid, signal.SIGKILL)
 
     def _ask_for_newest(self) -> None:
         try:
@@ -279,24 +342,29 @@ class Supervisor:
             worker.again_at_ns = now_ns()
             log.info("worker ended for a restart", extra=facts(role=worker.role, exit_code=code))
             return
+        now, log_file = now_ns(), f"{self._config.paths.logs}/{worker.role}.log"
+        held = code == processes.EXIT_HELD
+        worker.held_since_ns = (worker.held_since_ns or worker.started_ns) if held else 0
         if code == processes.EXIT_USAGE:
-            worker.given_up = True
-            log.error("worker given up", extra=facts(role=worker.role, exit_code=code))
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                print(
-                    f"spreadscan: {worker.role} is given up until somebody mends it; "
-                    f"see {self._config.paths.logs}/{worker.role}.log",
-                    file=sys.stderr,
-                )
-            return
-        if now_ns() - worker.started_ns > _STEADY_NS:
-            worker.backoff.reset()
-        wait_s = worker.backoff.next_s()
-        worker.again_at_ns = now_ns() + int(wait_s * 1e9)
-        log.warning(
-            "worker died",
-            extra=facts(role=worker.role, exit_code=code, restart_s=round(wait_s, 2)),
-        )
+            self._give_up(worker, code, f"only a human can mend it; see {log_file}")
+        elif held and now - worker.held_since_ns > _HELD_FOR_S * 1e9:
+            why = f"another process has held its lease for {_HELD_FOR_S:g} s; see {log_file}"
+            self._give_up(worker, code, why)
+        else:
+            if now - worker.started_ns > _STEADY_NS:
+                worker.backoff.reset()
+            wait_s = worker.backoff.next_s()
+            worker.again_at_ns = now + int(wait_s * 1e9)
+            log.warning(
+                "worker died",
+                extra=facts(role=worker.role, exit_code=code, restart_s=round(wait_s, 2)),
+            )
+
+    def _give_up(self, worker: _Worker, code: int, why: str) -> None:
+        worker.given_up = True
+        log.error("worker given up", extra=facts(role=worker.role, exit_code=code))
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"spreadscan: {worker.role} is given up: {why}", file=sys.stderr)
 
     def _reap(self, worker: _Worker) -> int:
         _, status = os.waitpid(worker.pid, 0)
@@ -304,9 +372,12 @@ class Supervisor:
         worker.pid, worker.pidfd = 0, -1
         return os.waitstatus_to_exitcode(status)
 
-    def _role_number(self, worker: _Worker) -> int:
-        name = "engine" if worker.role == "single" else worker.role
-        return health_slot(self._health, self._config, name)
+    def _role_numbers(self, worker: _Worker) -> list[int]:
+        """Return the health slots that a worker writes."""
+        names = [worker.role]
+        if worker.role == "single":
+            names = [*build.roles_of(self._config, self._reload.lists, "processes")]
+        return [health_slot(self._health, self._config, name) for name in names]
 
     # -- what is asked for over the control socket
 

@@ -17,7 +17,7 @@ from spreadscan.app.asking import ask_for_newest
 from spreadscan.app.attach import Attached, settings_of
 from spreadscan.app.commands import socket_of
 from spreadscan.app.merged import MergedLogs
-from spreadscan.app.status import healthy, late_roles, status
+from spreadscan.app.status import late_roles, status
 from spreadscan.cli.attach import attach
 from spreadscan.cli.options import (
     EXIT_DEGRADED,
@@ -61,7 +61,10 @@ def ctl() -> None:
 def ctl_status(
     files: Any, settings: Any, instance: Any, as_json: bool, watch: float | None
 ) -> None:
-    """Print how every role fares. Exit code 3 when one is not running, or a source is degraded.
+    """Print the scanner's state, and how every role fares. Exit code 3 where it is not healthy.
+
+    Healthy: every role runs and beats, every source has fresh pairs, the disk has room, nobody has
+    paused or killed it, and nothing else is known to be wrong (docs/operations.md, States).
 
     The audit asks the venues whether quotes still stand. Of those audited, agreed: as at their
     venue, or heard while it was asked; not judged: nothing can be said; accused: one answer
@@ -91,7 +94,7 @@ def _print_status(files: Any, settings: Any, instance: Any, as_json: bool) -> in
         console = new_console()
         for table in status_tables(found, console.width):
             console.print(table)
-    return 0 if healthy(found) else EXIT_DEGRADED
+    return int(found["health"]["exit_code"])
 
 
 def _status(files: Any, settings: Any, instance: Any) -> dict[str, Any]:

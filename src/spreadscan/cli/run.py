@@ -58,7 +58,8 @@ def run(
     Discovers first when generated/ is missing, older than discovery.refresh_h, or of other hosts,
     another universe or other settings, and anew every discovery.reload_h, within minutes where a
     source failed. Ctrl-C, SIGTERM or the end of its terminal end it within 5 s. Exit code 3 where a
-    worker was given up, or the pairs in use lack a source's answer.
+    worker was given up, or the pairs in use lack a source's answer; 2 where it ended since the
+    engine or the tracker was given up.
     """
     found = loaded(files, settings, instance)
     config = found.config

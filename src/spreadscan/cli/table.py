@@ -22,7 +22,7 @@ from spreadscan.config import Config
 from spreadscan.control.switches import ALL, Killed, Pause, Switches
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import lists_in_use, settings_stamp
-from spreadscan.lists import Edge, Failure, Numbered, load
+from spreadscan.lists import Edge, Numbered, load
 from spreadscan.tracker.track import ends_shown
 
 _EVERY_S = 0.5
@@ -89,7 +89,8 @@ class LiveTable:
         spreads = self._spreads()
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
         title = Text(
-            f"{self._title}: instance {found['instance']}, generation {found['generation']}{left}"
+            f"{self._title}: instance {found['instance']}, generation {found['generation']}, "
+            f"{found['health']['state']}{left}"
             + "".join(f"\n{line}" for line in switched_off(found)),
             style=_OFF if switched_off(found) else "bold",
         )
@@ -318,8 +319,10 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
             str(role["generation"]),
         )
     lines = (*_count_lines(found), *_audit_lines(found, width), _creation_line(found))
+    health = found["health"]
     return [
         *[Text(line, style=_OFF) for line in switched_off(found)],
+        Text(health["sentence"], style="bold yellow" if health["exit_code"] else "bold"),
         roles,
         sources_table(found, width=width),
         *([_audit_table(found, width)] if found["audit"] else []),
@@ -350,16 +353,12 @@ def off_lines(off: Switches, instance: str) -> list[str]:
 
 def _troubles(found: Mapping[str, Any]) -> list[Text]:
     """One line per thing that a user should not overlook."""
-    down = [name for name, role in found["roles"].items() if not role["alive"]]
-    lines = [f"not running: {', '.join(down)}"] if down else []
+    findings = found["health"]["findings"]
+    lines = [f["words"] for f in findings if f["state"] not in ("killed", "paused")]  # told above
     asked = found["generation"]
     late = [n for n, role in found["roles"].items() if role["alive"] and role["generation"] < asked]
     if late:
         lines.append(f"generation {asked} not taken yet by: {', '.join(late)}")
-    for name, failure in found["lists"]["failed"].items():
-        lines.append(f"{name} failed in discovery: {Failure(**failure)}")
-    if refused := found["lists"]["refused"]:
-        lines.append(f"the last discovery was refused, the lists stay: {refused}")
     if (n_open := found["tracks"]["open"]) > (seen := found["tracks_seen"]):
         lines.append(f"{n_open:,} open tracks, of which {seen:,} can be seen: capacity.tracks")
     files = found["files"]
@@ -369,7 +368,6 @@ def _troubles(found: Mapping[str, Any]) -> list[Text]:
             "rows may be lost in a power cut; the tracker's log names the files"
         )
     if audit := found["audit"]:
-        lines += [trouble["words"] for trouble in audit["troubles"]]
         lines += maintenance_lines(audit["maintenance"])
     for name, source in found["sources"].items():
         if barred := source["barred"]:

@@ -12,7 +12,7 @@ from spreadcore import Instance
 from spreadcore.audit import VerdictTuple
 from spreadcore.intake import SourceIntake
 
-from spreadscan.feeds.lines import Lines
+from spreadscan.feeds.lines import Lines, SourceLog
 from spreadscan.feeds.session import Session
 from spreadscan.recordings import Verdict, Verdicts
 
@@ -35,7 +35,7 @@ class Acts:
 
     def __init__(
         self,
-        source: str,
+        log: SourceLog,
         source_id: int,
         intake: SourceIntake,
         instance: Instance,
@@ -49,9 +49,9 @@ class Acts:
         self._record = record
         self._renewed_ns = self._renew_ns()  # sockets that are yet to be opened are new
         self._lines: Mapping[Act, Lines] = {
-            "wrong": Lines("quote found wrong", "quotes found wrong", source),
-            "halted": Lines("pair not trading", "pairs not trading", source),
-            "resumed": Lines("pair trades again", "pairs trade again", source),
+            "wrong": log.lines("quote found wrong", "quotes found wrong"),
+            "halted": log.lines("pair not trading", "pairs not trading"),
+            "resumed": log.lines("pair trades again", "pairs trade again"),
         }
 
     def begin(self, symbol_id: int) -> None:

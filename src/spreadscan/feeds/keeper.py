@@ -23,6 +23,7 @@ _LIFE_SHARE = (0.80, 0.95)
 # A socket that opens and ends young has cost the venue a handshake and all of its subscriptions.
 _YOUNG_WEIGHT = 2
 _RENEW_WITHIN = 2.0  # times of the overlap; then the next socket is renewed beside this one
+STOPPED = "stopped"  # why a socket closed that nobody needs any more
 _CLOSE_WITHIN_S = 5.0  # then what still is not closed is given up
 
 
@@ -165,7 +166,7 @@ class SocketKeeper:
         return again
 
     async def _live(self, link: int, session: Session, url: str) -> str:
-        reason = "stopped"
+        reason = STOPPED
         try:
             reason = await session.run()
             if not session.valid:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from spreadcore.intake import SourceIntake
 
 from spreadscan.config import Config
-from spreadscan.feeds.lines import MINUTE_NS, Lines
+from spreadscan.feeds.lines import MINUTE_NS, SourceLog
 from spreadscan.feeds.session import Session
 from spreadscan.lists import Listing
 from spreadscan.venues.base import Venue
@@ -29,6 +29,7 @@ class Silence:
         intake: SourceIntake,
         ids: dict[str, int],
         count: Callable[[str], None],
+        log: SourceLog,
     ) -> None:
         self._intake = intake
         self._ids = ids
@@ -41,8 +42,8 @@ class Silence:
         self._asked_ns: dict[str, int] = {}
         self._asked_from_ns = 0
         self._left_to_ask = 0
-        self._silences = Lines("pair silent", "pairs silent", venue.name)
-        self._beginnings = Lines("ids began anew", "ids of pairs began anew", venue.name)
+        self._silences = log.lines("pair silent", "pairs silent")
+        self._beginnings = log.lines("ids began anew", "ids of pairs began anew")
 
     def check(self, rows: Sequence[Listing], sessions: Iterable[Session], now_ns: int) -> None:
         """Look at the pairs that are listed, as of now; sessions: those that may be asked."""

@@ -20,7 +20,8 @@ from spreadcore.wire.decoder import FrameDecoder
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.feeds.acts import Acts
-from spreadscan.feeds.keeper import SocketKeeper
+from spreadscan.feeds.keeper import STOPPED, SocketKeeper
+from spreadscan.feeds.lines import SourceLog
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.shards import rooms, shards
 from spreadscan.feeds.silence import Silence
@@ -67,8 +68,20 @@ class WebSocketFeed:
             learn_to_s=venue.learn_to_s(config),
             learn_from_s=venue.learn_from_s(config),
         )
+        self._log = SourceLog(venue.name, config.feeds.silent_socket_s)
+        lines, info = self._log.lines, logging.INFO
+        self._closed = lines("feed socket closed", "feed sockets closed", "sockets", "reason", info)
+        self._replaced = lines(
+            "feed socket replaced", "feed sockets replaced", "sockets", "new", info
+        )
+        self._lost = lines("feed socket lost", "feed sockets lost", "sockets", "reason")
+        self._refused = lines("pair refused", "pairs refused")
+        self._unanswered = lines(
+            "pairs not answered", "requests not answered", "requests", "symbols"
+        )
+        self._paused = lines("requests paused", "requests paused", "requests", "text")
         self._acts = (
-            Acts(venue.name, self.source_id, self.intake, instance, self.count, self._note_verdicts)
+            Acts(self._log, self.source_id, self.intake, instance, self.count, self._note_verdicts)
             if config.audit.enabled
             else None
         )
@@ -166,31 +179,30 @@ class WebSocketFeed:
     def closed(self, link: int, reason: str) -> None:
         emptied = self.intake.empty_link(link, True)
         self._recorder.append(link, Opcode.CLOSED, reason.encode())
-        log.info(
-            "feed socket closed",
-            extra=facts(source=self.venue.name, link=link, reason=reason, emptied=emptied),
-        )
+        row = {"link": link, "reason": reason, "emptied": emptied}
+        if reason == STOPPED:  # once of each, at the end
+            log.info("feed socket closed", extra=facts(source=self.venue.name, **row))
+        else:
+            self._closed.tell([row], now_ns())
 
     def take_over(self, old: int, new: int, symbols: Sequence[str]) -> None:
         handed = self.intake.hand_over(old, new, [self._ids[symbol] for symbol in symbols])
         self.count("takeovers")
         self._recorder.append(new, Opcode.TOOK_OVER, took_over(old, symbols))
-        log.info(
-            "feed socket replaced",
-            extra=facts(source=self.venue.name, old=old, new=new, handed_over=handed),
-        )
+        self._replaced.tell([{"old": old, "new": new, "handed_over": handed}], now_ns())
 
     def retrying(self, link: int, reason: str, wait_s: float) -> None:
         self.count("reconnects")
-        log.warning(
-            "feed socket lost",
-            extra=facts(source=self.venue.name, link=link, reason=reason, retry_s=round(wait_s, 2)),
-        )
+        row = {"link": link, "reason": reason, "retry_s": round(wait_s, 2)}
+        self._lost.tell([row], now_ns())
 
     async def _look_for_silence(self) -> None:
-        silence = Silence(self.venue, self._config, self.intake, self._ids, self.count)
+        silence = Silence(self.venue, self._config, self.intake, self._ids, self.count, self._log)
         while True:
             await asyncio.sleep(_SILENCE_LOOK_S)
+            counted = self._health.counters(self.source_id)
+            n_heard = counted["quotes"] + counted["refreshes"]
+            self._log.look(n_heard, len(self._rows), now_ns())
             silence.check(self._rows, self._newest_sessions(), now_ns())
 
     async def _act(self, acts: Acts) -> None:
@@ -243,9 +255,7 @@ class WebSocketFeed:
         self.intake.decline(_REASON[reason])
 
     def refused(self, symbol: str, text: str) -> None:
-        log.warning(
-            "pair refused", extra=facts(source=self.venue.name, symbol=symbol, text=text[:200])
-        )
+        self._refused.tell([{"symbol": symbol, "text": text[:200]}], now_ns())
 
     def final(self, text: str) -> None:
         if text not in self._final:
@@ -257,16 +267,11 @@ class WebSocketFeed:
     def unanswered(self, symbols: Sequence[str]) -> None:
         for _ in symbols:
             self.count("unanswered")
-        log.warning(
-            "pairs not answered",
-            extra=facts(source=self.venue.name, n=len(symbols), symbols=" ".join(symbols[:10])),
-        )
+        row = {"n": len(symbols), "symbols": " ".join(symbols[:10])}
+        self._unanswered.tell([row], now_ns())
 
     def paused(self, text: str, wait_s: float) -> None:
-        log.warning(
-            "requests paused",
-            extra=facts(source=self.venue.name, text=text[:200], wait_s=round(wait_s, 2)),
-        )
+        self._paused.tell([{"text": text[:200], "wait_s": round(wait_s, 2)}], now_ns())
 
     def acknowledged(self, link: int, symbols: Sequence[str]) -> None:
         """Hear that a re-subscription was taken: the streams of these start anew."""

@@ -195,6 +195,10 @@ class Tracker:
         self._flush()
         self._set_levels()
 
+    def remark(self, text: str, now_ns: int) -> None:
+        """Have an EVENT row written, with the next look, and told."""
+        self._outbox.append(self._rows.remark(text, now_ns))
+
     def poll(self, now_ns: int) -> None:
         """Write what waits in the ring as OPEN rows; cheap where nothing does."""
         if self._ring.queued and not self._signals.failing:

@@ -13,9 +13,9 @@ from spreadcore.opentracks import OpenTuple
 from flags import flags_of
 from known import DIRECTIONS, SOURCE_BY_NAME, every_edge
 from spreadscan.app.build import begin_run
+from spreadscan.app.healthy import judge
 from spreadscan.app.status import (
     best_spread,
-    healthy,
     late_roles,
     live_spreads,
     roles_of,
@@ -202,13 +202,15 @@ def test_status_says_above_all_else_that_it_is_killed(instance, config):
     instance.control.throw_kill(now_ns(), "a wrong [b]fee")
     found = status(instance, config)
     assert "a wrong [b]fee" == found["killed"]["reason"]
-    running = {"alive": True, "state": "running"}
-    found |= {"roles": dict.fromkeys(roles_of(config), {**running, "generation": 0})}
-    assert not healthy(found)
-    assert healthy(found | {"killed": None})
+    roles = dict.fromkeys(roles_of(config), {"state": "running"})
+    found |= {"roles": roles, "sources": {}, "audit": None}
+    health = judge(found)
+    assert ("killed", 3) == (health.state, health.exit_code)
+    assert "a wrong [b]fee" in health.sentence
+    assert 0 == judge(found | {"killed": None}).exit_code
     pauses = [{"of": "okx-spot", "since": "2026-11-20T12:00:00Z", "until": None, "reason": "fees"}]
     found |= {"killed": None, "pauses": pauses}
-    assert not healthy(found)
+    assert ("paused", 3) == judge(found)[:2]
     (line,) = switched_off(found)
     assert line == (
         "paused since 2026-11-20T12:00:00Z: okx-spot: fees; "
@@ -230,9 +232,11 @@ def test_status_says_above_all_else_that_it_is_killed(instance, config):
 
 def test_status_says_what_discovery_went_without(instance, config, tmp_path):
     failure = Failure(why="HTTP 503", list_written="2026-11-20T12:00:00.000000Z")
-    running = {"alive": True, "state": "running"}
-    good = {"roles": dict.fromkeys(roles_of(config), running), "audit": None}
-    good |= {"killed": None, "pauses": []}
+    roles = dict.fromkeys(roles_of(config), {"state": "running"})
+    good = status(instance, config) | {"roles": roles, "sources": {}, "audit": None}
+
+    def healthy(found):
+        return judge(found).exit_code == 0
 
     def lists():
         return status(instance, config)["lists"]
@@ -381,7 +385,7 @@ def test_a_narrow_screen_cuts_no_name_and_no_trouble_off(instance, config, monke
     assert len(text) <= 24
     for name in config.sources:
         assert any(line.startswith(f"{name} ") for line in text)
-    assert any(line.startswith("not running: ") for line in text)
+    assert any(line.startswith("nothing runs") for line in text)
     assert any(line.startswith(DIRECTIONS[0].name) for line in text)
 
 

@@ -1,8 +1,8 @@
 """What the audit says of a running instance, and which of it makes a source degraded."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -11,7 +11,7 @@ from spreadcore.layout import ENGINE_COUNTERS, SOURCE_COUNTERS
 
 from known import SOURCE_BY_NAME
 from spreadscan.app import truth
-from spreadscan.app.status import healthy, roles_of, status
+from spreadscan.app.status import status
 from spreadscan.cli.table import LiveTable, sources_table, status_tables
 from spreadscan.clock import iso_utc, now_ns
 from spreadscan.config import Audit, Config, Paths
@@ -39,23 +39,13 @@ def config(instance: Instance, tmp_path: object) -> Config:
     return Config(instance=instance.name, paths=paths)
 
 
-@pytest.fixture
-def running(instance: Instance, config: Config) -> Iterator[Callable[[str], None]]:
-    """Every role runs, since a quarter of an hour; give a name to end one."""
-    health, leases = instance.health, {}
-    with ExitStack() as stack:
-        for role in roles_of(config):
-            number = SOURCE_BY_NAME[role].id if role in SOURCE_BY_NAME else health.role(role)
-            health.start(number, ago(900))
-            health.beat(number, now_ns())
-            leases[role] = instance.lease(role)
-            stack.callback(leases[role].close)
-        yield lambda role: leases[role].close()
-
-
 def figures(instance: Instance, source: int, **values: int) -> None:
     for name, value in values.items():
         instance.audit.set(source, name, value)
+
+
+def healthy(found: dict[str, Any]) -> bool:
+    return found["health"]["exit_code"] == 0
 
 
 def ago(seconds: float) -> int:

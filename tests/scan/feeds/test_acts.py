@@ -9,6 +9,7 @@ from spreadcore import Instance
 from spreadcore.intake import SourceIntake
 
 from spreadscan.feeds.acts import Acts
+from spreadscan.feeds.lines import SourceLog
 from spreadscan.recordings import Verdict, Verdicts
 
 SOURCE, OTHER = 0, 1
@@ -37,9 +38,8 @@ class Rig:
         self.counts: Counter[str] = Counter()
         self.session = Asked()
         self.noted: list[Verdicts] = []
-        self.acts = Acts(
-            "binance-spot", SOURCE, self.intake, instance, self.count, self.noted.append
-        )
+        self.log = SourceLog("binance-spot", 60.0)
+        self.acts = Acts(self.log, SOURCE, self.intake, instance, self.count, self.noted.append)
         for symbol_id in NAMES:
             self.intake.add_symbol(symbol_id)
             assert self.quote(symbol_id, T)
@@ -138,7 +138,7 @@ def test_sockets_are_renewed_once_each_time_that_it_is_asked_for(rig: Rig) -> No
     audit.set(SOURCE, "renew_ns", T)
     audit.set(OTHER, "renew_ns", T + S)
     assert [True, False] == [rig.acts.wants_renewal() for _ in range(2)]
-    again = Acts("binance-spot", SOURCE, rig.intake, rig.instance, rig.count, rig.noted.append)
+    again = Acts(rig.log, SOURCE, rig.intake, rig.instance, rig.count, rig.noted.append)
     assert not again.wants_renewal()
     audit.set(SOURCE, "renew_ns", T + 2 * S)
     assert [True, True] == [acts.wants_renewal() for acts in (rig.acts, again)]

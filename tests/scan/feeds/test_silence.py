@@ -10,6 +10,7 @@ from spreadcore.intake import SourceIntake
 
 from known import SOURCE_BY_NAME
 from scan.feeds.kit import Heard, config_of, messages, row, settings
+from spreadscan.feeds.lines import SourceLog
 from spreadscan.feeds.session import Session
 from spreadscan.feeds.silence import Silence
 from spreadscan.venues import VENUES
@@ -42,7 +43,8 @@ class Night:
                 self.quote(i, T - n * S)
         self.heard, self.counted = Heard(), 0
         self.session = Subscribed(venue, list(ids), "ws://127.0.0.1:1/", self.heard, settings())
-        self.silence = Silence(venue, config, self.intake, ids, self._count)
+        log = SourceLog(name, config.feeds.silent_socket_s)
+        self.silence = Silence(venue, config, self.intake, ids, self._count, log)
 
     def _count(self, name: str) -> None:
         assert name == "silent_symbols"

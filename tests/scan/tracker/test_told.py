@@ -115,6 +115,24 @@ def test_a_thrown_kill_switch_is_told_once(market):
     assert thrown_ns == market.records()[-1].at_ns > START_NS
 
 
+def test_a_remark_is_a_row_of_no_track_and_a_record(market):
+    tracker = market.started()
+    market.signal()
+    market.step(tracker)
+    tracker.remark('LOST okx-spot: since 2026-11-20T12:00:00Z; "mute", 9 of 12', market.now)
+    market.step(tracker)
+    (row,) = [row for row in market.events() if row["event"] == "EVENT"]
+    # what would break a reader of CSV does not stand there
+    assert "LOST okx-spot: since 2026-11-20T12:00:00Z; _mute__ 9 of 12" == row["reason"]
+    assert {"", "EVENT"} == {row[key] for key in ("track_id", "symbol", "sequence", "event")}
+    assert ["open", "event"] == [record.kind for record in market.records()]
+    again = market.started()  # which reads it, and passes over it
+    market.step(again)
+    assert 1 == len(seen(market))
+    assert 1 == sum(row["event"] == "EVENT" for row in market.events())
+    assert 0 == market.counters()["torn_lines"]
+
+
 def test_every_open_row_is_seen_by_its_id(market):
     tracker = market.started()
     for symbol in range(5):

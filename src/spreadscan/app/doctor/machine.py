@@ -18,7 +18,8 @@ from spreadcore.region import ROOT, create, exists, instance_dir
 
 from spreadscan.app import build, truth
 from spreadscan.app.doctor.check import Check
-from spreadscan.app.status import roles_of
+from spreadscan.app.healthy import LATE_S
+from spreadscan.app.status import roles_of, status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.control.switches import killed, on_disk
@@ -32,7 +33,6 @@ from spreadscan.net.bans import bans_of
 from spreadscan.venues import VENUES
 
 _OTHER_FILES = 128  # libraries, logs, shared memory, REST
-_HUNG_S = 10.0
 _PREFIX = "spreadscan-"
 
 MachineCheck = Callable[[Config], Check]
@@ -123,6 +123,22 @@ def layout(config: Config) -> Check:
     )
 
 
+def health(config: Config) -> Check:
+    """Tell the state of a scanner that runs, as `ctl status` does, with all that is wrong."""
+    instance = _instance(config)
+    found = status(instance, config)["health"] if instance else None
+    if found is None or found["state"] == "off":
+        return _check("health", True, "nobody runs", subject="instance")
+    words = [finding["words"] for finding in found["findings"]]
+    return _check(
+        "health",
+        found["exit_code"] == 0,
+        ": ".join(filter(None, [found["state"], "; ".join(words)])),
+        "`spreadscan ctl status` shows each role; docs/operations.md, States, says what each means",
+        subject="instance",
+    )
+
+
 def leases(config: Config) -> Check:
     """Tell holders that stopped beating, and who ended without a word while others run."""
     try:
@@ -140,14 +156,14 @@ def leases(config: Config) -> Check:
                 wrong.append(f"{role} ended without a word {since_s:.0f} s ago")
             continue
         held.append(role)
-        if since_s > _HUNG_S:
+        if since_s > LATE_S:
             wrong.append(f"{role} (pid {info['pid']}) holds it, silent for {since_s:.0f} s")
     return _check(
         "leases",
         not wrong,
         "; ".join(wrong) or f"held: {', '.join(held) or 'none, nobody runs'}",
-        f"see {config.paths.logs}/<role>.log; end a silent process, its supervisor starts it anew; "
-        "what it gave up needs `ctl stop` and `run`",
+        f"see {config.paths.logs}/<role>.log; its supervisor kills what is silent for 10 s "
+        "and starts it anew; what it gave up needs `ctl stop` and `run`",
         subject="instance",
     )
 
@@ -273,8 +289,8 @@ def switches(config: Config) -> Check:
 
 
 CHECKS: tuple[MachineCheck, ...] = (
-    bans, open_files, shared_memory, disk, generated, layout, leases, audit, confirmations,
-    agreement, announcements, switches,
+    bans, open_files, shared_memory, disk, generated, layout, health, leases, audit,
+    confirmations, agreement, announcements, switches,
 )  # fmt: skip
 
 
