@@ -148,7 +148,7 @@ def test_the_worst_is_told_first(
     found = status(instance, config)["health"]
     assert "down: not running: engine (and 2 more)" == found["sentence"]
     assert [
-        "not running: engine", "paused: no new signals",
+        "not running: engine", "no new signals of: all",
         "okx-spot is mute: 1 of 20 pairs are fresh",
     ] == [finding["words"] for finding in found["findings"]]  # fmt: skip
 
