@@ -29,8 +29,8 @@ BODIES = {
     "health": "`HealthSlot[n_sources + 32]`, see the roles below",
     "control": "`ControlWords`",
     "pauses": "`int64[n_sources]`, `int64[8192]` by direction id, `int64[n_edges]`: CLOCK_BOOTTIME "
-    "until which no signal leaves; 0 = it may. Reserved: nobody reads or writes it yet",
-    "oms": "`OmsStatus`. Reserved, as `pauses`",
+    "until which no signal leaves; 0 = it may",
+    "oms": "`OmsStatus`. Reserved: nobody reads or writes it yet",
     "engine_stream": "`WakeLines`; `StreamLines`; `StreamRecord[4096]`",
     "tracker_stream": "as `engine_stream`",
     "tracks": "`TrackSlot[n_tracks]`",

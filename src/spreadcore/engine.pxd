@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from spreadcore.active cimport Active
 from spreadcore.audit cimport AuditTable
 from spreadcore.confirm cimport Confirm
+from spreadcore.control cimport Pauses
 from spreadcore.dirty cimport Dirty, DirtySet
 from spreadcore.edges cimport EdgeIndex, EdgeMap
 from spreadcore.edgestats cimport Edges
@@ -21,6 +22,7 @@ cdef struct EdgeRule:            # of all edges that name it
     double fees_bps             # entry taker fees of both legs
     Limit threshold             # bps on net
     Limit converge              # bps on net, below the threshold
+    size_t class_id             # for pauses
 
 cdef struct Anchor:             # twice the mids (bid + ask) of an edge's legs; NaN: not known
     double of_sell              # as it was when the buy leg was heard last
@@ -51,6 +53,7 @@ cdef struct EngineCore:
     size_t n_told               # since the last wake
     HealthSlot* health          # the engine's own slot
     const ControlWords* control
+    Pauses pauses
     Edges* edges                # NULL unless a replay wants statistics
     Confirm* confirm            # NULL: a spread signals at once
     Anchor* anchors             # by edge

@@ -1,6 +1,6 @@
 from spreadcore.active import ActiveTable
 from spreadcore.audit import AuditTable
-from spreadcore.control import Control
+from spreadcore.control import Control, PauseTable
 from spreadcore.dirty import DirtySet
 from spreadcore.edges import EdgeIndex
 from spreadcore.edgestats import EdgeStats
@@ -29,10 +29,16 @@ class Engine:
         questions: DirtySet | None = None,
         answers: DirtySet | None = None,
         stream: Writer | None = None,
+        pauses: PauseTable | None = None,
     ) -> None: ...
     def replace_index(self, index: EdgeIndex, now_ns: int | None = None) -> int: ...
     def set_rule(
-        self, rule: int, fees_bps: float, threshold_bps: float, converge_bps: float
+        self,
+        rule: int,
+        fees_bps: float,
+        threshold_bps: float,
+        converge_bps: float,
+        class_id: int = 0,
     ) -> None: ...
     def set_stale(self, source: int, stale_after_s: float) -> None: ...
     def set_audit(self, source: int, confirm_within_s: float, ask_after_s: float = 0.0) -> None: ...

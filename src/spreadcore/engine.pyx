@@ -29,7 +29,6 @@ from spreadcore.audit cimport (
 from spreadcore.atomics cimport (
     cas8,
     load8_acquire,
-    load_acquire,
     nap,
     now_ns as clock_ns,
     spin_hint,
@@ -42,7 +41,7 @@ from spreadcore.confirm cimport (
     confirm_hold,
     confirm_holds,
 )
-from spreadcore.control cimport Control
+from spreadcore.control cimport Control, PauseTable, is_killed, is_paused, time_of
 from spreadcore.dirty cimport (
     PARK_TIMEOUT_WITH_WORK,
     PARK_WOKEN,
@@ -68,7 +67,7 @@ from spreadcore.edges cimport (
 )
 from spreadcore.edgestats cimport EdgeStats, edges_add
 from spreadcore.health cimport Health, count, histogram_add
-from spreadcore.layout cimport Quote, Signal, Told, Verdict
+from spreadcore.layout cimport N_CLASSES, Quote, Signal, Told, Verdict
 from spreadcore.limits cimport at_least, at_most, below, limit_at
 from spreadcore.quotes cimport (
     QUOTE_BUSY,
@@ -178,7 +177,7 @@ cdef void decide(EngineCore* e, size_t source, size_t row, const SlotEdge* x, co
             and (rate == NULL or at_least(touch(rate, c.leg), &e.min_notional))):
         tally(e, C_THIN)
         return
-    if load_acquire(&e.control.pause) or load_acquire(&e.control.kill):
+    if is_killed(e.control) or is_paused(e.control, now_ns) or rests(e, x, c, now_ns):
         return
     mine_doubted = is_frozen(e, source, row, mine, now_ns)
     other_doubted = is_frozen(e, x.other_source, x.other_row, other, now_ns)
@@ -194,6 +193,20 @@ cdef void decide(EngineCore* e, size_t source, size_t row, const SlotEdge* x, co
            0.0 if rate == NULL else rate.ask_px if c.leg == BUY_LEG else rate.bid_px)
     if e.confirm != NULL:
         confirm_forget(e.confirm, x.edge)
+
+
+cdef bint rests(EngineCore* e, const SlotEdge* x, const Conversion* c,
+                int64_t now_ns) noexcept nogil:
+    """Whether what an edge is made of is paused: a source of it, its class, itself."""
+    cdef const Legs* legs = e.map.legs + x.edge
+    cdef const Pauses* p = &e.pauses
+    if p.sources == NULL:
+        return False
+    return (now_ns < time_of(p.sources + legs.buy_source)
+            or now_ns < time_of(p.sources + legs.sell_source)
+            or (c != NULL and now_ns < time_of(p.sources + c.source))
+            or now_ns < time_of(p.classes + e.rules[x.rule].class_id)
+            or now_ns < time_of(p.edges + x.edge))
 
 
 cdef inline double touch(const Quote* rate, int leg) noexcept nogil:
@@ -248,6 +261,9 @@ cdef void signal(EngineCore* e, const SlotEdge* x, const Quote* buy, const Quote
     s.buy_px, s.sell_px = buy.ask_px, sell.bid_px
     s.buy_qty, s.sell_qty = buy.ask_qty, sell.bid_qty
     s.edge = x.edge
+    if is_killed(e.control):    # again: what leaves after this word is set left before it was seen
+        cas8(byte, ACTIVE_SIGNALLED, ACTIVE_FREE)
+        return
     if ring_push(&e.ring, &s) == RING_FULL:
         cas8(byte, ACTIVE_SIGNALLED, ACTIVE_FREE)
         tally(e, C_RING_FULL)
@@ -672,7 +688,7 @@ cdef class Engine:
     how long a spread must have stood at or above its threshold, on tradable legs, before it
     signals; 0 = it signals at once. audit: whose confirmations count, and whom set_audit() lets it
     ask; what it asks it marks in questions, what was answered it finds in answers; these are given
-    with it. stream: tells others of its signals.
+    with it. stream: tells others of its signals. pauses: of sources, classes and edges.
     """
 
     def __cinit__(self, Quotes quotes not None, DirtySet dirty not None,
@@ -680,7 +696,8 @@ cdef class Engine:
                   Control control not None, EdgeIndex index not None, *,
                   double max_gross_bps=3000.0, double min_notional=0.0, double beat_limit_s=2.0,
                   double sweep_s=1.0, double confirm_s=0.0, AuditTable audit=None,
-                  DirtySet questions=None, DirtySet answers=None, Writer stream=None):
+                  DirtySet questions=None, DirtySet answers=None, Writer stream=None,
+                  PauseTable pauses=None):
         cdef EngineCore* e = &self.core
         memset(e, 0, sizeof(EngineCore))
         for owner in (dirty, ring, active, health):
@@ -713,6 +730,10 @@ cdef class Engine:
             quotes.region.check_same(stream.broadcast.region)
             e.stream = stream.broadcast.stream
             self._owned += (stream,)
+        if pauses is not None:
+            quotes.region.check_same(pauses.region)
+            e.pauses = pauses.pauses
+            self._owned += (pauses,)
 
     def __dealloc__(self):
         free(self.core.rules)
@@ -782,16 +803,22 @@ cdef class Engine:
                 n = look_at_new(e, others, at_ns)
         return n
 
-    def set_rule(self, size_t rule, double fees_bps, double threshold_bps, double converge_bps):
-        """Set the fees of both legs and the limits on net, in bps, of the edges with that rule."""
+    def set_rule(self, size_t rule, double fees_bps, double threshold_bps, double converge_bps,
+                 size_t class_id=0):
+        """Set the fees of both legs and the limits on net, in bps, of the edges with that rule.
+
+        class_id: which pause of a class holds for them.
+        """
         if rule >= MAX_RULES:
             raise TableFull(f"rule: {rule}, expected below {MAX_RULES}")
+        if class_id >= N_CLASSES:
+            raise TableFull(f"rule {rule}: class {class_id}, expected below {N_CLASSES}")
         if not converge_bps < threshold_bps:
             raise CoreError(
                 f"rule {rule}: converge_bps {converge_bps}, expected below threshold_bps "
                 f"{threshold_bps}")
         self.core.rules[rule] = EdgeRule(
-            fees_bps, limit_at(threshold_bps, fees_bps), limit_at(converge_bps, fees_bps))
+            fees_bps, limit_at(threshold_bps, fees_bps), limit_at(converge_bps, fees_bps), class_id)
 
     def set_stale(self, size_t source, double stale_after_s):
         """Set the age after which a quote of the source is not tradable; 600 s before it is set."""

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from spreadcore.active import ActiveTable
 from spreadcore.audit import AuditTable
-from spreadcore.control import Control
+from spreadcore.control import Control, PauseTable
 from spreadcore.dirty import DirtySet
 from spreadcore.errors import RegionLost, RegionMissing
 from spreadcore.funding import FundingRates
@@ -69,6 +69,10 @@ class Instance:
     @cached_property
     def control(self) -> Control:
         return Control(self.region("control"))
+
+    @cached_property
+    def pauses(self) -> PauseTable:
+        return PauseTable(self.region("pauses"))
 
     @cached_property
     def funding(self) -> FundingRates:

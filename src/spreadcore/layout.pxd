@@ -166,9 +166,9 @@ cdef struct ControlWords:       # after the header; one line per word
     uint64_t pause              # 1: no new signals
     int64_t pause_until_ns      # CLOCK_BOOTTIME at which it ends by itself; 0: it does not
     uint8_t _pad0[48]
-    uint64_t kill               # 1: kill switch (orders, later)
-    int64_t kill_at_ns          # CLOCK_BOOTTIME
-    char kill_reason[48]        # UTF-8, filled up with zeros
+    uint64_t kill               # not 0: the kill switch is thrown, see control.pxd
+    int64_t kill_at_ns          # CLOCK_BOOTTIME at which it was thrown last; 0: never
+    char kill_reason[48]        # why, then why it was cleared; UTF-8, filled up with zeros
     uint64_t reload_generation  # newest generated set that everyone should take
     uint8_t _pad2[56]
     uint64_t stop               # 1: everyone ends

@@ -20,6 +20,7 @@ cdef enum:
     END_LOST = 3
     END_NOT_TRADING = 4
     END_UNPROVEN = 5
+    END_HALTED = 6
 
 cdef struct Track:
     RowHead head

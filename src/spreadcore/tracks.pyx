@@ -42,7 +42,7 @@ from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple
 
 CONVERGED, EXPIRED, LOST = END_CONVERGED, END_EXPIRED, END_LOST
-NOT_TRADING, UNPROVEN = END_NOT_TRADING, END_UNPROVEN
+NOT_TRADING, UNPROVEN, HALTED = END_NOT_TRADING, END_UNPROVEN, END_HALTED
 
 cdef enum:
     FIRST_CAPACITY = 64         # tracks; doubles
@@ -222,10 +222,12 @@ cdef class TrackTable:
         """Return the StatsTuple of a track."""
         return stats_tuple(&self._track(slot).stats)
 
-    def sample(self, int64_t now_ns, bytes time not None, *, bint rows=True):
+    def sample(self, int64_t now_ns, bytes time not None, *, bint rows=True,
+               int64_t halted_ns=0):
         """Look at every track that has not ended; return a Sampled.
 
-        time: of now_ns, as it stands in the rows. rows=False: look, but leave no rows.
+        time: of now_ns, as it stands in the rows. rows=False: look, but leave no rows. halted_ns:
+        what was opened until then is halted.
         """
         if len(time) != TIME_BYTES:
             raise CoreError(f"time: {time!r}, expected as 2026-11-20T12:00:00.123456Z")
@@ -268,6 +270,8 @@ cdef class TrackTable:
                     at = put_row(at, &t.head, when, found, now_ns, received)
                     n_rows += 1
             reason = audited(&self._watch.rule, t, found != NULL and pair.tradable, now_ns)
+            if reason == END_NONE and t.opened_ns <= halted_ns:
+                reason = END_HALTED
             if reason == END_NONE:
                 reason = end_of(t, found, now_ns, self._expire_after_ns, self._lost_after_ns)
             if reason != END_NONE:

@@ -138,6 +138,13 @@ class Tracker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reserve_mb: float = 200.0  # free on the disk; below it no new track is begun
 
 
+class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who else may see how the scanner fares. Its own user steers it without any setting."""
+
+    status_socket: str = ""  # path of a socket that answers `status` alone; "" = none
+    status_group: str = ""  # group whose members may ask there
+
+
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Recording raw frames beside a running scan."""
 
@@ -188,6 +195,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Engine = Engine()
     directions: dict[str, DirectionSettings] = {}  # by name: "okx->mexc", "perpetual->perpetual"
     tracker: Tracker = Tracker()
+    control: Control = Control()
     record: Record = Record()
     cpu: Cpu = Cpu()
     paths: Paths = Paths()
@@ -589,6 +597,16 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
     _check_tiers(config, refuse)
     _check_directions(config, origins, refuse)
     _check_numbers(config, refuse)
+    _check_control(config.control, refuse)
+
+
+def _check_control(control: Control, refuse: Callable[[str, str], None]) -> None:
+    path, group = control.status_socket, control.status_group
+    if path and not Path(path).is_absolute():
+        refuse("control.status_socket", f"{path!r}, expected an absolute path")
+    if bool(path) != bool(group):
+        lacks = "status_group" if path else "status_socket"
+        refuse(f"control.{lacks}", "'', expected status_socket and status_group, or neither")
 
 
 def _check_confirmations(

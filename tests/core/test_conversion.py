@@ -127,6 +127,17 @@ def test_a_source_of_rates_that_is_dead_gives_nothing(rig):
     assert [] == rig.turn(T + 5 * S)
 
 
+def test_a_pause_of_the_source_of_rates_holds(instance):
+    rig = Rig(instance, "buy", pauses=instance.pauses)
+    instance.pauses.pause("source", RATE[0], T + S)
+    rig.put(*RATE, 0.997, 1.003)
+    rig.legs()
+    assert [] == rig.turn()
+    instance.pauses.pause("source", RATE[0], 0)
+    rig.legs()
+    assert 1 == len(rig.turn())
+
+
 def test_a_rate_that_moves_signals_by_itself(rig):
     wrong = (1.009, 1.01) if rig.leg == "buy" else (0.99, 0.991)
     rig.put(*RATE, *wrong)

@@ -426,14 +426,21 @@ def test_a_slot_with_one_side_is_compared_on_that_side_alone(rig):
 # -- pause and kill
 
 
-@pytest.mark.parametrize("word", ["pause", "kill"])
+SWITCHES = {
+    "pause": (lambda c: setattr(c, "pause", True), lambda c: setattr(c, "pause", False)),
+    "kill": (lambda c: c.throw_kill(T, "a test"), lambda c: c.clear_kill("it is over")),
+}
+
+
+@pytest.mark.parametrize("word", SWITCHES)
 def test_a_paused_engine_evaluates_but_signals_nothing(rig, word):
-    setattr(rig.control, word, True)
+    off, on = SWITCHES[word]
+    off(rig.control)
     rig.spread()
     assert [] == rig.turn()
     assert 2 == rig.counted("pairs")
     assert FREE == rig.state
-    setattr(rig.control, word, False)
+    on(rig.control)
     rig.spread()
     assert 1 == len(rig.turn())
 
@@ -445,6 +452,85 @@ def test_a_paused_engine_still_rearms(rig):
     rig.put(PERP, 99.9, 100.0)
     rig.turn()
     assert FREE == rig.state
+
+
+PAUSES = [("source", SPOT), ("source", PERP), ("class", 7), ("edge", SYMBOL)]
+OTHERS = [("source", OTHER), ("class", 0), ("class", 8), ("edge", SYMBOL + 1)]
+
+
+@pytest.mark.parametrize(("kind", "number"), [*PAUSES, *OTHERS])
+def test_a_pause_holds_for_what_it_is_of_until_it_is_over(instance, kind, number):
+    rig = Rig(instance, pauses=instance.pauses)
+    rig.engine.set_rule(0, 0.0, 50.0, 10.0, 7)
+    instance.pauses.pause(kind, number, T + S)
+    rig.spread()
+    paused = (kind, number) in PAUSES
+    assert (0 if paused else 1) == len(rig.turn())
+    if not paused:
+        return
+    rig.spread(at=T + S - 1)
+    assert [] == rig.turn(T + S - 1)
+    rig.spread(at=T + S)
+    assert 1 == len(rig.turn(T + S))
+
+
+def test_a_pause_of_everything_is_over_at_its_time(rig):
+    rig.control.pause_until(T + S)
+    rig.spread()
+    assert [] == rig.turn()
+    rig.spread(at=T + S)
+    assert 1 == len(rig.turn(T + S))
+
+
+def test_a_rule_is_of_a_class_that_there_can_be(rig):
+    with pytest.raises(TableFull, match="rule 0: class 8192, expected below 8192"):
+        rig.engine.set_rule(0, 0.0, 50.0, 10.0, 8192)
+
+
+def run_engine(name):
+    """Be an engine until the stop word is set."""
+    parts = ("dirty", "signals", "active", "health", "engine_stream")
+    instance = Instance(name, writable=parts)
+    rig = Rig(instance, symbols=range(64))
+    while not instance.control.stop:
+        rig.beat(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        rig.engine.run(for_s=0.02)
+
+
+def test_no_signal_leaves_a_millisecond_after_a_kill(instance_name, children):
+    """Another process signals as fast as it can, and has work at any moment."""
+    region.create(instance_name, **ROOM)
+    instance = Instance(instance_name, writable=SECTIONS)
+    rig = Rig(instance, symbols=range(64))
+    children.start("engine", run_engine, instance_name)
+
+    def feed():
+        for symbol in range(64):
+            rig.spread(time.clock_gettime_ns(time.CLOCK_BOOTTIME), symbol=symbol)
+        instance.dirty.wake()
+        while (signal := rig.ring.peek()) is not None:
+            rig.ring.advance()
+            rig.active.move(signal.edge, SIGNALLED, FREE)
+
+    def feed_for(seconds, until=lambda: False):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not until():
+            feed()
+
+    for _ in range(10):
+        before = rig.ring.produced
+        feed_for(20.0, lambda before=before: rig.ring.produced > before + 500)
+        assert rig.ring.produced > before + 500  # they would leave
+        instance.control.throw_kill(1, "a test")
+        end = time.monotonic() + 0.001
+        while time.monotonic() < end:
+            pass
+        left = rig.ring.produced
+        feed_for(0.03)
+        assert left == rig.ring.produced
+        instance.control.clear_kill("it is over")
+    instance.control.stop = True
+    children.results(10.0)
 
 
 # -- active states

@@ -1,8 +1,13 @@
 """What a user can do wrong gives one sentence and a stable exit code, never a traceback."""
 
+import csv
 import json
+import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,11 +15,14 @@ import pytest
 from spreadcore import Instance
 from spreadcore.region import create, exists, unlink
 
-from e2e.conftest import Scanner, Simulators, adopt, spreadscan, until
+from e2e.conftest import Scanner, Simulators, adopt, environment, spreadscan, until
 from known import EIGHT_BY_NAME as SOURCE_BY_NAME
 from known import TWELVE as DIRECTIONS
-from spreadscan.app.build import WRITABLE
+from spreadscan.app.commands import socket_of
+from spreadscan.control import requests
+from spreadscan.control.client import ask
 from spreadscan.defaults import default_file
+from spreadscan.errors import ConfigError
 from spreadscan.lists import FORMAT, load
 
 pytestmark = pytest.mark.e2e
@@ -189,10 +197,128 @@ def test_ctl_steers(simulators: Callable[..., Simulators], scanner: Callable[...
     turns = instance.health.counters(engine)["turns"]
     until(lambda: instance.health.counters(engine)["turns"] > turns + 200, "the engine's turns")
     assert instance.ring.produced <= paused_at + 1  # one may have been under way
-    assert "resumed" in scan.ctl("resume").stdout
+    assert "resumed: all" in scan.ctl("resume").stdout
     until(lambda: instance.ring.produced > paused_at + 1, "signals again")
+    sentence(scan.ctl("pause", "okx-spto"), 2, "in use nowhere", "okx-spot?")
+    assert 0 == scan.ctl("pause", "okx-spot", "--for", "3s", "--reason", "fees").returncode
+    edges = {e.id: e for e in load(scan.folder / "generated").edges}
+    okx = SOURCE_BY_NAME["okx-spot"].id
+    reader = instance.engine_stream.reader()  # from now on
+
+    def seen_of_okx() -> list[bool]:
+        return [any(s == okx for s, _ in edges[r.edge].slots) for r in reader.read(10_000)[0]]
+
+    status = scan.status()
+    assert ["okx-spot"] == [pause["of"] for pause in status["pauses"]]
+    assert not any(seen_of_okx())
+    until(lambda: any(seen_of_okx()), "a signal of it, after its time")
     assert "stopped" in scan.ctl("stop").stdout
     assert scan.process.wait(10) == 0
+
+
+def test_a_kill_outlives_workers_scanner_and_instance(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
+) -> None:
+    sim = simulators()
+    scan = scanner(sim)
+    instance = scan.attach()
+    until(lambda: any(t.state == "open" for t in instance.tracks.all()), "an open track")
+    os.kill(scan.process.pid, signal.SIGSTOP)  # it hangs
+    done = scan.ctl("kill", "a wrong fee", "--json")
+    os.kill(scan.process.pid, signal.SIGCONT)
+    told = json.loads(done.stdout)
+    assert (0, True, "a wrong fee") == (done.returncode, told["thrown"], told["killed"]["reason"])
+    until(lambda: not any(t.state == "open" for t in instance.tracks.all()), "the tracks' ends")
+    produced = instance.ring.produced
+    health = instance.health
+    engine = health.role("engine")
+    os.kill(health.info(engine)["pid"], signal.SIGKILL)
+    until(lambda: health.info(engine)["restarts"] and instance.lease_held("engine"), "an engine")
+    status = scan.ctl("status")
+    said = "KILLED since "
+    assert (3, True) == (status.returncode, status.stdout.startswith(said)), status.stdout
+    assert f"--after-kill WHY --instance {scan.name}" in status.stdout
+    sentence(scan.ctl("resume"), 2, "KILLED", "a wrong fee", f"--instance {scan.name}")
+    assert produced == instance.ring.produced
+    assert 0 == scan.stop()
+    unlink(scan.name)
+    again = scanner(sim, "--instance", scan.name, wait=False)
+    scan = Scanner(scan.folder, scan.name, again.process)
+    assert again.process.stderr
+    first = again.process.stderr.readline()
+    assert first.startswith(said)
+    assert "a wrong fee" in first
+    until(lambda: ", KILLED, no signals: " in again.process.stderr.readline(), "the running line")
+    instance = scan.attach()
+    until(lambda: instance.health.counters(engine)["pairs"] > 1000, "the engine's work")
+    assert 0 == instance.ring.produced
+    assert "cleared" in scan.ctl("resume", "--after-kill", "mended").stdout
+    until(lambda: instance.ring.produced, "signals again")
+    assert 0 == scan.stop()
+    rows = [r for path in scan.folder.glob("data/signals-*") for r in rows_of(path)]
+    events = [r["reason"] for r in rows if r["event"] == "EVENT"]
+    assert ["KILLED: a wrong fee", "KILL CLEARED: mended"] == events
+    assert any(r["reason"] == "HALTED" for r in rows)
+
+
+def test_ctl_asks_the_scanner_and_does_without_one_that_hangs(
+    simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
+) -> None:
+    scan = scanner(simulators())
+    instance = scan.attach()
+    until(lambda: scan.ctl("status").returncode == 0, "every role running")
+    health = instance.health
+    before = health.info(health.role("engine"))["pid"]
+    done = scan.ctl("restart", "engine", "--json")
+    assert 0 == done.returncode, done.stderr
+    assert before != json.loads(done.stdout)["pid"] == health.info(health.role("engine"))["pid"]
+    known = ("expected one of: tracker, engine, audit, ", "okx-futures")
+    sentence(scan.ctl("restart", "supervisor"), 2, "'supervisor' is no worker here", *known)
+    path = socket_of(instance)
+    asked = ask(path, requests.Status(), 5.0)["status"]
+    assert set(asked) | {"settings"} == set(scan.status())
+    with pytest.raises(ConfigError, match="reload: run with --no-discover, expected a run that"):
+        ask(path, requests.Reload(), 5.0)
+    lines = [
+        json.loads(line) for line in scan.ctl("logs", "-n", "200", "--json").stdout.splitlines()
+    ]
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    told = [line["message"] for line in lines if line.get("role") == "engine"]
+    assert "worker ended for a restart" in told
+    assert "worker died" not in told
+    shown = scan.ctl("logs", "-n", "1", "supervisor").stdout
+    assert " INFO    supervisor: " in shown
+    sentence(scan.ctl("logs", "nobody"), 2, "no log of nobody, expected one of: audit, binance")
+
+    os.kill(scan.process.pid, signal.SIGSTOP)
+    done = scan.ctl("pause", "okx-spot")
+    assert (0, True) == (done.returncode, "okx-spot" in done.stdout), done.stderr
+    assert "expected an answer within 3 s; done without it" in done.stderr
+    until(lambda: instance.pauses.until("source", SOURCE_BY_NAME["okx-spot"].id), "the pause")
+    assert 0 == scan.ctl("resume").returncode
+    os.kill(scan.process.pid, signal.SIGCONT)
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "spreadscan", "ctl", "status", "--json", "--watch", "0.2",
+         "--instance", scan.name],
+        cwd=scan.folder, stdout=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    assert watching.stdout
+    seen = [json.loads(watching.stdout.readline()) for _ in range(3)]
+    watching.send_signal(signal.SIGINT)
+    assert 0 == watching.wait(10)
+    watching.stdout.close()
+    # what was asked while it hung has been done without it, and is not done once more
+    assert [[]] * 3 == [found["pauses"] for found in seen]
+    done = scan.ctl("stop", "--json")
+    assert {"instance": scan.name, "stopped": True, "left": []} == json.loads(done.stdout)
+    assert 0 == scan.process.wait(10)
+    assert not path.exists()
+    sentence(scan.ctl("stop"), 2, "nothing is running, expected a scanner")
+    sentence(scan.ctl("restart", "engine"), 2, "no supervisor runs")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()[1:]))
 
 
 def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path, name: str) -> None:
@@ -214,10 +340,21 @@ def test_a_run_makes_room_for_the_ids_of_the_set(folder: Path, discovered: Path,
         "(sources, symbols, edges, tracks): made anew with 8 x 1024 x 16384 x 4096"
     ) in done.stderr
     assert 1024 == Instance(name).region("control").n_symbols
-    Instance(name, writable=WRITABLE["ctl"]).control.pause = True
+    state = folder / "data" / "state" / f"control-{name}.json"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    pause = {"of": "okx-spot", "since": "2026-11-20T12:00:00Z", "reason": "a test"}
+    state.write_text(json.dumps({"pauses": [pause]}))
     again = spreadscan(*command, cwd=folder)
     assert (0, False) == (again.returncode, "made anew" in again.stderr), again.stderr
-    assert ("paused since before" in again.stderr, "paused" in done.stderr) == (True, False)
+    said = f"; `spreadscan ctl resume okx-spot --instance {name}` ends it"
+    first = again.stderr.splitlines()[0]
+    assert first == f"paused since 2026-11-20T12:00:00Z: okx-spot: a test{said}"
+    assert "paused" not in done.stderr
+    dead = ("--instance", name)
+    sentence(spreadscan("ctl", "pause", *dead, cwd=folder), 2, "nothing is running", "a scanner")
+    resumed = spreadscan("ctl", "resume", *dead, cwd=folder)
+    assert (0, "resumed: okx-spot\n") == (resumed.returncode, resumed.stdout)
+    assert "paused" not in spreadscan(*command, cwd=folder).stderr
     assert 2 == Instance(name).region("control").generation
     unlink(name)
     assert 0 == spreadscan(*command, cwd=folder).returncode

@@ -300,7 +300,7 @@ def test_everything_ends_within_5_s_of_a_signal(
     simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
 ) -> None:
     sim = simulators()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         scan = scanner(sim)
         pids = [r["pid"] for r in scan.status()["roles"].values() if r["pid"]]
         began = time.monotonic()

@@ -25,6 +25,7 @@ LEVELS = {
     "spreadscan.net": 2,
     "spreadscan.recordings": 2,
     "spreadscan.venues": 2,
+    "spreadscan.control": 3,
     "spreadscan.workers": 3,
     "spreadscan.audit": 4,
     "spreadscan.feeds": 4,

@@ -599,3 +599,17 @@ def test_the_largest_numbers_are_good_for_the_workers_arithmetic() -> None:
             break
         else:
             raise AssertionError(f"{key}: no number is good")
+
+
+@pytest.mark.parametrize(
+    ("path", "group", "words"),
+    [
+        ("run/status.sock", "daemon", "control.status_socket: 'run/status.sock', expected an abso"),
+        ("/run/status.sock", "", "control.status_group: '', expected status_socket and status_g"),
+        ("", "daemon", "control.status_socket: '', expected status_socket and status_group, or"),
+    ],
+)
+def test_a_socket_for_a_group_needs_both_of_its_settings(path: str, group: str, words: str) -> None:
+    flags = {"control.status_socket": path, "control.status_group": group}
+    with pytest.raises(ConfigError, match=words):
+        load((), flags, {})

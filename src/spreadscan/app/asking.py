@@ -5,6 +5,7 @@ from pathlib import Path
 from spreadcore import Instance
 
 from spreadscan.config import Config
+from spreadscan.control import switches
 from spreadscan.discovery.origin import origin_of
 from spreadscan.discovery.write import renumber
 from spreadscan.inuse import ListsInUse, leave_lists, lists_in_use
@@ -33,6 +34,7 @@ def ask_for_newest(instance: Instance, config: Config) -> Lists:
         finally:
             lock.close()
     leave_lists(instance, lists)
+    switches.restore(instance, config)  # new edges of a pair that is paused are, too
     instance.control.reload_generation = lists.generation
     return lists
 

@@ -17,6 +17,7 @@ from spreadcore.region import create, exists, instance_dir
 from spreadscan.app.fees import edge_fees_bps
 from spreadscan.clock import UtcClock, now_ns
 from spreadscan.config import Capacity, Config, VenueSettings
+from spreadscan.control import switches
 from spreadscan.disk.archive import Archive
 from spreadscan.disk.format import Simulated
 from spreadscan.disk.linefile import LineFile
@@ -50,8 +51,8 @@ WRITABLE = {
         "tracker_stream",
         "tracks",
     ),
-    "supervisor": ("health", "control"),
-    "ctl": ("control",),
+    "supervisor": ("health", "control", "pauses"),
+    "ctl": ("control", "pauses"),
     "reader": (),
 }
 HANDOVER_S = 6.0  # a predecessor that is ending holds its lease and its folder for up to this long
@@ -126,6 +127,7 @@ def create_instance(
         return False
     if force:
         refuse_live(config)
+        keep_switches(config)
     capacity = new_capacity(config, n_ids, n_edges)
     create(
         config.instance,
@@ -135,7 +137,16 @@ def create_instance(
         n_tracks=capacity.tracks,
         force=force,
     )
+    keep_switches(config)
     return True
+
+
+def keep_switches(config: Config) -> None:
+    """Let an instance and the disk have the same switched off."""
+    try:
+        switches.restore(open_instance(config, "ctl"), config)
+    except (RegionMissing, LayoutMismatch):
+        return  # there is none, or one of another version: the disk knows
 
 
 def wait_until_free(config: Config) -> None:
@@ -159,6 +170,7 @@ def prepare_instance(config: Config, n_ids: int, n_edges: int, say: Callable[[st
             found = capacity_of(Instance(config.instance))
             least = least_capacity(config, n_ids, n_edges)
             if has_room(found, least):
+                keep_switches(config)
                 return
             why = (
                 f"instance {config.instance!r}: capacity {_told(found)}, at least {_told(least)} "
@@ -348,6 +360,7 @@ def make_tracker(config: Config, lists: Lists, instance: Instance) -> Tracker:
         stale_after_s(config),
         confirm_within_s(config),
         utc=UtcClock(),
+        pauses=switches.Watch(config),
     )
     tracker.recover(now_ns())
     relist(tracker, config, lists)
@@ -381,11 +394,15 @@ def relisting(tracker: Tracker, config: Config, reload: Reload) -> Callable[[], 
 
 
 class EdgeRule(NamedTuple):
-    """What the engine holds a set of edges to, in bps: fees, and the limits on what is left."""
+    """What the engine holds a set of edges to, in bps: fees, and the limits on what is left.
+
+    direction: its number, by which pauses know it.
+    """
 
     fees_bps: float
     threshold_bps: float
     converge_bps: float
+    direction: int
 
 
 def make_index(
@@ -411,7 +428,8 @@ def make_index(
     for (direction_id, fees, conversion), rule in numbers.items():
         if conversion:
             index.set_conversion(rule, conversion)
-        rules.append(EdgeRule(fees, *config.limits_bps(enabled[direction_id])))
+        limits = config.limits_bps(enabled[direction_id])
+        rules.append(EdgeRule(fees, *limits, direction_id))
     index.add_all(b"".join(records))
     index.compress()
     return index, rules
@@ -448,6 +466,7 @@ def make_engine(config: Config, lists: Lists, instance: Instance, audited: bool 
         questions=instance.questions if audited else None,
         answers=instance.answers if audited else None,
         stream=instance.engine_stream.writer(),
+        pauses=instance.pauses,
     )
     set_rules(engine, rules)
     for source_id, seconds in stale_after_s(config).items():

@@ -35,7 +35,7 @@ STATES: tuple[State, ...] = (
     State("down", _DEGRADED, "supervisor, engine or tracker does not run, or no direction is left"),
     State("hung", _DEGRADED, "one of these three runs, but has not beaten for 3 s"),
     State("full", _DEGRADED, "the tracker's disk refuses rows, or has less room than the reserve"),
-    State("paused", _DEGRADED, "somebody paused it: no new signals"),
+    State("paused", _DEGRADED, "somebody paused it, or a part of it: no new signals"),
     State("degraded", _DEGRADED, "a source or the audit is not well, or discovery went without"),
     State("starting", _DEGRADED, "a role has begun less than 30 s ago and is not ready yet"),
     State("running", 0, "none of the above: healthy"),
@@ -159,9 +159,11 @@ def _told(found: Mapping[str, Any]) -> list[Finding]:
         told += ", ".join(f"{name} lost since {lost[name]['since'][:19]}Z" for name in lost)
         findings.append(Finding("degraded" if directions["left"] else "down", told))
     if found["killed"]:
-        findings.append(Finding("killed", "killed: no signals"))
-    if found["paused"]:
-        findings.append(Finding("paused", "paused: no new signals"))
+        why = found["killed"]["reason"] or "without a reason"
+        findings.append(Finding("killed", f"no signals: {why}"))
+    paused = [pause["of"] for pause in found["pauses"]]
+    if paused or found["paused"]:
+        findings.append(Finding("paused", f"no new signals of: {', '.join(paused) or 'all'}"))
     for name, failure in lists["failed"].items():
         told = f"{name} failed in discovery: {Failure(**failure)}"
         findings.append(Finding("degraded", told))

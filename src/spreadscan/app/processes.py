@@ -48,13 +48,38 @@ _PR_SET_PDEATHSIG = 1
 Stop = Callable[[], bool]
 
 
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that end a process in order: SIGHUP, too, unless `nohup` keeps it off.
+
+    A terminal that closes sends it to all who run there.
+    """
+    kept_off = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGINT, *(() if kept_off else (signal.SIGHUP,)))
+
+
+def end_by_exception() -> None:
+    """Let the first stop signal unwind this process as Ctrl-C does, and the others be ignored.
+
+    What is ended on the way out must not be left half ended by a second one: a shell may repeat
+    what the terminal sent.
+    """
+
+    def unwind(number: int, frame: object) -> None:
+        for each in stop_signals():
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in stop_signals():
+        signal.signal(number, unwind)
+
+
 class StopFlag:
-    """True after SIGTERM or SIGINT, or once the control section says stop."""
+    """True after a stop signal, or once the control section says stop."""
 
     def __init__(self, instance: Instance) -> None:
         self._control = instance.control
         self._signalled = False
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stop_signals():
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: object) -> None:

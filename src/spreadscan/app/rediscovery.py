@@ -57,9 +57,19 @@ class Rediscovery:
         self._look()
         if now_ns() < self._due_ns:
             return
+        self._start()
+
+    def _start(self) -> None:
         self._pid = self._fork(self._discover)
         self.pidfd = os.pidfd_open(self._pid)
         log.info("discovery started", extra=facts(worker_pid=self._pid))
+
+    def start_now(self) -> bool:
+        """Fork the child whatever the time; False where there is one."""
+        if self._pid:
+            return False
+        self._start()
+        return True
 
     def ended(self) -> bool:
         """Take up the child that has ended; True where it wrote a new set."""

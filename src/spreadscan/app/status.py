@@ -19,6 +19,7 @@ from spreadscan.app.healthy import judge, role_state
 from spreadscan.catalogue import Direction
 from spreadscan.clock import UtcClock, iso_utc, now_ns
 from spreadscan.config import Config
+from spreadscan.control.switches import killed, on_disk
 from spreadscan.discovery import outcome
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import health_slot, listed_in_use, lost_sources
@@ -28,7 +29,7 @@ from spreadscan.venues import VENUES
 
 _ROLES = ("supervisor", "engine", "tracker")
 _SINCE = ("run", "minute", "creation")
-_TRACKS = ("converged", "expired", "lost", "delisted", "not_trading", "unproven", "open")
+_TRACKS = ("converged", "expired", "lost", "delisted", "not_trading", "unproven", "halted", "open")
 _ENGINE = (
     "dirty", "pairs", "untradable", "thin", "unconfirmed", "busy", "sleeps", "timeouts_with_work",
     "asked", "unproven", "contradicted",
@@ -76,7 +77,8 @@ def status(instance: Instance, config: Config) -> dict[str, Any]:
         "generation": instance.control.reload_generation,
         "lists": lists_status(config),
         "paused": instance.control.pause,
-        "killed": instance.control.kill,
+        "pauses": msgspec.to_builtins(on_disk(config).pauses),
+        "killed": msgspec.to_builtins(killed(instance)),
         "directions": directions,
     }
     health = judge(found)

@@ -20,12 +20,15 @@ from spreadcore.errors import RegionLost
 
 from spreadscan.app import build, processes
 from spreadscan.app.asking import ask_for_newest
+from spreadscan.app.commands import open_server
 from spreadscan.app.hung import Heartbeats
 from spreadscan.app.notify import Condition, ServiceManager, condition
 from spreadscan.app.rediscovery import Rediscovery
 from spreadscan.app.status import status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.control import switches
+from spreadscan.control.server import ControlServer
 from spreadscan.discovery import outcome
 from spreadscan.errors import EXIT_LOST, ConfigError, SpreadError
 from spreadscan.inuse import health_slot, leave_lists, leave_settings
@@ -59,6 +62,8 @@ class _Worker:
     deaths: int = 0  # since it was steady
     held_since_ns: int = 0  # since when another one holds its lease; 0 = none was seen to
     given_up: bool = False
+    restarting: bool = False  # it was told to end, and is started again at once
+    kill_at_ns: int = 0  # where it does not
     killed: bool = False  # since it hung; its end is yet to come
 
 
@@ -94,6 +99,7 @@ class Supervisor:
         self._heartbeats = Heartbeats(self._health)
         self._workers: list[_Worker] = []
         self._plan_workers()
+        self._discover = discover
         every_h = config.discovery.reload_h if discover else 0.0
         self._rediscovery = Rediscovery(
             discover or (lambda: 0),
@@ -102,6 +108,7 @@ class Supervisor:
             self._fork,
             lambda: outcome.last(config),
         )
+        self._control = ControlServer()  # listens to nobody yet
         self._judge_at_ns = 0
         self._states = ["", ""]  # of the scanner: as told, and as of the last look
         self._close_lease: Callable[[], None] = lambda: None
@@ -116,8 +123,10 @@ class Supervisor:
         """
         lease = self._instance.lease("supervisor")
         self._close_lease = lease.close
+        self._control = open_server(self._instance, self._config, self)
         leave_settings(self._instance, self._config, self._origins)
         leave_lists(self._instance, self._reload.lists)
+        switches.restore(self._instance, self._config)
         self._instance.control.stop = False
         self._instance.control.reload_generation = self._reload.lists.generation
         build.begin_run(self._instance)
@@ -125,7 +134,7 @@ class Supervisor:
         self._health.acknowledge(self._role, self._reload.lists.generation)
         processes.pin(self._config.cpu.supervisor)
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGTERM, signal.SIGINT)}
+        before = {n: signal.signal(n, self._on_signal) for n in processes.stop_signals()}
         old_fd = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         gc.collect()
         gc.freeze()  # what is here now stays shared with the children
@@ -141,6 +150,7 @@ class Supervisor:
         finally:
             self._manager.stopping()
             self._stop_all()
+            self._control.close()
             signal.set_wakeup_fd(old_fd)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -191,6 +201,7 @@ class Supervisor:
         worker.pid = self._fork(main, follows=worker.role in ("tracker", "single"))
         worker.pidfd = os.pidfd_open(worker.pid)
         worker.started_ns, worker.again_at_ns, worker.killed = now_ns(), 0, False
+        worker.restarting, worker.given_up, worker.kill_at_ns = False, False, 0
         if not worker.deaths or _is_told(worker.deaths):
             log.info("worker started", extra=facts(role=worker.role, worker_pid=worker.pid))
 
@@ -204,7 +215,7 @@ class Supervisor:
         sys.stderr.flush()
         # our handlers note a signal for the supervisor: until the worker has its own, a SIGTERM
         # would be lost, and a worker whose parent died meanwhile live on
-        numbers = {signal.SIGTERM, signal.SIGINT}
+        numbers = set(processes.stop_signals())
         signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         pid = os.fork()
         if pid == 0:
@@ -215,6 +226,7 @@ class Supervisor:
                     signal.signal(number, signal.SIG_DFL)
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
                 processes.die_with_parent(parent)
+                self._control.drop()
                 self._close_lease()  # else it would be held for as long as its children live
                 self._close_pidfds()
                 if not follows:
@@ -269,6 +281,8 @@ class Supervisor:
             self._take_lists()
             self._rediscovery.start_when_due()
             for worker in self._workers:
+                if worker.kill_at_ns and now >= worker.kill_at_ns:
+                    self._kill(worker)
                 if worker.again_at_ns and now >= worker.again_at_ns:
                     for role in self._role_numbers(worker):
                         self._health.restarted(role)
@@ -280,9 +294,13 @@ class Supervisor:
                 poll.register(fd, select.POLLIN)
             if self._rediscovery.pidfd >= 0:
                 poll.register(self._rediscovery.pidfd, select.POLLIN)
-            for fd, _ in poll.poll(_BEAT_MS):
+            for fd, events in self._control.polled().items():
+                poll.register(fd, events)
+            for fd, events in poll.poll(_BEAT_MS):
                 if fd in by_fd:
                     self._ended(by_fd[fd])
+                elif self._served(fd, events):
+                    continue
                 elif fd == self._rediscovery.pidfd and self._rediscovery.ended():
                     self._ask_for_newest()
 
@@ -353,6 +371,11 @@ class Supervisor:
             raise RegionLost(
                 f"{self._instance.directory}: cut short under {worker.role}, expected it to stay"
             )
+        worker.kill_at_ns = 0
+        if worker.restarting:
+            worker.again_at_ns = now_ns()
+            log.info("worker ended for a restart", extra=facts(role=worker.role, exit_code=code))
+            return
         now, log_file = now_ns(), f"{self._config.paths.logs}/{worker.role}.log"
         held = code == processes.EXIT_HELD
         worker.held_since_ns = (worker.held_since_ns or worker.started_ns) if held else 0
@@ -378,7 +401,8 @@ class Supervisor:
     def _give_up(self, worker: _Worker, code: int, why: str) -> None:
         worker.given_up = True
         log.error("worker given up", extra=facts(role=worker.role, exit_code=code))
-        print(f"spreadscan: {worker.role} is given up: {why}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"spreadscan: {worker.role} is given up: {why}", file=sys.stderr)
 
     def _reap(self, worker: _Worker) -> int:
         _, status = os.waitpid(worker.pid, 0)
@@ -393,6 +417,46 @@ class Supervisor:
             names = [*build.roles_of(self._config, self._reload.lists, "processes")]
         return [health_slot(self._health, self._config, name) for name in names]
 
+    # -- what is asked for over the control socket
+
+    def _served(self, fd: int, events: int) -> bool:
+        """Serve who asks; False for a file descriptor that is none of theirs."""
+        try:
+            return self._control.ready(fd, events)
+        except Exception:  # whoever asked waits in vain; the scan must not end for it
+            log.exception("control request failed")
+            return True
+
+    def discover_now(self) -> bool:
+        """Begin a discovery; False where one is under way. ConfigError where there is none."""
+        if self._discover is None:
+            raise ConfigError("reload: run with --no-discover, expected a run that discovers")
+        return self._rediscovery.start_now()
+
+    def restart(self, role: str) -> None:
+        """End a worker, which is started again at once. ConfigError for what is no worker."""
+        worker = next((w for w in self._workers if w.role == role), None)
+        if worker is None:
+            known = ", ".join(w.role for w in self._workers)
+            raise ConfigError(f"restart: {role!r} is no worker here, expected one of: {known}")
+        if not worker.pid:
+            worker.again_at_ns = now_ns()
+            return
+        worker.restarting = True
+        worker.kill_at_ns = now_ns() + int(_STOP_WITHIN_S * 1e9)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGTERM)
+
+    def stop(self) -> None:
+        """End everything, soon."""
+        self._instance.control.stop = True
+
+    def _kill(self, worker: _Worker) -> None:
+        worker.kill_at_ns = 0
+        log.error("worker killed", extra=facts(role=worker.role, after_s=_STOP_WITHIN_S))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGKILL)
+
     # -- stopping
 
     def _stop_all(self) -> None:
@@ -406,8 +470,7 @@ class Supervisor:
         for worker in alive:
             left_ms = max(0, (deadline - now_ns()) // 1_000_000)
             if not self._exited(worker, left_ms):
-                log.error("worker killed", extra=facts(role=worker.role, after_s=_STOP_WITHIN_S))
-                os.kill(worker.pid, signal.SIGKILL)
+                self._kill(worker)
             code = self._reap(worker)
             log.info("worker ended", extra=facts(role=worker.role, exit_code=code))
 
@@ -418,21 +481,30 @@ def _is_told(deaths: int) -> bool:
 
 
 def in_child(main: Callable[[], None]) -> int:
-    """Run main in a forked child (it may make threads and loops) and return its exit code."""
+    """Run main in a forked child (it may make threads and loops) and return its exit code.
+
+    It ends with this process.
+    """
+    parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
+            for number in processes.stop_signals():
+                signal.signal(number, signal.SIG_DFL)
+            processes.die_with_parent(parent)
             main()
             code = 0
         except SpreadError as error:
             print(f"spreadscan: {error}", file=sys.stderr)
             code = processes.EXIT_USAGE if isinstance(error, ConfigError) else 1
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:  # also where the terminal is gone
+                os._exit(code)
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from spreadscan.app.demo import Demo
+from spreadscan.app.processes import end_by_exception
 from spreadscan.cli.options import EXIT_DEGRADED, loaded, print_json
 from spreadscan.cli.screen import say
 from spreadscan.defaults import default_file
@@ -62,7 +63,7 @@ def demo(
     """Run everything on this machine: simulated exchanges, discovery, scanner, live table.
 
     Afterwards the spreads that were followed are in demo/data/. Your own folders and instance are
-    left alone.
+    left alone. Ctrl-C, SIGTERM or the end of its terminal end all of it.
     """
     from spreadscan.cli.table import LiveTable
 
@@ -71,6 +72,7 @@ def demo(
     config = loaded(files, settings, None).config
     run = Demo(config, files, settings)
     run.refuse_another()
+    end_by_exception()
     say("starting the simulated exchanges", err=True)
     with run.simulators(seed, rate):
         run.discover()
@@ -114,7 +116,11 @@ def _say(summary: dict[str, Any]) -> None:
     left = f" and {before} spreads that an earlier demo left open" if before > 0 else ""
     by_audit = "".join(
         f", {tracks[key]} {words}"
-        for key, words in (("not_trading", "were halted"), ("unproven", "turned out unproven"))
+        for key, words in (
+            ("not_trading", "were halted"),
+            ("unproven", "turned out unproven"),
+            ("halted", "ended with the kill switch"),
+        )
         if tracks[key]
     )
     delivering = sum(bool(s["quotes"]) for s in sources.values())

@@ -4,6 +4,7 @@ import errno
 import math
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +15,7 @@ from spreadcore.errors import CoreError, LayoutMismatch, NoRoom, RegionLost, Reg
 from spreadcore.ours import no_room
 
 from spreadscan.cli.screen import say
+from spreadscan.clock import parse_span
 from spreadscan.config import Config, Loaded, load
 from spreadscan.errors import EXIT_LOST, BadData, ConfigError, SpreadError
 
@@ -78,6 +80,25 @@ def read_speed(text: str) -> float:
     if speed > 0.0:
         return speed
     raise ConfigError(f"speed: found {text!r}, expected a number above 0 or max")
+
+
+def read_end(span: str | None, until: str | None) -> datetime | None:
+    """Return the UTC time of --for or --until, None for neither; ConfigError for what is none."""
+    if span is not None and until is not None:
+        raise ConfigError(f"--for {span} and --until {until}, expected one of the two")
+    if span is not None:
+        if (length := parse_span(span)) is None:
+            raise ConfigError(f"--for: found {span!r}, expected a time as 90s, 10m, 24h or 7d")
+        return datetime.now(UTC) + length
+    if until is None:
+        return None
+    try:
+        found = datetime.fromisoformat(until)
+    except ValueError:
+        raise ConfigError(
+            f"--until: found {until!r}, expected a UTC time as 2026-11-20T12:00"
+        ) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from spreadscan.app.processes import stop_signals
 from spreadscan.app.record import Progress, RecordingRun
 from spreadscan.cli.attach import attach_as
 from spreadscan.cli.options import EXIT_DEGRADED, EXIT_USAGE, config_options, loaded, print_json
@@ -73,7 +74,7 @@ def _seconds(span: str | None) -> float | None:
 
 def _record(run: RecordingRun, seconds: float | None, as_json: bool) -> None:
     stopped = []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, lambda number, _: stopped.append(number))
     begun_s = time.monotonic()
     run.begin()

@@ -67,5 +67,7 @@ def _say(made: "Made") -> None:
     ends = ", ".join(f"{n:,} {reason.lower()}" for reason, n in made.ends.items() if n)
     say(f"{made.signals:,} signals in {made.hours:,} hours, {made.gaps:,} gaps"
                + (f"; {ends}" if ends else ""))  # fmt: skip
+    if made.killed:
+        say(made.killed)
     say(f"{made.page}: {Path(made.page).stat().st_size / 1e6:.1f} MB, and "
                f"{len(made.pictures)} pictures beside it")  # fmt: skip

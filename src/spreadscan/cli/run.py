@@ -19,6 +19,7 @@ from spreadscan.catalogue import built_in
 from spreadscan.cli.options import EXIT_USAGE, config_options, loaded, print_json
 from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded
+from spreadscan.control.switches import Switches, on_disk
 from spreadscan.discovery.origin import origin_of
 from spreadscan.disk.files import refuse_strangers
 from spreadscan.errors import BadGenerated, ConfigError
@@ -60,15 +61,17 @@ def run(
 
     Discovers first when generated/ is missing, older than discovery.refresh_h, or of other hosts,
     another universe or other settings, and anew every discovery.reload_h, within minutes where a
-    source failed. Ctrl-C or SIGTERM end it within 5 s. Exit code 3 where a worker was given up,
-    or the pairs in use lack a source's answer; 2 where it ended since the engine or the tracker
-    was given up. A service manager that asks for it (systemd, Type=notify) is told how it fares.
+    source failed. Ctrl-C, SIGTERM or the end of its terminal end it within 5 s. Exit code 3 where a
+    worker was given up, or the pairs in use lack a source's answer; 2 where it ended since the
+    engine or the tracker was given up. A service manager that asks for it (systemd, Type=notify)
+    is told how it fares.
     """
     manager = ServiceManager.of_environment()
     found = loaded(files, settings, instance)
     config = found.config
     _warn_of_old_facts(config)
     folder = FolderLock(config.paths.data, TRACKER, config.instance)
+    processes.end_by_exception()  # until the supervisor has its own way
     folder.take(build.HANDOVER_S)
     try:
         code = _run(found, folder, manager, layout, seconds, no_discover)
@@ -114,6 +117,7 @@ def _run(
     no_discover: bool,
 ) -> int:
     config = found.config
+    _say_switched_off(config)
     kinds = (SIGNALS, SNAPSHOTS, AUDIT)
     refuse_strangers(config.paths.data, kinds)
     refuse_unwritable(config, kinds, discovers=not no_discover)
@@ -135,7 +139,7 @@ def _run(
     def rediscover() -> int:
         from spreadscan.cli.discover import discover_quietly
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in processes.stop_signals():
             signal.signal(number, signal.SIG_DFL)  # not the flag of the supervisor
         os.nice(_DISCOVERY_NICE)
         return discover_quietly(config)
@@ -155,6 +159,16 @@ def _run(
     finally:
         logging.getLogger().removeHandler(console)
         logging_.stop()
+
+
+def _say_switched_off(config: Config) -> None:
+    """Say first what was switched off before: who starts a scanner may be another."""
+    build.keep_switches(config)  # so that the disk says what memory does
+    if (off := on_disk(config)) != Switches():
+        from spreadscan.cli.table import off_lines
+
+        for line in off_lines(off, config.instance):
+            say(line, err=True)
 
 
 def _lists(config: Config, *, tell: bool) -> Lists:
@@ -186,14 +200,14 @@ def _say_running(config: Config, lists: Lists, layout: str, no_timer: bool) -> N
     directions = config.enabled_directions
     pairs = sum(len(lists.pairs.get(direction.id, ())) for direction in directions)
     plural = "" if len(directions) == 1 else "s"
+    off = on_disk(config)
+    word = ", KILLED, no signals" if off.kill else ", paused" if off.pauses else ""
     say(
-        f"running ({layout}): {len(sources)} sources, {pairs} pairs in "
+        f"running ({layout}){word}: {len(sources)} sources, {pairs} pairs in "
         f"{len(directions)} direction{plural}; data in {config.paths.data}/, logs in "
         f"{config.paths.logs}/; Ctrl-C ends it",
         err=True,
     )
-    if build.open_instance(config, "reader").control.pause:
-        say("paused since before: no new signals until `spreadscan ctl resume`", err=True)
     for source in config.sources:
         if source in lists.failed:
             again = "" if no_timer else f"; asked again in about {config.discovery.again_s:g} s"

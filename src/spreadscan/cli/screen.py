@@ -5,6 +5,7 @@ sequence that moves a cursor. Every command draws by new_console() and speaks by
 """
 
 from collections.abc import Iterable
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,8 +43,9 @@ def text_column(text: str = "{task.description}") -> "TextColumn":
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line, or several."""
-    click.echo(_lines(text), err=err)
+    """Print a line, or several. err: to nobody where the terminal is gone."""
+    with suppress(OSError) if err else nullcontext():
+        click.echo(_lines(text), err=err)
 
 
 def _lines(text: str) -> str:

@@ -4,8 +4,10 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Any
 
+import msgspec
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -17,6 +19,7 @@ from spreadscan.app.truth import floored, maintenance_lines
 from spreadscan.cli.screen import new_console, say
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.control.switches import ALL, Killed, Pause, Switches
 from spreadscan.errors import BadGenerated
 from spreadscan.inuse import lists_in_use, settings_stamp
 from spreadscan.lists import Edge, Numbered, load
@@ -25,6 +28,7 @@ from spreadscan.tracker.track import ends_shown
 _EVERY_S = 0.5
 _LINE_EVERY_S = 5.0
 _TOP = 12
+_OFF = "bold white on red"  # what nobody may overlook
 _WIDE = 112  # columns; below, tables go without frames and the counts of the run
 
 
@@ -86,8 +90,9 @@ class LiveTable:
         left = f", {end - time.monotonic():.0f} s left" if end != float("inf") else ""
         title = Text(
             f"{self._title}: instance {found['instance']}, generation {found['generation']}, "
-            f"{found['health']['state']}{left}",
-            style="bold",
+            f"{found['health']['state']}{left}"
+            + "".join(f"\n{line}" for line in switched_off(found)),
+            style=_OFF if switched_off(found) else "bold",
         )
         sources = sources_table(found, rates, self._console.width)
         lines = (*_count_lines(found), *_audit_lines(found, self._console.width))
@@ -114,7 +119,7 @@ class LiveTable:
             f"{sum(rates.values()):.0f} quotes/s from "
             f"{sum(s['sockets'] for s in found['sources'].values())} sockets; "
             + "; ".join((*_count_lines(found), *_audit_lines(found)))
-            + "".join(f"; {line}" for line in _troubles(found))
+            + "".join(f"; {line}" for line in (*switched_off(found), *_troubles(found)))
             + "".join(
                 f"; best {r['direction']} {r['symbol']} net {_bps(r['net_bps'])} bps" for r in best
             )
@@ -323,6 +328,7 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
     lines = (*_count_lines(found), *_audit_lines(found, width), _creation_line(found))
     health = found["health"]
     return [
+        *[Text(line, style=_OFF) for line in switched_off(found)],
         Text(health["sentence"], style="bold yellow" if health["exit_code"] else "bold"),
         roles,
         sources_table(found, width=width),
@@ -334,9 +340,28 @@ def status_tables(found: Mapping[str, Any], width: int = _WIDE) -> list[Any]:
     ]
 
 
+def switched_off(found: Mapping[str, Any]) -> list[str]:
+    """Return what an operator switched off, a line each, and how it is switched on again."""
+    kill = msgspec.convert(found["killed"], Killed | None)
+    pauses = msgspec.convert(found["pauses"], tuple[Pause, ...])
+    return off_lines(Switches(kill=kill, pauses=pauses), found["instance"])
+
+
+def off_lines(off: Switches, instance: str) -> list[str]:
+    """Return what is said of switches that are off, wherever it is told."""
+    resume = "`spreadscan ctl resume"
+    kill = f"{off.kill}; no signals until {resume} --after-kill WHY --instance {instance}`"
+    return [kill] * bool(off.kill) + [
+        f"{pause}; {resume}{'' if pause.of == ALL else f' {quote(pause.of)}'} "
+        f"--instance {instance}` ends it"
+        for pause in off.pauses
+    ]
+
+
 def _troubles(found: Mapping[str, Any]) -> list[Text]:
     """One line per thing that a user should not overlook."""
-    lines = [finding["words"] for finding in found["health"]["findings"]]
+    findings = found["health"]["findings"]
+    lines = [f["words"] for f in findings if f["state"] not in ("killed", "paused")]  # told above
     asked = found["generation"]
     late = [n for n, role in found["roles"].items() if role["alive"] and role["generation"] < asked]
     if late:

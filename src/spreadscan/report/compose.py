@@ -19,6 +19,7 @@ from spreadscan.report.history import OPEN_YET, History, load
 from spreadscan.report.page import Chart, Shown, number, pairs_table, render, truth_table
 from spreadscan.report.theme import save_png, style, svg
 from spreadscan.tracker import SIGNALS
+from spreadscan.tracker.remarks import is_cleared, is_thrown
 from spreadscan.tracker.track import ends_shown
 
 Progress = Callable[[int, int], None]  # bytes of text done, and in all
@@ -26,6 +27,7 @@ Progress = Callable[[int, int], None]  # bytes of text done, and in all
 _SHOWN = 20  # tracks on the page: some 40 kB each
 _BUDGET = 4 << 30  # bytes of snapshots read for them: about a minute
 _LISTED = 25  # pairs
+_REMARKS = 50  # the newest
 
 
 class Made(msgspec.Struct):
@@ -56,6 +58,8 @@ class Made(msgspec.Struct):
     market_unknown: int  # signals of which the files do not say
     agreement_pct: float | None  # of the quotes judged, those that agreed with their venue
     audit: dict[str, dict[str, int]]  # what the audit counted, by source and for all
+    remarks: list[str]  # what was switched off and on, oldest first, and when
+    killed: str  # the remark of a kill that was not cleared until the end of the files
     shown: list[str]  # tracks on the page
     faults: list[str]
 
@@ -90,8 +94,9 @@ def make(
         made.shown = [track.id for track in shown]
         text = render(
             range_=f"{made.first} to {made.last} UTC" if made.signals else "no signals yet",
-            market=_market(made),
+            market="; ".join(filter(None, [made.killed, _market(made)])),
             pairs=f"{made.pairs:,} different pairs and directions",
+            remarks=made.remarks[-_REMARKS:],
             notes=history.faults,
             tiles=_tiles(made, history),
             ends=made.ends,
@@ -165,9 +170,18 @@ def _numbers(history: History, out: Path) -> Made:
         market_unknown=int(np.sum(np.isnan(tracks.simulated))),
         agreement_pct=agreement_pct([*audit.values()][-1].counts) if audit else None,
         audit={name: dict(total.counts) for name, total in audit.items()},
+        remarks=[f"{_minute(remark.at_s)} UTC {remark.text}" for remark in history.remarks],
+        killed=_killed(history),
         shown=[],
         faults=history.faults,
     )
+
+
+def _killed(history: History) -> str:
+    of_kill = [r for r in history.remarks if is_thrown(r.text) or is_cleared(r.text)]
+    if not of_kill or is_cleared(of_kill[-1].text):
+        return ""
+    return f"{of_kill[-1].text}, at {_minute(of_kill[-1].at_s)} UTC, and not cleared since"
 
 
 def _market(made: Made) -> str:

@@ -87,6 +87,13 @@ class Gap(NamedTuple):
     reason: str
 
 
+class Remark(NamedTuple):
+    """An EVENT row; time in Unix seconds."""
+
+    at_s: float
+    text: str
+
+
 class History(NamedTuple):
     """What a data folder says of the time asked for."""
 
@@ -94,6 +101,7 @@ class History(NamedTuple):
     gaps: list[Gap]
     hours: list[Input]  # files of snapshots
     audited: list[truth.Hour]
+    remarks: list[Remark]  # oldest first
     faults: list[str]
 
     @property
@@ -110,6 +118,7 @@ def load(folder: Path, since: datetime | None, progress: Progress) -> History:
     inputs = find(folder, since)
     faults: list[str] = []
     gaps: list[Gap] = []
+    remarks: list[Remark] = []
 
     def days() -> Iterator[pa.Table]:
         for source in inputs:
@@ -125,6 +134,7 @@ def load(folder: Path, since: datetime | None, progress: Progress) -> History:
             if tables:
                 day = pa.concat_tables(tables)
                 gaps.extend(_gaps(day))
+                remarks.extend(_remarks(day))
                 yield day
 
     found = [_arrays(table) for table in join(days())]
@@ -137,7 +147,9 @@ def load(folder: Path, since: datetime | None, progress: Progress) -> History:
     if since is not None:
         gaps = [gap for gap in gaps if gap.end_s >= since.timestamp()]
     hours = [each for each in inputs if each.kind == SNAPSHOTS]
-    return History(tracks, gaps, hours, truth.read(folder, since, faults), faults)
+    remarks.sort()
+    audited = truth.read(folder, since, faults)
+    return History(tracks, gaps, hours, audited, remarks, faults)
 
 
 def _gaps(events: pa.Table) -> list[Gap]:
@@ -146,6 +158,11 @@ def _gaps(events: pa.Table) -> list[Gap]:
         Gap(row["track_id"], row["time"].timestamp(), row["gap_s"] or 0.0, row["reason"] or "")
         for row in rows.select(["track_id", "time", "gap_s", "reason"]).to_pylist()
     ]
+
+
+def _remarks(events: pa.Table) -> list[Remark]:
+    rows = events.filter(pc.equal(events["event"], "EVENT")).select(["time", "reason"]).to_pylist()
+    return [Remark(row["time"].timestamp(), row["reason"] or "") for row in rows]
 
 
 def _nothing() -> Tracks:

@@ -51,6 +51,7 @@ def render(
     range_: str,
     pairs: str,
     market: str,
+    remarks: Sequence[str],
     notes: Sequence[str],
     tiles: Sequence[tuple[str, str]],
     ends: Mapping[str, int],
@@ -68,7 +69,14 @@ def render(
         range=escape(range_),
         pairs=escape(pairs),
         market=_market(market),
-        notes=_notes(notes),
+        notes="\n".join(
+            _notes(title, lines)
+            for title, lines in (
+                ("Not everything could be read", notes),
+                ("Switched off, and on again", remarks),
+            )
+            if lines
+        ),
         tiles="\n".join(
             f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
             for name, value in tiles
@@ -85,14 +93,9 @@ def _market(market: str) -> str:
     return f'<p class="market">{escape(market)}</p>' if market else ""
 
 
-def _notes(notes: Sequence[str]) -> str:
-    if not notes:
-        return ""
+def _notes(title: str, notes: Sequence[str]) -> str:
     items = "\n".join(f"<li>{escape(note)}</li>" for note in notes)
-    return (
-        '<section class="card note"><h2>Not everything could be read</h2>\n'
-        f"<ul>\n{items}\n</ul></section>"
-    )
+    return f'<section class="card note"><h2>{title}</h2>\n<ul>\n{items}\n</ul></section>'
 
 
 def _ends(ends: Mapping[str, int]) -> str:

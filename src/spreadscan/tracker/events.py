@@ -21,6 +21,7 @@ from spreadscan.tracker.columns import (
     seconds,
 )
 from spreadscan.tracker.recovery import OpenRow
+from spreadscan.tracker.remarks import is_thrown
 from spreadscan.tracker.track import Ended, Late, Reason, Track, track_id
 from spreadscan.types import Instrument
 
@@ -163,7 +164,8 @@ class EventRows:
     def remark(self, text: str, now_ns: int) -> Event:
         """Return an EVENT row, of no track: what happened."""
         event = self._event("EVENT", {}, now_ns, reason=safe_text(text))
-        return event._replace(record=announce.remark(now_ns))
+        told = announce.killed(now_ns) if is_thrown(text) else announce.remark(now_ns)
+        return event._replace(record=told)
 
     def lost(self, row: OpenRow, now_ns: int) -> Event:
         """Return the CLOSE row of a track whose ring is no more: it lasted to its last row."""

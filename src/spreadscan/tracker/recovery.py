@@ -14,6 +14,7 @@ from spreadcore.trackstats import StatsReader, StatsTuple
 from spreadscan.disk.files import DataFile, data_files, read_blocks, read_rows, text_size
 from spreadscan.disk.linefile import Count, repair_file
 from spreadscan.tracker.columns import SIGNALS, SNAPSHOTS
+from spreadscan.tracker.remarks import Remarks
 from spreadscan.tracker.track import REASONS, track_id
 
 # what a row says of its edge, whatever its number: direction id, symbol id of the pair that is
@@ -52,6 +53,7 @@ class Journalled(NamedTuple):
     open: list[OpenRow]  # oldest first
     sequences: set[int]  # that have an OPEN row
     ended: dict[Pair, str]  # reason of each pair's last CLOSE
+    remarks: Remarks
 
 
 class _Reader:
@@ -68,6 +70,7 @@ class _Reader:
         self.sequences: set[int] = set()
         self._closed: set[tuple[int, int]] = set()
         self._last_close: dict[Pair, tuple[int, str]] = {}  # at_ns, reason
+        self.remarks = Remarks()
 
     @property
     def ended(self) -> dict[Pair, str]:
@@ -87,7 +90,8 @@ class _Reader:
 
     def _event(self, row: Mapping[str, str]) -> None:
         event, reason = row["event"], row["reason"]
-        if event == "EVENT":  # a remark, of no track
+        if event == "EVENT":  # of no track
+            self.remarks.read(reason)
             return
         key = ring_id, sequence = _whole(row["ring_id"]), _whole(row["sequence"])
         pair = (
@@ -201,7 +205,7 @@ def read_journal(
         reader.file(file)
     rows = sorted(reader.open.values(), key=lambda row: (row.at_ns, row.sequence))
     looked = _with_looks(folder, rows, now_unix_ns, grid_ns, count)
-    return Journalled(looked, reader.sequences, reader.ended)
+    return Journalled(looked, reader.sequences, reader.ended, reader.remarks)
 
 
 def _signals_files(folder: str, now_unix_ns: int, expire_after_s: float) -> list[DataFile]:

@@ -6,21 +6,29 @@ from typing import Literal, NamedTuple, get_args
 
 from spreadcore.funding import FundingRates
 from spreadcore.opentracks import OpenTracks, OpenTuple
-from spreadcore.tracks import CONVERGED, EXPIRED, LOST, NOT_TRADING, UNPROVEN, TrackTable
+from spreadcore.tracks import (
+    CONVERGED,
+    EXPIRED,
+    HALTED,
+    LOST,
+    NOT_TRADING,
+    UNPROVEN,
+    TrackTable,
+)
 from spreadcore.trackstats import StatsTuple
 from spreadcore.watch import PairTuple, PairWatch
 
 from spreadscan.config import Config
 from spreadscan.lists import Edge
 
-# HALTED is for trading that a human or the kill switch stops: readers know it, nothing writes it
+# HALTED: the kill switch was thrown
 Reason = Literal["CONVERGED", "EXPIRED", "LOST", "DELISTED", "UNPROVEN", "NOT_TRADING", "HALTED"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 _SELDOM: tuple[Reason, ...] = ("UNPROVEN", "NOT_TRADING", "HALTED")
 _OUT_OF_STATISTICS = "UNPROVEN"
 _ENDS: Mapping[int, Reason] = {
     CONVERGED: "CONVERGED", EXPIRED: "EXPIRED", LOST: "LOST", NOT_TRADING: "NOT_TRADING",
-    UNPROVEN: "UNPROVEN",
+    UNPROVEN: "UNPROVEN", HALTED: "HALTED",
 }  # fmt: skip
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _GAP_NS = 5_000_000_000  # a track without a row for longer gets a GAP row
@@ -169,9 +177,12 @@ class Tracks:
         self._of_edge[edge.id] = self._of_slot[slot] = track
         return track
 
-    def sample(self, now_ns: int, time: str, *, rows: bool) -> Sampled:
-        """Look once at every track that has not ended. rows=False: leave no rows."""
-        found = self._table.sample(now_ns, time.encode(), rows=rows)
+    def sample(self, now_ns: int, time: str, *, rows: bool, halted_ns: int = 0) -> Sampled:
+        """Look once at every track that has not ended.
+
+        rows=False: leave no rows. halted_ns: those opened until then end as HALTED.
+        """
+        found = self._table.sample(now_ns, time.encode(), rows=rows, halted_ns=halted_ns)
         late = [Late(self._of_slot[slot], gap_ns, stats) for slot, gap_ns, stats in found.late]
         ended = [
             Ended(self._of_slot.pop(slot), _ENDS[reason], self._table.stats(slot), prices)

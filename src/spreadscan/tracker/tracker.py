@@ -33,6 +33,7 @@ from spreadscan.tracker.columns import AUDIT, SIGNALS, SNAPSHOTS
 from spreadscan.tracker.events import FIXED, Event, EventRows, Instruments, Utc, day_of, hour_of
 from spreadscan.tracker.orphans import Orphans
 from spreadscan.tracker.recovery import OpenRow, Pair, read_journal
+from spreadscan.tracker.remarks import KILL, Remarks, is_thrown
 from spreadscan.tracker.track import Late, Tracks, is_delisted, is_proven
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class Tracker:
     that refuses is waited for, and below the reserve that the config asks for no new track is
     begun: signals stay in the ring. archive: looks after files that are over, once it is started.
     folder: for the files, paths.data where it is not given. simulated: what the files say of the
-    market; where it is not given, by the config's addresses.
+    market; where it is not given, by the config's addresses. pauses: gives why something is
+    paused, by what it is.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Tracker:
         utc: Utc | None = None,
         folder: str = "",
         simulated: Simulated | None = None,
+        pauses: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         settings = config.tracker
         self.instance = instance
@@ -92,7 +95,8 @@ class Tracker:
         self._funding = FundingRates(instance.region("funding"), self._catalogue.perpetuals)
         self._tracks = Tracks(watch, self._funding, instance.tracks, config)
         self._stream = instance.tracker_stream.writer()
-        self._killed = False  # and told so
+        self._remarks = Remarks()
+        self._pauses = pauses
         self._grid_ns = self._tracks.grid_ns
         self._slot: int | None = None  # of the grid, at the last tick
         folder, fsync = folder or config.paths.data, settings.fsync
@@ -138,6 +142,7 @@ class Tracker:
             self._count,
         )
         edges = self._edges_by_pair()
+        self._remarks = found.remarks
         self._journalled = found.sequences
         self._ended = {edges[p].id: reason for p, reason in found.ended.items() if p in edges}
         for row in found.open:
@@ -208,7 +213,7 @@ class Tracker:
         self._slot = slot
         self._count("ticks")
         self._reserve.check(now_ns)
-        self._look_at_kill(now_ns)
+        self._look_at_switches(now_ns)
         self._drain(now_ns)
         self._look(now_ns)
         self._follow_clock(now_ns)
@@ -233,6 +238,7 @@ class Tracker:
 
     def close(self, now_ns: int) -> None:
         """Write what can be written and close the files; open tracks are resumed next time."""
+        self._look_at_switches(now_ns)
         self._drain(now_ns)
         self._write_snapshots()
         self._set_levels()
@@ -362,7 +368,10 @@ class Tracker:
     def _look(self, now_ns: int) -> None:
         time = iso_utc(self._utc.utc_ns(now_ns))
         has_room = sum(n for _, _, n in self._waiting) < _MAX_WAITING
-        found = self._tracks.sample(now_ns, time, rows=has_room)
+        control = self.instance.control
+        # also what was opened before a kill that was cleared while nobody looked
+        halted_ns = now_ns if control.kill else control.kill_at_ns
+        found = self._tracks.sample(now_ns, time, rows=has_room, halted_ns=halted_ns)
         self._outbox += [self._rows.gap(late, now_ns, "LATE") for late in found.late]
         for end in found.ended:
             funding = self._funding_bps(end.track.edge, now_ns)
@@ -434,11 +443,13 @@ class Tracker:
                 self._rows.gap(late, now_ns, "CLOCK") for late in self._tracks.as_they_are()
             ]
 
-    def _look_at_kill(self, now_ns: int) -> None:
-        killed = self.instance.control.kill
-        if killed and not self._killed:
-            self._tell(announce.killed(now_ns))
-        self._killed = killed
+    def _look_at_switches(self, now_ns: int) -> None:
+        control = self.instance.control
+        why = {KILL: control.kill_reason}
+        off = {**self._pauses(), **(why if control.kill else {})}
+        for text in self._remarks.due(off, why):
+            at_ns = control.kill_at_ns if is_thrown(text) else now_ns
+            self._outbox.append(self._rows.remark(text, at_ns))
 
     def _write_snapshots(self) -> None:
         while self._waiting:

@@ -553,6 +553,18 @@ def test_a_role_that_ended_while_its_supervisor_lives_is_found(
         lease.close()
 
 
+def test_a_kill_is_a_finding_with_how_it_is_cleared(
+    tmp_path: Path, make_instance: Callable[..., Instance]
+) -> None:
+    instance = make_instance(n_sources=8, n_symbols=1024, n_edges=12288)
+    config = config_at(tmp_path, instance=instance.name)
+    assert examined(config)["instance", "switches"].ok
+    instance.control.throw_kill(now_ns(), "a wrong fee")
+    check = examined(config)["instance", "switches"]
+    assert check.found.startswith("KILLED since ")
+    assert f"ctl resume --after-kill WHY --instance {instance.name}" in check.advice
+
+
 # -- the audit of an instance
 
 

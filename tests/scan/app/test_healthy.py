@@ -102,7 +102,7 @@ def just_begun(instance: Instance, role: str) -> None:
 Break = Callable[[Instance, Callable[[str], None], Config], object]
 CASES: dict[str, tuple[str, Break]] = {
     "nothing runs": ("off", end_all),
-    "the kill switch": ("killed", lambda i, end, c: setattr(i.control, "kill", True)),
+    "the kill switch": ("killed", lambda i, end, c: i.control.throw_kill(1, "a test")),
     "no engine": ("down", lambda i, end, c: end("engine")),
     "no source": ("down", lambda i, end, c: [end(name) for name in c.sources]),
     "a stopped engine": ("hung", lambda i, end, c: old_beat(i, "engine")),
@@ -161,7 +161,7 @@ def test_the_worst_is_told_first(
     found = status(instance, config)["health"]
     assert "down: not running: engine (and 2 more)" == found["sentence"]
     assert [
-        "not running: engine", "paused: no new signals",
+        "not running: engine", "no new signals of: all",
         "okx-spot is mute: 1 of 20 pairs are fresh",
     ] == [finding["words"] for finding in found["findings"]]  # fmt: skip
 

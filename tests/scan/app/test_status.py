@@ -1,6 +1,8 @@
 """What status shows of the spreads that are followed now."""
 
+import io
 import math
+import re
 import time
 
 import pytest
@@ -19,7 +21,7 @@ from spreadscan.app.status import (
     roles_of,
     status,
 )
-from spreadscan.cli.table import LiveTable, status_tables
+from spreadscan.cli.table import LiveTable, status_tables, switched_off
 from spreadscan.clock import now_ns
 from spreadscan.config import Config, Paths
 from spreadscan.discovery import outcome
@@ -194,6 +196,38 @@ def test_status_says_why_a_source_is_left_alone(instance, config):
     shown = [str(part) for part in status_tables(found)]
     assert f"okx-spot is left alone until {barred['okx-spot']['until']}: HTTP 418" in shown
     assert "bybit-spot is blocked: HTTP 451: set ws_url" in shown
+
+
+def test_status_says_above_all_else_that_it_is_killed(instance, config):
+    instance.control.throw_kill(now_ns(), "a wrong [b]fee")
+    found = status(instance, config)
+    assert "a wrong [b]fee" == found["killed"]["reason"]
+    roles = dict.fromkeys(roles_of(config), {"state": "running"})
+    found |= {"roles": roles, "sources": {}, "audit": None}
+    health = judge(found)
+    assert ("killed", 3) == (health.state, health.exit_code)
+    assert "a wrong [b]fee" in health.sentence
+    assert 0 == judge(found | {"killed": None}).exit_code
+    pauses = [{"of": "okx-spot", "since": "2026-11-20T12:00:00Z", "until": None, "reason": "fees"}]
+    found |= {"killed": None, "pauses": pauses}
+    assert ("paused", 3) == judge(found)[:2]
+    (line,) = switched_off(found)
+    assert line == (
+        "paused since 2026-11-20T12:00:00Z: okx-spot: fees; "
+        f"`spreadscan ctl resume okx-spot --instance {instance.name}` ends it"
+    )
+    found |= {"killed": {"since": None, "reason": "a wrong [b]fee"}, "pauses": []}
+    (line,) = switched_off(status(instance, config))
+    assert re.fullmatch(
+        r"KILLED since 2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ: a wrong \[b\]fee; no signals until "
+        rf"`spreadscan ctl resume --after-kill WHY --instance {instance.name}`",
+        line,
+    )
+    assert line == str(status_tables(status(instance, config))[0])
+    table = LiveTable(instance, config)
+    table._console = Console(file=io.StringIO(), width=120, height=50, force_terminal=True)
+    table._console.print(table._page(math.inf))
+    assert "KILLED since" in "".join(table._console.file.getvalue().splitlines()[:2])
 
 
 def test_status_says_what_discovery_went_without(instance, config, tmp_path):

@@ -563,6 +563,27 @@ def test_faults_stand_on_the_page_and_the_rest_is_drawn(data, page):
         assert " ".join(fault.split()) in found.text
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("cleared", [False, True])
+def test_a_kill_stands_on_the_page_and_first_until_it_is_cleared(data, page, cleared):
+    made.write(data, made.spreads(40, seed=4), grid_s=None)
+    texts = ["KILLED: a <b>wrong</b> fee", *(["KILL CLEARED: mended"] if cleared else [])]
+    (path,) = sorted(data.glob("signals-20261120.csv"))
+    rows = [
+        SIGNALS.row({"event": "EVENT", "time": f"2026-11-20T12:0{n}:00.000000Z", "reason": text})
+        for n, text in enumerate(texts)
+    ]
+    path.write_text(path.read_text() + "".join(rows))
+    result = make(data, page)
+    assert [] == result.faults
+    assert [f"2026-11-20 12:0{n} UTC {text}" for n, text in enumerate(texts)] == result.remarks
+    _, found = read(page)
+    assert all(text in found.text for text in result.remarks)
+    said = f"{texts[0]}, at 2026-11-20 12:00 UTC, and not cleared since"
+    assert ("" if cleared else said) == result.killed
+    assert cleared != (said in found.text)
+
+
 def test_a_folder_without_data_is_a_sentence(tmp_path, page):
     with pytest.raises(BadData, match="expected files of the tracker"):
         make(tmp_path, page)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +95,19 @@ class Market:
         self.stale_after_s: dict[int, float] = {}
         self.beating = True
 
-    def tracker(self, kind: type[Tracker] = Tracker, **settings: Any) -> Tracker:
+    def tracker(
+        self,
+        kind: type[Tracker] = Tracker,
+        pauses: Callable[[], Mapping[str, str]] = dict,
+        **settings: Any,
+    ) -> Tracker:
         """A new tracker, as after a start of its process; not yet recovered."""
         flags = self.settings | {k.replace("__", "."): v for k, v in settings.items()}
         loaded = config.load(flags=flags, environ={}).config
         self.utc.take_step_ns()  # a process that starts knows of none
         return kind(
             self.instance, loaded, SYMBOLS, EDGES, lambda edge: FEES_BPS, self.stale_after_s,
-            utc=self.utc,
+            utc=self.utc, pauses=pauses,
         )  # fmt: skip
 
     def started(self, **settings: Any) -> Tracker:

@@ -96,11 +96,23 @@ def test_a_track_that_waits_for_its_close_row_is_no_longer_open(market, monkeypa
 def test_a_thrown_kill_switch_is_told_once(market):
     tracker = market.started()
     control = market.instance.control
-    for kill, expected in ((False, 0), (True, 1), (True, 1), (False, 1), (True, 2)):
-        control.kill = kill
+    told = []
+    for kill, kinds in (
+        (False, []),
+        (True, ["kill"]),
+        (True, []),
+        (False, ["event"]),
+        (True, ["kill"]),
+    ):
+        if kill:
+            control.throw_kill(market.now, "a test")
+        else:
+            control.clear_kill("it is over")
+        thrown_ns = market.now
         market.step(tracker)
-        assert ["kill"] * expected == [record.kind for record in market.records()]
-    assert market.now == market.records()[-1].at_ns > START_NS
+        told += kinds
+        assert told == [record.kind for record in market.records()]
+    assert thrown_ns == market.records()[-1].at_ns > START_NS
 
 
 def test_a_remark_is_a_row_of_no_track_and_a_record(market):

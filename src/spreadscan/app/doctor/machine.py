@@ -22,6 +22,7 @@ from spreadscan.app.healthy import LATE_S
 from spreadscan.app.status import roles_of, status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.control.switches import killed, on_disk
 from spreadscan.discovery import outcome
 from spreadscan.discovery.origin import origin_of
 from spreadscan.errors import BadGenerated, ConfigError
@@ -283,9 +284,29 @@ def generated(config: Config) -> Check:
     )
 
 
+def switches(config: Config) -> Check:
+    """Tell what an operator switched off: a scanner that finds nothing may be told to."""
+    instance = _instance(config)
+    try:
+        off = on_disk(config)
+    except ConfigError as error:
+        advice = "no scanner starts until that is mended"
+        return _check("switches", False, str(error), advice, subject="instance")
+    kill = (killed(instance) if instance else None) or off.kill
+    found = [str(each) for each in (kill, *off.pauses) if each]
+    after = " --after-kill WHY" if kill else ""
+    return _check(
+        "switches",
+        not found,
+        "; ".join(found) or "nothing is switched off",
+        f"`spreadscan ctl resume{after} --instance {config.instance}` lets signals leave",
+        subject="instance",
+    )
+
+
 CHECKS: tuple[MachineCheck, ...] = (
     bans, open_files, shared_memory, disk, generated, layout, health, leases, audit,
-    confirmations, agreement, clocks, announcements,
+    confirmations, agreement, clocks, announcements, switches,
 )  # fmt: skip
 
 
