@@ -4,6 +4,7 @@ SpreadError
 ├─ ConfigError    stop: a human edits config/ or the command line
 ├─ Retry          the same request later
 │  ├─ ConnectionLost
+│  │  ├─ Misbehaved   the peer sent more than it may, or what it may not
 │  │  ├─ NoAddress    the host's name does not resolve (DNS)
 │  │  └─ NotTrusted   no TLS: the certificate is not one that we trust
 │  ├─ RateLimited     carries after_s
@@ -47,6 +48,10 @@ class Retry(SpreadError):
 
 class ConnectionLost(Retry):
     """The socket closed, was refused or never opened."""
+
+
+class Misbehaved(ConnectionLost):
+    """We cut the socket: the peer sent more than it may, or what the protocol does not have."""
 
 
 class NoAddress(ConnectionLost):

@@ -13,11 +13,11 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its
 from spreadcore.frames import LinkIntake
 from spreadcore.listener import FrameListener
 
-from spreadscan.errors import ConnectionLost, SpreadError
+from spreadscan.errors import ConnectionLost, Misbehaved, SpreadError
 from spreadscan.net.addresses import connected, last_good, remember
 from spreadscan.net.answer import WholeAnswer, words_of
 from spreadscan.net.refusals import close_words, raise_limit, refusal
-from spreadscan.net.transport import Headers, Listener, Socket, set_options
+from spreadscan.net.transport import Headers, Listener, Socket, misbehaved, set_options
 
 _CLOSE_WAIT_S = 2.0
 _READ_BUFFER_BYTES = 16 * 1024
@@ -44,14 +44,24 @@ class PicowsSocket:
             # a peer that reads nothing more keeps what is to be sent, and with it the socket
             asyncio.get_running_loop().call_later(_CLOSE_WAIT_S, self._transport.disconnect, False)
 
+    @property
+    def unread_ns(self) -> int:
+        return self._frames.unread_ns
+
     async def wait_closed(self) -> str:
-        lost = "connection lost"
+        lost, misdeed = "connection lost", None
         try:
             await self._transport.wait_disconnected()
+        except picows.WSProtocolError as error:
+            misdeed = misbehaved(error.code, error.args[-1], self._frames.max_frame_bytes)
         except (picows.WSError, OSError) as error:
             lost = f"connection lost ({error})"
         if self._frames.closing:
             return self._frames.closing
+        if self._frames.misdeed:
+            misdeed = Misbehaved(f"cut off: {self._frames.misdeed}")
+        if misdeed:
+            raise misdeed
         if self._frames.close_code >= 0:
             raise_limit(self._frames.close_code, self._frames.close_text)
             return close_words(self._frames.close_code, self._frames.close_text)
