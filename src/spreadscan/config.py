@@ -20,6 +20,7 @@ import msgspec
 
 from spreadscan.catalogue import Catalogue, Direction, built_in
 from spreadscan.defaults import IDENTITY
+from spreadscan.credentials import masked
 from spreadscan.environment import SETTINGS_PREFIX
 from spreadscan.errors import ConfigError
 from spreadscan.types import QUOTES
@@ -327,13 +328,17 @@ def flat(config: Config) -> dict[str, Any]:
     return {".".join(parts): value for parts, value in _leaves(config)}
 
 
-def as_toml(config: Config) -> str:
-    """Return the settings as TOML that load() reads; those that are absent are left out."""
+def as_toml(config: Config, mask: bool = False) -> str:
+    """Return the settings as TOML that load() reads; those that are absent are left out.
+
+    mask: without the credentials of addresses, for what others may read.
+    """
     lines = []
     for parts, value in _leaves(config):
         if value is not None:
             # JSON is TOML for texts, numbers, booleans and lists of them
-            lines.append(f"{_quoted(parts)} = {msgspec.json.encode(value).decode()}\n")
+            shown = masked(value) if mask else value
+            lines.append(f"{_quoted(parts)} = {msgspec.json.encode(shown).decode()}\n")
     return "".join(lines)
 
 
@@ -644,7 +649,11 @@ def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
             for url in urls_of(given or ()):
                 if not _is_url(url, schemes):
                     expected = f"expected {schemes[1]}://host[:port]"
-                    refuse(f"venues.{name}.{field}", f"{url!r}, {expected}")
+                    # of what is no address nobody knows where its password ends
+                    found = (
+                        "an address with a user that cannot be read" if "@" in url else f"{url!r}"
+                    )
+                    refuse(f"venues.{name}.{field}", f"{found}, {expected}")
         if own.taker_bps is not None and not abs(own.taker_bps) <= _FEE_MOST_BPS:
             refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
         for key in ("stale_after_s", "confirm_within_s"):

@@ -20,8 +20,10 @@ SpreadError
    ├─ BadGenerated    generated/ is missing, mixed or of another version
    └─ BadData         a file in data/ is of another version or not ours
 
-Messages read "subject: what was found, what was expected".
+Messages read "subject: what was found, what was expected", and show no credentials of an address.
 """
+
+from spreadscan.credentials import masked
 
 
 def printable(text: str, n: int | None = None) -> str:
@@ -34,6 +36,9 @@ def printable(text: str, n: int | None = None) -> str:
 
 class SpreadError(Exception):
     """Base of every error that spreadscan raises on purpose."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*masked(args))
 
 
 class ConfigError(SpreadError):

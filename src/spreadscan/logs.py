@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from spreadscan.clock import iso_utc
+from spreadscan.credentials import masked
 from spreadscan.errors import ConfigError, printable
 
 
@@ -30,11 +31,11 @@ class JsonLines(logging.Formatter):
             "time": iso_utc(int(record.created * 1e9)),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "facts", {}),
+            "message": masked(record.getMessage()),
+            **masked(getattr(record, "facts", {})),
         }
         if record.exc_info:
-            row["traceback"] = self.formatException(record.exc_info)
+            row["traceback"] = masked(self.formatException(record.exc_info))
         try:
             return orjson.dumps(row, default=str).decode()
         except TypeError:  # half a surrogate pair, an endless integer, keys of a strange kind
@@ -47,7 +48,7 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, object] = getattr(record, "facts", {})
         text = ", ".join(f"{key} {printable(str(value))}" for key, value in told.items())
-        return super().format(record) + (f": {text}" if text else "")
+        return masked(super().format(record) + (f": {text}" if text else ""))
 
 
 def warn_on_stderr() -> None:

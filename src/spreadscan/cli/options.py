@@ -13,6 +13,7 @@ from spreadcore.errors import CoreError
 
 from spreadscan.cli.screen import say
 from spreadscan.config import Config, Loaded, load
+from spreadscan.credentials import masked
 from spreadscan.errors import ConfigError, SpreadError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DEGRADED = 1, 2, 3
@@ -133,9 +134,9 @@ def need(extra: str, *modules: str) -> None:
 
 
 def print_json(value: Any, *, indent: bool = False) -> None:
-    """Print one JSON object on one line (or indented), NaN as null."""
+    """Print one JSON object on one line (or indented), NaN as null, without credentials."""
     option = orjson.OPT_INDENT_2 if indent else 0
-    click.echo(orjson.dumps(value, default=str, option=option).decode())
+    click.echo(orjson.dumps(masked(value), default=str, option=option).decode())
 
 
 def stop_with(error: Exception) -> NoReturn:

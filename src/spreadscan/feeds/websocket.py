@@ -19,6 +19,7 @@ from spreadcore.wire.decoder import FrameDecoder
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.credentials import masked
 from spreadscan.feeds.acts import Acts
 from spreadscan.feeds.keeper import STOPPED, SocketKeeper
 from spreadscan.feeds.lines import SourceLog
@@ -173,7 +174,7 @@ class WebSocketFeed:
         sink, intake = _Sink(self, link), LinkIntake(self.intake, self._decoder, link)
         settings = self._config.feeds
         session = Session(self.venue, symbols, url, sink, settings, intake, life_s)
-        self._recorder.append(link, Opcode.OPENED, url.encode())
+        self._recorder.append(link, Opcode.OPENED, masked(url).encode())
         return link, session
 
     def closed(self, link: int, reason: str) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from spreadscan.app.doctor.check import Check, in_thread
 from spreadscan.config import Config
+from spreadscan.credentials import masked
 from spreadscan.errors import (
     NoAddress,
     NotTrusted,
@@ -229,8 +230,9 @@ def advice_on(source: str, error: SpreadError, asked: str) -> str:
 
 
 def passed(source: str, name: str, found: str, at: str = "") -> Check:
-    return Check(subject=source, name=name, ok=True, found=found, at=at)
+    return Check(subject=source, name=name, ok=True, found=masked(found), at=masked(at))
 
 
 def failed(source: str, name: str, found: str, advice: str, at: str = "") -> Check:
-    return Check(subject=source, name=name, ok=False, found=found, advice=advice, at=at)
+    shown = masked((found, at))
+    return Check(subject=source, name=name, ok=False, found=shown[0], advice=advice, at=shown[1])
