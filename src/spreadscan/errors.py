@@ -6,7 +6,8 @@ SpreadError
 │  ├─ ConnectionLost
 │  │  ├─ Misbehaved   the peer sent more than it may, or what it may not
 │  │  ├─ NoAddress    the host's name does not resolve (DNS)
-│  │  └─ NotTrusted   no TLS: the certificate is not one that we trust
+│  │  ├─ NotTrusted   no TLS: the certificate is not one that we trust
+│  │  └─ ProxyFailed  the proxy refuses, or has no way to the host
 │  ├─ RateLimited     carries after_s
 │  └─ VenueDown
 │     └─ Moved        the answer leads elsewhere; it is not followed
@@ -65,6 +66,10 @@ class NoAddress(ConnectionLost):
 
 class NotTrusted(ConnectionLost):
     """TLS failed: expired, self-signed or another host's certificate, or no TLS at all."""
+
+
+class ProxyFailed(ConnectionLost):
+    """The proxy does not answer, refuses, or has no way to the host."""
 
 
 class RateLimited(Retry):

@@ -67,8 +67,6 @@ def config(folder: Path, port: int) -> Path:
         ("config", "show"),
         ("config", "show", "--json"),
         ("discover",),
-        ("discover", "--json"),
-        ("doctor",),
         ("doctor", "--live"),
         ("ctl", "status"),
     ],

@@ -29,6 +29,7 @@ from spreadscan.venues import VENUES
 from spreadscan.venues.base import Maintenance, Venue
 from spreadscan.workers.connects import connects_of
 from spreadscan.workers.jobs import Jobs
+from spreadscan.workers.proxies import proxies_of
 from spreadscan.workers.role import Role
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class AuditWorker:
     async def run(self, stop: Callable[[], bool]) -> None:
         """Audit until stop() is true."""
         self._role.begin()
-        async with rest.client() as session:
+        async with rest.client(proxies_of(self._config)) as session:
             self._session = session
             leave_maintenance(self._instance, [])
             self._take(self._newest())

@@ -17,10 +17,11 @@ from spreadcore.frames import LinkIntake
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Feeds
-from spreadscan.errors import Misbehaved
+from spreadscan.errors import Misbehaved, printable
 from spreadscan.feeds.reader import BookSink, FrameReader
 from spreadscan.feeds.requests import Requests, RequestSink
 from spreadscan.logs import facts
+from spreadscan.net.proxy import DIRECTLY, Proxies
 from spreadscan.net.ratelimit import RateLimit, per_second
 from spreadscan.net.transport import Socket, connect
 from spreadscan.venues.base import Ack, Control, Event, Pong, Refusal, Venue
@@ -36,6 +37,7 @@ _SILENCE_NEEDS = 10  # symbols on a socket before its silence alone means anythi
 # nobody asked for, faster than any venue's notices.
 _JUDGE_AFTER = 200  # frames
 _FOREIGN_PER_S = 50.0
+_WORDS_KEPT = 300  # of a refusal; they go to logs, reports and screens
 _UNREAD_AT_MOST_S = 10.0  # what we send; a peer that never reads it cannot be asked for anything
 
 
@@ -69,6 +71,7 @@ class Session:
         settings: Feeds,
         intake: LinkIntake | None = None,
         life_s: float = math.inf,
+        proxies: Proxies = DIRECTLY,
     ) -> None:
         self.venue = venue
         self.symbols = tuple(symbols)
@@ -80,6 +83,7 @@ class Session:
         self._sink = sink
         self._settings = settings
         self._intake = intake
+        self._proxies = proxies
         self._reader = FrameReader(venue, sink, intake)
         self._socket: Socket | None = None
         self._requests = Requests(venue, sink, settings.ack_timeout_s)
@@ -141,6 +145,7 @@ class Session:
             max_frame_bytes=self._settings.max_frame_bytes,
             intake=self._intake,
             headers=self.venue.spec.headers,
+            proxies=self._proxies,
         )
         self._begin(now_ns())
         self._requests.subscribe(self.symbols)
@@ -280,6 +285,7 @@ class Session:
                 self._requests.acknowledge(control, now_ns())
                 self._news.set()
             case Refusal():
+                control = control._replace(text=printable(control.text, _WORDS_KEPT))
                 self._sink.control("refusals")
                 self._requests.refuse(control, now_ns())
                 self._news.set()

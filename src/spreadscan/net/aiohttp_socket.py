@@ -9,9 +9,10 @@ from spreadcore.frames import LinkIntake
 
 from spreadscan.clock import now_ns
 from spreadscan.errors import ConnectionLost, NoAddress, NotTrusted
+from spreadscan.net.connector import Connector
+from spreadscan.net.proxy import Proxies
 from spreadscan.net.refusals import LOOK_BYTES, close_words, raise_limit, refusal
-from spreadscan.net.resolver import LastGoodResolver
-from spreadscan.net.transport import Headers, Listener, Socket, misbehaved, set_options
+from spreadscan.net.transport import PROXY_SHARE, Headers, Listener, Socket, misbehaved, set_options
 
 # A peer that is gone answers no close frame, and until a socket has closed its quotes stand.
 _CLOSE_WAIT_S = 0.5
@@ -43,9 +44,11 @@ class AiohttpSocket:
         self._cut = False
         self.page = b""  # of a refused handshake, how it begins
 
-    async def open(self, url: str, max_frame_bytes: int, headers: Headers) -> None:
+    async def open(
+        self, url: str, timeout_s: float, max_frame_bytes: int, headers: Headers, proxies: Proxies
+    ) -> None:
         self._max_frame_bytes = max_frame_bytes
-        connector = aiohttp.TCPConnector(resolver=LastGoodResolver())
+        connector = Connector(proxies, timeout_s * PROXY_SHARE)
         self._session = aiohttp.ClientSession(
             connector=connector, middlewares=[self._refused], trace_configs=[_no_redirects()]
         )
@@ -204,12 +207,13 @@ async def open_socket(
     max_frame_bytes: int,
     intake: LinkIntake | None,
     headers: Headers,
+    proxies: Proxies,
 ) -> Socket:
     """Open one. ConnectionLost or a refusal; OSError, TimeoutError as they come."""
     socket = AiohttpSocket(listener, intake)
     try:
         async with asyncio.timeout(timeout_s):
-            await socket.open(url, max_frame_bytes, headers)
+            await socket.open(url, timeout_s, max_frame_bytes, headers, proxies)
     except aiohttp.WSServerHandshakeError as error:
         if error.status == 101:
             raise ConnectionLost(f"{url}: {error.message}") from None

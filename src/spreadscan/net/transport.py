@@ -22,10 +22,12 @@ from spreadscan.errors import (
     NotTrusted,
     printable,
 )
+from spreadscan.net.proxy import DIRECTLY, Proxies
 
 TransportName = Literal["picows", "aiohttp"]
 Headers = tuple[tuple[str, str], ...]  # name, value
 
+PROXY_SHARE = 0.5  # of the time in which a socket has to open; so who is late is told
 _TOO_BIG = 1009  # of RFC 6455, 7.4.1
 _WORDS_SHOWN = 200
 
@@ -106,11 +108,12 @@ async def connect(
     max_frame_bytes: int,
     intake: LinkIntake | None = None,
     headers: Headers = (),
+    proxies: Proxies = DIRECTLY,
 ) -> Socket:
     """Open a WebSocket. headers: of the handshake, beside those that it has anyway.
 
     Raises ConnectionLost when it does not open within timeout_s, NoAddress (DNS), NotTrusted
-    (TLS), and what a refused handshake means: RateLimited, RegionBlocked, VenueDown.
+    (TLS), ProxyFailed, and what a refused handshake means: RateLimited, RegionBlocked, VenueDown.
     """
     if transport not in get_args(TransportName):
         raise ConfigError(
@@ -120,7 +123,7 @@ async def connect(
     module = import_module(f"spreadscan.net.{transport}_socket")
     try:
         opened: Socket = await module.open_socket(
-            url, listener, timeout_s, max_frame_bytes, intake, headers
+            url, listener, timeout_s, max_frame_bytes, intake, headers, proxies
         )
         return opened
     except TimeoutError:
