@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from spreadscan.catalogue import Catalogue, Direction, built_in
-from spreadscan.defaults import IDENTITY
 from spreadscan.credentials import masked
+from spreadscan.defaults import IDENTITY
 from spreadscan.environment import SETTINGS_PREFIX
 from spreadscan.errors import ConfigError
 from spreadscan.types import QUOTES

@@ -10,6 +10,7 @@ import logging.handlers
 import os
 import queue
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -23,6 +24,16 @@ def facts(**values: object) -> dict[str, object]:
     return {"facts": values}
 
 
+def _shown(value: Any) -> Any:
+    """Return what others may have written, in texts, lists and dicts, fit to be looked at."""
+    value = masked(value)
+    if isinstance(value, str):
+        return value if value.isprintable() else printable(value)
+    if type(value) is dict:
+        return {_shown(key): _shown(inner) for key, inner in value.items()}
+    return [*map(_shown, value)] if type(value) in (list, tuple) else value
+
+
 class JsonLines(logging.Formatter):
     """One JSON object per line: time, level, logger, phrase, then the facts."""
 
@@ -31,11 +42,13 @@ class JsonLines(logging.Formatter):
             "time": iso_utc(int(record.created * 1e9)),
             "level": record.levelname,
             "logger": record.name,
-            "message": masked(record.getMessage()),
-            **masked(getattr(record, "facts", {})),
+            "message": _shown(record.getMessage()),
+            **_shown(getattr(record, "facts", {})),
         }
         if record.exc_info:
-            row["traceback"] = masked(self.formatException(record.exc_info))
+            row["traceback"] = "\n".join(
+                map(_shown, self.formatException(record.exc_info).split("\n"))
+            )
         try:
             return orjson.dumps(row, default=str).decode()
         except TypeError:  # half a surrogate pair, an endless integer, keys of a strange kind

@@ -23,7 +23,7 @@ from spreadscan.app.status import status
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
 from spreadscan.discovery import outcome
-from spreadscan.errors import ConfigError, SpreadError
+from spreadscan.errors import ConfigError, SpreadError, printable
 from spreadscan.inuse import health_slot, leave_lists, leave_settings
 from spreadscan.lists import Lists
 from spreadscan.locks import FolderLock
@@ -385,7 +385,7 @@ def in_child(main: Callable[[], None]) -> int:
             main()
             code = 0
         except SpreadError as error:
-            print(f"spreadscan: {error}", file=sys.stderr)
+            print(f"spreadscan: {printable(str(error))}", file=sys.stderr)
             code = processes.EXIT_USAGE if isinstance(error, ConfigError) else 1
         finally:
             sys.stdout.flush()
