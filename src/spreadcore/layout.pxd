@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    LAYOUT_VERSION = 8
+    LAYOUT_VERSION = 9
     MAX_SOURCES = 64
     MAX_SYMBOLS = 65536         # rows of a source: symbol ids, or numbers of its listings
     MAX_EDGES = 1 << 20

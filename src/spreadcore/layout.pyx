@@ -89,7 +89,7 @@ SOURCE_COUNTERS = (
     "quotes", "refreshes", "emptied", "acks", "refusals", "control", "wakes",
     "sockets", "reconnects", "takeovers", "silent_symbols", "resubscribes", "unanswered",
     "recording", "recorded", "unrecorded", "odd_times",
-    "id_restarts", "found_wrong", "halts",
+    "id_restarts", "found_wrong", "halts", "misbehaved",
 ) + tuple(f"declined_{reason}" for reason in DECLINED) + tuple(
     f"fallback_{reason}" for reason in FALLBACK)
 

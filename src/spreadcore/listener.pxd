@@ -7,7 +7,10 @@ from spreadcore.frames cimport LinkCore, LinkIntake
 cdef class FrameListener(WSListener):
     cdef:
         readonly WSTransport transport  # None before the handshake has ended
-        readonly str closing            # why the socket closes, as far as a frame has told
+        readonly Py_ssize_t max_frame_bytes
+        readonly str closing            # why we close the socket; '' while we do not
+        readonly str misdeed            # what the peer did that it may not: then the socket is cut
+        readonly int64_t unread_ns      # since when what we send is not read, 0: it is
         readonly bint closed
         readonly int close_code         # of the close frame: -1 = none came, 0 = it had none
         readonly str close_text
@@ -15,14 +18,19 @@ cdef class FrameListener(WSListener):
         LinkIntake _intake
         LinkCore* _core                # NULL: every message is for `owner`
         object _owner
-        Py_ssize_t _max
-        list _parts                     # of a fragmented message
+        bytearray _joined               # of a fragmented message, what has come
+        Py_ssize_t _n_parts             # in so many frames; 0: none has begun
         WSMsgType _kind                 # of that message
+        bytes _ping                     # the newest that is not answered
         int64_t _recv_ns                # 0: the next frame is the first of its socket read
 
     cpdef on_ws_connected(self, WSTransport transport)
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame)
     cpdef on_ws_disconnected(self, WSTransport transport)
+    cpdef pause_writing(self)
+    cpdef resume_writing(self)
     cdef int _message(self, WSMsgType kind, const char* start, Py_ssize_t n) except -1
     cdef int _join(self, WSFrame frame) except -1
+    cdef int _pong(self) except -1
+    cdef int _give_up(self, str why) except -1
     cdef int _flush(self) except -1

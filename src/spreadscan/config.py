@@ -19,11 +19,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from spreadscan.catalogue import Catalogue, Direction, built_in
+from spreadscan.credentials import masked
 from spreadscan.defaults import IDENTITY
 from spreadscan.environment import SETTINGS_PREFIX
 from spreadscan.errors import ConfigError
 from spreadscan.types import QUOTES
 
+PROXY_SCHEMES = ("http", "socks5", "socks5h")
+DIRECT = "direct"  # in place of a proxy
 BY_DEFAULT = tuple(source.name for source in built_in().sources if source.default)
 
 
@@ -52,6 +55,13 @@ class VenueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     taker_bps: float | None = None  # entry taker fee of your account tier
     stale_after_s: float | None = None  # an older quote is not tradable
     confirm_within_s: float | None = None  # as in [audit]
+    proxy: str | None = None  # for its hosts, in place of net.proxy; "direct" = none
+
+
+class Net(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the world is reached."""
+
+    proxy: str = ""  # http:// or socks5://; "" = as HTTPS_PROXY and the like say, "direct" = none
 
 
 class Discovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,6 +196,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account_tier: str = ""  # name of the section of [tiers] whose fees are ours; "" = none
     universe: Universe = Universe()
     capacity: Capacity = Capacity()
+    net: Net = Net()
     venues: dict[str, VenueSettings] = {}
     tiers: dict[str, dict[str, float]] = {}  # by name: taker fee in bps by source
     pair_taker_bps: dict[str, dict[str, float]] = {}  # the same by pair, where it has its own
@@ -241,7 +252,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def simulated(self) -> bool:
         """True where an enabled source has an address on this machine: a market made up here."""
         return any(
-            _is_loopback(url)
+            is_loopback(url)
             for name in self.sources
             if (own := self.venues.get(name))
             for url in (*urls_of(own.ws_url or ()), *urls_of(own.rest_url or ()))
@@ -335,13 +346,17 @@ def flat(config: Config) -> dict[str, Any]:
     return {".".join(parts): value for parts, value in _leaves(config)}
 
 
-def as_toml(config: Config) -> str:
-    """Return the settings as TOML that load() reads; those that are absent are left out."""
+def as_toml(config: Config, mask: bool = False) -> str:
+    """Return the settings as TOML that load() reads; those that are absent are left out.
+
+    mask: without the credentials of addresses, for what others may read.
+    """
     lines = []
     for parts, value in _leaves(config):
         if value is not None:
             # JSON is TOML for texts, numbers, booleans and lists of them
-            lines.append(f"{_quoted(parts)} = {msgspec.json.encode(value).decode()}\n")
+            shown = masked(value) if mask else value
+            lines.append(f"{_quoted(parts)} = {msgspec.json.encode(shown).decode()}\n")
     return "".join(lines)
 
 
@@ -658,6 +673,8 @@ def _check_sources(config: Config, refuse: Callable[[str, str], None]) -> None:
 
 
 def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
+    if config.net.proxy not in ("", DIRECT) and (fault := proxy_fault(config.net.proxy)):
+        refuse("net.proxy", f'{fault}, or "{DIRECT}"')
     for name, own in config.venues.items():
         for field, schemes in (("ws_url", ("ws", "wss")), ("rest_url", ("http", "https"))):
             given = getattr(own, field)
@@ -666,7 +683,9 @@ def _check_venues(config: Config, refuse: Callable[[str, str], None]) -> None:
             for url in urls_of(given or ()):
                 if not _is_url(url, schemes):
                     expected = f"expected {schemes[1]}://host[:port]"
-                    refuse(f"venues.{name}.{field}", f"{url!r}, {expected}")
+                    refuse(f"venues.{name}.{field}", f"{_shown(url)}, {expected}")
+        if own.proxy not in (None, "", DIRECT) and (fault := proxy_fault(own.proxy)):
+            refuse(f"venues.{name}.proxy", f'{fault}, or "{DIRECT}"')
         if own.taker_bps is not None and not abs(own.taker_bps) <= _FEE_MOST_BPS:
             refuse(f"venues.{name}.taker_bps", f"{own.taker_bps}, expected a number of bps")
         for key in ("stale_after_s", "confirm_within_s"):
@@ -693,6 +712,23 @@ def _check_tiers(config: Config, refuse: Callable[[str, str], None]) -> None:
                     refuse(f"{section}.{name}.{source}", f"{bps}, expected a number of bps")
 
 
+def proxy_fault(url: str) -> str:
+    """Return what is wrong with a proxy's address, '' for none."""
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+        if is_good and parts.path in ("", "/") and not parts.query:
+            return ""
+    except ValueError:  # a port or an address that is none
+        pass
+    return f"{_shown(url)}, expected http://[user:password@]host[:port], or socks5://"
+
+
+def _shown(url: str) -> str:
+    """Return an address that is none for a message: nobody knows where its password ends."""
+    return "an address with a user that cannot be read" if "@" in url else repr(url)
+
+
 def _is_url(text: str, schemes: tuple[str, str]) -> bool:
     try:
         url = urlsplit(text)
@@ -701,7 +737,8 @@ def _is_url(text: str, schemes: tuple[str, str]) -> bool:
         return False
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Return whether an address is on this machine."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
         address = ip_address(host)

@@ -1,4 +1,4 @@
-"""What of its environment a process may know: settings, and no secrets.
+"""What of its environment a process may know: settings and proxies, and no secrets.
 
 A variable is a secret by its name, and this is the one place that knows such names. What a process
 was started with stands in its memory and in /proc/PID/environ for as long as it lives, and in
@@ -8,6 +8,7 @@ those of all that are forked from it: so a command starts anew without, before i
 import os
 import re
 import sys
+from collections.abc import Mapping
 
 SETTINGS_PREFIX = "SPREAD_"  # never secrets: settings are shown, recorded and left for others
 _SECRET = re.compile(
@@ -20,6 +21,19 @@ _SECRET = re.compile(
 def is_secret(name: str) -> bool:
     """Return whether a variable of that name is kept from every process of the scanner."""
     return not name.startswith(SETTINGS_PREFIX) and _SECRET.search(name) is not None
+
+
+def proxies_named(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the values of HTTPS_PROXY, ALL_PROXY, NO_PROXY and the like as "https", "all", "no".
+
+    environ: another environment than that of this process. Names in small letters win.
+    """
+    environ = os.environ if environ is None else environ
+    return {
+        name.lower().removesuffix("_proxy"): environ[name]
+        for name in sorted(environ)
+        if name.lower().endswith("_proxy") and environ[name]
+    }
 
 
 def forget_secrets() -> None:

@@ -4,8 +4,10 @@ SpreadError
 ├─ ConfigError    stop: a human edits config/ or the command line
 ├─ Retry          the same request later
 │  ├─ ConnectionLost
+│  │  ├─ Misbehaved   the peer sent more than it may, or what it may not
 │  │  ├─ NoAddress    the host's name does not resolve (DNS)
-│  │  └─ NotTrusted   no TLS: the certificate is not one that we trust
+│  │  ├─ NotTrusted   no TLS: the certificate is not one that we trust
+│  │  └─ ProxyFailed  the proxy refuses, or has no way to the host
 │  ├─ RateLimited     carries after_s
 │  └─ VenueDown
 │     └─ Moved        the answer leads elsewhere; it is not followed
@@ -19,9 +21,12 @@ SpreadError
    ├─ BadGenerated    generated/ is missing, mixed or of another version
    └─ BadData         a file in data/ is of another version or not ours
 
-Messages read "subject: what was found, what was expected". What no error of a tree says, such as
-shared memory that is lost (spreadcore.errors), ends a process with a code of its own.
+Messages read "subject: what was found, what was expected", and show no credentials of an address.
+What no error of a tree says, such as shared memory that is lost (spreadcore.errors), ends a process
+with a code of its own.
 """
+
+from spreadscan.credentials import masked
 
 EXIT_LOST = 4  # the instance was replaced, removed or cut short under the process
 
@@ -36,6 +41,9 @@ def printable(text: str, n: int | None = None) -> str:
 
 class SpreadError(Exception):
     """Base of every error that spreadscan raises on purpose."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*masked(args))
 
 
 class ConfigError(SpreadError):
@@ -52,12 +60,20 @@ class ConnectionLost(Retry):
     """The socket closed, was refused or never opened."""
 
 
+class Misbehaved(ConnectionLost):
+    """We cut the socket: the peer sent more than it may, or what the protocol does not have."""
+
+
 class NoAddress(ConnectionLost):
     """DNS gave no address for the host."""
 
 
 class NotTrusted(ConnectionLost):
     """TLS failed: expired, self-signed or another host's certificate, or no TLS at all."""
+
+
+class ProxyFailed(ConnectionLost):
+    """The proxy does not answer, refuses, or has no way to the host."""
 
 
 class RateLimited(Retry):

@@ -16,10 +16,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from spreadscan.clock import iso_utc
+from spreadscan.credentials import masked
 from spreadscan.errors import ConfigError, printable
 
 _CONSOLE_LINE = 1_000  # characters, in four bytes each at most: a pipe that polls takes 4,096
@@ -30,6 +32,16 @@ def facts(**values: object) -> dict[str, object]:
     return {"facts": values}
 
 
+def _shown(value: Any) -> Any:
+    """Return what others may have written, in texts, lists and dicts, fit to be looked at."""
+    value = masked(value)
+    if isinstance(value, str):
+        return value if value.isprintable() else printable(value)
+    if type(value) is dict:
+        return {_shown(key): _shown(inner) for key, inner in value.items()}
+    return [*map(_shown, value)] if type(value) in (list, tuple) else value
+
+
 class JsonLines(logging.Formatter):
     """One JSON object per line: time, level, logger, phrase, then the facts."""
 
@@ -38,11 +50,13 @@ class JsonLines(logging.Formatter):
             "time": iso_utc(int(record.created * 1e9)),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "facts", {}),
+            "message": _shown(record.getMessage()),
+            **_shown(getattr(record, "facts", {})),
         }
         if record.exc_info:
-            row["traceback"] = self.formatException(record.exc_info)
+            row["traceback"] = "\n".join(
+                map(_shown, self.formatException(record.exc_info).split("\n"))
+            )
         try:
             return orjson.dumps(row, default=str).decode()
         except TypeError:  # half a surrogate pair, an endless integer, keys of a strange kind
@@ -55,7 +69,7 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, object] = getattr(record, "facts", {})
         text = ", ".join(f"{key} {printable(str(value))}" for key, value in told.items())
-        return super().format(record) + (f": {text}" if text else "")
+        return masked(super().format(record) + (f": {text}" if text else ""))
 
 
 class ConsoleLines(logging.Handler):

@@ -110,3 +110,5 @@ ONE_REQUEST = Cost()
 # of all its tickers two thirds of one (2026-11).
 LIST_BYTES_MAX = 16 * 1024 * 1024
 PAGE_BYTES_MAX = 4 * 1024 * 1024
+# Of a list, all its pages together; the longest that is known has some 4,000 (2026-11).
+ROWS_MAX = 50_000

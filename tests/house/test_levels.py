@@ -9,6 +9,7 @@ SRC = Path(__file__).parents[2] / "src"
 
 # level of each room; a module may import lower levels, and its own room
 LEVELS = {
+    "spreadscan.credentials": 0,
     "spreadscan.errors": 0,
     "spreadscan.types": 0,
     "spreadscan.catalogue": 0,
@@ -43,8 +44,8 @@ LEVELS = {
 ONLY_UP_TO = {"spreadscan.sim": 2}
 # the facts of level 0 lean on each other in this order only
 FACTS = [
-    "errors", "types", "catalogue", "clock", "locks", "logs", "environment", "defaults", "config",
-    "lists", "reload",
+    "credentials", "errors", "types", "catalogue", "clock", "locks", "logs", "environment",
+    "defaults", "config", "lists", "reload",
 ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from spreadscan.app import build
 from spreadscan.app.losses import Losses
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
-from spreadscan.errors import EXIT_LOST, ConfigError, Halt, SpreadError
+from spreadscan.errors import EXIT_LOST, ConfigError, Halt, SpreadError, printable
 from spreadscan.inuse import leave_settings
 from spreadscan.lists import Lists
 from spreadscan.locks import AUDIT, TRACKER, FolderLock
@@ -133,7 +133,7 @@ def run_role(
         for_good = isinstance(error, _FINAL) or (held and alone is not None)
         log.error("ended", extra=facts(role=role, for_good=for_good, error=str(error)))
         if alone is not None or for_good:
-            print(f"spreadscan: {error}", file=sys.stderr)
+            print(f"spreadscan: {printable(str(error))}", file=sys.stderr)
         return EXIT_USAGE if for_good else EXIT_HELD if held else EXIT_FAILED
     except Exception as error:  # the worker's own log is where one looks for its last word
         log.critical("died", extra=facts(role=role), exc_info=error)

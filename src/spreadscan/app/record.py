@@ -72,7 +72,7 @@ class RecordingRun:
         try:
             (self.folder / FRAMES).mkdir(parents=True, exist_ok=True)
             in_use = settings_in_use(self._instance)
-            settings = as_toml(in_use.given if in_use else self._config)
+            settings = as_toml(in_use.given if in_use else self._config, mask=True)
             whole.replace(self.folder / "config.toml", settings.encode())
             self._copy_lists()
             self._write_about()

@@ -226,7 +226,8 @@ def _source_counts(counters: Mapping[str, int]) -> dict[str, Any]:
     declined: refused by a decoder or the gate. fallback: read by the reference decoder, since the
     compiled one leaves it control messages and what is rare. unrecorded: frames that a recording
     had to go without. odd_times: quotes whose venue time was no Unix ms. found_wrong: quotes that
-    were emptied since the audit proved them wrong; halts: pairs found not to trade.
+    were emptied since the audit proved them wrong; halts: pairs found not to trade. misbehaved:
+    sockets that we cut since the venue sent more than it may, or what it may not.
     """
     declined = {reason: counters[f"declined_{reason}"] for reason in DECLINED}
     fallback = {reason: counters[f"fallback_{reason}"] for reason in FALLBACK}
@@ -237,6 +238,7 @@ def _source_counts(counters: Mapping[str, int]) -> dict[str, Any]:
         "fallback": sum(fallback.values()),
         "fallback_by": {reason: n for reason, n in fallback.items() if n},
         "reconnects": counters["reconnects"],
+        "misbehaved": counters["misbehaved"],
         "silent_symbols": counters["silent_symbols"],
         "unanswered": counters["unanswered"],
         "id_restarts": counters["id_restarts"],

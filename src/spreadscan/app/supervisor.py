@@ -30,7 +30,7 @@ from spreadscan.config import Config
 from spreadscan.control import switches
 from spreadscan.control.server import ControlServer
 from spreadscan.discovery import outcome
-from spreadscan.errors import EXIT_LOST, ConfigError, SpreadError
+from spreadscan.errors import EXIT_LOST, ConfigError, SpreadError, printable
 from spreadscan.inuse import health_slot, leave_lists, leave_settings
 from spreadscan.lists import Lists
 from spreadscan.locks import FolderLock
@@ -498,7 +498,7 @@ def in_child(main: Callable[[], None]) -> int:
             main()
             code = 0
         except SpreadError as error:
-            print(f"spreadscan: {error}", file=sys.stderr)
+            print(f"spreadscan: {printable(str(error))}", file=sys.stderr)
             code = processes.EXIT_USAGE if isinstance(error, ConfigError) else 1
         finally:
             try:

@@ -23,6 +23,7 @@ from spreadscan.net.connects import Connects
 from spreadscan.net.transport import Socket, connect
 from spreadscan.venues.base import InstrumentPage, ListPages, StatusChange, StatusPush, Venue
 from spreadscan.venues.values import UNKNOWN_STATUS
+from spreadscan.workers.proxies import proxies_of
 
 log = logging.getLogger(__name__)
 
@@ -259,6 +260,7 @@ class StatusSocket:
         self._look = look
         self._connects = connects
         self._settings = config.feeds
+        self._proxies = proxies_of(config)
         self._backoff = Backoff(config.feeds.backoff_base_s, config.feeds.backoff_cap_s)
         self._lost = Trouble(log, source.name, "status socket lost", "status socket is back")
         self._unknown: dict[str, str] = {}  # by symbol, the last word
@@ -288,6 +290,7 @@ class StatusSocket:
             timeout_s=settings.connect_timeout_s,
             max_frame_bytes=_FRAME_BYTES_MAX,
             headers=spec.headers,
+            proxies=self._proxies,
         )
         self._heard_ns = now_ns()
         for text in self._push.subscribe():

@@ -31,6 +31,7 @@ from spreadscan.venues import VENUES
 from spreadscan.venues.base import Maintenance, Venue
 from spreadscan.workers.connects import connects_of
 from spreadscan.workers.jobs import Jobs
+from spreadscan.workers.proxies import proxies_of
 from spreadscan.workers.role import Role
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class AuditWorker:
     async def run(self, stop: Callable[[], bool]) -> None:
         """Audit until stop() is true."""
         self._role.begin()
-        async with rest.client() as session:
+        async with rest.client(proxies_of(self._config)) as session:
             self._session = session
             leave_maintenance(self._instance, [])
             leave_clocks(self._instance, {})

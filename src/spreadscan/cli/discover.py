@@ -94,12 +94,12 @@ def discover_quietly(config: Config) -> int:
             result = _discover(config)
         except (SpreadError, CoreError) as error:
             log.error("discovery refused", extra=facts(error=str(error)))
-            print(f"spreadscan: discovery: {error}; the lists in use stay", file=sys.stderr)
+            say(f"spreadscan: discovery: {error}; the lists in use stay", err=True)
             return EXIT_FAILED
         log.info("discovered", extra=facts(generation=result.generation, pairs=result.symbols))
         for line in failed_lines(result.failed):
             log.warning("source failed", extra=facts(error=line))
-            print(f"spreadscan: discovery: {line}", file=sys.stderr)
+            say(f"spreadscan: discovery: {line}", err=True)
         return EXIT_DEGRADED if result.failed else 0
 
 

@@ -17,6 +17,7 @@ from spreadscan.cli.attach import settings_at
 from spreadscan.cli.options import EXIT_DEGRADED, config_options, print_json
 from spreadscan.cli.screen import new_console, say, text_column
 from spreadscan.config import Config
+from spreadscan.credentials import masked
 from spreadscan.venues import VENUES
 
 
@@ -139,6 +140,7 @@ def _addresses(config: Config) -> Any:
     for source in config.sources:
         venue = VENUES[source]
         table.add_row(
-            source, *("\n".join(urls(config)) for urls in (venue.ws_urls, venue.rest_urls))
+            source,
+            *("\n".join(masked(urls(config))) for urls in (venue.ws_urls, venue.rest_urls)),
         )
     return table

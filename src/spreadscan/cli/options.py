@@ -17,6 +17,7 @@ from spreadcore.ours import no_room
 from spreadscan.cli.screen import say
 from spreadscan.clock import parse_span
 from spreadscan.config import Config, Loaded, load
+from spreadscan.credentials import masked
 from spreadscan.errors import EXIT_LOST, BadData, ConfigError, SpreadError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DEGRADED = 1, 2, 3
@@ -157,9 +158,9 @@ def need(extra: str, *modules: str) -> None:
 
 
 def print_json(value: Any, *, indent: bool = False) -> None:
-    """Print one JSON object on one line (or indented), NaN as null."""
+    """Print one JSON object on one line (or indented), NaN as null, without credentials."""
     option = orjson.OPT_INDENT_2 if indent else 0
-    click.echo(orjson.dumps(value, default=str, option=option).decode())
+    click.echo(orjson.dumps(masked(value), default=str, option=option).decode())
 
 
 def stop_with(error: Exception) -> NoReturn:

@@ -1,7 +1,8 @@
 """The terminal: what others have named or written is shown as it is, and does nothing to it.
 
 Names of pairs, answers of venues, files: no markup, no pictures for words between colons, no
-sequence that moves a cursor. Every command draws by new_console() and speaks by say().
+sequence that moves a cursor. Every command draws by new_console() and speaks by say(), which leaves
+out the credentials of addresses; whoever draws an address masks it.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spreadscan.credentials import masked
 from spreadscan.errors import printable
 
 if TYPE_CHECKING:  # some commands live for weeks and draw nothing
@@ -49,4 +51,4 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def _lines(text: str) -> str:
-    return "\n".join(map(printable, text.split("\n")))
+    return "\n".join(map(printable, masked(text).split("\n")))

@@ -57,6 +57,7 @@ from spreadscan.locks import DISCOVERY, FolderLock
 from spreadscan.net import rest
 from spreadscan.types import Instrument
 from spreadscan.venues import VENUES
+from spreadscan.workers.proxies import proxies_of
 
 NOTHING_KNOWN: Mapping[str, Mapping[str, Instrument]] = {}
 
@@ -319,7 +320,7 @@ async def fetch_all(
     A list that is far shorter than in `previous` is asked for again before it is believed. known:
     by source, as in fetch().
     """
-    async with rest.client() as session:
+    async with rest.client(proxies_of(config)) as session:
 
         async def one(name: str) -> Fetched:
             found = await fetch(

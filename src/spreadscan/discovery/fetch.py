@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 import aiohttp
 
@@ -23,6 +24,7 @@ from spreadscan.types import Instrument
 from spreadscan.venues.base import ListPages, Venue, is_nameless
 
 NOTHING: Mapping[str, Instrument] = {}
+_REASONS_KEPT = 200  # of rows that lack something, for the report
 _PAST_S = 0.01  # timers may end a little early, and within a ban nothing is sent
 
 
@@ -31,9 +33,9 @@ class Fetched:
 
     halts: rows that say that they do not trade, by quote currency. n_all: pairs in any of QUOTES;
     majors: coins of those in MAJORS_IN.
-    incomplete: those of them that lack something, name -> what. halted: pairs known from before
-    that are listed, but do not trade now, venue symbol -> why; absent: those without a row, where
-    that may mean the same. torn: a page that was announced had no row.
+    incomplete: the first of those that lack something, name -> what. halted: pairs known from
+    before that are listed, but do not trade now, venue symbol -> why; absent: those without a row,
+    where that may mean the same. torn: a page that was announced had no row.
     """
 
     def __init__(self) -> None:
@@ -140,7 +142,8 @@ async def _pages(
         found.instruments += page.instruments
         found.skipped.update(page.skipped)
         found.halts += page.halts()
-        found.incomplete |= page.incomplete
+        room = _REASONS_KEPT - len(found.incomplete)  # all are counted in `skipped`
+        found.incomplete |= dict(islice(page.incomplete.items(), room))
         left_out |= page.left_out
     found.torn = pages.torn
     listed = {i.venue_symbol for i in found.instruments}

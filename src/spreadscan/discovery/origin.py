@@ -5,6 +5,7 @@ from hashlib import blake2b
 import msgspec
 
 from spreadscan.config import Config
+from spreadscan.credentials import masked
 from spreadscan.discovery.confirmed import Confirmed, read_confirmed
 from spreadscan.lists import Hosts, Origin
 from spreadscan.venues import VENUES
@@ -15,7 +16,9 @@ def origin_of(config: Config) -> Origin:
     confirmed = read_confirmed(config.paths.identity, config.catalogue)
     return Origin(
         hosts={
-            name: Hosts(VENUES[name].rest_urls(config), VENUES[name].ws_urls(config))
+            name: Hosts(
+                masked(VENUES[name].rest_urls(config)), masked(VENUES[name].ws_urls(config))
+            )
             for name in config.sources
         },
         quotes=config.universe.quotes,

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from spreadscan.errors import printable
 from spreadscan.lists import Failure
 
 IN_NO_DIRECTION = "in_no_direction"  # the reason of `skipped` for pairs that none can use
@@ -92,4 +93,4 @@ def report_text(result: Result) -> str:
         lines += [f"{name:<16} {why:<20} {n}" for why, n in sorted(source.skipped.items())]
     for name, source in result.sources.items():
         lines += [f"{name:<16} {row:<20} {why}" for row, why in source.incomplete_rows.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"

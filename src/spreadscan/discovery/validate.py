@@ -13,9 +13,11 @@ from spreadscan.lists import State
 from spreadscan.net.backoff import Backoff
 from spreadscan.net.bans import bans_of
 from spreadscan.net.connects import Connects
+from spreadscan.net.proxy import Proxies
 from spreadscan.types import Book
 from spreadscan.venues.base import Venue
 from spreadscan.workers.connects import connects_of
+from spreadscan.workers.proxies import proxies_of
 
 _LOOK_S = 0.1
 _MANY = 10  # pairs whose common silence is that of their source
@@ -65,8 +67,9 @@ class Validation:
         for url in self.venue.ws_urls(self._config):
             bans_of(self._config).lift_block(url)
         connects = connects_of(self.venue, self._config)
+        proxies = proxies_of(self._config)
         groups = batches(symbols, self.venue.spec.validate_batch)
-        await asyncio.gather(*(self._batch(group, connects) for group in groups))
+        await asyncio.gather(*(self._batch(group, connects, proxies) for group in groups))
         self.took_s = (now_ns() - started) / 1e9
         if not self.proven and (self.error or len(symbols) >= _MANY):
             self.failed = f"no quote of {len(symbols)} pairs: {self.error or 'it says nothing'}"
@@ -87,7 +90,7 @@ class Validation:
         what = "not answered" if self.connected else "not connected"
         return "quiet", f"{what}: {self.error}" if self.error else what
 
-    async def _batch(self, symbols: Sequence[str], connects: Connects) -> None:
+    async def _batch(self, symbols: Sequence[str], connects: Connects, proxies: Proxies) -> None:
         settings = self._config.discovery
         deadline = now_ns() + int(settings.batch_limit_s * 1e9)
         backoff = Backoff(self._config.feeds.backoff_base_s, self._config.feeds.backoff_cap_s)
@@ -99,7 +102,9 @@ class Validation:
             try:
                 async with asyncio.timeout(left_s):
                     url = await connects.take(left_s)
-                    session = Session(self.venue, missing, url, _Sink(self), self._config.feeds)
+                    session = Session(
+                        self.venue, missing, url, _Sink(self), self._config.feeds, proxies=proxies
+                    )
                     if await self._until_done(session, missing):
                         return
                     if not session.valid:

@@ -41,6 +41,7 @@ class FrameReader:
         self._built_on: dict[str, str] = {}  # the top that a book has last; text: NaN equals NaN
         self.frames = 0
         self.bad = 0  # frames that are garbage
+        self.foreign = 0  # frames of channels that were not asked for
         self.valid = 0  # books that passed the gate
         self.need_snapshot: set[str] = set()  # venue symbols whose deltas lead nowhere
 
@@ -93,4 +94,5 @@ class FrameReader:
 
     def _declined(self, reason: str) -> None:
         self.bad += reason == "bad_frame"
+        self.foreign += reason == "other_channel"
         self._sink.declined(reason)

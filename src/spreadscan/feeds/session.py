@@ -17,9 +17,11 @@ from spreadcore.frames import LinkIntake
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Feeds
+from spreadscan.errors import Misbehaved, printable
 from spreadscan.feeds.reader import BookSink, FrameReader
 from spreadscan.feeds.requests import Requests, RequestSink
 from spreadscan.logs import facts
+from spreadscan.net.proxy import DIRECTLY, Proxies
 from spreadscan.net.ratelimit import RateLimit, per_second
 from spreadscan.net.transport import Socket, connect
 from spreadscan.venues.base import Ack, Control, Event, Pong, Refusal, Venue
@@ -31,7 +33,12 @@ _TICK_S = 1.0  # between looks at deadlines; a quarter of the shortest, where th
 _RESUBSCRIBE_EVERY_NS = 30_000_000_000
 _DOUBLINGS = 7
 _SILENCE_NEEDS = 10  # symbols on a socket before its silence alone means anything
-_JUDGE_AFTER = 200  # frames; a socket of which more than half are garbage is given up
+# A socket is given up of whose last frames more than half are garbage, or come from channels that
+# nobody asked for, faster than any venue's notices.
+_JUDGE_AFTER = 200  # frames
+_FOREIGN_PER_S = 50.0
+_WORDS_KEPT = 300  # of a refusal; they go to logs, reports and screens
+_UNREAD_AT_MOST_S = 10.0  # what we send; a peer that never reads it cannot be asked for anything
 
 
 class SessionSink(BookSink, RequestSink, Protocol):
@@ -41,7 +48,7 @@ class SessionSink(BookSink, RequestSink, Protocol):
         """A socket read has been read to its end."""
 
     def control(self, kind: str) -> None:
-        """Count 'acks', 'refusals', 'control' or 'resubscribes'."""
+        """Count 'acks', 'refusals', 'control', 'resubscribes' or 'misbehaved'."""
 
 
 class Session:
@@ -64,6 +71,7 @@ class Session:
         settings: Feeds,
         intake: LinkIntake | None = None,
         life_s: float = math.inf,
+        proxies: Proxies = DIRECTLY,
     ) -> None:
         self.venue = venue
         self.symbols = tuple(symbols)
@@ -75,6 +83,7 @@ class Session:
         self._sink = sink
         self._settings = settings
         self._intake = intake
+        self._proxies = proxies
         self._reader = FrameReader(venue, sink, intake)
         self._socket: Socket | None = None
         self._requests = Requests(venue, sink, settings.ack_timeout_s)
@@ -88,7 +97,7 @@ class Session:
         self._asked_again: dict[str, tuple[int, int]] = {}  # symbol -> (when, doublings)
         self.why_closed = ""
         self._silence_told_ns = 0  # when all symbols were asked for again
-        self._judged = (0, 0)  # frames and bad frames at the last look at garbage
+        self._judged = (0, 0, 0, 0)  # frames, bad and foreign ones, and when, at the last look
 
     @property
     def valid(self) -> int:
@@ -136,6 +145,7 @@ class Session:
             max_frame_bytes=self._settings.max_frame_bytes,
             intake=self._intake,
             headers=self.venue.spec.headers,
+            proxies=self._proxies,
         )
         self._begin(now_ns())
         self._requests.subscribe(self.symbols)
@@ -152,6 +162,9 @@ class Session:
                     log.error("socket given up", extra=told, exc_info=error)
             closed = await closing
             return self.why_closed or closed
+        except Misbehaved:
+            self._sink.control("misbehaved")
+            raise
         finally:
             for task in every:
                 task.cancel()
@@ -272,6 +285,7 @@ class Session:
                 self._requests.acknowledge(control, now_ns())
                 self._news.set()
             case Refusal():
+                control = control._replace(text=printable(control.text, _WORDS_KEPT))
                 self._sink.control("refusals")
                 self._requests.refuse(control, now_ns())
                 self._news.set()
@@ -305,8 +319,9 @@ class Session:
                 self.close(f"nothing received for {spec.pong_deadline_s:g} s")
             elif dead := self._requests.check_deadlines(now, self.valid > 0):
                 self.close(dead)
-            elif self._mostly_garbage():
-                self.close("mostly garbage")
+            elif not self.why_closed and (fault := self._misbehaviour(now)):
+                self._sink.control("misbehaved")
+                self.close(f"cut off: {fault}")
             else:
                 self._look_at_silence(now)
             if now - self.opened_ns > self._life_s * 1e9:
@@ -332,15 +347,27 @@ class Session:
             self._silence_told_ns = now
             self.resubscribe(self.symbols, now)
 
-    def _mostly_garbage(self) -> bool:
-        """Look at the frames since the last look, once there are enough to judge by."""
-        frames, bad = self._reader.frames, self._reader.bad
-        if self._intake:
-            frames += self._intake.frames
-        if frames - self._judged[0] < _JUDGE_AFTER:
-            return False
-        then, self._judged = self._judged, (frames, bad)
-        return 2 * (bad - then[1]) > frames - then[0]
+    def _misbehaviour(self, now: int) -> str:
+        """Return what a peer does that none may; frames since the last look, once they are enough
+        to judge by."""
+        assert self._socket
+        unread_ns = self._socket.unread_ns
+        if unread_ns and now - unread_ns > _UNREAD_AT_MOST_S * 1e9:
+            return f"what we send was not read for {_UNREAD_AT_MOST_S:g} s"
+        reader = self._reader
+        total = reader.frames + (self._intake.frames if self._intake else 0)
+        since = self._judged
+        frames = total - since[0]
+        if frames < _JUDGE_AFTER:
+            return ""
+        self._judged = (total, reader.bad, reader.foreign, now)
+        bad, foreign = reader.bad - since[1], reader.foreign - since[2]
+        if 2 * bad > frames:
+            return f"mostly garbage, {bad} of {frames} frames"
+        took_s = (now - (since[3] or self.opened_ns)) / 1e9
+        if 2 * foreign > frames and foreign > took_s * _FOREIGN_PER_S:
+            return f"mostly channels that were not asked for, {foreign} of {frames} frames"
+        return ""
 
     async def _ping(self) -> None:
         text = self.venue.ping(self._requests.new_id())

@@ -19,6 +19,7 @@ from spreadcore.wire.decoder import FrameDecoder
 
 from spreadscan.clock import now_ns
 from spreadscan.config import Config
+from spreadscan.credentials import masked
 from spreadscan.feeds.acts import Acts
 from spreadscan.feeds.keeper import STOPPED, SocketKeeper
 from spreadscan.feeds.lines import SourceLog
@@ -35,6 +36,7 @@ from spreadscan.types import Book
 from spreadscan.venues.base import Venue
 from spreadscan.workers.connects import connects_of
 from spreadscan.workers.jobs import Jobs
+from spreadscan.workers.proxies import proxies_of
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class WebSocketFeed:
         self._rows: Sequence[Listing] = ()
         self._ids: dict[str, int] = {}
         self._connects = connects_of(venue, config)
+        self._proxies = proxies_of(config)
         self._next_link = 1
         self._keepers: dict[SocketKeeper, asyncio.Task[None]] = {}
         self.intake = SourceIntake(
@@ -172,8 +175,8 @@ class WebSocketFeed:
         self._next_link += 1
         sink, intake = _Sink(self, link), LinkIntake(self.intake, self._decoder, link)
         settings = self._config.feeds
-        session = Session(self.venue, symbols, url, sink, settings, intake, life_s)
-        self._recorder.append(link, Opcode.OPENED, url.encode())
+        session = Session(self.venue, symbols, url, sink, settings, intake, life_s, self._proxies)
+        self._recorder.append(link, Opcode.OPENED, masked(url).encode())
         return link, session
 
     def closed(self, link: int, reason: str) -> None:

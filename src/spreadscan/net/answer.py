@@ -50,7 +50,10 @@ class WholeAnswer(asyncio.BufferedProtocol):
         return self.inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._hand_over()
+        if exc:  # else the peer's end has come before, or ours: what came is nobody's any more
+            self._hand_over()
+        elif self._deadline:
+            self._deadline.cancel()
         self.inner.connection_lost(exc)
 
     def _hand_over(self) -> None:

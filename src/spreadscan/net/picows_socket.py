@@ -13,11 +13,12 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its
 from spreadcore.frames import LinkIntake
 from spreadcore.listener import FrameListener
 
-from spreadscan.errors import ConnectionLost, SpreadError
+from spreadscan.errors import ConnectionLost, Misbehaved, SpreadError
 from spreadscan.net.addresses import connected, last_good, remember
 from spreadscan.net.answer import WholeAnswer, words_of
+from spreadscan.net.proxy import Proxies, Proxy
 from spreadscan.net.refusals import close_words, raise_limit, refusal
-from spreadscan.net.transport import Headers, Listener, Socket, set_options
+from spreadscan.net.transport import PROXY_SHARE, Headers, Listener, Socket, misbehaved, set_options
 
 _CLOSE_WAIT_S = 2.0
 _READ_BUFFER_BYTES = 16 * 1024
@@ -44,14 +45,24 @@ class PicowsSocket:
             # a peer that reads nothing more keeps what is to be sent, and with it the socket
             asyncio.get_running_loop().call_later(_CLOSE_WAIT_S, self._transport.disconnect, False)
 
+    @property
+    def unread_ns(self) -> int:
+        return self._frames.unread_ns
+
     async def wait_closed(self) -> str:
-        lost = "connection lost"
+        lost, misdeed = "connection lost", None
         try:
             await self._transport.wait_disconnected()
+        except picows.WSProtocolError as error:
+            misdeed = misbehaved(error.code, error.args[-1], self._frames.max_frame_bytes)
         except (picows.WSError, OSError) as error:
             lost = f"connection lost ({error})"
         if self._frames.closing:
             return self._frames.closing
+        if self._frames.misdeed:
+            misdeed = Misbehaved(f"cut off: {self._frames.misdeed}")
+        if misdeed:
+            raise misdeed
         if self._frames.close_code >= 0:
             raise_limit(self._frames.close_code, self._frames.close_text)
             return close_words(self._frames.close_code, self._frames.close_text)
@@ -65,10 +76,12 @@ async def open_socket(
     max_frame_bytes: int,
     intake: LinkIntake | None,
     headers: Headers,
+    proxies: Proxies,
 ) -> Socket:
     """Open one. ConnectionLost or a refusal; OSError, TimeoutError as they come."""
     # Cancelled in its handshake, picows leaves the TCP connection open (2.3.1); its own time-out
     # closes it. So it is never cancelled: what opens too late is closed when it has opened.
+    proxy = proxies.of(url)
     opening = asyncio.ensure_future(
         _connect(
             lambda: FrameListener(listener, max_frame_bytes, intake),
@@ -76,6 +89,7 @@ async def open_socket(
             timeout_s,
             max_frame_bytes,
             headers,
+            proxy,
         )
     )
     try:
@@ -86,7 +100,8 @@ async def open_socket(
         raise
     except picows.WSError as error:
         raise _refused(url, error) or ConnectionLost(f"{url}: {error}") from None
-    remember(url, transport.underlying_transport.get_extra_info("peername"))
+    if proxy is None:
+        remember(url, transport.underlying_transport.get_extra_info("peername"))
     assert isinstance(frames, FrameListener)
     set_options(transport.underlying_transport.get_extra_info("socket"))
     return PicowsSocket(transport, frames)
@@ -98,6 +113,7 @@ async def _connect(
     timeout_s: float,
     max_bytes: int,
     headers: Headers,
+    proxy: Proxy | None,
 ) -> tuple[picows.WSTransport, picows.WSListener]:
     """Connect; where the name does not resolve, to the address that it was reached at last.
 
@@ -119,17 +135,22 @@ async def _connect(
 
     loop = asyncio.get_running_loop()
     try:
-        _, answer = await aiofastnet.create_connection(
-            loop, protocol, url.host, url.port, **options
-        )
+        if proxy:
+            tcp = await proxy.connected(url.host, url.port, timeout_s * PROXY_SHARE)
+        else:
+            _, answer = await aiofastnet.create_connection(
+                loop, protocol, url.host, url.port, **options
+            )
+            tcp = None
     except socket.gaierror:
         address = last_good(url.host)
         if address is None:
             raise
-        options["sock"] = await connected(address, url.port)
+        tcp = await connected(address, url.port)
+    if tcp:
         if url.is_secure:
             options["server_hostname"] = url.host
-        _, answer = await aiofastnet.create_connection(loop, protocol, **options)
+        _, answer = await aiofastnet.create_connection(loop, protocol, sock=tcp, **options)
     await answer.inner.wait_until_handshake_complete()
     return answer.inner.transport, answer.inner.listener
 

@@ -117,7 +117,8 @@ def names_region(body: bytes) -> bool:
 
 def close_words(code: int, text: str) -> str:
     """Return in words that the venue closed a socket; code 0: its close frame had none."""
-    told = " ".join(filter(None, (str(code) if code else "without a code", text)))
+    words = printable(text, _WORDS_SHOWN)
+    told = " ".join(filter(None, (str(code) if code else "without a code", words)))
     return f"closed by the venue ({told})"
 
 

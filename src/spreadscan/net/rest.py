@@ -25,9 +25,10 @@ from spreadscan.errors import (
 )
 from spreadscan.net.bans import Bans
 from spreadscan.net.budget import Budget
+from spreadscan.net.connector import Connector
 from spreadscan.net.endpoints import Endpoints
+from spreadscan.net.proxy import DIRECTLY, Proxies
 from spreadscan.net.refusals import LOOK_BYTES, asked_wait_s, refusal
-from spreadscan.net.resolver import LastGoodResolver
 from spreadscan.net.transport import Headers
 from spreadscan.types import LIST_BYTES_MAX, ONE_REQUEST, Cost
 
@@ -41,12 +42,13 @@ _BESIDE_FROM_BYTES = 32 * 1024  # larger bodies are parsed in a thread: others w
 _beside = ThreadPoolExecutor(1, "parse")
 _TRIM_FROM_BYTES = 64 * 1024  # glibc keeps such moments for long, 4 MB of the audit's 30
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+_PROXY_WITHIN_S = 10.0  # has a way to the host, in the time of the whole request
 _KEEP_S = 30.0  # longer than from one round of the audit to the next: a handshake costs CPU
 
 
-def client() -> aiohttp.ClientSession:
+def client(proxies: Proxies = DIRECTLY) -> aiohttp.ClientSession:
     """Return a session for get(); the caller closes it."""
-    connector = aiohttp.TCPConnector(resolver=LastGoodResolver(), keepalive_timeout=_KEEP_S)
+    connector = Connector(proxies, _PROXY_WITHIN_S, keepalive_timeout=_KEEP_S)
     headers = {"User-Agent": USER_AGENT}
     return aiohttp.ClientSession(connector=connector, headers=headers)
 

@@ -9,7 +9,14 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from spreadscan.errors import RateLimited, Refused, RequestRefused, SpreadError, VenueDown
+from spreadscan.errors import (
+    RateLimited,
+    Refused,
+    RequestRefused,
+    SpreadError,
+    VenueDown,
+    printable,
+)
 
 # passing: of the moment (too many, busy, internal): wait, then the same again
 # topics: the topics that it names, or the only one of its request; the others are good
@@ -86,6 +93,7 @@ def rest_error(exchange: str, table: Sequence[Row], code: str, text: str) -> Spr
     final, RequestRefused for what is about the request, VenueDown for the rest.
     """
     found, said = meaning(table, code, text), f"{exchange}: {code[:40]} {text[:200]}".rstrip()
+    said = printable(said)
     if found.limited:
         return RateLimited(said, found.pause_s)
     if found.kind in ("topics", "request"):

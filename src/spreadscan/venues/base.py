@@ -23,6 +23,7 @@ from spreadscan.types import (
     LIST_BYTES_MAX,
     PAGE_BYTES_MAX,
     QUOTES,
+    ROWS_MAX,
     Book,
     Cost,
     FundingRate,
@@ -430,7 +431,8 @@ class Venue:
 class ListPages:
     """The requests for the pages of an instrument list, one by one, each answered by take().
 
-    torn: a page that was announced had no row. Raises Refused where there is no end to them.
+    torn: a page that was announced had no row. Raises Refused where there is no end to them, by
+    pages or by rows.
     """
 
     def __init__(self, venue: Venue) -> None:
@@ -465,6 +467,8 @@ class ListPages:
         self.torn |= bool(self._next) and not self._by_offset and not page.n_rows
         self._names |= names
         self._n_rows += page.n_rows
+        if self._n_rows > ROWS_MAX:
+            raise Refused(f"{self._venue.name}: more than {ROWS_MAX:,} rows")
         is_full = 0 < self._venue.spec.list_page == page.n_rows
         self._by_offset = is_full and not page.cursor
         cursor = str(self._n_rows) if self._by_offset else page.cursor

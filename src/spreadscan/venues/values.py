@@ -12,6 +12,7 @@ import msgspec
 import orjson
 
 from spreadscan.errors import BadFrame
+from spreadscan.types import ROWS_MAX
 from spreadscan.venues.answers import Row, rest_error
 
 MISSING_FIELD = "missing_field"
@@ -19,6 +20,10 @@ UNKNOWN_STATUS = "unknown_status"
 
 _INF = float("inf")
 _LONG_BYTES = 256 * 1024
+# Of a body, per value in it: 16 MB of {} become 5.6 million objects, hundreds of MB, while nobody
+# else has the interpreter. Venues' lists have 15 or more (2026-11).
+_LEAST_BYTES = 6
+_DENSE_FROM_BYTES = 32 * 1024
 _DEEPEST = 2  # such lists stand no deeper in an answer
 _LOOK_BYTES = 64
 # What the sockets' decoders take for a number; float() takes "1_0", " 1", "nan" and more
@@ -43,6 +48,24 @@ class _RowList(list[Any]):
             ) from None
 
 
+def _body(payload: bytes, what: str) -> Any:
+    """Return the JSON value that a body is, None for one that is no JSON.
+
+    BadFrame for one that costs more than a list of the venue's can: too many values or rows.
+    """
+    if len(payload) >= _DENSE_FROM_BYTES:
+        n_values = sum(map(payload.count, (b",", b"[", b"{")))
+        if n_values * _LEAST_BYTES > len(payload):
+            raise BadFrame(
+                f"{what}: found {n_values:,} values in {len(payload):,} bytes, expected "
+                f"{_LEAST_BYTES} bytes or more for each"
+            )
+    try:
+        return _decoded(payload)
+    except ValueError:
+        return None
+
+
 def _decoded(text: bytes | memoryview, depth: int = 0) -> Any:
     """Return a JSON value, the long lists at its top as _RowList. ValueError for what is none."""
     begin = bytes(text[:_LOOK_BYTES]).lstrip()[:1]
@@ -50,7 +73,10 @@ def _decoded(text: bytes | memoryview, depth: int = 0) -> Any:
         return orjson.loads(text)
     try:
         if begin == b"[":
-            return _RowList(msgspec.json.decode(text, type=list[msgspec.Raw]))
+            rows = msgspec.json.decode(text, type=list[msgspec.Raw])
+            if len(rows) > ROWS_MAX:
+                raise BadFrame(f"found {len(rows):,} rows in a list, expected {ROWS_MAX:,} at most")
+            return _RowList(rows)
         values = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
@@ -68,10 +94,7 @@ def json_object(frame: bytes | memoryview) -> dict[str, Any] | None:
 
 def page_object(payload: bytes, what: str = "instruments") -> dict[str, Any]:
     """Return the JSON object of a REST answer; BadFrame shows only how the body begins."""
-    try:
-        page = _decoded(payload)
-    except ValueError:
-        page = None
+    page = _body(payload, what)
     if type(page) is not dict:
         raise BadFrame(f"{what}: found {payload[:60]!r}, expected a JSON object")
     return page
@@ -95,10 +118,7 @@ def page_rows(
     Raises what an error body (an object with a code, maybe words) is by that table, BadFrame for
     anything else.
     """
-    try:
-        page = _decoded(payload)
-    except ValueError:
-        page = None
+    page = _body(payload, f"{exchange} {what}")
     if isinstance(page, list):
         return page
     if type(page) is dict:

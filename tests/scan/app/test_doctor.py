@@ -259,7 +259,8 @@ def test_a_subscription_to_statuses_is_answered(
         async with Exchange("okx-spot", answer) as exchange:
             try:
                 assert venue.audit.push
-                return await push.subscribed(venue, venue.audit.push, exchange.url, feeds())
+                config = Config(feeds=feeds())
+                return await push.subscribed(venue, venue.audit.push, exchange.url, config)
             except Refused as error:
                 return str(error)
 

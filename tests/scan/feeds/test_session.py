@@ -859,8 +859,52 @@ def test_a_socket_of_mostly_garbage_is_given_up(transport: str) -> None:
             session = Session(
                 VENUES["okx-spot"], ["A-USDT"], exchange.url, heard, settings(transport)
             )
-            assert "mostly garbage" == await session.run()
+            assert (await session.run()).startswith("cut off: mostly garbage, ")
             assert heard.declines["bad_frame"] > 100
+            assert 1 == heard.controls["misbehaved"]
+
+    run(main())
+
+
+def test_a_flood_of_channels_that_nobody_asked_for_ends_the_socket(transport: str) -> None:
+    other = '{"arg":{"channel":"trades","instId":"A-USDT"},"data":[{"px":"1","sz":"2"}]}'
+
+    async def send(guest: Guest) -> None:
+        while True:
+            await guest.send(VENUES["okx-spot"].render(book("A-USDT")), *[other] * 9)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        heard = Heard()
+        async with Exchange("okx-spot", None, send) as exchange:
+            session = Session(
+                VENUES["okx-spot"], ["A-USDT"], exchange.url, heard, settings(transport)
+            )
+            assert (await session.run()).startswith("cut off: mostly channels that were not asked")
+            assert heard.declines["other_channel"] > 100
+            assert 1 == heard.controls["misbehaved"]
+
+    run(main())
+
+
+def test_a_peer_that_reads_nothing_of_ours_is_cut_off(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "_UNREAD_AT_MOST_S", 0.05)
+
+    async def main() -> None:
+        heard = Heard()
+        async with Exchange("okx-spot") as exchange:
+            session = Session(
+                VENUES["okx-spot"], ["A-USDT"], exchange.url, heard, settings(transport)
+            )
+            async with living(session) as task:
+                await until(lambda: session.all_answered)
+                exchange.guests[0].peer.read_no_more()
+                for _ in range(200):
+                    session._send("x" * 65_536)
+                assert "cut off: what we send was not read for 0.05 s" == await task
+            assert 1 == heard.controls["misbehaved"]
 
     run(main())
 

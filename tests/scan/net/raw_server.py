@@ -23,6 +23,21 @@ def frame(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
     return head + payload
 
 
+def accepting(request: bytes, status: str = "101 Switching Protocols") -> bytes:
+    """Return the head of an answer to a handshake; with another status, of a refusal."""
+    key = next(
+        line.split(b":", 1)[1].strip()
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key")
+    )
+    guid = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    accept = base64.b64encode(hashlib.sha1(key + guid).digest())
+    return (
+        b"HTTP/1.1 " + status.encode() + b"\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+
+
 class Peer:
     """The server's side of one connection."""
 
@@ -46,6 +61,10 @@ class Peer:
         mask = await self._reader.readexactly(4)
         data = await self._reader.readexactly(n)
         return first & 0x0F, bytes(b ^ mask[i % 4] for i, b in enumerate(data))
+
+    def read_no_more(self) -> None:
+        """Leave unread what the client sends from now on."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
 
     def cut(self) -> None:
         """Drop the TCP connection without a close frame."""
@@ -92,17 +111,7 @@ class RawServer:
         self._serving.add(task)
         try:
             request = await reader.readuntil(b"\r\n\r\n")
-            key = next(
-                line.split(b":", 1)[1].strip()
-                for line in request.split(b"\r\n")
-                if line.lower().startswith(b"sec-websocket-key")
-            )
-            guid = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-            accept = base64.b64encode(hashlib.sha1(key + guid).digest())
-            writer.write(
-                b"HTTP/1.1 " + self._status.encode() + b"\r\nUpgrade: websocket\r\n"
-                b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-            )
+            writer.write(accepting(request, self._status))
             await writer.drain()
             for part in self._page:
                 await asyncio.sleep(0.05)

@@ -3,7 +3,14 @@
 import pytest
 
 from spreadscan.errors import ConnectionLost, RateLimited, RegionBlocked, VenueDown
-from spreadscan.net.refusals import Asked, close_words, names_region, raise_limit, refusal
+from spreadscan.net.refusals import (
+    LONGEST_WAIT_S,
+    Asked,
+    close_words,
+    names_region,
+    raise_limit,
+    refusal,
+)
 
 HTML = {"Content-Type": "text/html"}
 CLOUDFRONT_BUSY = b"""<HTML><HEAD><META HTTP-EQUIV="Content-Type" CONTENT="text/html">
@@ -90,6 +97,26 @@ def test_a_403_that_names_a_longer_wait_is_believed() -> None:
     error = refusal("https://x/y", 403, {"Retry-After": "900"}, b"", "ws_url")
     assert isinstance(error, RateLimited)
     assert 900.0 == error.after_s
+
+
+@pytest.mark.parametrize("status", [403, 418, 429])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9" * 400,
+        "9" * 5000,
+        "-" + "9" * 400,
+        f"Mon, 01 Jan {'9' * 400} 00:00:00 GMT",
+        "1e400",
+        "NaN",
+    ],
+    ids=["400 digits", "5,000 digits", "below 0", "date", "exponent", "nan"],
+)
+def test_no_retry_after_waits_longer_than_four_days(status: int, text: str) -> None:
+    for header in ("Retry-After", "X-Bapi-Limit-Reset-Timestamp"):
+        error = refusal("https://x/y", status, {header: text}, b"", "rest_url")
+        assert isinstance(error, RateLimited)
+        assert 0.0 <= error.after_s <= LONGEST_WAIT_S
 
 
 def test_a_limit_that_speaks_of_a_region_is_a_limit() -> None:

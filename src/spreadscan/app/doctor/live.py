@@ -38,6 +38,7 @@ from spreadscan.types import Book
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import ListPages, RestRequest, Venue, time_ms
 from spreadscan.workers.connects import connects_of
+from spreadscan.workers.proxies import proxies_of
 
 NAMES = (
     "facts", "dns", "time", "instruments", "tickers", "funding", "maintenance", "websocket",
@@ -138,7 +139,7 @@ class _Visit:
     ) -> None:
         """Tell what a visit to an address gives; an answer from elsewhere is a finding, too."""
         try:
-            async with rest.client() as session:
+            async with rest.client(proxies_of(self._config)) as session:
                 found, advice = await visit(session, url), ""
         except Moved as error:
             found = f"redirects to {error.to}"
@@ -245,7 +246,7 @@ class _Visit:
         connects = connects_of(self._venue, self._only(ws_url=url))
         try:
             await connects.take(self._config.feeds.connect_timeout_s)
-            told = await subscribed(self._venue, push, url, self._config.feeds)
+            told = await subscribed(self._venue, push, url, self._config)
         except (Retry, Refused) as error:
             if isinstance(error, RateLimited):
                 connects.failed(url, error)
@@ -259,7 +260,8 @@ class _Visit:
         connects = connects_of(self._venue, self._only(ws_url=url))
         await connects.take(feeds.connect_timeout_s)
         sink = _Sink()
-        session = Session(self._venue, [symbol], url, sink, feeds)
+        proxies = proxies_of(self._config)
+        session = Session(self._venue, [symbol], url, sink, feeds, proxies=proxies)
         running = asyncio.create_task(session.run())
         quoted = asyncio.create_task(sink.quoted.wait())
         try:

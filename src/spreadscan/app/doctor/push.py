@@ -3,21 +3,23 @@
 import asyncio
 from typing import Any
 
-from spreadscan.config import Feeds
+from spreadscan.config import Config
 from spreadscan.errors import Refused
 from spreadscan.net.transport import connect
 from spreadscan.venues.base import Ack, Control, Refusal, StatusPush, Venue
+from spreadscan.workers.proxies import proxies_of
 
 DEADLINE_S = 10.0
+
 _FRAME_BYTES_MAX = 4 * 1024 * 1024  # a whole list may come as one message
 
 
-async def subscribed(venue: Venue, push: StatusPush, ws_url: str, feeds: Feeds) -> str:
+async def subscribed(venue: Venue, push: StatusPush, ws_url: str, config: Config) -> str:
     """Subscribe at an address and return what was answered.
 
     Refused: the venue says no, says nothing in time, or closes. Retry: the socket does not open.
     """
-    heard, url = _Heard(venue, push), push.url(ws_url)
+    heard, url, feeds = _Heard(venue, push), push.url(ws_url), config.feeds
     socket = await connect(
         feeds.transport,
         url,
@@ -25,6 +27,7 @@ async def subscribed(venue: Venue, push: StatusPush, ws_url: str, feeds: Feeds) 
         timeout_s=feeds.connect_timeout_s,
         max_frame_bytes=_FRAME_BYTES_MAX,
         headers=venue.spec.headers,
+        proxies=proxies_of(config),
     )
     closed = asyncio.create_task(socket.wait_closed())
     try:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from spreadscan.app.doctor.check import Check, in_thread
 from spreadscan.audit.agreement import CLOCK_LIMIT_MS, is_skewed
 from spreadscan.config import Config
+from spreadscan.credentials import masked
 from spreadscan.errors import (
     NoAddress,
     NotTrusted,
@@ -30,8 +31,10 @@ from spreadscan.net.bans import bans_of
 from spreadscan.net.transport import connect
 from spreadscan.venues import VENUES
 from spreadscan.venues.base import old_facts, time_ms
+from spreadscan.workers.proxies import proxies_of
 
 DNS_DEADLINE_S = 10.0
+
 _CLOSE_WITHIN_S = 2.0
 
 T = TypeVar("T")
@@ -49,7 +52,7 @@ async def reach(config: Config, source: str, tell: Tell) -> None:
     venue = VENUES[source]
     tell(facts(source))
     urls = {"rest_url": venue.rest_urls(config), "ws_url": venue.ws_urls(config)}
-    resolved = await _dns(source, urls, tell)
+    resolved = await _dns(config, source, urls, tell)
     asked: dict[str, tuple[tuple[str, ...], Ask]] = {
         "rest_url": (("rest", "clock"), _rest),
         "ws_url": (("websocket",), _websocket),
@@ -94,10 +97,13 @@ def name_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-async def _dns(source: str, urls: Mapping[str, Urls], tell: Tell) -> dict[str, Urls]:
+async def _dns(
+    config: Config, source: str, urls: Mapping[str, Urls], tell: Tell
+) -> dict[str, Urls]:
     """Return by key the addresses that resolve; a finding where a key has none."""
     every = [url for own in urls.values() for url in own]
-    words = await unresolved(every)
+    proxies = proxies_of(config)
+    words = await unresolved(url for url in every if proxies.of(url) is None)  # else they resolve
     resolved = {
         key: tuple(url for url in own if name_of(url) not in words) for key, own in urls.items()
     }
@@ -134,7 +140,7 @@ async def _rest(config: Config, source: str, urls: Urls, tell: Tell) -> None:
     async def ask(address: str) -> tuple[float, float]:
         """Return how far our clock is ahead of the venue's, and how long an answer takes."""
         url = address.rstrip("/") + spec.time_path
-        async with rest.client() as session:
+        async with rest.client(proxies_of(config)) as session:
             await rest.get(
                 session, url, timeout_s, bans, spec.headers
             )  # resolves, connects, shakes hands
@@ -191,6 +197,7 @@ async def _websocket(config: Config, source: str, urls: Urls, tell: Tell) -> Non
                 timeout_s=feeds.connect_timeout_s,
                 max_frame_bytes=feeds.max_frame_bytes,
                 headers=VENUES[source].spec.headers,
+                proxies=proxies_of(config),
             )
         except RateLimited as error:
             bans.record(url, error)
@@ -229,8 +236,9 @@ def advice_on(source: str, error: SpreadError, asked: str) -> str:
 
 
 def passed(source: str, name: str, found: str, at: str = "") -> Check:
-    return Check(subject=source, name=name, ok=True, found=found, at=at)
+    return Check(subject=source, name=name, ok=True, found=masked(found), at=masked(at))
 
 
 def failed(source: str, name: str, found: str, advice: str, at: str = "") -> Check:
-    return Check(subject=source, name=name, ok=False, found=found, advice=advice, at=at)
+    shown = masked((found, at))
+    return Check(subject=source, name=name, ok=False, found=shown[0], advice=advice, at=shown[1])
