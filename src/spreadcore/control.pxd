@@ -35,6 +35,13 @@ cdef struct Pauses:             # sources NULL: nobody pauses any
     int64_t* classes            # by id, N_CLASSES of them
     int64_t* edges              # by number
 
+# Whether nothing may leave on an edge: killed, or paused as a whole or in what it is made of.
+# rate_source: of what converts a leg, that of a leg where nothing does. A call, so that the loop of
+# the engine does not make room for it: only spreads that hold otherwise come here.
+cdef bint is_off(const ControlWords* words, const Pauses* p, size_t buy_source,
+                 size_t sell_source, size_t rate_source, size_t class_id, size_t edge,
+                 int64_t now_ns) noexcept nogil
+
 cdef class Control:
     cdef:
         readonly Region region

@@ -3,11 +3,23 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from spreadcore.atomics cimport fetch_or, load_acquire, now_ns, store_release
+from spreadcore.atomics cimport fetch_or, load_acquire, now_ns as clock_ns, store_release
 from spreadcore.errors import CoreError, TableFull
 
 cdef enum:
     REASON_BYTES = 48           # of ControlWords.kill_reason
+
+
+cdef bint is_off(const ControlWords* words, const Pauses* p, size_t buy_source,
+                 size_t sell_source, size_t rate_source, size_t class_id, size_t edge,
+                 int64_t now_ns) noexcept nogil:
+    if is_killed(words) or is_paused(words, now_ns):
+        return True
+    if p.sources == NULL:
+        return False
+    return (now_ns < time_of(p.sources + buy_source) or now_ns < time_of(p.sources + sell_source)
+            or now_ns < time_of(p.sources + rate_source) or now_ns < time_of(p.classes + class_id)
+            or now_ns < time_of(p.edges + edge))
 
 
 @cython.no_gc_clear     # __dealloc__ needs the region: see Region.drop
@@ -28,7 +40,7 @@ cdef class Control:
     @property
     def pause(self):
         """True: the engine evaluates, but signals nothing new. Set to True: until it is ended."""
-        return is_paused(self.words, now_ns())
+        return is_paused(self.words, clock_ns())
 
     @pause.setter
     def pause(self, bint value):

@@ -41,7 +41,7 @@ from spreadcore.confirm cimport (
     confirm_hold,
     confirm_holds,
 )
-from spreadcore.control cimport Control, PauseTable, is_killed, is_paused, time_of
+from spreadcore.control cimport Control, PauseTable, is_killed, is_off
 from spreadcore.dirty cimport (
     PARK_TIMEOUT_WITH_WORK,
     PARK_WOKEN,
@@ -170,6 +170,7 @@ cdef void decide(EngineCore* e, size_t source, size_t row, const SlotEdge* x, co
     cdef bint mine_doubted, other_doubted
     cdef int proof
     cdef const Conversion* c = e.map.conversions + x.rule if rate != NULL else NULL
+    cdef const Legs* legs = e.map.legs + x.edge
     if e.confirm != NULL and not confirm_hold(e.confirm, x.edge, now_ns):
         return
     if not (at_least(buy.ask_px * buy.ask_qty, &e.min_notional)
@@ -177,7 +178,8 @@ cdef void decide(EngineCore* e, size_t source, size_t row, const SlotEdge* x, co
             and (rate == NULL or at_least(touch(rate, c.leg), &e.min_notional))):
         tally(e, C_THIN)
         return
-    if is_killed(e.control) or is_paused(e.control, now_ns) or rests(e, x, c, now_ns):
+    if is_off(e.control, &e.pauses, legs.buy_source, legs.sell_source,
+              legs.buy_source if c == NULL else c.source, e.rules[x.rule].class_id, x.edge, now_ns):
         return
     mine_doubted = is_frozen(e, source, row, mine, now_ns)
     other_doubted = is_frozen(e, x.other_source, x.other_row, other, now_ns)
@@ -193,20 +195,6 @@ cdef void decide(EngineCore* e, size_t source, size_t row, const SlotEdge* x, co
            0.0 if rate == NULL else rate.ask_px if c.leg == BUY_LEG else rate.bid_px)
     if e.confirm != NULL:
         confirm_forget(e.confirm, x.edge)
-
-
-cdef bint rests(EngineCore* e, const SlotEdge* x, const Conversion* c,
-                int64_t now_ns) noexcept nogil:
-    """Whether what an edge is made of is paused: a source of it, its class, itself."""
-    cdef const Legs* legs = e.map.legs + x.edge
-    cdef const Pauses* p = &e.pauses
-    if p.sources == NULL:
-        return False
-    return (now_ns < time_of(p.sources + legs.buy_source)
-            or now_ns < time_of(p.sources + legs.sell_source)
-            or (c != NULL and now_ns < time_of(p.sources + c.source))
-            or now_ns < time_of(p.classes + e.rules[x.rule].class_id)
-            or now_ns < time_of(p.edges + x.edge))
 
 
 cdef inline double touch(const Quote* rate, int leg) noexcept nogil:
