@@ -16,6 +16,7 @@ from conftest import Children
 from spreadscan.app import build, hung, processes
 from spreadscan.app import supervisor as module
 from spreadscan.app.hung import Heartbeats
+from spreadscan.app.notify import ServiceManager
 from spreadscan.app.supervisor import Supervisor
 from spreadscan.clock import now_ns
 from spreadscan.config import Audit, Config, Paths
@@ -78,7 +79,9 @@ class Family:
         folder.take(0.0)
         log = start_logging("supervisor", config.paths.logs, direct=True)
         try:
-            return Supervisor(config, EMPTY, "processes", origins={}, folder=folder).run()
+            return Supervisor(
+                config, EMPTY, "processes", origins={}, folder=folder, manager=ServiceManager()
+            ).run()
         finally:
             log.stop()
             folder.close()
