@@ -355,7 +355,7 @@ def logs(
         found = merged.last(lines)
         while True:
             for line in found:
-                click.echo(line.text if as_json else str(line))
+                say(line.text if as_json else str(line))
             if not follow:
                 break
             time.sleep(_LOOK_S)
