@@ -216,8 +216,9 @@ def test_a_page_has_no_markup_but_its_own() -> None:
         track = Shown(text, True, text, text, "", {text: text})
         chart = Chart(text, text, text, "", True)
         return render(
-            range_=text, pairs=text, market=text, notes=[text], remarks=[text], tiles=[(text, text)],
-            ends={"LOST": 1}, charts=[chart], tracks=[track], tracks_note=text, made=text,
+            range_=text, pairs=text, market=text, notes=[text], remarks=[text],
+            tiles=[(text, text)], ends={"LOST": 1}, charts=[chart], tracks=[track],
+            tracks_note=text, made=text,
         )  # fmt: skip
 
     def tags(page: str) -> list[str]:
