@@ -125,7 +125,7 @@ def test_two_probers_do_not_see_each_other(place, children):
 
 
 def test_a_program_that_the_holder_starts_does_not_inherit_the_lease(place):
-    """O_CLOEXEC: a REST tool or a pager must not keep a dead feed's lease."""
+    """Scenario 20: O_CLOEXEC: a REST tool or a pager must not keep a dead feed's lease."""
     lease = Lease(place, "engine")
     helper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     lease.close()

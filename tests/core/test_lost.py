@@ -77,6 +77,7 @@ def forked(work):
 
 
 def test_who_touches_what_is_cut_off_ends_with_a_line_and_a_code(instance, tmp_path):
+    """Scenario 11."""
     quotes = instance.quotes
 
     def work():

@@ -136,7 +136,7 @@ def test_capacities_at_the_limits_work(instance_name, capacity):
 
 
 def test_no_room_is_an_error_at_creation(tmp_path, instance_name):
-    """posix_fallocate: else it would be a SIGBUS in a feed, later."""
+    """Scenario 12: posix_fallocate: else it would be a SIGBUS in a feed, later."""
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(tmp_path)],
         capture_output=True,
@@ -190,7 +190,10 @@ def test_an_instance_attached_before_a_forced_re_creation_mixes_nothing(instance
 
 
 def test_force_tells_readers_of_another_layout_version(place, instance_name):
-    """An upgrade: the old version's readers must learn of it, though we cannot attach there."""
+    """Scenario 14.
+
+    An upgrade: the old version's readers must learn of it, though we cannot attach there.
+    """
     version = HEADER["layout_version"][0]
     kept = []
     for section in SECTIONS:
@@ -242,7 +245,10 @@ def test_a_missing_instance_or_section_is_named(place, instance_name):
 @pytest.mark.parametrize("section", SECTIONS)
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
 def test_each_header_byte_counts(place, instance_name, section, flip):
-    """Whatever byte is wrong: refused, or (the flag) superseded; only created_ns is just shown."""
+    """Scenario 10.
+
+    Whatever byte is wrong: refused, or (the flag) superseded; only created_ns is just shown.
+    """
     shown, _ = HEADER["created_ns"]
     flag, size = HEADER["superseded"]
     path = place / section
@@ -290,6 +296,7 @@ def test_a_file_cut_while_attached_is_seen(place):
 
 
 def test_a_symbolic_link_is_refused_and_not_followed(place, instance_name, tmp_path):
+    """Scenario 13."""
     victim = tmp_path / "victim"
     before = (place / "quotes").read_bytes()
     victim.write_bytes(before)

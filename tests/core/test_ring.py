@@ -90,6 +90,7 @@ def test_advance_on_an_empty_ring_is_refused(ring):
 
 
 def test_indices_may_wrap_at_two_to_the_64(ring):
+    """Scenario 52."""
     ring._start_at(NEAR_WRAP)
     for k in range(20):
         assert (NEAR_WRAP + k) % 2**64 == push(ring, k)

@@ -40,6 +40,7 @@ def test_the_rim_gives_infinities_and_no_exception(buy, sell, expected):
     [(math.nan, 1.0), (1.0, math.nan), (0.0, 0.0), (math.inf, math.inf), (math.inf, 1.0)],
 )
 def test_what_is_not_a_number_stays_so(buy, sell):
+    """Scenario 50."""
     assert math.isnan(edge_gross_bps(buy, sell))
     assert math.isnan(edge_net_bps(buy, sell, 1.0))
     assert math.isnan(edge_exit_bps(buy, sell))

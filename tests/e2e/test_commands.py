@@ -148,6 +148,7 @@ def test_a_port_in_use_is_named(folder: Path) -> None:
 def test_second_writers_are_refused(
     simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
 ) -> None:
+    """Scenario 08."""
     sim = simulators()
     scan = scanner(sim)
     common = ("--instance", scan.name, "-c", str(sim.config))
@@ -377,6 +378,7 @@ def test_a_set_of_another_version_is_refused_and_stays(
 
 
 def test_a_mixed_set_is_refused(folder: Path, discovered: Path, name: str) -> None:
+    """Scenario 25."""
     shutil.copytree(discovered, folder / "generated")
     (folder / "generated" / "edges.bin").write_bytes(b"SPRDEDG1\0\0\0\0\0\0\0\0")
     done = spreadscan("run", "--no-discover", "--instance", name, cwd=folder)

@@ -299,6 +299,7 @@ def check_spreads(
 def test_everything_ends_within_5_s_of_a_signal(
     simulators: Callable[..., Simulators], scanner: Callable[..., Scanner]
 ) -> None:
+    """Scenario 18."""
     sim = simulators()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         scan = scanner(sim)

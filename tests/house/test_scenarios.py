@@ -1,4 +1,4 @@
-"""Every network scenario of docs/faults.md has a test that bears its number."""
+"""Every scenario of docs/faults.md and docs/operations.md has a test that bears its number."""
 
 import ast
 import re
@@ -15,13 +15,18 @@ def borne_by(function: ast.FunctionDef) -> set[int]:
     return {int(number) for number in (*named, *told)}
 
 
+def numbers_of(page: str) -> set[int]:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    return {int(number) for number in re.findall(r"^\| (\d\d) \|", text, re.MULTILINE)}
+
+
 def test_every_scenario_has_a_test() -> None:
-    page = (ROOT / "docs/faults.md").read_text("utf-8")
-    scenarios = {int(number) for number in re.findall(r"^\| (\d\d) \|", page, re.M)}
-    assert scenarios == set(range(30, 48))
+    network, machine = numbers_of("faults.md"), numbers_of("operations.md")
+    assert network == {*range(30, 48)}
+    assert machine == {*range(1, 30), *range(48, 53)}
     tested: set[int] = set()
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 tested |= borne_by(node)
-    assert scenarios - tested == set()
+    assert set() == (network | machine) - tested

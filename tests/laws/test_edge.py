@@ -39,7 +39,7 @@ def is_precise(found: float, exact: Fraction) -> bool:
 @example(100.0, math.nextafter(100.0, 200.0))
 @example(2.5e-8, math.nextafter(2.5e-8, 0.0))
 def test_gross_is_the_exact_fraction(buy, sell):
-    """Relative to the edge itself, and be it of prices one bit apart."""
+    """Scenario 51: relative to the edge itself, and be it of prices one bit apart."""
     assert is_precise(edge_gross_bps(buy, sell), exact_gross(buy, sell))
 
 

@@ -76,7 +76,10 @@ def engine_of(instance):
 
 
 def test_feed_killed_anywhere_between_slot_and_wake(loops, children, make_instance):
-    """Old, new or busy, never a mixture; what is new in the slot is signalled, bit or no bit."""
+    """Scenario 01, Scenario 02, Scenario 03.
+
+    Old, new or busy, never a mixture; what is new in the slot is signalled, bit or no bit.
+    """
     instance = spread_instance(make_instance)
     quotes, dirty, ring = instance.quotes, instance.dirty, instance.ring
     old = (98.0, 103.0, 7.0, 7.0, 0, NOW - S, 1)  # no spread in it
@@ -113,7 +116,10 @@ def test_feed_killed_anywhere_between_slot_and_wake(loops, children, make_instan
 
 
 def test_engine_killed_anywhere_in_a_push(loops, children, make_instance):
-    """The consumer reads a whole record or none, and the next producer goes on from there."""
+    """Scenario 07.
+
+    The consumer reads a whole record or none, and the next producer goes on from there.
+    """
     instance = make_instance(n_sources=2, n_symbols=4, n_edges=4)
     ring = instance.ring
     ring._start_at(2**64 - 3)
@@ -183,7 +189,10 @@ def test_tracker_killed_anywhere_in_a_slot_of_its_tracks(loops, children, make_i
 
 
 def test_engine_killed_anywhere_in_a_turn_signals_once(loops, children, make_instance):
-    """After the restart there is one record of the pair, or a byte that the tracker can free."""
+    """Scenario 04.
+
+    After the restart there is one record of the pair, or a byte that the tracker can free.
+    """
     instance = spread_instance(make_instance)
     instance.quotes.write(0, 3, 99.9, 100.0, 6.0, 6.0, 0, NOW)
     outcomes = Counter()

@@ -175,6 +175,7 @@ def rewrite(folder: Path) -> None:
 
 
 def test_a_crash_at_any_step_leaves_the_old_set_or_the_new(folder: Path, tmp_path: Path) -> None:
+    """Scenario 24."""
     found = []
     for at in range(1_000):
         place = tmp_path / "crash"
@@ -312,6 +313,7 @@ def test_a_place_that_is_no_folder_is_a_config_error(tmp_path: Path) -> None:
 
 
 def test_a_read_only_folder_is_a_config_error(children: Any) -> None:
+    """Scenario 26."""
     place = Path(tempfile.mkdtemp())
     try:
         write(place, 1)

@@ -82,6 +82,7 @@ def test_the_name_rotates_and_comes_back(desk):
 
 
 def test_a_deleted_file_is_made_again(desk):
+    """Scenario 28."""
     desk.file.write(STAMP, row("a"), 1)
     desk.path().unlink()
     desk.file.write(STAMP, row("b"), 1)
@@ -361,6 +362,7 @@ def test_closing_waits_for_a_sync_and_syncs_the_rest(careful, monkeypatch):
 def test_after_a_failed_sync_the_file_is_left_and_its_rows_are_told(
     careful, monkeypatch, caplog
 ):  # fmt: skip
+    """Scenario 27."""
     gate = Gate(monkeypatch, errno.EIO)
     gate.let.set()
     careful.file.write(STAMP, row("a"), 1)

@@ -126,6 +126,7 @@ def full_at_every_write(folder, make_instance, monkeypatch, times, spare_bytes):
 def test_it_survives_says_so_and_goes_on(
     small_disk_allowed, children, make_instance, monkeypatch, tmp_path, times, spare_bytes
 ):
+    """Scenario 21."""
     n_full, n_writes = in_a_child(
         children, full_at_every_write, tmp_path, make_instance, monkeypatch, times, spare_bytes
     )

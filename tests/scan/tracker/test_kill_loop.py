@@ -159,6 +159,7 @@ def kill_again_and_again(scene: Scene, n_kills: int, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [1])
 def test_twenty_kills_lose_and_double_nothing(market, children, seed):
+    """Scenario 05."""
     kill_again_and_again(Scene(market, children), 20, seed)
 
 

@@ -370,7 +370,10 @@ def test_skipped_ticks_are_counted(market):
 
 
 def test_three_hours_of_ticks_do_not_drift(market):
-    """Ticks come 0 to 199 ms late; 54,000 slots, one row each, in the files of their hours."""
+    """Scenario 49.
+
+    Ticks come 0 to 199 ms late; 54,000 slots, one row each, in the files of their hours.
+    """
     tracker = market.started(tracker__expire_after_s=10_800.0)
     market.beating = False  # done here: the clock is late
     market.signal(0, 40.0)
@@ -400,6 +403,7 @@ def test_three_hours_of_ticks_do_not_drift(market):
 
 
 def test_rows_go_into_the_files_of_their_own_day_and_hour(market):
+    """Scenario 29."""
     market.now += 12 * 3600 * S - 300 * MS
     tracker = market.started()
     market.signal(0, 40.0)

@@ -469,6 +469,7 @@ def cuts(content: bytes) -> list[int]:
 
 
 def test_a_signals_file_cut_anywhere_loses_no_whole_row(memory_market):
+    """Scenario 22."""
     market = memory_market
     signals, _ = written(market, 12)
     full = signals.read_bytes()
@@ -629,6 +630,7 @@ def test_a_gap_row_whose_statistics_make_no_sense_is_skipped(market, field, valu
 
 
 def test_flipped_bytes_are_survived(market):
+    """Scenario 23."""
     signals, snapshots = written(market)
     contents = {path: path.read_bytes() for path in (signals, snapshots)}
     rng = random.Random(7)
