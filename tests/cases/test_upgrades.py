@@ -173,7 +173,11 @@ def test_shared_memory_that_nobody_uses(it, step):
     assert 0 == it.run("init").returncode
     with_layout(it.instance, step)
     for command in (("ctl", "status"), ("top", "--once")):
-        assert "nothing runs there, and `spreadscan run` makes it anew" in refusal(it.run(*command))
+        said = refusal(it.run(*command))
+        assert (
+            f"nothing runs there, and `spreadscan run --instance {it.instance}` makes it anew"
+            in said
+        )
     said = runs(it)
     assert "made by another version" in said
     assert "made anew with 8 x 4096" in said
