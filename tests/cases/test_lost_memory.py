@@ -53,7 +53,7 @@ def test_a_scanner_ends_at_once_and_the_next_one_makes_it_anew(tmp_path: Path) -
                 harm(place)
                 _, told = process.communicate(timeout=10)
             assert 4 == process.returncode, told
-            (said,) = [line for line in told.splitlines() if line.startswith("spreadscan: ")]
+            said = next(line for line in told.splitlines() if line.startswith("spreadscan: "))
             assert any(word in said for word in words), told
             assert "Traceback" not in told
             assert damaged == ("made anew" in told), told
