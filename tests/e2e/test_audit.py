@@ -28,8 +28,13 @@ def test_every_source_is_audited_and_nothing_healthy_emptied(
     role = instance.health.role("audit")
     assert "running" == instance.health.info(role)["state"]
     for source in SOURCES:
+
+        def agreed(source_id: int = source.id) -> bool:  # figures are told one after the other
+            now = instance.audit.figures(source_id)
+            return 0 < now["agreed"] == now["audited"] - now["not_judged"]
+
+        until(agreed, f"a round of {source.name} that agrees")
         figures = instance.audit.figures(source.id)
-        assert 0 < figures["agreed"] == figures["audited"] - figures["not_judged"]
         assert 0 == figures["wrong"] == figures["failed"] == figures["lagging"], source
         if source.kind == "perpetual":
             assert figures["funding_polls"]

@@ -67,4 +67,4 @@ def size(folder: Path) -> int:
 def test_nothing_runs(tmp_path: Path) -> None:
     done = spreadscan("record", "--instance", "none-such", cwd=tmp_path)
     assert "Traceback" not in done.stderr
-    assert (1, True) == (done.returncode, "expected a created instance" in done.stderr)
+    assert (1, True) == (done.returncode, "there is none, expected a scanner" in done.stderr)

@@ -156,7 +156,8 @@ class ControlServer:
             sock.bind(str(path))
             found = path.lstat()
             self._made[path] = found.st_dev, found.st_ino
-            os.chown(path, -1, gid)
+            if door.group:  # chown() is refused to services that are restricted, also of nothing
+                os.chown(path, -1, gid)
             path.chmod(mode)
             sock.listen(_BACKLOG)
         except OSError as error:
