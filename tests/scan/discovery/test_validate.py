@@ -217,7 +217,9 @@ def test_batches_have_the_size_of_the_venue(name: str, monkeypatch: pytest.Monke
     batches: list[int] = []
 
     class Session:
-        def __init__(self, venue: Any, symbols: Any, url: str, sink: Any, feeds: Any) -> None:
+        def __init__(
+            self, venue: Any, symbols: Any, url: str, sink: Any, feeds: Any, *, proxies: Any
+        ) -> None:
             batches.append(len(symbols))
             self.opened_ns, self.refused, self.all_answered = 1, (), True
             self.why_closed = ""

@@ -230,9 +230,10 @@ def test_a_close_that_a_clock_put_back_filed_before_the_open_counts(market):
     market.utc.shift_ns = -3600 * S
     market.spread(0, 0.0)
     market.step(tracker)
-    assert [("CLOSE", "0", "CONVERGED"), ("OPEN", "0", "")] == market.kinds()
+    stepped = ("EVENT", "", "CLOCK: the wall clock was stepped by -3600.000 s")
+    assert [("CLOSE", "0", "CONVERGED"), stepped, ("OPEN", "0", "")] == market.kinds()
     market.step(market.started())
-    assert 2 == len(market.events())
+    assert 3 == len(market.events())
     assert 0 == market.counters()["recovered"]
 
 
