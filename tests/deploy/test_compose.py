@@ -30,7 +30,7 @@ def test_the_compose_file_is_one(tmp_path):
 
 def test_what_it_names_is_there():
     text = (DEPLOY / "compose.yaml").read_text("utf-8")
-    for name in ("../config/default.toml", "./prometheus.yml"):
+    for name in ("../src/spreadscan/defaults/default.toml", "./prometheus.yml"):
         assert name in text
         assert (DEPLOY / name).is_file()
     assert "dockerfile: deploy/Dockerfile" in text
