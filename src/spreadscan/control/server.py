@@ -33,6 +33,7 @@ _CLIENTS = 16  # of each socket
 _BACKLOG = 128  # that wait to be taken
 _SILENT_NS = 60_000_000_000
 _SLOW_NS = 5_000_000_000
+_NO_GROUP = -1
 _SO_PEERGROUPS = 59  # Linux 4.13; not in the socket module
 _CREDENTIALS = struct.Struct("=iII")  # pid, uid, gid
 
@@ -77,14 +78,15 @@ class ControlServer:
     """Listens at doors. ConfigError where one cannot be had."""
 
     def __init__(self, *doors: Door) -> None:
-        self._listening: dict[int, tuple[socket.socket, Door]] = {}
+        self._listening: dict[int, tuple[socket.socket, Door, int]] = {}  # and the group's number
         self._clients: dict[int, _Client] = {}
         self._made: dict[Path, tuple[int, int]] = {}
         self._full_until_ns = 0  # no file descriptor was left for another client
         try:
             for door in doors:
-                sock = self._listen(door)
-                self._listening[sock.fileno()] = sock, door
+                gid = _gid_of(door.group) if door.group else _NO_GROUP
+                sock = self._listen(door, gid)
+                self._listening[sock.fileno()] = sock, door, gid
         except BaseException:
             self.close()
             raise
@@ -132,23 +134,14 @@ class ControlServer:
         """Close this process's share: what a forked child does, which answers nobody."""
         for client in list(self._clients.values()):
             self._drop(client)
-        for sock, _ in self._listening.values():
+        for sock, *_ in self._listening.values():
             sock.close()
         self._listening.clear()
 
     # -- listening
 
-    def _listen(self, door: Door) -> socket.socket:
+    def _listen(self, door: Door, gid: int) -> socket.socket:
         path = check_path(door.path)
-        mode, gid = 0o600, -1
-        if door.group:
-            try:
-                gid = grp.getgrnam(door.group).gr_gid
-            except KeyError:
-                raise ConfigError(
-                    f"control.status_group: no group {door.group!r}, expected one of this machine"
-                ) from None
-            mode = 0o660
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         before = os.umask(0o177)  # nobody else may connect before it has its own mode
         try:
@@ -158,7 +151,7 @@ class ControlServer:
             self._made[path] = found.st_dev, found.st_ino
             if door.group:  # chown() is refused to services that are restricted, also of nothing
                 os.chown(path, -1, gid)
-            path.chmod(mode)
+            path.chmod(0o660 if door.group else 0o600)
             sock.listen(_BACKLOG)
         except OSError as error:
             sock.close()
@@ -172,7 +165,7 @@ class ControlServer:
             os.umask(before)
         return sock
 
-    def _accept(self, listening: socket.socket, door: Door) -> bool:
+    def _accept(self, listening: socket.socket, door: Door, gid: int) -> bool:
         """Take a client that waits; False where there is none."""
         try:
             sock, _ = listening.accept()
@@ -186,7 +179,7 @@ class ControlServer:
         self._make_room(door)
         client = _Client(sock, door, _peer_of(sock))
         self._clients[sock.fileno()] = client
-        if fault := _fault(client.peer, door):
+        if fault := _fault(client.peer, door, gid):
             log.warning("control client refused", extra=facts(pid=client.peer.pid, reason=fault))
             client.ends = True
             self._answer(client, failure(fault))
@@ -285,11 +278,19 @@ def _peer_of(sock: socket.socket) -> Peer:
     return Peer(pid, uid, frozenset((gid, *groups)))
 
 
-def _fault(peer: Peer, door: Door) -> str:
-    """Return why a peer may not come in, '' where it may."""
-    if peer.uid == os.geteuid():
-        return ""
-    if door.group and grp.getgrnam(door.group).gr_gid in peer.groups:
+def _gid_of(group: str) -> int:
+    """Return the number of a group, as of now. ConfigError where this machine has none."""
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise ConfigError(
+            f"control.status_group: no group {group!r}, expected one of this machine"
+        ) from None
+
+
+def _fault(peer: Peer, door: Door, gid: int) -> str:
+    """Return why a peer may not come in, '' where it may. gid: of the door's group."""
+    if peer.uid == os.geteuid() or (door.group and gid in peer.groups):
         return ""
     group = f", or a member of {door.group}" if door.group else ""
     return f"user {peer.uid}, expected user {os.geteuid()}{group}"

@@ -229,6 +229,10 @@ class Watch:
             stamp = stat.st_mtime_ns, stat.st_ino
         except FileNotFoundError:
             self._stamp, self._pauses = None, ()
+        except OSError as error:  # a folder that may not be entered, a disk that hangs
+            if self._stamp:
+                self._stamp = None
+                log.error("switches cannot be read", extra=facts(error=str(error)))
         else:
             if stamp != self._stamp:
                 self._stamp = stamp

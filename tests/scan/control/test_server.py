@@ -1,6 +1,7 @@
 """The control socket under clients of all kinds: each gets an answer, or is let go of, alone."""
 
 import contextlib
+import grp
 import json
 import os
 import select
@@ -231,9 +232,10 @@ def as_user(uid: int, gid: int, groups: list[int], path: Path) -> dict[str, Any]
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 @pytest.mark.parametrize("opened", [False, True])
 def test_other_users_are_refused_and_members_of_the_group_are_not(
-    tmp_path: Path, children: Any, opened: bool
+    tmp_path: Path, children: Any, monkeypatch: pytest.MonkeyPatch, opened: bool
 ) -> None:
-    """Also where somebody lets all the world connect: the kernel says who asks."""
+    """Also where somebody lets all the world connect: the kernel says who asks. And where the
+    group has gone since."""
     gid = 1  # daemon
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
@@ -244,6 +246,7 @@ def test_other_users_are_refused_and_members_of_the_group_are_not(
         children.start(name, as_user, uid, primary, groups, path)
     children.start("other", as_user, 65534, 65534, [7], path)
     serving = Serving(tmp_path, "daemon", 0o666 if opened else 0o660)
+    monkeypatch.setattr(grp, "getgrnam", {}.__getitem__)
     try:
         assert gid == serving.path.stat().st_gid
         found = children.results(10.0)

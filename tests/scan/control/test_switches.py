@@ -300,3 +300,22 @@ def test_whoever_watches_goes_by_what_he_read_while_the_file_is_broken(
     assert ["switches cannot be read"] == [record.message for record in caplog.records]
     switches.path_of(config).unlink()
     assert {} == watch()
+
+
+def test_whoever_watches_survives_a_folder_that_cannot_be_entered(
+    scene: tuple[Instance, Config], caplog: pytest.LogCaptureFixture
+) -> None:
+    instance, config = scene
+    watch = switches.Watch(config)
+    switches.pause(instance, config, "okx-spot", None, "fees")
+    assert {"okx-spot": "fees"} == watch()
+    folder = switches.path_of(config).parent
+    moved = folder.rename(folder.with_name("elsewhere"))
+    folder.write_text("no folder")
+    for _ in range(3):
+        assert {"okx-spot": "fees"} == watch()
+    assert ["switches cannot be read"] == [record.message for record in caplog.records]
+    folder.unlink()
+    moved.rename(folder)
+    switches.resume(instance, config)
+    assert {} == watch()
