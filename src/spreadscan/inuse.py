@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from spreadcore import Instance
@@ -34,6 +34,8 @@ from spreadscan.config import (
 from spreadscan.disk import whole
 from spreadscan.errors import ConfigError
 from spreadscan.lists import Edge, Lists, Origin, n_proven
+
+T = TypeVar("T")
 
 _PREFIX = "spreadscan-"
 _SHOWN = 3  # of other scanners, in a hint
@@ -121,10 +123,7 @@ def leave_clocks(instance: Instance, clocks: Mapping[str, MeasuredClock]) -> Non
 
 def clocks_measured(instance: Instance) -> dict[str, MeasuredClock]:
     """Return by source how far our clock was ahead; nothing where it is not known."""
-    path = Path(instance.directory, _CLOCKS)
-    with suppress(OSError, CoreError, msgspec.DecodeError):
-        return msgspec.json.decode(read_ours(path), type=dict[str, MeasuredClock])
-    return {}
+    return _left(instance, _CLOCKS, dict[str, MeasuredClock]) or {}
 
 
 def instances() -> list[str]:
@@ -256,16 +255,13 @@ def leave_lists(instance: Instance, lists: Lists) -> None:
 
 def lists_in_use(instance: Instance) -> ListsInUse | None:
     """Return the set of the scanner that runs or ran last, None where it is not known."""
-    with suppress(OSError, CoreError, msgspec.DecodeError):
-        return msgspec.json.decode(read_ours(Path(instance.directory, _LISTS)), type=ListsInUse)
-    return None
+    return _left(instance, _LISTS, ListsInUse)
 
 
 def listed_in_use(instance: Instance) -> dict[str, int]:
     """Return by source how many pairs of its list were proven to quote; nothing: not known."""
-    with suppress(OSError, CoreError, msgspec.DecodeError):
-        return msgspec.json.decode(read_ours(Path(instance.directory, _LISTS)), type=_Listed).listed
-    return {}
+    found = _left(instance, _LISTS, _Listed)
+    return found.listed if found else {}
 
 
 def leave_maintenance(instance: Instance, announced: Sequence[Announced]) -> None:
@@ -275,10 +271,7 @@ def leave_maintenance(instance: Instance, announced: Sequence[Announced]) -> Non
 
 def maintenance_announced(instance: Instance) -> list[Announced]:
     """Return what the venues announced when they were asked last; nothing where it is not known."""
-    path = Path(instance.directory, _MAINTENANCE)
-    with suppress(OSError, CoreError, msgspec.DecodeError):
-        return msgspec.json.decode(read_ours(path), type=list[Announced])
-    return []
+    return _left(instance, _MAINTENANCE, list[Announced]) or []
 
 
 def leave_lost(instance: Instance, lost: Iterable[Lost]) -> None:
@@ -288,14 +281,18 @@ def leave_lost(instance: Instance, lost: Iterable[Lost]) -> None:
 
 def lost_sources(instance: Instance) -> list[Lost]:
     """Return the sources that were lost when somebody looked last; nothing where nobody did."""
-    path = Path(instance.directory, _LOST)
-    with suppress(OSError, CoreError, msgspec.DecodeError):
-        return msgspec.json.decode(read_ours(path), type=list[Lost])
-    return []
+    return _left(instance, _LOST, list[Lost]) or []
 
 
 def _text(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _left(instance: Instance, name: str, kind: type[T]) -> T | None:
+    """Return what a file beside the instance holds, None where it is not there, or not of ours."""
+    with suppress(OSError, CoreError, msgspec.DecodeError):
+        return msgspec.json.decode(read_ours(Path(instance.directory, name)), type=kind)
+    return None
 
 
 def _replace(path: Path, content: bytes) -> None:
